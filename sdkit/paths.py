@@ -1,0 +1,55 @@
+"""Where data and weights lie, how files are written whole, and the one error that people see."""
+
+import contextlib
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent  # the repository (or the folder that the package was installed into)
+
+
+class SdkitError(ValueError):
+    """Something a person can put right: the message is one sentence on what is wrong and one on what to do."""
+
+
+def data_dir():
+    """The folder with weights and frames: ``SDKIT_DATA`` where it is set, otherwise ``data`` in the repository.
+
+    Raises `SdkitError` when there is no such folder.
+    """
+    override = os.environ.get("SDKIT_DATA")
+    folder = Path(override).expanduser() if override else ROOT / "data"
+    if not folder.is_dir():
+        source = "SDKIT_DATA points to it" if override else "it belongs to the repository"
+        raise SdkitError(f"There is no data folder {folder} ({source}). "
+                         "Clone the repository whole, or set SDKIT_DATA to its data folder.")
+    return folder
+
+
+def models_dir():
+    """The folder that holds one folder per network (it may not exist yet)."""
+    return data_dir() / "models"
+
+
+def model_dir(name):
+    """The folder of the network `name`, whether it is there yet or not."""
+    return models_dir() / name
+
+
+@contextlib.contextmanager
+def write_atomically(path):
+    """Yield a temporary path beside `path`, and put it in the place of `path` only when the block ends well.
+
+    So a file is there whole or not at all, also when the power goes. Missing parent folders are made.
+    Raises `SdkitError` where the file cannot be written (no permission, disk full, ...).
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")  # same folder: os.replace must not cross disks
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SdkitError(f"Cannot write {path}: {reason}. Choose another folder, or make room on the disk.") from error
+    finally:
+        part.unlink(missing_ok=True)
