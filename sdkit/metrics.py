@@ -1,0 +1,146 @@
+"""How good is a picture? PSNR, structure kept, style, distance between sets of pictures, faces found again.
+
+Everything takes PIL pictures. The style classifier is our own: trained on crops with blur, noise, colour and
+compression jitter, so that it judges strokes and palette, and never used in any loss of the generator.
+"""
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from PIL import Image
+from torch import nn
+
+from sdkit.paths import model_dir
+
+
+def _grey(image, short_side):
+    """PIL picture -> grey float array in [0, 1] with the given short side in px."""
+    scale = short_side / min(image.size)
+    small = image.convert("L").resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
+    return np.asarray(small, np.float64) / 255
+
+
+def psnr(image, reference):
+    """Peak signal-to-noise ratio in dB between two RGB pictures of one size."""
+    from skimage.metrics import peak_signal_noise_ratio
+    return float(peak_signal_noise_ratio(np.asarray(reference), np.asarray(image), data_range=255))
+
+
+def blurred_ssim(image, reference, sigma=2.0):
+    """Structure kept, in [-1, 1]: SSIM (Wang et al. 2004) of the grey pictures at a short side of 256 px.
+
+    Both are first blurred with a Gaussian of ``sigma`` px: strokes may change, what is where may not.
+    """
+    from scipy.ndimage import gaussian_filter
+    from skimage.metrics import structural_similarity
+    a, b = (gaussian_filter(_grey(picture, 256), sigma) for picture in (image, reference))
+    return float(structural_similarity(a, b, data_range=1.0))
+
+
+@lru_cache(maxsize=1)
+def _face_detector():
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+    return Cascade(lbp_frontal_face_cascade_filename())
+
+
+def face_found(image):
+    """Whether scikit-image's frontal face cascade (local binary patterns) finds a face, at a short side of 256 px."""
+    grey = (_grey(image, 256) * 255).astype(np.uint8)
+    return len(_face_detector().detect_multi_scale(grey, scale_factor=1.1, step_ratio=1, min_size=(40, 40),
+                                                   max_size=(256, 256))) > 0
+
+
+class Residual(nn.Module):
+    """(B, inside, H, W) -> (B, outside, H/2, W/2): two convolutions beside a pooled shortcut (He et al. 2016)."""
+
+    def __init__(self, inside, outside):
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(8, inside), nn.Conv2d(inside, outside, 3, 2, 1)
+        self.norm2, self.conv2 = nn.GroupNorm(8, outside), nn.Conv2d(outside, outside, 3, 1, 1)
+        self.shortcut = nn.Conv2d(inside, outside, 1)
+
+    def forward(self, x):
+        h = self.conv1(F.silu(self.norm1(x)))
+        return self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True)) + self.conv2(F.silu(self.norm2(h)))
+
+
+class StyleClassifier(ModelMixin, ConfigMixin):
+    """Which style is it? A small residual network on crops; its pooled features also measure distances (KID)."""
+
+    @register_to_config
+    def __init__(self, styles=("van gogh", "a photo"), channels=(32, 64, 128, 192), crop_size=96, short_side=256):
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels[0], 5, 2, 2)
+        self.blocks = nn.ModuleList(Residual(*pair) for pair in zip(channels, channels[1:]))
+        self.head = nn.Linear(channels[-1], len(styles))
+
+    @classmethod
+    @lru_cache(maxsize=2)
+    def load(cls, name="style-classifier"):
+        """The shipped classifier (or another folder under ``data/models``), in float32 on the CPU."""
+        return cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True).float().eval()
+
+    def features(self, x):
+        """(B, 3, H, W) in [-1, 1] -> list of feature maps, at 1/2, 1/4, ... of the size."""
+        maps = [self.stem(x)]
+        for block in self.blocks:
+            maps.append(block(maps[-1]))
+        return maps
+
+    def pooled(self, x):
+        """(B, 3, H, W) in [-1, 1] -> (B, channels[-1]) features, averaged over the picture."""
+        return F.silu(self.features(x)[-1]).mean((2, 3))
+
+    def forward(self, x):
+        """(B, 3, H, W) in [-1, 1] -> (B, styles) logits."""
+        return self.head(self.pooled(x))
+
+    def crops(self, image):
+        """PIL picture, scaled to ``short_side`` px -> (N, 3, S, S): a grid of overlapping crops that covers it."""
+        size, scale = self.config.crop_size, self.config.short_side / min(image.size)
+        image = image.convert("RGB").resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
+        x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 127.5 - 1
+        starts = [np.linspace(0, side - size, int(np.ceil(1.5 * side / size))).astype(int) for side in x.shape[1:]]
+        return torch.stack([x[:, top:top + size, left:left + size] for top in starts[0] for left in starts[1]])
+
+    @torch.no_grad()
+    def probabilities(self, image):
+        """PIL picture -> (styles,) array: softmax averaged over its crops; order as ``config.styles``."""
+        return self(self.crops(image)).softmax(-1).mean(0).numpy()
+
+    def score(self, images, style="van gogh"):
+        """List of PIL pictures -> list of the probabilities in [0, 1] given to ``style``."""
+        index = list(self.config.styles).index(style)
+        return [float(self.probabilities(image)[index]) for image in images]
+
+
+@torch.no_grad()
+def kid(images, reals, classifier=None, subset_size=None):
+    """Kernel inception distance (Binkowski et al. 2018) between two lists of PIL pictures, times 1,000.
+
+    torchmetrics' estimator on the pooled features of our own classifier, over crops; so compare its values with one
+    another, never with published ones.
+    """
+    from torchmetrics.image.kid import KernelInceptionDistance
+    classifier = classifier or StyleClassifier.load()
+
+    class Features(nn.Module):
+        def forward(self, crops):
+            return classifier.pooled(crops.float() / 127.5 - 1)
+
+    def crops(pictures):
+        x = torch.cat([classifier.crops(picture) for picture in pictures])
+        return ((x + 1) * 127.5).round().to(torch.uint8)
+    real, fake = crops(reals), crops(images)
+    size = subset_size or min(len(real), len(fake))
+    with torch.random.fork_rng(devices=[]):      # the subsets are drawn from torch's global generator
+        torch.manual_seed(0)
+        distance = KernelInceptionDistance(feature=Features(), subsets=50, subset_size=min(size, 200))
+        for name, x in ((True, real), (False, fake)):
+            for part in x.split(64):
+                distance.update(part, real=name)
+        return float(distance.compute()[0]) * 1000

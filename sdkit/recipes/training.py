@@ -1,0 +1,164 @@
+"""What every recipe shares: a command line from a signature, exact resume, a log with its curve, the record.
+
+Exact resume rests on one rule: everything random in a step comes from ``rng(seed, step, rank)``. A run that was
+killed and continued from a checkpoint therefore sees the same crops, noise and timesteps as one never killed.
+"""
+import argparse
+import inspect
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from sdkit.paths import ROOT, SdkitError, write_atomically
+
+
+def command_line(main):
+    """Run ``main`` with a ``--flag`` for each of its keywords, typed like the default; docstring as help."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(main), formatter_class=argparse.RawTextHelpFormatter)
+    for name, parameter in inspect.signature(main).parameters.items():
+        default = parameter.default
+        kind = {bool: argparse.BooleanOptionalAction}.get(type(default))
+        options = {"action": kind} if kind else {"type": str if default is None else type(default)}
+        parser.add_argument("--" + name.replace("_", "-"), default=default, help=f"default: {default}", **options)
+    try:
+        main(**vars(parser.parse_args()))
+    except SdkitError as error:
+        sys.exit(f"{error}")
+
+
+def accelerator(mixed_precision=None):
+    """An ``Accelerator``: bf16 where the processor multiplies it natively, as half the trainings' time is saved."""
+    if mixed_precision is None:
+        native = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
+        mixed_precision = "bf16" if native else "no"
+    return Accelerator(mixed_precision=mixed_precision)
+
+
+def rng(seed, step, rank=0):
+    """NumPy generator for one step of one process."""
+    return np.random.default_rng([seed, step, rank])
+
+
+def torch_rng(generator, device="cpu"):
+    """Torch generator seeded from a NumPy one."""
+    return torch.Generator(device).manual_seed(int(generator.integers(2**62)))
+
+
+def batches(make, start, steps):
+    """Yield ``(step, make(step))`` for start <= step < steps; the next batch is made while this one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, start)
+        for step in range(start, steps):
+            batch, coming = coming.result(), pool.submit(make, min(step + 1, steps - 1))
+            yield step, batch
+
+
+def learning_rate_schedule(optimizer, steps, warmup):
+    """Linear warm-up, then a cosine down to a tenth."""
+    def factor(step):
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.1 + 0.45 * (1 + np.cos(np.pi * min(1, (step - warmup) / max(1, steps - warmup))))
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+class Run:
+    """A folder that a training can be resumed from: ``checkpoint/`` (whole or absent), ``log.jsonl``, ``curve.png``.
+
+    Prepare the networks and optimizers with ``accelerator.prepare`` and register EMA and schedulers with
+    ``accelerator.register_for_checkpointing`` before ``resume``.
+    """
+
+    def __init__(self, folder, accelerator, save_every=240.0):
+        self.folder, self.accelerator, self.save_every = Path(folder), accelerator, save_every
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.saved, self.started, self.before, self.log = time.monotonic(), time.monotonic(), 0.0, []
+
+    def resume(self):
+        """Load the last checkpoint, if there is one, and return the step to go on with."""
+        last = self.folder / "checkpoint"
+        if not (last / "progress.json").exists():
+            last = self.folder / "checkpoint.old"      # killed between the two renames of ``save``
+        if not (last / "progress.json").exists():
+            return 0
+        self.accelerator.load_state(str(last))
+        progress = json.loads((last / "progress.json").read_text())
+        self.before = progress["seconds"]
+        log = self.folder / "log.jsonl"
+        lines = log.read_text().splitlines() if log.exists() else []
+        self.log = [entry for entry in map(json.loads, lines) if entry["step"] < progress["step"]]
+        return progress["step"]
+
+    @property
+    def seconds(self):
+        """Training time so far in seconds, earlier sessions included."""
+        return self.before + time.monotonic() - self.started
+
+    def record(self, step, **values):
+        """Add one line of figures to the log."""
+        self.log.append({"step": step, **{name: round(torch.as_tensor(value).item(), 5) for name, value in values.items()}})
+
+    def save(self, step, force=False):
+        """Checkpoint after ``step`` steps if ``save_every`` seconds have passed since the last."""
+        if not force and time.monotonic() - self.saved < self.save_every:
+            return
+        new, last, old = (self.folder / name for name in ("checkpoint.new", "checkpoint", "checkpoint.old"))
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(new))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            (new / "progress.json").write_text(json.dumps({"step": step, "seconds": self.seconds}))
+            shutil.rmtree(old, ignore_errors=True)
+            if last.exists():
+                os.rename(last, old)
+            os.rename(new, last)
+            with write_atomically(self.folder / "log.jsonl") as path:
+                Path(path).write_text("".join(json.dumps(entry) + "\n" for entry in self.log))
+            draw_curve(self.log, self.folder / "curve.png")
+        self.accelerator.wait_for_everyone()
+        self.saved = time.monotonic()
+
+
+def draw_curve(log, path):
+    """Loss curves of a log, one panel a quantity, as PNG."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    names = sorted({name for entry in log for name in entry} - {"step"})
+    if not names:
+        return
+    figure, axes = plt.subplots(1, len(names), figsize=(3 * len(names), 2.6), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[0], names):
+        points = np.array([(entry["step"], entry[name]) for entry in log if name in entry])
+        axis.plot(*points.T, linewidth=0.5, color="#a6cee3")
+        width = max(1, len(points) // 25)
+        smooth = np.convolve(points[:, 1], np.ones(width) / width, "valid")
+        axis.plot(points[width - 1:, 0], smooth, color="#1f4e79")
+        axis.set(xlabel="step", title=name)
+        axis.set_ylim(top=np.percentile(points[:, 1], 99) * 1.05 + 1e-9)      # the first steps' peak hides the rest
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def write_record(folder, run, settings, metrics, data_hash):
+    """Write ``recipe.json``: the command, revision, seed, data, time, machine and held-out figures of a training."""
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    record = {"command": "python -m " + settings.pop("recipe"), "settings": settings,
+              "git_revision": git("rev-parse", "--short=12", "HEAD"), "data_hash": data_hash,
+              "wall_time_minutes": round(run.seconds / 60, 1), "torch": torch.__version__,
+              "machine": f"{platform.machine()}, {os.cpu_count()} cores, {run.accelerator.device.type}, "
+                         f"{run.accelerator.mixed_precision}",
+              "metrics": metrics}
+    with write_atomically(Path(folder) / "recipe.json") as path:
+        Path(path).write_text(json.dumps(record, indent=1) + "\n")

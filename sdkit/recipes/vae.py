@@ -1,0 +1,192 @@
+"""Train the VAE: ``python -m sdkit.recipes.vae --art DIR``.
+
+As in latent diffusion (Rombach et al. 2022, section 3.1 and appendix G): L1 and a weak KL term first; then a patch
+discriminator with hinge loss and a perceptual term, which keep brush strokes that L1 alone averages away. Three
+terms are ours, each for a fault that was seen: chroma (saturated colours went grey), means of 4x4 px (tints), and
+equivariance to scale (decoding latents shrunk by two must give the picture shrunk by two, after EQ-VAE, Kouzelis et
+al. 2025), which keeps the latents smooth and therefore easy to denoise.
+"""
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from diffusers.training_utils import EMAModel
+from torch import nn
+from tqdm.auto import tqdm
+
+from sdkit.paths import models_dir
+from sdkit.recipes import art, training
+
+CONFIG = dict(in_channels=3, out_channels=3, latent_channels=8, layers_per_block=1, norm_num_groups=16,
+              down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
+              mid_block_add_attention=False)   # no attention: the same network at every picture size
+
+
+class PatchDiscriminator(nn.Sequential):
+    """(B, 3, H, W) -> logits (B, 1, H/8, W/8), each judging a patch of 38 px (Isola et al. 2017)."""
+
+    def __init__(self, channels=32):
+        layers, inside = [], 3
+        for outside in (channels, 2 * channels, 4 * channels):
+            layers += [nn.Conv2d(inside, outside, 4, 2, 1), nn.GroupNorm(8, outside), nn.LeakyReLU(0.2)]
+            inside = outside
+        del layers[1]                                             # no norm on the pixels' own layer
+        super().__init__(*layers, nn.Conv2d(inside, 1, 3, 1, 1))
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder in one forward pass, which is what several processes can synchronise."""
+
+    def __init__(self, vae):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, x, generator):
+        """(B, 3, H, W) -> its reconstruction, the decoding of every other one's latents shrunk by two, mean KL (nats)."""
+        posterior = self.vae.encode(x).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
+        latents = posterior.mean + posterior.std * noise                        # (B, C, H/4, W/4)
+        halved = self.vae.decode(F.avg_pool2d(latents[::2], 2)).sample           # (B/2, 3, H/2, W/2)
+        return self.vae.decode(latents).sample.float(), halved.float(), posterior.kl().mean() / latents[0].numel()
+
+
+def chroma(x):
+    """(B, 3, H, W) RGB -> (B, 2, H, W): blue and red differences from luma (ITU-R BT.601)."""
+    luma = (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return torch.cat([x[:, 2:] - luma, x[:, :1] - luma], 1)
+
+
+def reconstruction_loss(y, x):
+    """L1 on pixels, on means of 4x4 px, and on chroma."""
+    return (F.l1_loss(y, x) + F.l1_loss(F.avg_pool2d(y, 4), F.avg_pool2d(x, 4))
+            + F.l1_loss(chroma(y), chroma(x)))
+
+
+def perceptual_loss(features, y, x):
+    """Mean squared distance of unit-length features over the layers of ``features`` (LPIPS, Zhang et al. 2018)."""
+    with torch.no_grad():
+        wanted = [F.normalize(feature.float(), dim=1) for feature in features(x)]
+    return sum((F.normalize(feature.float(), dim=1) - target).square().sum(1).mean()
+               for feature, target in zip(features(y), wanted))
+
+
+@torch.no_grad()
+def reconstruct(vae, x):
+    """(B, 3, H, W) in [-1, 1] through encoder and decoder, without sampling the posterior."""
+    return vae.decode(vae.encode(x).latent_dist.mode()).sample.clamp(-1, 1)
+
+
+@torch.no_grad()
+def held_out_psnr(vae, pictures, short_side=256, device="cpu"):
+    """Mean PSNR in dB over the central squares of ``pictures``, each scaled to ``short_side`` px."""
+    from PIL import ImageOps
+    values = []
+    for picture in pictures:
+        x = art.to_batch([training.np.asarray(ImageOps.fit(picture.image, (short_side, short_side)))]).to(device)
+        values.append(-10 * torch.log10(F.mse_loss(reconstruct(vae, x), x) / 4).item())
+    return sum(values) / len(values)
+
+
+@torch.no_grad()
+def latent_std(vae, squares):
+    """Standard deviation of the latents of uint8 ``squares``, whose inverse is the scaling factor (Rombach, D.1)."""
+    return vae.encode(art.to_batch(squares)).latent_dist.sample().std().item()
+
+
+def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, perceptual="", batch_size=6, size=80,
+         channels="32,64,160", learning_rate=1.5e-3, adversarial_weight=0.12, perceptual_weight=0.3,
+         equivariance_weight=0.3, kl_weight=1e-4, ema_decay=0.999, seed=0, runs="runs/vae", limit=0, evaluate=6):
+    """Train the VAE on crops of every picture, measure it on held-out photographs, and save it in fp16.
+
+    out: folder to write (default: the vae of mini-sd); perceptual: folder of a style classifier used as feature
+    extractor, needed from the step ``adversarial_from`` on (never the one that measures); runs: where checkpoints
+    and the curve lie; limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
+    """
+    settings = dict(recipe="sdkit.recipes.vae", **locals())
+    accelerator = training.accelerator()
+    device, rank = accelerator.device, accelerator.process_index
+    torch.manual_seed(seed)
+    pictures = art.load(art_dir, "train", (*art.STYLES, "pointillism"), limit or None)
+    # Paintings, photographs and portraits alike often; Van Gogh four times as often as his share.
+    groups = [[p for p in pictures if p.file.startswith(folder)] for folder in art.STYLE_OF_FOLDER]
+    weights = training.np.array([4, 2, 2, 4, 0.3, 5, 3]) * [len(group) > 0 for group in groups]
+
+    widths = [int(width) for width in channels.split(",")]
+    vae = AutoencoderKL(block_out_channels=widths, **CONFIG).to(device, memory_format=torch.channels_last)
+    critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0)
+    critic_optimizer = torch.optim.AdamW(critic.parameters(), 4e-4, betas=(0.5, 0.9), weight_decay=0)
+    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(100, steps // 10 + 1))
+    ema = EMAModel(vae.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
+    model, critic, optimizer, critic_optimizer = accelerator.prepare(
+        Autoencoder(vae), critic, optimizer, critic_optimizer)
+    accelerator.register_for_checkpointing(schedule, ema)
+    run = training.Run(runs, accelerator)
+    start = run.resume()
+    ema.to(device)
+    features = None
+    if steps > adversarial_from and perceptual:
+        from sdkit.metrics import StyleClassifier
+        features = StyleClassifier.from_pretrained(perceptual).requires_grad_(False).to(device).eval().features
+
+    def make(step):
+        rng = training.rng(seed, step, rank)
+        chosen = rng.choice(len(groups), batch_size, p=weights / weights.sum())
+        squares = [art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)) for g in chosen]
+        return art.to_batch(squares), training.torch_rng(rng)
+
+    bar = tqdm(total=steps, initial=start, desc="vae", disable=not accelerator.is_main_process)
+    for step, (x, generator) in training.batches(make, start, steps):
+        x = x.to(device, memory_format=torch.channels_last)
+        adversarial = step >= adversarial_from
+        y, halved, kl = model(x, generator)
+        pixel = reconstruction_loss(y, x)
+        loss = pixel + kl_weight * kl + equivariance_weight * F.l1_loss(halved, F.avg_pool2d(x[::2], 2))
+        figures = {"reconstruction": pixel}
+        if adversarial:
+            with accelerator.autocast():
+                fooled = -accelerator.unwrap_model(critic)(y).float().mean()
+                seen = perceptual_loss(features, y, x) if features else torch.zeros((), device=device)
+            ramp = min(1.0, (step - adversarial_from + 1) / 200)
+            loss = loss + ramp * (adversarial_weight * fooled + perceptual_weight * seen)
+            figures["perceptual"] = seen
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        critic_optimizer.zero_grad()          # the line above also left gradients on the critic
+        schedule.step()
+        ema.step(vae.parameters())
+        if adversarial:
+            real, fake = critic(torch.cat([x, y.detach()])).float().chunk(2)
+            hinge = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+            accelerator.backward(hinge)
+            critic_optimizer.step()
+            critic_optimizer.zero_grad()
+            figures["critic"] = hinge
+        run.record(step, **figures)
+        run.save(step + 1)
+        bar.update()
+        bar.set_postfix(reconstruction=f"{pixel.item():.3f}", refresh=False)
+    run.save(steps, force=True)
+    if not accelerator.is_main_process:
+        return
+        ema.copy_to(vae.parameters())
+    vae = vae.to("cpu").eval()
+    rng = training.rng(seed, steps)
+    sample = [art.crop(pictures[rng.integers(len(pictures))], size, rng) for _ in range(16 * evaluate)]
+    vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
+    held_out = art.load(art_dir, "validation", limit=limit or None)
+    metrics = {f"psnr_{name.replace(' ', '_')}_256": round(held_out_psnr(vae, chosen[:evaluate]), 2)
+               for name in art.STYLES if (chosen := [p for p in held_out if p.style == name and not p.is_portrait])}
+    metrics["psnr_portrait_256"] = round(held_out_psnr(vae, [p for p in held_out if p.is_portrait][:evaluate]), 2)
+    out = Path(out) if out else models_dir() / "mini-sd" / "vae"
+    vae.half().save_pretrained(out)
+    training.write_record(out, run, settings, metrics, art.data_hash(pictures))
+    print(json.dumps(metrics))
+
+
+if __name__ == "__main__":
+    training.command_line(main)
