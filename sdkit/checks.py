@@ -1,0 +1,152 @@
+"""The exercise checkers: ``check("11.1", answer)`` says "not attempted yet", gives a tick, or gives a fitting hint.
+
+A checker is a function that returns None for a right answer and otherwise its hints, from gentle to direct; each
+wrong try in a session gets the next one. Checkers run the reader's code, so whatever it raises becomes a sentence.
+`predict` keeps a guess that is made before a cell runs, and `compare` shows it beside what was measured.
+"""
+
+import inspect
+from collections import Counter
+
+import numpy as np
+
+_checkers, _tries, _guesses = {}, Counter(), {}
+
+
+def exercise(exercise_id):
+    """Decorator: register a checker ``(answer, ...) -> None or sequence of hints`` under `exercise_id`."""
+    def register(checker):
+        _checkers[exercise_id] = checker
+        return checker
+    return register
+
+
+def check(exercise_id, *answer):
+    """Print what is to be said about an answer; returns True only where it is right. Never raises."""
+    checker = _checkers.get(exercise_id)
+    if checker is None:
+        print(f"There is no exercise {exercise_id!r}. Known here: {', '.join(sorted(_checkers))}.")
+        return
+    wanted = len(inspect.signature(checker).parameters)
+    if not answer or any(part is None or part is Ellipsis for part in answer):
+        print(f"{exercise_id}: not attempted yet.")
+        return
+    if len(answer) != wanted:
+        print(f"{exercise_id}: expects {wanted} answer{'s' * (wanted > 1)}, got {len(answer)}.")
+        return
+    try:
+        hints = checker(*answer)
+    except NotAttempted:
+        print(f"{exercise_id}: not attempted yet.")
+        return
+    except Exception as error:  # the reader's own function, or an answer of a kind that nobody thought of
+        hints = [f"that stopped with {type(error).__name__}: {error}"]
+    if hints is None:
+        print(f"{exercise_id}: ✓ right.")
+        return True
+    hints = [hints] if isinstance(hints, str) else list(hints)
+    print(f"{exercise_id}: not yet. Hint: {hints[min(_tries[exercise_id], len(hints) - 1)]}")
+    _tries[exercise_id] += 1
+
+
+class NotAttempted(Exception):
+    """A stub that still returns None or an Ellipsis."""
+
+
+def predict(name, guess):
+    """Keep a `guess` (number or text; None while there is none), made before the cell that measures it."""
+    if guess is None or guess is Ellipsis:
+        _guesses.pop(name, None)
+        print("No guess yet. Put one in and run this cell again; it costs nothing to be wrong.")
+    else:
+        _guesses[name] = guess
+        print(f"Your guess is kept: {guess}.")
+
+
+def compare(name, measured):
+    """Print what was `measured` beside the guess that `predict` kept under the same `name`."""
+    guess = _guesses.get(name, "none")
+    measured = f"{measured:.3g}" if isinstance(measured, (float, np.floating)) else measured
+    print(f"{name}: your guess {guess}, measured {measured}")
+
+
+def _call(function, *arguments):
+    """What the reader's `function` answers; an unfinished stub counts as not attempted."""
+    if not callable(function):
+        raise TypeError("give the function itself, without calling it")
+    answer = function(*arguments)
+    if answer is None or answer is Ellipsis:
+        raise NotAttempted
+    return answer
+
+
+@exercise("11.1")
+def _steps_walked(steps):
+    """Denoising steps at strength 0.35 with num_inference_steps = 30."""
+    steps = float(steps)
+    if steps == 10:
+        return None
+    last = "compute int(30 * 0.35): the pipeline cuts the fraction off."
+    if steps == 10.5:
+        return ["there are no half steps. What does the pipeline do with the fraction?", last]
+    if steps == 11:
+        return ["nearly: the number is not rounded up.", last]
+    if steps in (19, 19.5, 20):
+        return ["those are the steps that are skipped. How many are left?", last]
+    if steps == 30:
+        return ["30 would start from noise alone. Strength says which share of the way is walked.", last]
+    return ["strength is the share of the num_inference_steps that is walked.",
+            "multiply the two numbers and drop what stands behind the point.", last]
+
+
+@exercise("11.2")
+def _keep_the_face(pick_strength):
+    """pick_strength(strengths, content, style, floor): best style among those whose content is at least the floor."""
+    strengths = [0.1, 0.3, 0.5, 0.7, 0.9]
+    content = [0.95, 0.85, 0.70, 0.55, 0.72]
+    style = [0.05, 0.60, 0.45, 0.90, 0.50]
+    answer = _call(pick_strength, strengths, content, style, 0.7)
+    if answer == 0.7:
+        return ["the winner must also keep the face: content at least floor.",
+                "throw out every strength with content < floor first, then look for the best style."]
+    if answer == 0.1:
+        return ["that one keeps the most content. Wanted is the most style among those that keep enough.",
+                "compare style, not content, among the strengths with content >= floor."]
+    if answer == 0.9:
+        return ["the strongest one is not always the one with the most style: look at the style list.",
+                "max(..., key=style) over the strengths with content >= floor."]
+    if isinstance(answer, (int, np.integer)):
+        return ["that looks like a position in the list. Return the strength that stands there.",
+                "return strengths[i] instead of i."]
+    if answer != 0.3:
+        return [f"on a test list it returned {answer!r}, which is not the best allowed strength.",
+                "keep the strengths with content >= floor; of those, return the one with the highest style.",
+                "allowed = [(s, x) for x, c, s in zip(strengths, content, style) if c >= floor]; max(allowed)[1]."]
+    if _call(pick_strength, [0.2, 0.4], [0.9, 0.7], [0.1, 0.8], 0.7) != 0.4:
+        return ["'at least floor' includes the floor itself.", "use >= and not >."]
+    return None
+
+
+@exercise("11.3")
+def _blend(blend):
+    """blend(mask, painted, kept): painted where mask is 0, kept where it is 1."""
+    kept, painted = np.full((2, 2), 2.0), np.full((2, 2), 10.0)
+    mask = np.array([[0.0, 1.0], [0.25, 1.0]])
+    answer = np.asarray(_call(blend, mask, painted, kept), dtype=float)
+    wanted = mask * kept + (1 - mask) * painted
+    if answer.shape != wanted.shape:
+        return [f"the answer has shape {answer.shape}, the latents have {wanted.shape}.",
+                "multiply and add elementwise; nothing is summed up or picked out."]
+    if np.allclose(answer, wanted):
+        return None
+    if np.allclose(answer, mask * painted + (1 - mask) * kept):
+        return ["the wrong part is kept: where is the mask 1?", "swap the two: mask * kept + (1 - mask) * painted."]
+    if np.allclose(answer, mask * kept + painted):
+        return ["where the mask is 1, both are added up. What must painted be multiplied by?",
+                "mask * kept + (1 - mask) * painted."]
+    if np.allclose(answer, np.where(mask > 0.5, kept, painted)) or np.allclose(
+            answer, np.where(mask > 0, kept, painted)):
+        return ["right for masks of 0 and 1; but a soft edge (0.25) must mix the two.",
+                "mask * kept + (1 - mask) * painted."]
+    return ["where the mask is 1, take kept; where it is 0, take painted; in between, mix them.",
+            "weigh kept with mask and painted with 1 - mask.", "mask * kept + (1 - mask) * painted."]
