@@ -1,0 +1,142 @@
+"""Image to image, thin over diffusers' pipeline, for mini-sd and for real weights alike.
+
+Noise goes part of the way into the photo's latents, then the network walks back under the prompt
+(SDEdit, Meng et al. 2022, arXiv:2108.01073).
+"""
+
+import difflib
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import torch
+
+from sdkit import __version__, photos, text
+from sdkit.paths import SdkitError
+
+MAX_STEPS = 500  # with "leading" spacing more than half of the 1000 timesteps would start too late in the chain
+
+
+class UnknownWords(UserWarning):
+    """The prompt holds words that the model never saw in training."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides about a styled picture, apart from the photo and the model. Checked when it is made.
+
+    Parameters
+    ----------
+    prompt : what to paint like; may be empty
+    strength : how far noise goes into the photo, in (0, 1]; 0 would leave it alone, 1 forgets it
+    guidance_scale : how much the prompt is amplified, 0 to 100; up to 1 means not at all
+    num_inference_steps : steps of the whole chain, 1 to 500; int(steps * strength) of them are run
+    size : short side of the result in px, 64 to 2048, rounded to a multiple of 8
+    negative_prompt : what to keep away from
+    seed : of the noise, from 0 on
+
+    Raises `SdkitError` for values outside.
+    """
+
+    prompt: str
+    strength: float
+    guidance_scale: float
+    num_inference_steps: int
+    size: int
+    negative_prompt: str = ""
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("prompt", "negative_prompt"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise SdkitError(f"{_words(name)} is not text: {value!r}. Give a few words, such as 'van gogh'.")
+            if len(value) > 2000:
+                raise SdkitError(f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two.")
+        for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
+            value = getattr(self, name)
+            # NaN fails the comparison, too
+            if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
+                raise SdkitError(f"{_words(name)} {value!r} is outside {low} to {high}. Choose a number in between.")
+        for name, low, high in (("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+                raise SdkitError(f"{_words(name)} {value!r} is not a whole number from {low} to {high}. Choose one.")
+        if self.steps_run < 1:
+            need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
+            raise SdkitError(f"{self.num_inference_steps} steps x strength {self.strength:g} is less than one step, "
+                             f"so nothing would be painted. Take {need}.")
+
+    @property
+    def steps_run(self):
+        """How many steps the network really makes: int(num_inference_steps * strength), as in diffusers."""
+        return int(self.num_inference_steps * self.strength)
+
+
+def _words(name):
+    return {"num_inference_steps": "Number of steps"}.get(name, name.replace("_", " ").capitalize())
+
+
+def style(pipe, images, settings, on_step=None):
+    """Paint each photo of `images` (list of `PIL.Image` in RGB) by `settings`: a list of `PIL.Image`.
+
+    One picture at a time, each with a generator of its own: one seed gives one picture, whatever else is in the list.
+    The generator lives on the CPU, so that a GPU gives the same picture. `on_step()` is called after each step.
+    Warns with `UnknownWords` about words that the model was not trained on.
+    """
+    if isinstance(images, photos.Image.Image):
+        raise SdkitError("style() wants a list of pictures. Put brackets around the one: [image].")
+    sentence = advice(settings.prompt, text.known_words(pipe.config._name_or_path))
+    if sentence:
+        warnings.warn(sentence, UnknownWords, stacklevel=2)
+
+    def tell(pipe, step, timestep, tensors):
+        if on_step:
+            on_step()
+        return tensors
+
+    styled = []
+    for image in images:
+        generator = torch.Generator("cpu").manual_seed(settings.seed)
+        image = photos.resize(image, settings.size)
+        try:
+            styled += pipe(
+                prompt=settings.prompt, negative_prompt=settings.negative_prompt, image=image,
+                strength=settings.strength, guidance_scale=float(settings.guidance_scale),
+                num_inference_steps=settings.num_inference_steps, generator=generator, callback_on_step_end=tell,
+            ).images
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+                raise
+            raise SdkitError(f"There is too little memory for {image.width} x {image.height} pixels. "
+                             "Take a smaller size, or close other programs.") from error
+    return styled
+
+
+def advice(prompt, known):
+    """A sentence on the words of `prompt` that are not in the set `known`, or None when there is nothing to say."""
+    unknown = text.split_prompt(prompt, known)[1]
+    if not unknown:
+        return None
+    near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
+    listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:40]
+    kind = "near ones that it knows" if near else "some that it knows"
+    return (f"This model was not trained on {', '.join(map(repr, unknown))} and will hardly heed it; "
+            f"{kind}: {', '.join(listed)}.")
+
+
+def note(settings, model):
+    """How a picture was made, as text chunks for `photos.save_png`: a dict of str, without anything of the photo."""
+    chunks = {
+        "Software": f"sdkit {__version__}",
+        "Description": f"Made with AI: a photograph restyled by the diffusion model {model}",
+        "Model": model,
+        "Prompt": settings.prompt,
+        "Negative prompt": settings.negative_prompt,
+        "Strength": f"{settings.strength:g}",
+        "Guidance scale": f"{settings.guidance_scale:g}",
+        "Steps": str(settings.num_inference_steps),
+        "Seed": str(settings.seed),
+        "Size": str(settings.size),
+    }
+    return {key: value for key, value in chunks.items() if value or key == "Prompt"}

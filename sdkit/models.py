@@ -1,0 +1,130 @@
+"""The networks that come with the kit: where they lie, what they are, how to load them. Never from the network."""
+
+import functools
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdkit.paths import SdkitError, model_dir, models_dir
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the registry."""
+
+    does: str
+    licence: str
+
+
+REGISTRY = {
+    "mini-sd": Entry("text to image and image to image, a small Stable Diffusion", "MIT"),
+    "style-classifier": Entry("tells styles of painting apart; used by sdkit measure only", "MIT"),
+}
+
+
+def folder_of(name):
+    """The folder of a model: one of the registry, or any folder in diffusers' layout. Raises `SdkitError`."""
+    folder = model_dir(name) if str(name) in REGISTRY else Path(name).expanduser()
+    if (folder / "model_index.json").is_file():
+        return folder
+    if str(name) in REGISTRY:
+        raise SdkitError(f"The weights of {name} are not in {folder}. Clone the repository whole, or train them: "
+                         "python -m sdkit.recipes.vae, then .text and .unet.")
+    raise SdkitError(f"There is no model {str(name)!r}. Take {', '.join(map(repr, REGISTRY))}, or a folder with a "
+                     "model_index.json.")
+
+
+def defaults(name="mini-sd"):
+    """The settings at which this model looks best, from its `defaults.json`.
+
+    A dict with strength, guidance_scale, num_inference_steps, size and styles (the list of prompts it was made for).
+    """
+    path = folder_of(name) / "defaults.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SdkitError(f"{path} is missing or damaged. Put it back from the repository, or write strength, "
+                         "guidance_scale, num_inference_steps, size and styles into it.") from error
+
+
+def settings(prompt, name="mini-sd", **changes):
+    """`generate.Settings` for `prompt` at the model's defaults, apart from `changes`."""
+    from sdkit.generate import Settings  # brings torch
+    values = {key: value for key, value in defaults(name).items() if key in Settings.__dataclass_fields__}
+    return Settings(**{**values, "prompt": prompt, **changes})
+
+
+def device():
+    """Where to compute: "cuda" or "mps" where there is one, otherwise "cpu"."""
+    import torch
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def load(name="mini-sd", task="img2img", device=None, dtype=None):
+    """Load a model as a diffusers pipeline, in float32 unless `dtype` says otherwise.
+
+    name : of the registry, or a folder; task : "img2img" or "text2img"; device : see `device`.
+    Loaded once: a second call returns the same pipeline, and both tasks share their weights.
+    Raises `SdkitError` where the weights are missing or damaged.
+    """
+    import torch
+    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+    classes = {"img2img": StableDiffusionImg2ImgPipeline, "text2img": StableDiffusionPipeline}
+    if task not in classes:
+        raise SdkitError(f"There is no task {task!r}. Choose one of: {', '.join(classes)}.")
+    return _load(folder_of(name), classes[task], device or globals()["device"](), dtype or torch.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(folder, cls, device, dtype):
+    pipe = cls(**_parts(folder, device, dtype), requires_safety_checker=False)
+    pipe.register_to_config(_name_or_path=str(folder))  # `generate` looks there for words.json
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@functools.lru_cache(maxsize=2)
+def _parts(folder, device, dtype):
+    """The networks, tokenizer and scheduler in `folder`, on `device`."""
+    from diffusers import StableDiffusionPipeline
+    try:
+        pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+    except Exception as error:  # a damaged folder makes anything: OSError, SafetensorError, KeyError, ...
+        raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
+                         "Put the folder back from the repository.") from error
+    return pipe.to(device).components
+
+
+def table():
+    """One dict per network for ``sdkit models``: name, does, parameters, megabytes, licence, present."""
+    rows = []
+    for name, entry in REGISTRY.items():
+        folder = models_dir() / name
+        weights = sorted(folder.rglob("*.safetensors"))
+        rows.append({
+            "name": name,
+            "does": entry.does,
+            "parameters": sum(map(count_parameters, weights)),
+            "megabytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6,
+            "licence": entry.licence,
+            "present": bool(weights),
+        })
+    return rows
+
+
+def count_parameters(path):
+    """The number of values in a safetensors file, read from its header alone."""
+    with open(path, "rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]  # the file starts with the length of its JSON header
+        header = json.loads(file.read(length))
+    return sum(math.prod(entry["shape"]) for key, entry in header.items() if key != "__metadata__")
+
+
+def __getattr__(name):
+    if name == "DEFAULTS":
+        return defaults()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,70 @@
+"""Fixtures: a whole Stable Diffusion of a few thousand random parameters, saved as the shipped one is."""
+
+import json
+
+import pytest
+import torch
+
+import sdkit.paths  # noqa: F401  (importing sdkit switches the libraries below to offline)
+
+STYLES = ["van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo"]
+DEFAULTS = {"strength": 0.5, "guidance_scale": 4.0, "num_inference_steps": 8, "size": 64, "styles": STYLES}
+WORDS = ["a", "photo", "portrait", "of", "in", "the", "style", "van", "gogh", "vincent", "ukiyo-e", "impressionism",
+         "oil", "painting"]
+
+
+def _tokenizer(folder):
+    """A CLIP tokenizer of single letters: no merges, L = 16."""
+    from transformers import CLIPTokenizer
+    letters = [chr(c) for c in range(ord("!"), ord("~") + 1)]
+    tokens = [*letters, *(c + "</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=16), len(tokens)
+
+
+@pytest.fixture(scope="session")
+def tiny_sd(tmp_path_factory):
+    """Folder of a tiny random model in mini-sd's layout: f = 4, 8 latent channels, epsilon, DDIM."""
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionImg2ImgPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+    root = tmp_path_factory.mktemp("tiny")
+    tokenizer, vocabulary = _tokenizer(root / "tokenizer")
+    torch.manual_seed(0)
+    text_encoder = CLIPTextModel(CLIPTextConfig(
+        vocab_size=vocabulary, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=16, bos_token_id=vocabulary - 2, eos_token_id=vocabulary - 1))
+    vae = AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
+        block_out_channels=[4, 4, 4], norm_num_groups=2, layers_per_block=1, latent_channels=8, sample_size=64,
+        scaling_factor=0.6, mid_block_add_attention=False)
+    unet = UNet2DConditionModel(
+        sample_size=16, in_channels=8, out_channels=8, block_out_channels=[4, 8, 8], layers_per_block=1,
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        cross_attention_dim=8, attention_head_dim=2, norm_num_groups=2)
+    scheduler = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1)
+    folder = root / "models" / "mini-sd"
+    StableDiffusionImg2ImgPipeline(
+        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler, safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False).to(dtype=torch.float16).save_pretrained(folder)
+    (folder / "defaults.json").write_text(json.dumps(DEFAULTS))
+    (folder / "words.json").write_text(json.dumps(WORDS))
+    return folder
+
+
+@pytest.fixture
+def tiny_data(tiny_sd, monkeypatch):
+    """SDKIT_DATA set to a data folder in which mini-sd is the tiny model."""
+    monkeypatch.setenv("SDKIT_DATA", str(tiny_sd.parent.parent))
+    return tiny_sd.parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_pipe(tiny_sd):
+    """The tiny model, loaded for image to image."""
+    from sdkit import models
+    return models.load(tiny_sd, device="cpu")
