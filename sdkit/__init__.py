@@ -1,8 +1,8 @@
 """sdkit: a teaching kit on Stable Diffusion, small enough to read in one sitting.
 
 ``import sdkit`` is cheap and does not import torch; a submodule is loaded when it is first touched
-(``sdkit.photos``, ``sdkit.sampler``, ...). Nothing here reaches for the network: the libraries below read their
-offline switches when they are imported, so the switches are set before that, and only where nobody set them already.
+(``sdkit.photos``, ``sdkit.sampler``, ...). Nothing here reaches for the network: the libraries below read
+their offline switches when they are imported, so these are set before that, where nobody set them already.
 """
 
 import importlib
@@ -10,8 +10,8 @@ import os
 
 __version__ = "0.1.0"
 
-_MODULES = ("paths", "photos", "text", "latents", "schedule", "sampler", "generate", "models", "metrics", "measure",
-            "plots", "widgets", "checks", "recipes", "cli")
+_MODULES = ("paths", "photos", "text", "latents", "schedule", "sampler", "generate", "models", "metrics",
+            "measure", "plots", "widgets", "checks", "recipes", "cli")
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "1",

@@ -14,7 +14,10 @@ import torch
 from sdkit import __version__, photos, text
 from sdkit.paths import SdkitError
 
-MAX_STEPS = 500  # with "leading" spacing more than half of the 1000 timesteps would start too late in the chain
+MAX_STEPS = 500  # "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
+
+
+LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())  # say little
 
 
 class UnknownWords(UserWarning):
@@ -50,22 +53,26 @@ class Settings:
         for name in ("prompt", "negative_prompt"):
             value = getattr(self, name)
             if not isinstance(value, str):
-                raise SdkitError(f"{_words(name)} is not text: {value!r}. Give a few words, such as 'van gogh'.")
+                raise SdkitError(f"{_words(name)} is not text: {value!r}. "
+                                 "Give a few words, such as 'van gogh'.")
             if len(value) > 2000:
                 raise SdkitError(f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two.")
         for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
             value = getattr(self, name)
             # NaN fails the comparison, too
             if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(f"{_words(name)} {value!r} is outside {low} to {high}. Choose a number in between.")
-        for name, low, high in (("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)):
+                raise SdkitError(f"{_words(name)} {value!r} is outside {low} to {high}. "
+                                 "Choose a number in between.")
+        whole = ("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)
+        for name, low, high in whole:
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(f"{_words(name)} {value!r} is not a whole number from {low} to {high}. Choose one.")
+                raise SdkitError(f"{_words(name)} {value!r} is not a whole number from {low} to {high}. "
+                                 "Choose one.")
         if self.steps_run < 1:
             need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
-            raise SdkitError(f"{self.num_inference_steps} steps x strength {self.strength:g} is less than one step, "
-                             f"so nothing would be painted. Take {need}.")
+            raise SdkitError(f"{self.num_inference_steps} steps x strength {self.strength:g} is less than "
+                             f"one step, so nothing would be painted. Take {need}.")
 
     @property
     def steps_run(self):
@@ -80,9 +87,9 @@ def _words(name):
 def style(pipe, images, settings, on_step=None):
     """Paint each photo of `images` (list of `PIL.Image` in RGB) by `settings`: a list of `PIL.Image`.
 
-    One picture at a time, each with a generator of its own: one seed gives one picture, whatever else is in the list.
-    The generator lives on the CPU, so that a GPU gives the same picture. `on_step()` is called after each step.
-    Warns with `UnknownWords` about words that the model was not trained on.
+    One picture at a time, each with a generator of its own: one seed gives one picture, whatever else is in
+    the list. The generator lives on the CPU, so that a GPU gives the same picture. `on_step()` is called
+    after each step. Warns with `UnknownWords` about words that the model was not trained on.
     """
     if isinstance(images, photos.Image.Image):
         raise SdkitError("style() wants a list of pictures. Put brackets around the one: [image].")
@@ -103,7 +110,8 @@ def style(pipe, images, settings, on_step=None):
             styled += pipe(
                 prompt=settings.prompt, negative_prompt=settings.negative_prompt, image=image,
                 strength=settings.strength, guidance_scale=float(settings.guidance_scale),
-                num_inference_steps=settings.num_inference_steps, generator=generator, callback_on_step_end=tell,
+                num_inference_steps=settings.num_inference_steps, generator=generator,
+                callback_on_step_end=tell,
             ).images
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
@@ -114,19 +122,19 @@ def style(pipe, images, settings, on_step=None):
 
 
 def advice(prompt, known):
-    """A sentence on the words of `prompt` that are not in the set `known`, or None when there is nothing to say."""
-    unknown = text.split_prompt(prompt, known)[1]
+    """A sentence on the words of `prompt` that are not in the set `known`, or None when there are none."""
+    unknown = [word for word in text.split_prompt(prompt, known)[1] if word not in LITTLE_WORDS]
     if not unknown:
         return None
     near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
-    listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:40]
+    listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:20]
     kind = "near ones that it knows" if near else "some that it knows"
     return (f"This model was not trained on {', '.join(map(repr, unknown))} and will hardly heed it; "
             f"{kind}: {', '.join(listed)}.")
 
 
 def note(settings, model):
-    """How a picture was made, as text chunks for `photos.save_png`: a dict of str, without anything of the photo."""
+    """How a picture was made, as text chunks for `photos.save_png`: nothing of the photo is in it."""
     chunks = {
         "Software": f"sdkit {__version__}",
         "Description": f"Made with AI: a photograph restyled by the diffusion model {model}",

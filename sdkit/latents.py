@@ -11,7 +11,7 @@ import torch
 def encode(vae, x, generator=None):
     """Encode pictures x (B, 3, H, W) in [-1, 1] to latents (B, C, H/f, W/f) of about unit variance.
 
-    The most likely latents without a `generator`; with one, a sample of the posterior, as the pipelines take it.
+    Without a `generator` the most likely latents; with one, a sample of the posterior, as the pipelines take.
     """
     posterior = vae.encode(x.to(vae.device, vae.dtype)).latent_dist
     latents = posterior.mode() if generator is None else posterior.sample(generator)

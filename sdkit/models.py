@@ -1,4 +1,4 @@
-"""The networks that come with the kit: where they lie, what they are, how to load them. Never from the network."""
+"""The networks that come with the kit: where they lie, what they are, how to load them, always offline."""
 
 import functools
 import json
@@ -30,16 +30,15 @@ def folder_of(name):
     if (folder / "model_index.json").is_file():
         return folder
     if str(name) in REGISTRY:
-        raise SdkitError(f"The weights of {name} are not in {folder}. Clone the repository whole, or train them: "
-                         "python -m sdkit.recipes.vae, then .text and .unet.")
-    raise SdkitError(f"There is no model {str(name)!r}. Take {', '.join(map(repr, REGISTRY))}, or a folder with a "
-                     "model_index.json.")
+        raise SdkitError(f"The weights of {name} are not in {folder}. Clone the repository whole, or train "
+                         "them: python -m sdkit.recipes.vae, then .text and .unet.")
+    raise SdkitError(f"There is no model {str(name)!r}. Take 'mini-sd', or a folder with a model_index.json.")
 
 
 def defaults(name="mini-sd"):
     """The settings at which this model looks best, from its `defaults.json`.
 
-    A dict with strength, guidance_scale, num_inference_steps, size and styles (the list of prompts it was made for).
+    A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for).
     """
     path = folder_of(name) / "defaults.json"
     try:
@@ -91,8 +90,11 @@ def _load(folder, cls, device, dtype):
 def _parts(folder, device, dtype):
     """The networks, tokenizer and scheduler in `folder`, on `device`."""
     from diffusers import StableDiffusionPipeline
+    from diffusers.utils import logging
+    logging.disable_progress_bar()  # "Loading pipeline components": half a second that needs no bar
     try:
-        pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+        pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True,
+                                                       use_safetensors=True)
     except Exception as error:  # a damaged folder makes anything: OSError, SafetensorError, KeyError, ...
         raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
                          "Put the folder back from the repository.") from error

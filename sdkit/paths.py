@@ -4,15 +4,15 @@ import contextlib
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent  # the repository (or the folder that the package was installed into)
+ROOT = Path(__file__).resolve().parent.parent  # the repository, or where the package was installed
 
 
 class SdkitError(ValueError):
-    """Something a person can put right: the message is one sentence on what is wrong and one on what to do."""
+    """Something a person can put right: one sentence on what is wrong and one on what to do."""
 
 
 def data_dir():
-    """The folder with weights and frames: ``SDKIT_DATA`` where it is set, otherwise ``data`` in the repository.
+    """The folder with weights and frames: ``SDKIT_DATA`` where it is set, or ``data`` in the repository.
 
     Raises `SdkitError` when there is no such folder.
     """
@@ -43,13 +43,14 @@ def write_atomically(path):
     Raises `SdkitError` where the file cannot be written (no permission, disk full, ...).
     """
     path = Path(path)
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")  # same folder: os.replace must not cross disks
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")  # os.replace does not cross disks
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         os.replace(part, path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SdkitError(f"Cannot write {path}: {reason}. Choose another folder, or make room on the disk.") from error
+        raise SdkitError(f"Cannot write {path}: {reason}. "
+                         "Choose another folder, or make room on the disk.") from error
     finally:
         part.unlink(missing_ok=True)

@@ -22,8 +22,8 @@ SAMPLES = {
 MAX_PIXELS = 100_000_000  # decoded this is 300 MB; looked up in the header, before anything is decoded
 MIN_SIDE = 8              # px
 MAX_ASPECT = 4            # long side / short side
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif", ".tiff",
-            ".bmp", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"}
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif",
+            ".tiff", ".bmp", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"}
 # Only plain raster formats: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000", "PPM", "TGA")
 
@@ -66,7 +66,7 @@ def open_photo(source, max_pixels=MAX_PIXELS):
         raise SdkitError(_too_large(path.name, max_pixels)) from error
     except Image.UnidentifiedImageError as error:
         raise SdkitError(f"{path.name} is not a picture that can be read here. "
-                         "Save it as JPEG or PNG and try again (HEIC from a phone: export as JPEG).") from error
+                         "Save it as JPEG or PNG and try again (HEIC of a phone: export as JPEG).") from error
 
 
 def _read(path):
@@ -109,8 +109,9 @@ def _clean(image, name, max_pixels=MAX_PIXELS):
         image.load()
     except MemoryError as error:
         raise SdkitError(f"There is too little memory to open {name}. Make it smaller first.") from error
-    except Exception as error:  # on damaged files decoders raise OSError, SyntaxError, zlib.error, IndexError, ...
-        raise SdkitError(f"{name} is damaged or cut off ({error}). Copy it again from where it came.") from error
+    except Exception as error:  # damaged files make decoders raise OSError, SyntaxError, zlib.error, ...
+        raise SdkitError(f"{name} is damaged or cut off ({error}). "
+                         "Copy it again from where it came.") from error
     try:
         image = ImageOps.exif_transpose(image)
     except Exception:  # unreadable EXIF says nothing about how to turn the picture
@@ -122,7 +123,8 @@ def _clean(image, name, max_pixels=MAX_PIXELS):
 def _to_rgb(image):
     """Any mode of Pillow to RGB, 8 bit, over white, in sRGB."""
     if image.mode[0] in "IF":  # I;16, I;16B, I, F: convert("RGB") would clip these
-        return Image.fromarray(_to_8_bit(np.asarray(image), sixteen=image.mode.startswith("I;16"))).convert("RGB")
+        grey = _to_8_bit(np.asarray(image), sixteen=image.mode.startswith("I;16"))
+        return Image.fromarray(grey).convert("RGB")
     if image.mode in ("La", "RGBa"):  # premultiplied alpha has one way out only
         image = image.convert(image.mode.upper())
     if image.has_transparency_data:
@@ -157,15 +159,15 @@ def _from_array(array):
     elif array.dtype.kind == "f" and 0 <= array.min() and array.max() <= 1:  # NaN fails both
         array = (array * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise SdkitError(f"An array of {array.dtype} from {array.min():.3g} to {array.max():.3g} is not a picture. "
-                         "Give uint8 in 0 to 255, or floats in 0 to 1.")
+        raise SdkitError(f"An array of {array.dtype} from {array.min():.3g} to {array.max():.3g} is not a "
+                         "picture. Give uint8 in 0 to 255, or floats in 0 to 1.")
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def resize(image, size, multiple=8):
-    """Scale `image` so that its short side is `size` px, the aspect ratio kept; both sides a multiple of `multiple`.
+    """Scale `image` to a short side of `size` px, the aspect ratio kept; both sides a multiple of `multiple`.
 
-    Lanczos filter. Raises `SdkitError` for a panorama longer than 4:1, which would cost time and give stripes.
+    Lanczos filter. Raises `SdkitError` for a panorama longer than 4:1, which would cost time and memory.
     """
     width, height = image.size
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -187,7 +189,7 @@ def to_image(tensor):
     """Tensor (1, 3, H, W) or (3, H, W) in [-1, 1] to `PIL.Image`; values outside are clipped."""
     if tensor.ndim == 4:
         if len(tensor) != 1:
-            raise SdkitError(f"Expected one picture, got a batch of {len(tensor)}. Convert them one at a time.")
+            raise SdkitError(f"Expected one picture, got {len(tensor)}. Convert them one at a time.")
         tensor = tensor[0]
     array = ((tensor.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)
     return Image.fromarray(array.byte().permute(1, 2, 0).contiguous().numpy())
@@ -196,9 +198,10 @@ def to_image(tensor):
 def find_photos(sources, on_skip=None):
     """Expand folders and wildcards into a list of paths and sample names, in the order given.
 
-    Of a folder: its pictures sorted by name, without its subfolders and hidden files. `on_skip`, if given, is called
-    with the path of each file that is passed over since neither its name nor its content says picture. What does not
-    exist stays in the list, so that its own error comes when it is opened. Raises `SdkitError` for an empty folder.
+    Of a folder: its pictures sorted by name, without its subfolders and hidden files. `on_skip`, if given, is
+    called with the path of each file that is passed over since neither its name nor its content says picture.
+    What does not exist stays in the list, so that its own error comes when it is opened.
+    Raises `SdkitError` for an empty folder.
     """
     found = []
     for source in sources:
@@ -218,7 +221,7 @@ def find_photos(sources, on_skip=None):
                 raise SdkitError(f"The folder {path} holds no pictures. Put JPEG or PNG files into it.")
             found += photos
         elif not path.exists() and set("*?") & set(path.name) and path.parent.is_dir():
-            found += sorted(path.parent.glob(path.name)) or [path]  # the Windows shell leaves *.jpg to the program
+            found += sorted(path.parent.glob(path.name)) or [path]  # the shell of Windows leaves *.jpg to us
         else:
             found.append(str(source) if str(source) in SAMPLES and not path.exists() else path)
     return found
@@ -236,7 +239,7 @@ def _looks_like_picture(path):
 
 
 def save_png(image, path, note):
-    """Write `image` as PNG, whole or not at all, with the text chunks of `note` (dict of str) and no other metadata."""
+    """Write `image` as PNG, whole or not at all, with the text chunks of `note` and no other metadata."""
     info = PngInfo()
     for key, value in note.items():
         info.add_itxt(key, str(value)) if not str(value).isascii() else info.add_text(key, str(value))

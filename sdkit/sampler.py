@@ -1,6 +1,6 @@
-"""Sampling as a generator: ``for state in denoise(...)``, so that the caller owns the loop and draws what it likes.
+"""Sampling as a generator: ``for state in denoise(...)``; the caller owns the loop and draws what it likes.
 
-DDIM (Song et al. 2021, arXiv:2010.02502) with classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
+DDIM (Song et al. 2021, arXiv:2010.02502), classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
 The tests hold `denoise` to diffusers' image-to-image pipeline.
 """
 
@@ -24,9 +24,9 @@ class State:
 def timesteps(schedule, num_inference_steps, strength=1.0):
     """The timesteps of a run, from noisy to clean, as a list of ints.
 
-    "Leading" spacing with an offset of 1, as in Stable Diffusion's configuration. With `strength` < 1, only the last
-    int(num_inference_steps * strength) of them: image-to-image starts part of the way (SDEdit, Meng et al. 2022,
-    arXiv:2108.01073). Raises `SdkitError` when none is left.
+    "Leading" spacing with an offset of 1, as in Stable Diffusion's configuration. With `strength` < 1, only
+    the last int(num_inference_steps * strength) of them: image-to-image starts part of the way (SDEdit, Meng
+    et al. 2022, arXiv:2108.01073). Raises `SdkitError` when none is left.
     """
     T, n = len(schedule), num_inference_steps
     if not 1 <= n < T:
@@ -38,7 +38,7 @@ def timesteps(schedule, num_inference_steps, strength=1.0):
 
 
 def predictions(schedule, model_output, t, sample):
-    """What the network's output says about the clean sample and the noise in `sample`: (pred_x0, pred_epsilon)."""
+    """What the network's output says of the clean sample and the noise in it: (pred_x0, pred_epsilon)."""
     abar = schedule.alpha_cumprod(t)
     signal, noise = abar.sqrt().item(), (1 - abar).sqrt().item()
     if schedule.prediction_type == "epsilon":
@@ -50,7 +50,7 @@ def predictions(schedule, model_output, t, sample):
 
 
 def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
-    """One DDIM step from timestep t to t_prev (DDIM, equation 12): (prev_sample, pred_x0), shapes as `sample`.
+    """One step from timestep t to t_prev (DDIM, equation 12): (prev_sample, pred_x0), shapes as `sample`.
 
     eta = 0 is deterministic, eta = 1 adds the noise of DDPM and then wants `noise`, shaped as `sample`.
     t_prev < 0 stands for the end of the chain.
@@ -75,14 +75,16 @@ def guide(uncond, cond, guidance_scale):
 
 @torch.no_grad()
 def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, guidance_scale):
-    """Walk `latents` (B, C, h, w), noised to timesteps[0], back to clean ones; yields a `State` after each step.
+    """Walk `latents` (B, C, h, w), noised to timesteps[0], back to clean ones; yield a `State` each step.
 
-    prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for all. With guidance_scale <= 1 the network is
-    asked once a step, with the prompt alone. Yields len(timesteps) states; the last one's latents are the result.
+    prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for all. With guidance_scale <= 1 the
+    network is asked once a step, with the prompt alone. Yields len(timesteps) states; the last one holds the result.
     """
     prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
     guided = guidance_scale > 1
-    context = prompt_embeds if not guided else torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])
+    context = prompt_embeds
+    if guided:
+        context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
     for step, t in enumerate(timesteps):
         inputs = torch.cat([latents] * 2) if guided else latents                        # (2B or B, C, h, w)
         output = unet(inputs, t, encoder_hidden_states=context).sample

@@ -24,7 +24,7 @@ class Schedule:
 
     def __init__(self, betas, final_alpha_cumprod=None, prediction_type="epsilon"):
         self.betas = torch.as_tensor(betas, dtype=torch.float64)            # (T,)
-        self.alphas_cumprod = (1 - self.betas).cumprod(0)                   # (T,), falls from about 1 to about 0
+        self.alphas_cumprod = (1 - self.betas).cumprod(0)                # (T,), falls from about 1 to about 0
         self.final_alpha_cumprod = self.alphas_cumprod[0] if final_alpha_cumprod is None else (
             torch.as_tensor(final_alpha_cumprod, dtype=torch.float64))
         self.prediction_type = prediction_type
@@ -32,7 +32,8 @@ class Schedule:
     @classmethod
     def of(cls, scheduler):
         """The schedule inside a diffusers scheduler, for instance `pipe.scheduler`."""
-        return cls(scheduler.betas, getattr(scheduler, "final_alpha_cumprod", None), scheduler.config.prediction_type)
+        final = getattr(scheduler, "final_alpha_cumprod", None)
+        return cls(scheduler.betas, final, scheduler.config.prediction_type)
 
     def __len__(self):
         return len(self.betas)
@@ -62,7 +63,7 @@ def linear(num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02):
 
 
 def scaled_linear(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012):
-    """Stable Diffusion's schedule: the square roots of the betas rise linearly (Rombach et al. 2022, code)."""
+    """Stable Diffusion's schedule: the square roots of the betas rise linearly (Rombach et al. 2022)."""
     roots = torch.linspace(beta_start**0.5, beta_end**0.5, num_train_timesteps, dtype=torch.float64)
     return Schedule(roots**2)
 

@@ -1,7 +1,8 @@
 """Prompt to embeddings, and which words of a prompt the model was trained on.
 
-Stable Diffusion reads a sentence through CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020): its last hidden
-states, one per token, are what the UNet's cross-attention looks at (Rombach et al. 2022, arXiv:2112.10752, section 3.3).
+Stable Diffusion reads a sentence through CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020): its
+last hidden states, one per token, are what the UNet's cross-attention looks at (Rombach et al. 2022,
+arXiv:2112.10752, section 3.3).
 """
 
 import json
@@ -24,7 +25,7 @@ def encode(tokenizer, text_encoder, prompts):
 
 
 def words(text):
-    """The words of `text` in lower case, in order; a hyphen or apostrophe inside a word belongs to it (ukiyo-e)."""
+    """The words of `text` in lower case, in order; a hyphen inside belongs to the word (ukiyo-e)."""
     text = unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
     return re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text)
 
@@ -39,7 +40,7 @@ def known_words(folder):
 
 
 def split_prompt(prompt, known):
-    """Split the words of `prompt` into (known, unknown), each once and in order; `known` is a set, or None for all.
+    """Split the words of `prompt` into (known, unknown), each once, in order; None knows all.
 
     A hyphenated word counts as known, too, when each of its parts does.
     """
