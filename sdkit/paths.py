@@ -39,7 +39,7 @@ def model_dir(name):
 def write_atomically(path):
     """Yield a temporary path beside `path`, and put it in the place of `path` only when the block ends well.
 
-    So a file is there whole or not at all, also when the power goes. Missing parent folders are made.
+    So a file is there whole or not at all, also when the program is stopped. Missing parent folders are made.
     Raises `SdkitError` where the file cannot be written (no permission, disk full, ...).
     """
     path = Path(path)
@@ -53,4 +53,5 @@ def write_atomically(path):
         raise SdkitError(f"Cannot write {path}: {reason}. "
                          "Choose another folder, or make room on the disk.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where there is no folder, there is no part of a file either
+            part.unlink()

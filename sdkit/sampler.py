@@ -78,7 +78,8 @@ def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, 
     """Walk `latents` (B, C, h, w), noised to timesteps[0], back to clean ones; yield a `State` each step.
 
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for all. With guidance_scale <= 1 the
-    network is asked once a step, with the prompt alone. Yields len(timesteps) states; the last one holds the result.
+    network is asked once a step, with the prompt alone. Yields len(timesteps) states; the last one holds the
+    result.
     """
     prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
     guided = guidance_scale > 1
