@@ -1,0 +1,110 @@
+"""Settings that make sense, and pictures that depend on nothing else."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdkit import generate, photos
+from sdkit.paths import SdkitError
+
+GOOD = generate.Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64)
+
+
+@pytest.mark.parametrize("change", [
+    {"strength": 0}, {"strength": -0.1}, {"strength": 1.01}, {"strength": float("nan")}, {"strength": "0.5"},
+    {"strength": 0.1}, {"guidance_scale": -1}, {"guidance_scale": float("inf")}, {"guidance_scale": None},
+    {"num_inference_steps": 0}, {"num_inference_steps": 501}, {"num_inference_steps": 8.0}, {"size": 63},
+    {"size": 2049}, {"seed": -1}, {"seed": 2**63}, {"seed": True}, {"prompt": None}, {"prompt": "x" * 2001},
+    {"negative_prompt": 3},
+])
+def test_settings_that_make_no_sense_are_a_sentence(change):
+    with pytest.raises(SdkitError) as caught:
+        replace(GOOD, **change)
+    assert str(caught.value).endswith(".")
+
+
+def test_steps_run_is_that_of_diffusers(tiny_pipe):
+    for steps in (1, 7, 10, 18, 30):
+        for strength in (0.29, 0.35, 0.5, 0.57, 0.7, 1.0):
+            if int(steps * strength):
+                tiny_pipe.scheduler.set_timesteps(steps)
+                run = replace(GOOD, num_inference_steps=steps, strength=strength).steps_run
+                assert run == tiny_pipe.get_timesteps(steps, strength, "cpu")[1]
+
+
+def test_style_is_the_pipeline_of_diffusers(tiny_pipe):
+    photo = photos.sample("astronaut")
+    settings = replace(GOOD, seed=5, negative_prompt="a photo")
+    expected = tiny_pipe(
+        prompt="van gogh", negative_prompt="a photo", image=photos.resize(photo, 64), strength=0.5,
+        guidance_scale=4.0, num_inference_steps=8, generator=torch.Generator().manual_seed(5)).images[0]
+    np.testing.assert_array_equal(generate.style(tiny_pipe, [photo], settings)[0], expected)
+
+
+def test_one_seed_is_one_picture_whatever_else_is_in_the_list(tiny_pipe):
+    three = [photos.sample(name) for name in ("astronaut", "chelsea", "coffee")]
+    together = generate.style(tiny_pipe, three, GOOD)
+    alone = [generate.style(tiny_pipe, [photo], GOOD)[0] for photo in three]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(photos.to_tensor(one), photos.to_tensor(other), atol=1e-5)
+    other_seed = generate.style(tiny_pipe, three[:1], replace(GOOD, seed=1))[0]
+    assert other_seed.tobytes() != together[0].tobytes()
+
+
+def test_sizes_follow_the_photo_and_each_step_is_told(tiny_pipe):
+    told = []
+    shapes = [Image.new("RGB", size) for size in ((90, 60), (60, 90), (100, 100))]
+    styled = generate.style(tiny_pipe, shapes, GOOD, on_step=lambda: told.append(1))
+    assert [image.size for image in styled] == [(96, 64), (64, 96), (64, 64)]
+    assert len(told) == 3 * GOOD.steps_run == 12
+    with pytest.raises(SdkitError, match="4:1"):
+        generate.style(tiny_pipe, [Image.new("RGB", (500, 50))], GOOD)
+    with pytest.raises(SdkitError, match="brackets"):
+        generate.style(tiny_pipe, shapes[0], GOOD)
+
+
+def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert generate.style(tiny_pipe, [photos.sample("coffee")], replace(GOOD, prompt="", guidance_scale=0))
+
+
+def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
+    class Pipe:
+        config = type("Config", (), {"_name_or_path": "nowhere"})
+
+        def __init__(self, error):
+            self.error = error
+
+        def __call__(self, **arguments):
+            raise self.error
+
+    photo = [photos.sample("coffee")]
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        with pytest.raises(SdkitError, match="too little memory"):
+            generate.style(Pipe(error), photo, GOOD)
+    with pytest.raises(RuntimeError, match="something else"):
+        generate.style(Pipe(RuntimeError("something else")), photo, GOOD)
+
+
+def test_unknown_words_are_a_warning_that_names_known_ones(tiny_pipe):
+    with pytest.warns(generate.UnknownWords, match="'picasso'.*gogh"):
+        generate.style(tiny_pipe, [photos.sample("coffee")], replace(GOOD, prompt="picasso"))
+    known = {"van", "gogh", "hiroshige"}
+    assert generate.advice("van gogh", known) is None
+    assert generate.advice("by van gogh", known) is None  # little words need no advice
+    assert generate.advice("anything", None) is None
+    assert "near ones that it knows: gogh, hiroshige" in generate.advice("goghh or hiroshigi", known)
+
+
+def test_note_tells_how_it_was_made():
+    note = generate.note(GOOD, "mini-sd")
+    assert note["Description"].startswith("Made with AI")
+    assert note["Model"] == "mini-sd" and note["Prompt"] == "van gogh" and note["Seed"] == "0"
+    assert note["Strength"] == "0.5" and note["Guidance scale"] == "4" and note["Steps"] == "8"
+    assert "Negative prompt" not in note
+    assert generate.note(replace(GOOD, prompt=""), "mini-sd")["Prompt"] == ""
