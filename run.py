@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """The one command of the kit.
 
-    python3 run.py lab                                 open the lessons in JupyterLab
-    python3 run.py style PHOTO --prompt "van gogh"     paint a photograph (or a sample: astronaut, chelsea, ...)
-    python3 run.py test                                run every test, every notebook included
-    python3 run.py doctor | models | VERB --help       any other verb of the package: python -m sdkit VERB
+    python3 run.py lab                                open the lessons in JupyterLab
+    python3 run.py style PHOTO --prompt "van gogh"    paint a photograph (or a sample: astronaut, coffee, ...)
+    python3 run.py test                               run every test and every notebook
+    python3 run.py doctor | models | VERB --help      any other verb of the package: python -m sdkit VERB
 
-The first call sets up .venv with the exact versions of requirements.lock (minutes, for it downloads them;
-2 GB of disk); later calls start at once. Python 3.11, 3.12 or 3.13. Options after the verb are passed on.
+The first call sets up .venv with the exact versions of requirements.lock (minutes, most of them downloading;
+2 GB of disk). Later calls start at once. Python 3.11, 3.12 or 3.13. Options after the verb are passed on.
 
-    SDKIT_TORCH=cpu|cuda|default    which build of torch (unset: cuda where an NVIDIA GPU answers, otherwise cpu;
-                                    default: whatever pip finds first)
-    SDKIT_WHEELS=FOLDER             install from this folder of wheels only, without any index; fill it with
-                                    pip download -r requirements.lock -d FOLDER
+    SDKIT_TORCH=cpu|cuda|default   the build of torch (unset: cuda where an NVIDIA GPU answers, otherwise cpu;
+                                   default: whatever pip finds first)
+    SDKIT_WHEELS=FOLDER            install from this folder of wheels only, without an index; fill it with
+                                   pip download -r requirements.lock -d FOLDER
 """
 
 import contextlib
@@ -27,51 +27,43 @@ import sys
 import urllib.request
 from pathlib import Path
 
-# Only the standard library, and nothing that Python 3.7 cannot parse: an old Python must get as far as the sentence
-# that says it is too old.
-
+# Standard library only, in the language of Python 3.7: an old Python must get as far as being told so.
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "sdkit-installed.txt"  # written last, so an interrupted installation has none and is done again
+STAMP = VENV / "sdkit-installed.txt"  # written last: an interrupted installation has none and is done again
 LOG = VENV / "install.log"
 LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
-
-MINORS = (11, 12, 13)  # of Python 3; pyproject.toml says the same (tested)
-FLAVOURS = ("cpu", "cuda", "default")
-GIGABYTES = {"cpu": 3, "cuda": 8, "default": 3}  # free disk wanted: what is unpacked plus what pip holds meanwhile
+PYTHONS = (3, 11), (3, 12), (3, 13)  # as in pyproject.toml; a test compares
+GIGABYTES = {"cpu": 3, "cuda": 8, "default": 3}  # of free disk, for what is unpacked and for pip's copies
 INDEX = "https://download.pytorch.org/whl/"
 
-# For every program that is started: stay offline, stay quiet, and do not let a user's own settings get in the way.
-OFFLINE = {
-    "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error",
-    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads are ten times slower as soon as a second process is busy
-}
-FORCED = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
-
+# For every program that is started: offline, quiet, and none of a user's own settings in the way.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+           "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error",
+           "OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads are ten times slower beside a second busy process
+FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 LAB = ["-m", "jupyterlab", "--LabApp.news_url=None", "--LabApp.extension_manager=readonly",
        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-       '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}']  # uploads over 10 MiB die without it
+       '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}']  # or uploads over 10 MiB die
 TEST = ["-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/sanitize.cfg",
         "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]  # what is tested: testpaths in pyproject.toml
-
+STEP = re.compile(r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected) (\S+)(.*)")
 CAUSES = (  # what pip or venv print when they fail, and what a person can do; the first that matches counts
     (r"No space left|Errno 28\b|WinError 112|not enough space",
      "The disk is full: free a few GB (`python3 -m pip cache purge` helps) and start again."),
     (r"CERTIFICATE_VERIFY_FAILED|SSLError",
-     "The index's certificate is not trusted: behind a proxy, set PIP_CERT to its certificate and start again."),
-    (r"ConnectionError|ConnectTimeout|NameResolution|[Nn]ame resolution|Name or service not known|getaddrinfo"
-     r"|ProxyError|Network is unreachable|Connection refused|[Rr]ead ?[Tt]ime",
-     "No package index answers: connect to the network (behind a proxy, set HTTPS_PROXY) and start again, or set "
-     "SDKIT_WHEELS to a folder of wheels."),
+     "The index's certificate is not trusted: set PIP_CERT to your proxy's certificate and start again."),
+    (r"ConnectionError|ConnectTimeout|getaddrinfo|ProxyError|[Rr]ead ?[Tt]ime|Network is unreachable",
+     "No package index answers: connect to the network (behind a proxy: set HTTPS_PROXY) and start again,\n"
+     "or set SDKIT_WHEELS to a folder of wheels."),
     (r"No matching distribution found",
-     "pip found no index, or none that has this package: check `python3 -m pip config list` and the network, or "
-     "the folder SDKIT_WHEELS (to be filled on the same kind of machine)."),
-    (r"Permission denied|Errno 13\b|WinError (5|32)\b",
-     "A file may not be written: check who owns this folder, and close JupyterLab and shells that use .venv."),
-    (r"ensurepip",
-     "This Python comes without venv: install it (Debian, Ubuntu: `apt install python3-venv`) and start again."),
+     "pip found no index, or none with this package: check the network and `python3 -m pip config list`,\n"
+     "or the folder SDKIT_WHEELS (to be filled on the same kind of machine)."),
+    (r"Permission denied|Errno (13|30)\b|WinError (5|32)\b",
+     "A file may not be written: check who owns this folder; close JupyterLab and shells that use .venv."),
+    (r"ensurepip", "This Python lacks venv: install it (Debian, Ubuntu: `apt install python3-venv`)."),
+    (r"", "The installation did not end well; all that was said is in %s." % LOG),
 )
 
 
@@ -83,109 +75,101 @@ def say(text, end="\n"):
     """Print a step; with end="" it is a line that the next one overwrites, which only a terminal gets."""
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 1
-        print("\r" + (text[:width] if end == "" else text).ljust(width), end=end, flush=True)
+        print("\r" + (text if end else text[:width]).ljust(width), end=end, flush=True)
     elif end:
         print(text, flush=True)
 
 
+def environment():
+    """The environment variables of every program that run.py starts."""
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+    path = str(PYTHON.parent) + os.pathsep + own.get("PATH", "")
+    return {**OFFLINE, **own, **FORCED, "VIRTUAL_ENV": str(VENV), "PATH": path}
+
+
+def ask(command):
+    """What a command prints, or "" where it is not there or fails (as launchers of absent versions do)."""
+    try:
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode("ascii")
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+
+
 def suitable_python():
-    """The command of a suitable Python that is not this one, or None. A shim that does not run is passed over."""
-    for minor in reversed(MINORS):
-        for command in ["python3.%d" % minor], ["py", "-3.%d" % minor]:
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                found = subprocess.check_output(command + ["-c", "import sys; print(sys.version_info[:2])"],
-                                                stderr=subprocess.DEVNULL, timeout=30)
-                if found.decode().strip() == "(3, %d)" % minor:
-                    return command
+    """The command of a suitable Python, or None."""
+    for version in reversed(PYTHONS):
+        for command in ["python%d.%d" % version], ["py", "-%d.%d" % version]:
+            if ask(command + ["-c", "import sys; print(sys.version_info[:2])"]).strip() == str(version):
+                return command
     return None
+
+
+def torch_flavour():
+    """Which build of torch to install: one of "cpu", "cuda", "default"."""
+    wish = os.environ.get("SDKIT_TORCH", "")
+    if wish and wish not in GIGABYTES:
+        raise Trouble("SDKIT_TORCH is %r: set it to one of %s, or unset it." % (wish, ", ".join(GIGABYTES)))
+    if wish or sys.platform == "darwin":  # one build for every Mac
+        return wish or "default"
+    return "cuda" if "GPU 0" in ask(["nvidia-smi", "-L"]) else "cpu"
 
 
 def check_machine(flavour):
     """Raise `Trouble` where the installation cannot end well."""
     if sys.maxsize < 2**32 or (sys.platform, platform.machine()) == ("darwin", "x86_64"):
-        raise Trouble("torch is not built for this Python (32 bits, or an Intel Mac): install a 64-bit one, on a Mac "
-                      "one for Apple silicon, or use a class server (docs/class-server.md).")
-    free = shutil.disk_usage(ROOT).free / 1e9
+        raise Trouble("torch is not built for 32-bit Pythons and Intel Macs: install a 64-bit Python (on an\n"
+                      "Apple-silicon Mac, the one for it), or use a class server (docs/class-server.md).")
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < GIGABYTES[flavour]:
-        raise Trouble("The disk is too full: the set-up wants %d GB free in %s, and there are %.1f. Free some "
-                      "and start again." % (GIGABYTES[flavour], ROOT, free))
-
-
-def torch_flavour():
-    """Which build of torch to install: one of `FLAVOURS`."""
-    wish = os.environ.get("SDKIT_TORCH", "").strip().lower()
-    if wish and wish not in FLAVOURS:
-        raise Trouble("SDKIT_TORCH is %r: set it to one of %s, or unset it." % (wish, ", ".join(FLAVOURS)))
-    if wish or sys.platform == "darwin":  # one build for every Mac
-        return wish or "default"
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        if b"GPU 0" in subprocess.check_output(["nvidia-smi", "-L"], stderr=subprocess.DEVNULL, timeout=20):
-            return "cuda"
-    return "cpu"
-
-
-def answers(index):
-    """Whether a package index answers within seconds."""
-    try:
-        with urllib.request.urlopen(index + "/torch/", timeout=5) as page:
-            return page.status == 200
-    except (OSError, ValueError):
-        return False
+        raise Trouble("The disk is too full: the set-up wants %d GB free in %s, and there are %.1f.\n"
+                      "Make room and start again." % (GIGABYTES[flavour], ROOT, free))
 
 
 def pip_sources(flavour):
     """pip's options that say where packages come from."""
-    wheels = os.environ.get("SDKIT_WHEELS")
-    if wheels:
-        if not Path(wheels).is_dir():
-            raise Trouble("SDKIT_WHEELS is not a folder: %s. Correct or unset it." % wheels)
-        return ["--no-index", "--find-links", str(Path(wheels).resolve())]
-    # The ordinary index has the CUDA build for Linux and the CPU build for Windows; torch's own has the other two.
-    extra = {("cpu", "linux"): "cpu", ("cuda", "win32"): "cu130"}.get((flavour, sys.platform))
-    if not extra:
-        return []
-    if answers(INDEX + extra):
-        return ["--extra-index-url", INDEX + extra]
-    say("The index of torch's %s build does not answer, so pip takes what it is set up to find." % extra.upper())
-    if extra == "cpu":
-        say("If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk. It works all the same.")
+    if os.environ.get("SDKIT_WHEELS"):
+        return ["--no-index", "--find-links", str(Path(os.environ["SDKIT_WHEELS"]).resolve())]
+    # The ordinary index has CUDA builds for Linux and CPU builds for Windows, torch's own the other two.
+    extra = {("cpu", "linux"): INDEX + "cpu", ("cuda", "win32"): INDEX + "cu130"}.get((flavour, sys.platform))
+    if extra:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(extra + "/torch/", timeout=5).close()
+            return ["--extra-index-url", extra]
+        say("%s does not answer: pip takes the torch that it is set up to find." % extra)
+        if flavour == "cpu":
+            say("If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk, and works as well.")
     return []
 
 
-def follow_pip(command):
-    """Run pip, show its steps on one line, keep all its words in the log; raise `Trouble` if it fails."""
-    total = sum(line[:1].isalpha() for line in LOCK.read_text(encoding="utf-8").splitlines())
-    seen, output = 0, []
-    with open(str(LOG), "a", encoding="utf-8") as log, subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            universal_newlines=True, encoding="utf-8", errors="replace", env=environment()) as pip:
-        for line in pip.stdout:
-            log.write(line)
-            output.append(line.strip())
-            step = re.match(r"\s*(Collecting|Downloading|Using cached|Installing collected) (\S+)(.*)", line)
+def explain(lines):
+    """The last telling one of the lines that a failed command left, and what to do about it."""
+    telling = [line for line in lines if "rror" in line] or lines or ["It failed without a word."]
+    return telling[-1] + "\n" + next(advice for cause, advice in CAUSES if re.search(cause, "\n".join(lines)))
+
+
+def follow(command, log):
+    """Run pip or venv, show its steps on one line, keep its words in the file `log`; on failure say why."""
+    total, seen, lines = LOCK.read_text(encoding="utf-8").count("=="), 0, []
+    with open(str(log), "w", encoding="utf-8") as kept, subprocess.Popen(
+            command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace") as process:
+        for line in process.stdout:
+            kept.write(line)
+            lines.append(line.rstrip())
+            step = STEP.match(line)
             if not step or ".metadata" in line:
                 continue
-            if step.group(1) == "Collecting":
+            verb, name, size = step.groups()
+            name = "-".join(re.split(r"[/\\]", name)[-1].split("-")[:2])
+            if verb in ("Collecting", "Processing"):
                 seen += 1
-                say("  %d of about %d: %s" % (seen, total, step.group(2)), end="" if seen % 40 else "\n")
-            elif step.group(1) == "Installing collected":
+                say("  %d of about %d: %s" % (seen, total, name), end="" if seen % 50 else "\n")
+            elif verb == "Installing collected":
                 say("  unpacking them (a minute or two)")
-            else:
-                size = step.group(3)  # the big ones keep their line: "(196.5 MB)"
-                name = "-".join(step.group(2).split("/")[-1].split("-")[:2])
+            else:  # the big ones keep their line: "(196.5 MB)"
                 say("  fetching " + name + size, end="\n" if re.search(r"\d{3}\.\d MB", size) else "")
-    if pip.returncode:
-        raise Trouble(explain(output))
-
-
-def explain(output):
-    """The last telling line of `output` (the lines of a failed command), and a sentence on what to do about it."""
-    lines = [line for line in output if line and "new release of pip" not in line]
-    last = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "(it said nothing)")
-    text = "\n".join(lines)
-    advice = next((advice for pattern, advice in CAUSES if re.search(pattern, text)),
-                  "The installation did not end well; all that was said is in %s." % LOG)
-    return "%s\n%s" % (last, advice)
+    if process.returncode:
+        raise Trouble(explain(lines))
 
 
 @contextlib.contextmanager
@@ -200,79 +184,63 @@ def only_one():
                 import fcntl
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Trouble("Another run.py is setting up this folder: wait until it is ready, and start again.")
+            raise Trouble("Another run.py is setting up this folder: wait for it, then start again.")
         yield
 
 
-def fingerprint():
-    """What decides which packages are installed, as a hash: both lists, and the version of Python."""
+def stamp(flavour):
+    """What decides which packages are installed: Python's version, the lists, and the build of torch."""
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for path in (LOCK, CUDA_LOCK, ROOT / "pyproject.toml"):
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
-    return digest.hexdigest()
-
-
-def is_set_up():
-    """Whether .venv is whole, up to date, and of the build of torch that SDKIT_TORCH asks for (if it does)."""
-    if not (STAMP.exists() and PYTHON.exists()):
-        return False
-    mark, flavour = STAMP.read_text(encoding="utf-8").split()
-    return mark == fingerprint() and os.environ.get("SDKIT_TORCH", flavour) in (flavour, "")
+    return "%s %s" % (digest.hexdigest(), flavour)
 
 
 def set_up():
     """Make .venv afresh with the locked versions, unless it is there already."""
-    if is_set_up():
+    stamped = STAMP.read_text(encoding="utf-8") if STAMP.exists() and PYTHON.exists() else ""
+    if stamped and stamped == stamp(os.environ.get("SDKIT_TORCH") or stamped.split()[-1]):
         return
     flavour = torch_flavour()
     check_machine(flavour)
     with only_one():
-        say("Setting up .venv once: Python %s, torch for %s." % (platform.python_version(), flavour.upper()))
-        with contextlib.suppress(OSError):
+        say("Setting up .venv once: Python %s, torch for %s." % (platform.python_version(), flavour))
+        if STAMP.exists():
             STAMP.unlink()
-        base = getattr(sys, "_base_executable", None) or sys.executable  # not the python of the .venv to be cleared
-        made = subprocess.run([base, "-m", "venv", "--clear", str(VENV)], env=environment(),
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
-        if made.returncode:
-            raise Trouble(explain(made.stdout.splitlines()))
+        base = getattr(sys, "_base_executable", None) or sys.executable  # never the .venv's own, just cleared
+        follow([base, "-m", "venv", "--clear", str(VENV)], os.devnull)
         packages = next(VENV.glob("[Ll]ib/**/site-packages"))
-        path = os.path.relpath(str(ROOT), str(packages))  # to the kit itself; relative, so the folder may be moved
+        path = os.path.relpath(str(ROOT), str(packages))  # to the kit; relative, so the folder may be moved
         (packages / "sdkit.pth").write_text(path + "\n", encoding="utf-8")
         say("Installing the locked packages; every detail goes to %s" % LOG)
-        follow_pip([str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--retries=2", "--prefer-binary",
-                    "-r", str(LOCK), "-c", str(CUDA_LOCK)] + pip_sources(flavour))
-        STAMP.write_text("%s %s\n" % (fingerprint(), flavour), encoding="utf-8")
+        follow([str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--retries=2",
+                "-r", str(LOCK), "-c", str(CUDA_LOCK)] + pip_sources(flavour), LOG)
+        STAMP.write_text(stamp(flavour), encoding="utf-8")
         say("Ready.")
 
 
-def environment():
-    """The environment variables of every program that run.py starts."""
-    result = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
-    path = str(PYTHON.parent) + os.pathsep + result.get("PATH", "")
-    return {**OFFLINE, **result, **FORCED, "VIRTUAL_ENV": str(VENV), "PATH": path}
-
-
-def command_for(verb, options):
-    """What a verb runs inside .venv, and in which folder."""
-    if verb == "lab":
-        lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
-        chosen = [] if any(not option.startswith("-") for option in options) else lessons[:1]
-        return LAB + chosen + options, ROOT
-    if verb == "test":
-        return TEST + options, ROOT
-    return ["-m", "sdkit", verb] + options, Path.cwd()  # photographs are named from where the person stands
-
-
-def hand_over(arguments, folder):
-    """Become the Python of .venv (where the system can do that), so that Ctrl-C and exit statuses are its own."""
-    command = [str(PYTHON)] + arguments
+def become(command, folder, variables):
+    """Turn into a command, for Ctrl-C and the exit status to be its own; on Windows, wait for it."""
     sys.stdout.flush()
     if os.name != "nt":
         os.chdir(str(folder))
-        os.execve(command[0], command, environment())
-    child = subprocess.Popen(command, cwd=str(folder), env=environment())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the child; wait for what it makes of it
-    return child.wait()
+        os.execvpe(command[0], command, variables)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a child on Windows does not inherit this
+    return subprocess.call(command, cwd=str(folder), env=variables)
+
+
+def hand_over(verb, options):
+    """Go over to what the verb runs inside .venv."""
+    folder, command = ROOT, [str(PYTHON)]
+    if verb == "lab":
+        lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
+        command += LAB + options + ([] if any(".ipynb" in word for word in options) else lessons[:1])
+    elif verb == "test":
+        command += TEST + options
+    else:
+        folder = Path.cwd()  # photographs are named from where the person stands
+        command += ["-m", "sdkit", verb] + options
+    return become(command, folder, environment())
 
 
 def main(argv):
@@ -281,19 +249,18 @@ def main(argv):
         print(__doc__.strip())
         return 0
     try:
-        if sys.version_info[0] != 3 or sys.version_info[1] not in MINORS:
-            mine, other = platform.python_version(), suitable_python()
-            if not other:
-                raise Trouble("This is Python %s, and the kit runs on Python 3.%d to 3.%d: install one of them (from "
-                              "python.org or your system's packages) and start again with it, for example "
-                              "`python3.12 run.py %s`." % (mine, MINORS[0], MINORS[-1], " ".join(argv)))
-            say("Python %s is not one the kit runs on; going on with %s." % (mine, " ".join(other)))
-            return subprocess.call(other + [str(ROOT / "run.py")] + argv)
-        set_up()
-        return hand_over(*command_for(argv[0], argv[1:]))
-    except Trouble as trouble:
-        say("")
-        print("run.py: %s" % trouble, file=sys.stderr)
+        if sys.version_info[:2] in PYTHONS:
+            set_up()
+            return hand_over(argv[0], argv[1:])
+        say("This is Python %s; the kit runs on 3.11 to 3.13." % platform.python_version())
+        other = suitable_python()
+        if not other:
+            raise Trouble("No such Python is on the PATH: install one (python.org has them) and start again.")
+        say("Going on with %s." % " ".join(other))
+        return become(other + [str(ROOT / "run.py")] + argv, Path.cwd(), os.environ)
+    except (Trouble, OSError) as trouble:
+        what = str(trouble) if isinstance(trouble, Trouble) else explain([str(trouble)])
+        print("\nrun.py: %s" % what, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted; what was begun is done again at the next start.", file=sys.stderr)
