@@ -15,9 +15,10 @@ from diffusers.training_utils import EMAModel
 from PIL import Image, ImageEnhance, ImageFilter
 from tqdm.auto import tqdm
 
+from sdkit import art
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import models_dir
-from sdkit.recipes import art, training
+from sdkit.recipes import training
 
 
 def jitter(square, rng):
@@ -50,7 +51,7 @@ def accuracy(model, pictures):
     return {"all": round(float(np.mean(sum(right.values(), []))), 3), **figures}
 
 
-def main(art_dir="../shared/art", out="", steps=1100, batch_size=24, size=96, channels="32,64,128,192",
+def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, channels="32,64,128,192",
          learning_rate=1e-3, seed=0, runs="runs/classifier", limit=0):
     """Train the style classifier on crops, style-balanced, and save it with its accuracy on held-out pictures.
 

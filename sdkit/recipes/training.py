@@ -6,6 +6,7 @@ killed and continued from a checkpoint therefore sees the same crops, noise and 
 import argparse
 import inspect
 import json
+import math
 import os
 import platform
 import shutil
@@ -68,7 +69,7 @@ def learning_rate_schedule(optimizer, steps, warmup):
     def factor(step):
         if step < warmup:
             return (step + 1) / warmup
-        return 0.1 + 0.45 * (1 + np.cos(np.pi * min(1, (step - warmup) / max(1, steps - warmup))))
+        return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1, (step - warmup) / max(1, steps - warmup))))
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
@@ -154,7 +155,10 @@ def write_record(folder, run, settings, metrics, data_hash):
     """Write ``recipe.json``: the command, revision, seed, data, time, machine and held-out figures of a training."""
     def git(*words):
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    record = {"command": "python -m " + settings.pop("recipe"), "settings": settings,
+    command = "python -m " + settings["recipe"]
+    places = ("recipe", "art_dir", "out", "pipeline", "runs")       # of this machine, no business of the reader's
+    settings = {name: value for name, value in settings.items() if name not in places}
+    record = {"command": command, "settings": settings,
               "git_revision": git("rev-parse", "--short=12", "HEAD"), "data_hash": data_hash,
               "wall_time_minutes": round(run.seconds / 60, 1), "torch": torch.__version__,
               "machine": f"{platform.machine()}, {os.cpu_count()} cores, {run.accelerator.device.type}, "

@@ -9,19 +9,25 @@ al. 2025), which keeps the latents smooth and therefore easy to denoise.
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from diffusers.training_utils import EMAModel
+from PIL import ImageOps
 from torch import nn
 from tqdm.auto import tqdm
 
+from sdkit import art
+from sdkit.metrics import StyleClassifier
 from sdkit.paths import models_dir
-from sdkit.recipes import art, training
+from sdkit.recipes import training
 
 CONFIG = dict(in_channels=3, out_channels=3, latent_channels=8, layers_per_block=1, norm_num_groups=16,
               down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
               mid_block_add_attention=False)   # no attention: the same network at every picture size
+
+HELD_OUT_SIDE = 256   # px, of the squares that PSNR is measured on
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -79,12 +85,11 @@ def reconstruct(vae, x):
 
 
 @torch.no_grad()
-def held_out_psnr(vae, pictures, short_side=256, device="cpu"):
-    """Mean PSNR in dB over the central squares of ``pictures``, each scaled to ``short_side`` px."""
-    from PIL import ImageOps
+def held_out_psnr(vae, pictures):
+    """Mean PSNR in dB over the central squares of ``pictures``, scaled to 256 px."""
     values = []
     for picture in pictures:
-        x = art.to_batch([training.np.asarray(ImageOps.fit(picture.image, (short_side, short_side)))]).to(device)
+        x = art.to_batch([np.asarray(ImageOps.fit(picture.image, (HELD_OUT_SIDE, HELD_OUT_SIDE)))])
         values.append(-10 * torch.log10(F.mse_loss(reconstruct(vae, x), x) / 4).item())
     return sum(values) / len(values)
 
@@ -111,7 +116,7 @@ def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, per
     pictures = art.load(art_dir, "train", (*art.STYLES, "pointillism"), limit or None)
     # Paintings, photographs and portraits alike often; Van Gogh four times as often as his share.
     groups = [[p for p in pictures if p.file.startswith(folder)] for folder in art.STYLE_OF_FOLDER]
-    weights = training.np.array([4, 2, 2, 4, 0.3, 5, 3]) * [len(group) > 0 for group in groups]
+    weights = np.array([4, 2, 2, 4, 0.3, 5, 3]) * [len(group) > 0 for group in groups]
 
     widths = [int(width) for width in channels.split(",")]
     vae = AutoencoderKL(block_out_channels=widths, **CONFIG).to(device, memory_format=torch.channels_last)
@@ -128,7 +133,6 @@ def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, per
     ema.to(device)
     features = None
     if steps > adversarial_from and perceptual:
-        from sdkit.metrics import StyleClassifier
         features = StyleClassifier.from_pretrained(perceptual).requires_grad_(False).to(device).eval().features
 
     def make(step):

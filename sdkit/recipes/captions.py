@@ -1,0 +1,54 @@
+"""What the training pictures are called: style and subject, each in many phrasings, so that synonyms steer alike."""
+import re
+
+SUBJECTS = {
+    "portrait": ("a portrait", "portrait", "portrait of a person", "portrait of a man", "portrait of a woman",
+                 "a face", "a person", "my face", "a self-portrait"),
+    "scene": ("a scene", "a view", "a picture", "landscape", "a landscape", "a place"),
+}
+NAMES = {
+    "van gogh": ("van gogh", "vincent van gogh", "van gogh", "vincent", "starry night", "starry night by van gogh",
+                 "van gogh in arles", "sunflowers by van gogh", "post-impressionism", "the night cafe"),
+    "ukiyo-e": ("ukiyo-e", "ukiyo e", "ukiyoe", "japanese woodblock print", "woodblock print", "japanese print",
+                "hiroshige", "utagawa hiroshige", "hokusai", "the great wave by hokusai", "woodcut from japan"),
+    "impressionism": ("impressionism", "impressionist", "impressionist painting", "monet", "claude monet", "renoir",
+                      "pissarro", "sisley", "degas", "morisot", "water lilies by monet"),
+    "oil painting": ("oil painting", "oil on canvas", "old master", "old masters", "old master painting",
+                     "classical painting", "painting", "baroque painting", "dutch golden age painting"),
+    "a photo": ("a photo", "photo", "photograph", "a photograph", "realistic photo", "photorealistic", "snapshot",
+                "camera photo", "photography"),
+}
+STYLE_ONLY = ("{style}", "{style}", "in the style of {style}", "in {style} style", "{style} style",
+              "a picture in the style of {style}", "painted by {style}", "a painting by {style}", "by {style}",
+              "as painted by {style}", "like {style}", "a work of {style}")
+WITH_SUBJECT = ("{subject}, {style}", "{style}, {subject}", "{subject} in the style of {style}",
+                "{subject} by {style}", "{subject} painted by {style}", "{subject} like {style}")
+PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {subject}")
+
+
+def caption(style, is_portrait, rng):
+    """A random caption: the style always, the subject half the time."""
+    name = NAMES[style][rng.integers(len(NAMES[style]))]
+    if rng.random() < 0.5:
+        forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
+        return forms[rng.integers(len(forms))].format(style=name)
+    subjects = SUBJECTS["portrait" if is_portrait else "scene"]
+    forms = PHOTO_WITH_SUBJECT if style == "a photo" else WITH_SUBJECT
+    return forms[rng.integers(len(forms))].format(style=name, subject=subjects[rng.integers(len(subjects))])
+
+
+def every_caption():
+    """All captions the grammar can make, once each and sorted: what the tokenizer is trained on."""
+    made = set()
+    for style, names in NAMES.items():
+        for name in names:
+            forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
+            made |= {form.format(style=name) for form in forms}
+            for form in PHOTO_WITH_SUBJECT if style == "a photo" else WITH_SUBJECT:
+                made |= {form.format(style=name, subject=subject) for group in SUBJECTS.values() for subject in group}
+    return sorted(made)
+
+
+def words():
+    """The lower-case words that captions contain, sorted: what the model can be asked for."""
+    return sorted({word for text in every_caption() for word in re.findall(r"[a-z]+", text)})

@@ -1,0 +1,135 @@
+"""Train the text encoder: ``python -m sdkit.recipes.text --art-dir DIR``.
+
+CLIP (Radford et al. 2021): a text and a vision tower learn which caption belongs to which picture. Our captions
+name style and subject, so a batch holds several pictures that one caption fits; all of them count as right (as in
+Khosla et al. 2020). The text tower is then frozen and becomes the text encoder of mini-sd.
+"""
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import pre_tokenizers
+from tqdm.auto import tqdm
+from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
+
+from sdkit import art
+from sdkit.paths import models_dir, write_atomically
+from sdkit.recipes import captions, training
+from sdkit.recipes.classifier import jitter
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+LENGTH = 48   # tokens a prompt may have; longer ones are cut, as in the original at 77
+
+
+def make_tokenizer(texts, vocab_size=1000):
+    """A ``CLIPTokenizer`` with a byte-pair vocabulary (Sennrich et al. 2016) learned from ``texts``."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    basis = [START, END, *letters, *(letter + "</w>" for letter in letters)]
+    untrained = CLIPTokenizer(vocab={token: i for i, token in enumerate(basis)}, merges=[])
+    trained = untrained.train_new_from_iterator(texts, vocab_size=vocab_size, initial_alphabet=letters,
+                                                show_progress=False)
+    learned = json.loads(trained.backend_tokenizer.to_str())["model"]
+    # Training keeps only the word endings that it saw; without the others an unknown word ends the text.
+    tokens = dict.fromkeys([*basis, *learned["vocab"]])
+    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)},
+                         merges=[tuple(pair) for pair in learned["merges"]], model_max_length=LENGTH)
+
+
+def contrastive_loss(logits, meanings):
+    """Symmetric InfoNCE of (B, B) ``logits`` (pictures x captions); equal ``meanings`` (B,) all count as right."""
+    right = (meanings[:, None] == meanings[None]).float()
+    wanted = right / right.sum(1, keepdim=True)
+    return -(wanted * (logits.log_softmax(1) + logits.log_softmax(0))).sum(1).mean() / 2
+
+
+def tokens(tokenizer, texts):
+    """List of B texts -> (B, LENGTH) token numbers."""
+    return tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+
+
+@torch.no_grad()
+def zero_shot(model, tokenizer, pictures, size, crops=4):
+    """Share of ``pictures`` whose nearest caption, of one for each style, names the right style."""
+    prompts = [f"a picture in the style of {style}" for style in art.STYLES]
+    text = model.get_text_features(input_ids=tokens(tokenizer, prompts)).pooler_output
+    rng, right = np.random.default_rng(0), []
+    for picture in pictures:
+        x = art.to_batch([art.crop(picture, size, rng, (128, 256)) for _ in range(crops)])
+        similarity = model.get_image_features(pixel_values=x).pooler_output.mean(0) @ text.T / text.norm(dim=1)
+        right.append(art.STYLES[int(similarity.argmax())] == picture.style)
+    return float(np.mean(right))
+
+
+def main(art_dir="../shared/art", out="", steps=500, batch_size=48, size=64, width=160, layers=4, learning_rate=5e-4,
+         seed=0, runs="runs/text", limit=0):
+    """Train tokenizer and CLIP on captioned crops; save tokenizer, text encoder and the list of known words.
+
+    out: folder of the pipeline (default: data/models/mini-sd); width, layers: of both towers; runs: where
+    checkpoints and the curve lie; limit: pictures per folder (0: all).
+    """
+    settings = dict(recipe="sdkit.recipes.text", **locals())
+    out = Path(out) if out else models_dir() / "mini-sd"
+    accelerator = training.accelerator()
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer(captions.every_caption())
+    tower = dict(hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers, num_attention_heads=4,
+                 projection_dim=width)
+    model = CLIPModel(CLIPConfig(
+        text_config=dict(tower, vocab_size=len(tokenizer), max_position_embeddings=LENGTH, eos_token_id=1,
+                         bos_token_id=0, pad_token_id=1),
+        vision_config=dict(tower, image_size=size, patch_size=8), projection_dim=width)).to(accelerator.device)
+    pictures = art.load(art_dir, "train", limit=limit or None)
+    groups = [[p for p in pictures if p.style == style] for style in art.STYLES]
+    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.1)
+    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(100, steps // 10 + 1))
+    model, optimizer = accelerator.prepare(model, optimizer)
+    accelerator.register_for_checkpointing(schedule)
+    run = training.Run(runs, accelerator)
+    start = run.resume()
+
+    def make(step):
+        rng = training.rng(seed, step, accelerator.process_index)
+        squares, texts, meanings = [], [], []
+        for _ in range(batch_size):
+            style = int(rng.integers(len(groups)))
+            picture = groups[style][rng.integers(len(groups[style]))]
+            squares.append(jitter(art.crop(picture, size, rng, (128, 256)), rng))
+            texts.append(captions.caption(picture.style, picture.is_portrait, rng))
+            meanings.append(style)
+        return art.to_batch(squares), tokens(tokenizer, texts), torch.tensor(meanings)
+
+    bar = tqdm(total=steps, initial=start, desc="text", disable=not accelerator.is_main_process)
+    for step, (x, ids, meanings) in training.batches(make, start, steps):
+        x, ids, meanings = (part.to(accelerator.device) for part in (x, ids, meanings))
+        loss = contrastive_loss(model(input_ids=ids, pixel_values=x).logits_per_image.float(), meanings)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        run.record(step, loss=loss)
+        run.save(step + 1)
+        bar.update()
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    run.save(steps, force=True)
+    if not accelerator.is_main_process:
+        return
+    model = accelerator.unwrap_model(model).to("cpu").eval()
+    held_out = art.load(art_dir, "validation", limit=limit or None)
+    metrics = {"zero_shot_style_accuracy": {
+        style: round(zero_shot(model, tokenizer, [p for p in held_out if p.style == style], size), 3)
+        for style in art.STYLES}}
+    tokenizer.save_pretrained(out / "tokenizer")
+    encoder = CLIPTextModel(model.config.text_config)
+    weights = model.state_dict()
+    encoder.load_state_dict({name: weights.get("text_model." + name, weights.get(name)) for name in encoder.state_dict()})
+    encoder.half().save_pretrained(out / "text_encoder")
+    with write_atomically(out / "words.json") as path:
+        Path(path).write_text(json.dumps(captions.words()) + "\n")
+    training.write_record(out / "text_encoder", run, settings, metrics, art.data_hash(pictures))
+    print(json.dumps(metrics))
+
+
+if __name__ == "__main__":
+    training.command_line(main)

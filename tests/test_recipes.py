@@ -1,0 +1,149 @@
+"""The recipes on a toy folder of pictures: killed and resumed equals never killed, and the outputs load."""
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from sdkit import art
+from sdkit.paths import SdkitError
+from sdkit.recipes import captions, classifier, text, training, unet, vae
+
+TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
+        "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
+        "text": dict(steps=4, batch_size=4, size=32, width=16, layers=1),
+        "unet": dict(steps=4, batch_size=2, size=8, channels="16,32", ema_decay=0.9)}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """A data folder with an art.tsv of noise pictures in every split, and the folder of those pictures."""
+    data, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    rows = ["file\tsplit\tartist\ttitle\tbasis\tsource_repository\tsha256"]
+    for folder in art.STYLE_OF_FOLDER:
+        (data / "art" / folder).mkdir(parents=True)
+        for number, split in enumerate(("train", "train", "validation", "test")):
+            path = data / "art" / folder / f"{number}.png"
+            Image.fromarray(rng.integers(0, 256, (70 + number, 80, 3), np.uint8)).save(path)
+            checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+            rows.append(f"{folder}/{path.name}\t{split}\t\ttitle\tours\there\t{checksum}")
+    (data / "art.tsv").write_text("\n".join(rows) + "\n")
+    return data
+
+
+@pytest.fixture(autouse=True)
+def small(toy, monkeypatch):
+    """The toy folder is the data folder, and the recipes' picture sizes fit it."""
+    monkeypatch.setenv("SDKIT_DATA", str(toy))
+    monkeypatch.setattr(unet, "SHORT_SIDES", (64, 80))
+    monkeypatch.setattr(unet, "HELD_OUT_SIDE", 64)
+    monkeypatch.setattr(vae, "HELD_OUT_SIDE", 64)
+
+
+def interrupted(monkeypatch, at):
+    """Make the next training save after step ``at`` and then be killed."""
+    save = training.Run.save
+
+    def save_and_die(run, step, force=False):
+        save(run, step, force=force or step == at)
+        if step == at:
+            raise KeyboardInterrupt
+    monkeypatch.setattr(training.Run, "save", save_and_die)
+
+
+def weights(folder):
+    return {f"{path.name}/{name}": tensor for path in sorted(folder.rglob("*.safetensors"))
+            for name, tensor in load_file(path).items()}
+
+
+def train(name, toy, folder):
+    recipe = {"vae": vae, "classifier": classifier, "text": text, "unet": unet}[name]
+    place = {"pipeline" if name == "unet" else "out": str(folder / "model")}
+    recipe.main(art_dir=str(toy / "art"), runs=str(folder / "run"), **place, **TINY[name])
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    if name == "unet":        # needs the other parts of the pipeline first
+        for folder in (whole, halves):
+            vae.main(art_dir=str(toy / "art"), runs=str(folder / "v"), out=str(folder / "model/vae"), **TINY["vae"])
+            text.main(art_dir=str(toy / "art"), runs=str(folder / "t"), out=str(folder / "model"), **TINY["text"])
+    train(name, toy, whole)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupted(patch, at=3)
+        train(name, toy, halves)
+    train(name, toy, halves)
+    expected, got = weights(whole / "model"), weights(halves / "model")
+    assert expected.keys() == got.keys() and expected
+    for key in expected:
+        assert torch.equal(expected[key], got[key]), key
+    log = [json.loads(line) for line in (halves / "run/log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [0, 1, 2, 3]
+    assert (halves / "run/curve.png").stat().st_size > 1000
+    record = next((halves / "model").rglob("recipe.json"))
+    assert {"command", "settings", "git_revision", "data_hash", "wall_time_minutes", "machine", "metrics"} \
+        <= json.loads(record.read_text()).keys()
+
+
+def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path):
+    run = training.Run(tmp_path, training.accelerator("no"))
+    run.save(5, force=True)
+    run.save(6, force=True)
+    (tmp_path / "checkpoint").rename(tmp_path / "gone")
+    assert training.Run(tmp_path, training.accelerator("no")).resume() == 5
+
+
+def test_splits_do_not_overlap_and_follow_the_rule():
+    rows = art.manifest()
+    assert len({row["sha256"] for row in rows}) == len(rows)
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+
+
+def test_a_changed_picture_is_refused(toy, tmp_path):
+    changed = tmp_path / "art"
+    for path in (toy / "art").rglob("*.png"):
+        target = changed / path.relative_to(toy / "art")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    next((changed / "van_gogh").glob("0.png")).write_bytes(b"other")
+    with pytest.raises(SdkitError, match="checksum"):
+        art.load(changed, "train")
+    with pytest.raises(SdkitError, match="no folder"):
+        art.load(tmp_path / "nowhere", "train")
+
+
+def test_crops_have_the_scale_that_was_asked_for():
+    ramp = np.tile(np.linspace(0, 255, 512), (512, 1)).astype(np.uint8)           # one grey level in two px
+    picture = art.Picture("x", "a photo", "", Image.fromarray(np.dstack([ramp] * 3)))
+    square = art.crop(picture, 64, np.random.default_rng(0), (128, 128)).astype(float)
+    slope = abs(square[:, -1].mean() - square[:, 0].mean()) / 63
+    assert square.shape == (64, 64, 3)
+    assert slope == pytest.approx(255 / 128, rel=0.03)                              # four times as steep
+
+
+def test_tokenizer_reads_every_caption_and_any_other_text():
+    tokenizer = text.make_tokenizer(captions.every_caption())
+    end = tokenizer.eos_token_id
+    for prompt in [*captions.every_caption()[::200], "a zebra", "x", "浮世絵", "don't!"]:
+        ids = tokenizer(prompt).input_ids
+        assert ids[0] == tokenizer.bos_token_id and ids[-1] == end
+        assert end not in ids[1:-1], prompt          # nothing unknown: an unknown word would end the text
+    assert len(tokenizer("van gogh").input_ids) == 4
+    assert tokenizer("Vincent VAN Gogh").input_ids == tokenizer("vincent van gogh").input_ids
+
+
+def test_contrastive_loss_equals_clip_when_all_meanings_differ():
+    from transformers.models.clip.modeling_clip import clip_loss
+    logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(text.contrastive_loss(logits, torch.arange(5)), clip_loss(logits))
+
+
+def test_chroma_ignores_grey_and_keeps_colour():
+    grey = torch.rand(1, 1, 4, 4).expand(1, 3, 4, 4)
+    assert vae.chroma(grey).abs().max() < 1e-6
+    red = torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1)
+    assert vae.chroma(red)[0, 1].item() == pytest.approx(2 * (1 - 0.299), abs=1e-6)
