@@ -1,0 +1,101 @@
+"""pyproject.toml is the truth about dependencies; the lock, environment.yml and run.py are held to it."""
+
+import re
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from sdkit import __version__
+from sdkit.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WANTED = {canonicalize_name(r.name): r for r in map(
+    Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])}
+CONDA_NAMES = {"pytorch-cpu": "torch"}  # what conda calls differently
+
+
+def pins(name):
+    """The requirements of a lock, as {canonical name: Requirement}; each is pinned to one version."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"==[^,*]+", str(r.specifier)) for r in requirements)
+    names = [canonicalize_name(r.name) for r in requirements]
+    assert len(names) == len(set(names))
+    return dict(zip(names, requirements))
+
+
+def version_of(requirement):
+    return Version(str(requirement.specifier).removeprefix("=="))
+
+
+def conda():
+    """environment.yml's list, conda's and pip's together, as {canonical name: specifiers}."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    lines = [line for line in listed if isinstance(line, str)]
+    lines += [line for part in listed if isinstance(part, dict) for line in part["pip"] if line != "-e ."]
+    requirements = [Requirement(line) for line in lines]
+    return {canonicalize_name(CONDA_NAMES.get(r.name, r.name)): r.specifier for r in requirements}
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_the_lock_pins_every_dependency_to_a_version_that_suits(name):
+    pin = pins("requirements.lock")[name]
+    assert pin.marker is None
+    assert version_of(pin) in WANTED[name].specifier
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_environment_yml_asks_for_the_same(name):
+    assert conda()[name] == WANTED[name].specifier
+
+
+def test_environment_yml_asks_for_nothing_else():
+    listed = conda()
+    assert listed.pop("python") == SpecifierSet(PROJECT["requires-python"])
+    listed.pop("pip")
+    assert set(listed) == set(WANTED)
+
+
+def test_the_lock_is_whole_for_this_machine():
+    """Every package that a locked one needs here is locked too, in a version that suits it."""
+    from importlib.metadata import PackageNotFoundError, requires
+    locked = pins("requirements.lock")
+    for name, pin in locked.items():
+        try:
+            needed = [Requirement(line) for line in requires(name) or []]
+        except PackageNotFoundError:
+            assert pin.marker is not None and not pin.marker.evaluate(), f"{name} is locked but not installed"
+            continue
+        for need in needed:
+            other = canonicalize_name(need.name)
+            if other.startswith(("nvidia-", "cuda-", "triton")) or need.marker and not need.marker.evaluate({"extra": ""}):
+                continue
+            assert other in locked, f"{name} needs {other}"
+            assert version_of(locked[other]) in need.specifier, f"{name} needs {need}"
+
+
+@pytest.mark.parametrize("system, name", [("win32", "colorama"), ("win32", "pywinpty"), ("darwin", "appnope")])
+def test_what_only_one_system_needs_is_locked_for_it_alone(system, name):
+    marker = pins("requirements.lock")[name].marker
+    assert [s for s in ("linux", "darwin", "win32") if marker.evaluate({"sys_platform": s})] == [system]
+
+
+def test_packages_of_the_cuda_build_are_only_constraints():
+    cuda = pins("requirements-cuda.lock")
+    assert not set(cuda) & set(pins("requirements.lock"))
+    assert "nvidia-cublas" in cuda
+
+
+@pytest.mark.parametrize("minor, suits", [(10, False), (11, True), (12, True), (13, True), (14, False)])
+def test_python_versions(minor, suits):
+    assert SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.9") is suits
+
+
+def test_one_version_number():
+    assert PROJECT["version"] == __version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == __version__
