@@ -1,0 +1,134 @@
+"""The command line from outside: what is written, what is said, and the exit code."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdkit import cli, generate, models, photos
+from sdkit.paths import ROOT
+
+_spec = importlib.util.spec_from_file_location("strange", Path(__file__).with_name("strange.py"))
+strange = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(strange)
+
+
+@pytest.fixture
+def work(tiny_data, tmp_path, monkeypatch):
+    """An empty current folder, and the tiny model as mini-sd on the CPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    return tmp_path
+
+
+def test_a_sample_photo_becomes_the_picture_of_the_api(work, capsys):
+    assert cli.main(["style", "chelsea", "--prompt", "van gogh", "--seed", "3"]) == 0
+    path = work / "styled" / "chelsea-van-gogh-seed3.png"
+    settings = models.settings("van gogh", seed=3)
+    expected = generate.style(models.load(device="cpu"), [photos.sample("chelsea")], settings)[0]
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(image, expected)
+        assert image.text == generate.note(settings, "mini-sd")
+    out = capsys.readouterr().out
+    assert path.name in out and "96 x 64" in out and " s)" in out
+
+
+def test_every_setting_reaches_the_picture(work):
+    assert cli.main(["style", "coffee", "--prompt", "oil painting", "--negative-prompt", "a photo", "--strength",
+                     "0.25", "--guidance-scale", "2.5", "--steps", "12", "--size", "72", "--out", "here"]) == 0
+    with Image.open(work / "here" / "coffee-oil-painting-seed0.png") as image:
+        assert min(image.size) == 72
+        note = image.text
+    assert [note[key] for key in ("Negative prompt", "Strength", "Guidance scale", "Steps", "Size")] == [
+        "a photo", "0.25", "2.5", "12", "72"]
+
+
+def test_nothing_is_replaced_unless_it_may_be(work, capsys):
+    style = ["style", "coffee", "--prompt", "van gogh"]
+    assert [cli.main(style), cli.main(style), cli.main([*style, "--overwrite"])] == [0, 0, 0]
+    assert sorted(p.name for p in (work / "styled").iterdir()) == [
+        "coffee-van-gogh-seed0-2.png", "coffee-van-gogh-seed0.png"]
+    assert "is there already" in capsys.readouterr().out
+
+
+def test_a_folder_of_strange_files(work, capsys):
+    """Each unusable file gets its line, and every usable one its picture, without anything of the photographer."""
+    (work / "in").mkdir()
+    strange.write_all(work / "in")
+    assert cli.main(["style", "in", "gone.jpg", "--prompt", "van gogh", "--steps", "2"]) == 2
+    captured = capsys.readouterr()
+    for name, word in strange.UNUSABLE.items():
+        lines = [line for line in captured.err.splitlines() if line.startswith(f"failed   {name}: ")]
+        assert len(lines) == 1 and word in lines[0], name
+    assert "failed   gone.jpg: There is no file" in captured.err
+    assert "Traceback" not in captured.err and "skipped  notes.txt" in captured.out
+    done = list((work / "styled").iterdir())
+    assert len(done) == len(strange.USABLE)
+    assert f"{len(done)} done, {len(strange.UNUSABLE) + 1} failed" in captured.out
+    assert not any(strange.SECRET.encode() in path.read_bytes() for path in done)
+    with Image.open(work / "styled" / "turned-van-gogh-seed0.png") as image:
+        assert image.height > image.width
+
+
+def test_a_grid_comes_with_the_settings(work):
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", "--grid"]) == 0
+    with Image.open(work / "styled" / "sheet-van-gogh-seed0.png") as sheet:
+        assert sheet.text["Prompt"] == "van gogh" and sheet.text["Software"].startswith("sdkit")
+        assert min(sheet.size) > 200
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["--strength", "1.5"], "Strength"), (["--strength", "0.01"], "less than one step"),
+    (["--strength", "nan"], "Strength"), (["--steps", "0"], "steps"), (["--size", "10"], "Size"),
+    (["--seed", "-1"], "Seed"), (["--model", "nonsense"], "no model"), (["--out", "file"], "folder"),
+])
+def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word):
+    (work / "file").write_text("")
+    assert cli.main(["style", "coffee", "--prompt", "van gogh", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("sdkit: ") and word in error and len(error.splitlines()) == 1
+
+
+def test_unknown_words_are_said_once(work, capsys, recwarn):
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "picasso"]) == 0
+    error = capsys.readouterr().err
+    assert error.count("picasso") == 1 and "ukiyo-e" in error
+    assert not [w for w in recwarn if issubclass(w.category, generate.UnknownWords)]
+
+
+def test_models_lists_what_is_there(work, capsys):
+    assert cli.main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "mini-sd" in out and "strength 0.5" in out and "ukiyo-e" in out
+
+
+def test_doctor_ticks_and_says_what_to_do(work, capsys):
+    assert cli.main(["doctor"]) == 2  # the style classifier is not there
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("\u2713 model mini-sd") for line in lines)
+    assert any(line.startswith("\u2717 model style-classifier is missing: ") for line in lines)
+    assert any(line.startswith("\u2713 torch ") for line in lines)
+
+
+def test_doctor_without_any_data_still_answers(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "nowhere"))
+    assert cli.main(["doctor"]) == 2
+    assert "There is no data folder" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from sdkit import cli; cli._parser().format_help(); print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "False"
+
+
+def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
+    environment = {**os.environ, "SDKIT_DATA": str(tmp_path / "nowhere"), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=ROOT,
+                          capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stderr.startswith("sdkit: There is no data folder")
