@@ -143,7 +143,7 @@ def pip_sources(flavour):
 
 def explain(lines):
     """The last telling one of the lines that a failed command left, and what to do about it."""
-    telling = [line for line in lines if "rror" in line] or lines or ["It failed without a word."]
+    telling = [line for line in lines if re.match(r"\W*\w*(ERROR|Error|Errno)", line)] or lines or ["No word why."]
     return telling[-1] + "\n" + next(advice for cause, advice in CAUSES if re.search(cause, "\n".join(lines)))
 
 

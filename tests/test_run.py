@@ -1,0 +1,343 @@
+"""run.py with stand-ins for pip, venv, the network and the disk: nothing is installed here."""
+
+import ast
+import collections
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdkit.paths import ROOT
+
+SCRIPT = ROOT / "run.py"
+NO_INDEX = """\
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<HTTPSConnection>: Failed to \
+establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/accelerate/
+ERROR: Could not find a version that satisfies the requirement accelerate==1.15.0 (from versions: none)
+ERROR: No matching distribution found for accelerate==1.15.0
+"""
+DISK_FULL = "Installing collected packages: torch\nERROR: Could not install packages due to an OSError: " \
+            "[Errno 28] No space left on device\n"
+INSTALLED = """\
+Collecting accelerate==1.15.0 (from -r requirements.lock (line 5))
+  Downloading accelerate-1.15.0-py3-none-any.whl (380 kB)
+Processing ./wheels/torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
+  Downloading torch-2.13.0-cp311-cp311-win_amd64.whl.metadata (29 kB)
+  Using cached torch-2.13.0-cp311-cp311-win_amd64.whl (127.4 MB)
+Installing collected packages: torch, accelerate
+Successfully installed accelerate-1.15.0 torch-2.13.0
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """run.py as a module that believes it lies in an empty folder, on Linux, without GPU, network or pip."""
+    spec = importlib.util.spec_from_file_location("run_under_test", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in ("requirements.lock", "requirements-cuda.lock", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    for name in ("VENV", "PYTHON", "STAMP", "LOG", "LOCK", "CUDA_LOCK"):
+        monkeypatch.setattr(module, name, tmp_path / getattr(module, name).relative_to(ROOT))
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr(module.sys, "version_info", (3, 12, 1, "final", 0))
+    monkeypatch.setattr(module.platform, "machine", lambda: "x86_64")
+    for name in ("SDKIT_TORCH", "SDKIT_WHEELS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(module, "ask", lambda command: "")
+    disk(module, monkeypatch, 50)
+
+    def unreachable(*args, **kwargs):
+        raise OSError("no network")
+    monkeypatch.setattr(module.urllib.request, "urlopen", unreachable)
+    return module
+
+
+@pytest.fixture
+def pip(run, monkeypatch):
+    """Stand-ins for `venv` and `pip`: set .says and .returns; .calls and .became collect what was asked for."""
+    stand_in = type("Pip", (), {"says": INSTALLED, "returns": 0})()
+    stand_in.calls, stand_in.became = [], []
+
+    class Process:
+        def __init__(self, command, **options):
+            stand_in.calls.append(command)
+            is_venv = "venv" in command
+            if is_venv:
+                run.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+                run.PYTHON.touch()
+                (run.VENV / "lib/python3.12/site-packages").mkdir(parents=True, exist_ok=True)
+            self.stdout = io.StringIO("" if is_venv else stand_in.says)
+            self.returncode = 0 if is_venv else stand_in.returns
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(run.subprocess, "Popen", Process)
+    monkeypatch.setattr(run, "become", lambda *asked: stand_in.became.append(asked) or 0)
+    return stand_in
+
+
+def disk(module, monkeypatch, gigabytes):
+    usage = collections.namedtuple("usage", "total used free")(10**12, 0, gigabytes * 1e9)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
+
+
+def test_help_needs_no_set_up(run, pip, capsys):
+    for argv in ([], ["--help"], ["-h"], ["help"]):
+        assert run.main(argv) == 0
+        assert "run.py lab" in capsys.readouterr().out
+    assert not pip.calls
+
+
+def test_help_as_a_newcomer_types_it():
+    shown = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True).stdout
+    assert "run.py style PHOTO" in shown
+
+
+def test_an_old_python_can_read_it():
+    ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 7))
+
+
+def test_pythons_are_those_of_pyproject(run):
+    import tomllib
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    assert wanted == ">=%d.%d,<%d.%d" % (*run.PYTHONS[0], run.PYTHONS[-1][0], run.PYTHONS[-1][1] + 1)
+
+
+def test_installs_once_and_then_starts_at_once(run, pip, capsys):
+    assert run.main(["doctor"]) == 0
+    venv, install = pip.calls
+    assert venv[1:4] == ["-m", "venv", "--clear"]
+    assert install[:4] == [str(run.PYTHON), "-m", "pip", "install"] and str(run.LOCK) in install
+    assert run.LOG.read_text(encoding="utf-8") == INSTALLED
+    assert "Ready." in capsys.readouterr().out
+    assert run.main(["doctor"]) == 0
+    assert len(pip.calls) == 2 and len(pip.became) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("change", ["requirements.lock", "pyproject.toml", "python", "interpreter", "stamp", "torch"])
+def test_installs_again_when_something_changed(run, pip, change, monkeypatch):
+    run.main(["doctor"])
+    if change == "python":
+        monkeypatch.setattr(run.sys, "version_info", (3, 13, 0, "final", 0))
+    elif change == "interpreter":
+        run.PYTHON.unlink()
+    elif change == "stamp":
+        run.STAMP.unlink()
+    elif change == "torch":
+        monkeypatch.setenv("SDKIT_TORCH", "cuda")
+    else:
+        with (run.ROOT / change).open("a", encoding="utf-8") as file:
+            file.write("# changed\n")
+    run.main(["doctor"])
+    assert len(pip.calls) == 4
+
+
+def test_the_kit_is_found_by_a_path_that_survives_moving_the_folder(run, pip):
+    run.main(["doctor"])
+    packages = run.VENV / "lib/python3.12/site-packages"
+    path = (packages / "sdkit.pth").read_text(encoding="utf-8").strip()
+    assert not os.path.isabs(path) and (packages / path).resolve() == run.ROOT.resolve()
+
+
+@pytest.mark.parametrize("says, sentence", [
+    (NO_INDEX, "No package index answers"),
+    (DISK_FULL, "The disk is full"),
+    ("ERROR: No matching distribution found for torch==2.13.0\n", "none with this package"),
+    ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n", "certificate"),
+    ("ERROR: [Errno 13] Permission denied: '.venv/x'\n", "may not be written"),
+    ("ERROR: something nobody thought of\n", "install.log"),
+    ("", "No word why"),
+])
+def test_a_failing_pip_gets_its_last_line_and_a_sentence(run, pip, capsys, says, sentence):
+    pip.says, pip.returns = says, 1
+    assert run.main(["doctor"]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told and "Traceback" not in told
+    assert not says or says.splitlines()[-1] in told
+    assert not run.STAMP.exists() and not pip.became
+    pip.says, pip.returns = INSTALLED, 0  # and the next start does it again
+    assert run.main(["doctor"]) == 0
+
+
+def test_an_interrupted_installation_is_done_again(run, pip, monkeypatch, capsys):
+    run.main(["doctor"])
+    (run.ROOT / "requirements.lock").write_text("torch==2.13.0\n", encoding="utf-8")
+
+    def interrupted(flavour):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "pip_sources", interrupted)
+        assert run.main(["doctor"]) == 130
+    assert "Interrupted" in capsys.readouterr().err and not run.STAMP.exists()
+    assert run.main(["doctor"]) == 0 and run.STAMP.exists()
+
+
+def test_a_full_disk_is_seen_before_anything_is_fetched(run, pip, monkeypatch, capsys):
+    disk(run, monkeypatch, 1.2)
+    assert run.main(["doctor"]) == 2
+    told = capsys.readouterr().err
+    assert "wants 3 GB" in told and "1.2" in told and not pip.calls
+
+
+def test_a_folder_that_cannot_be_written(run, pip, monkeypatch, capsys):
+    def read_only(*args):
+        raise PermissionError(13, "Permission denied", ".venv.lock")
+    monkeypatch.setattr(run, "only_one", read_only)
+    assert run.main(["doctor"]) == 2
+    assert "check who owns this folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="two handles of one process do not exclude each other there")
+def test_two_set_ups_do_not_work_at_once(run, pip, capsys):
+    with run.only_one():
+        assert run.main(["doctor"]) == 2
+    assert "Another run.py" in capsys.readouterr().err and not pip.calls
+    assert run.main(["doctor"]) == 0
+
+
+@pytest.mark.parametrize("version", [(3, 8, 18), (3, 10, 13), (3, 14, 0)])
+def test_python_too_old_or_new(run, pip, monkeypatch, capsys, version):
+    monkeypatch.setattr(run.sys, "version_info", version)
+    monkeypatch.setattr(run.platform, "python_version", lambda: "%d.%d.%d" % version)
+    assert run.main(["style", "astronaut"]) == 2
+    shown = capsys.readouterr()
+    assert "This is Python %d.%d.%d; the kit runs on 3.11 to 3.13." % version in shown.out
+    assert "install one" in shown.err and not pip.calls
+    monkeypatch.setattr(run, "ask", lambda command: "(3, 11)\n" if command[0] == "python3.11" else "")
+    assert run.main(["style", "astronaut"]) == 0
+    assert pip.became[0][0] == ["python3.11", str(run.ROOT / "run.py"), "style", "astronaut"]
+    assert not pip.calls
+
+
+def test_a_launcher_that_does_not_run_is_passed_over(run, monkeypatch):
+    monkeypatch.setattr(run, "ask", lambda command: "(3, 8)" if command[0] == "python3.13" else "")
+    assert run.suitable_python() is None
+
+
+@pytest.mark.parametrize("system, machine", [("darwin", "x86_64")])
+def test_a_machine_without_torch(run, pip, monkeypatch, capsys, system, machine):
+    monkeypatch.setattr(run.sys, "platform", system)
+    monkeypatch.setattr(run.platform, "machine", lambda: machine)
+    assert run.main(["doctor"]) == 2
+    assert "Intel Mac" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("system, gpu, wish, flavour", [
+    ("linux", "", "", "cpu"),
+    ("linux", "GPU 0: NVIDIA H100 (UUID: GPU-1)\n", "", "cuda"),
+    ("linux", "GPU 0: NVIDIA H100 (UUID: GPU-1)\n", "cpu", "cpu"),
+    ("linux", "NVIDIA-SMI has failed\n", "", "cpu"),
+    ("linux", "", "default", "default"),
+    ("win32", "GPU 0: NVIDIA", "", "cuda"),
+    ("darwin", "", "", "default"),
+])
+def test_which_torch(run, monkeypatch, system, gpu, wish, flavour):
+    monkeypatch.setattr(run.sys, "platform", system)
+    monkeypatch.setattr(run, "ask", lambda command: gpu)
+    monkeypatch.setenv("SDKIT_TORCH", wish)
+    assert run.torch_flavour() == flavour
+
+
+def test_a_build_of_torch_that_does_not_exist(run, pip, monkeypatch, capsys):
+    monkeypatch.setenv("SDKIT_TORCH", "rocm")
+    assert run.main(["doctor"]) == 2
+    assert "one of cpu, cuda, default" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("system, flavour, index", [
+    ("linux", "cpu", "cpu"), ("linux", "cuda", None), ("linux", "default", None),
+    ("win32", "cpu", None), ("win32", "cuda", "cu130"), ("darwin", "default", None),
+])
+def test_the_index_of_torch_is_used_where_it_is_needed_and_answers(run, monkeypatch, capsys, system, flavour, index):
+    monkeypatch.setattr(run.sys, "platform", system)
+    assert run.pip_sources(flavour) == []  # it does not answer: whatever pip is set up to find
+    assert ("does not answer" in capsys.readouterr().out) is bool(index)
+    monkeypatch.setattr(run.urllib.request, "urlopen", lambda *args, **kwargs: io.BytesIO())
+    assert run.pip_sources(flavour) == (["--extra-index-url", run.INDEX + index] if index else [])
+
+
+def test_a_big_download_is_announced(run, capsys):
+    run.pip_sources("cpu")
+    assert "2.75 GB" in capsys.readouterr().out
+
+
+def test_wheels_from_a_folder_need_no_index(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SDKIT_WHEELS", str(tmp_path))
+    assert run.pip_sources("cpu") == ["--no-index", "--find-links", str(tmp_path.resolve())]
+
+
+def test_steps_are_counted_and_big_files_named(run, pip, monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+    terminal = Terminal()
+    monkeypatch.setattr(run.sys, "stdout", terminal)
+    run.follow(["pip"], os.devnull)
+    text = terminal.getvalue()
+    assert "1 of about" in text and "2 of about" in text and "accelerate-1.15.0 (380 kB)" in text
+    assert "torch-2.13.0 (127.4 MB)" in text and "29 kB" not in text and "unpacking" in text
+
+
+def test_lab_opens_the_first_lesson_and_asks_nobody_for_news(run, pip):
+    (run.ROOT / "notebooks").mkdir()
+    for name in ("11_style_transfer.ipynb", "00_start_here.ipynb"):
+        (run.ROOT / "notebooks" / name).touch()
+    run.main(["lab", "--no-browser"])
+    run.main(["lab", "notebooks/11_style_transfer.ipynb"])
+    (first, folder, _), (second, _, _) = pip.became
+    assert first[1:3] == ["-m", "jupyterlab"] and folder == run.ROOT
+    assert first[-2:] == ["--no-browser", str(Path("notebooks/00_start_here.ipynb"))]
+    assert second[-1] == "notebooks/11_style_transfer.ipynb" and first[-1] not in second
+    assert "--LabApp.news_url=None" in first
+    settings = next(word for word in first if "tornado_settings" in word).split("=", 1)[1]
+    assert json.loads(settings)["websocket_max_message_size"] >= 64 * 2**20
+
+
+def test_test_runs_unit_tests_and_notebooks_in_one_go(run, pip):
+    import tomllib
+    run.main(["test", "-k", "photos"])
+    command, folder, _ = pip.became[0]
+    assert command[1:3] == ["-m", "pytest"] and "--nbval" in command and command[-2:] == ["-k", "photos"]
+    assert folder == run.ROOT
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    assert options["testpaths"] == ["tests", "notebooks"]
+    (ROOT / command[command.index("--nbval-sanitize-with") + 1]).read_bytes().decode("ascii")
+
+
+def test_other_verbs_go_to_the_package_from_where_one_stands(run, pip, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run.main(["style", "me.jpg", "--prompt", "van gogh"])
+    command, folder, _ = pip.became[0]
+    assert command == [str(run.PYTHON), "-m", "sdkit", "style", "me.jpg", "--prompt", "van gogh"]
+    assert folder == tmp_path / "elsewhere"
+
+
+def test_children_are_offline_unless_somebody_wants_otherwise(run, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("PYTHONPATH", "/somewhere/else")
+    monkeypatch.setenv("PIP_USER", "1")
+    variables = run.environment()
+    assert variables["HF_HUB_OFFLINE"] == variables["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert variables["PIP_USER"] == "0" and "PYTHONPATH" not in variables
+    assert variables["PATH"].startswith(str(run.PYTHON.parent) + os.pathsep)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    assert run.environment()["HF_HUB_OFFLINE"] == "0"
+
+
+def test_ci_runs_the_command_of_the_readme():
+    script = ROOT / ".ci" / "run"
+    assert "python3 run.py test" in script.read_text(encoding="utf-8")
+    assert os.name == "nt" or os.access(script, os.X_OK)
