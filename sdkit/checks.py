@@ -1,7 +1,7 @@
-"""The exercise checkers: ``check("11.1", answer)`` says "not attempted yet", gives a tick, or gives a fitting hint.
+"""The exercise checkers: ``check("11.1", answer)`` says "not attempted yet", gives a tick, or a fitting hint.
 
 A checker is a function that returns None for a right answer and otherwise its hints, from gentle to direct; each
-wrong try in a session gets the next one. Checkers run the reader's code, so whatever it raises becomes a sentence.
+wrong try in a session gets the next. Checkers run the reader's code, so whatever it raises becomes a sentence.
 `predict` keeps a guess that is made before a cell runs, and `compare` shows it beside what was measured.
 """
 
@@ -101,7 +101,7 @@ def _steps_walked(steps):
 
 @exercise("11.2")
 def _keep_the_face(pick_strength):
-    """pick_strength(strengths, content, style, floor): best style among those whose content is at least the floor."""
+    """pick_strength(strengths, content, style, floor): most style among those with content >= floor."""
     strengths = [0.1, 0.3, 0.5, 0.7, 0.9]
     content = [0.95, 0.85, 0.70, 0.55, 0.72]
     style = [0.05, 0.60, 0.45, 0.90, 0.50]
@@ -121,7 +121,7 @@ def _keep_the_face(pick_strength):
     if answer != 0.3:
         return [f"on a test list it returned {answer!r}, which is not the best allowed strength.",
                 "keep the strengths with content >= floor; of those, return the one with the highest style.",
-                "allowed = [(s, x) for x, c, s in zip(strengths, content, style) if c >= floor]; max(allowed)[1]."]
+                "max((s, x) for x, c, s in zip(strengths, content, style) if c >= floor)[1]."]
     if _call(pick_strength, [0.2, 0.4], [0.9, 0.7], [0.1, 0.8], 0.7) != 0.4:
         return ["'at least floor' includes the floor itself.", "use >= and not >."]
     return None
@@ -140,7 +140,8 @@ def _blend(blend):
     if np.allclose(answer, wanted):
         return None
     if np.allclose(answer, mask * painted + (1 - mask) * kept):
-        return ["the wrong part is kept: where is the mask 1?", "swap the two: mask * kept + (1 - mask) * painted."]
+        return ["the wrong part is kept: where is the mask 1?",
+                "swap the two: mask * kept + (1 - mask) * painted."]
     if np.allclose(answer, mask * kept + painted):
         return ["where the mask is 1, both are added up. What must painted be multiplied by?",
                 "mask * kept + (1 - mask) * painted."]

@@ -1,7 +1,7 @@
 """Figures with one look: pictures and arrays in, `Figure` or `Axes` out; nothing here loads a model.
 
-Colours are those of Okabe & Ito (2008), which people with any common colour vision can tell apart; curves differ in
-marker and dash as well. A figure is stored as JPEG (an eighth of the PNG for photographs) together with its alt text.
+Colours are those of Okabe & Ito (2008), which people with any common colour vision can tell apart; curves differ
+in marker and dash as well. A figure is stored as JPEG (an eighth of the PNG for photographs) with its alt text.
 """
 
 import base64
@@ -23,21 +23,22 @@ STYLE = {
     "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8, "lines.markersize": 5,
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
 }
-DPI = 110
+DPI = 100
 WIDTH = 8.8  # inches, the text width of a notebook page
 GAP, TITLE, ROW_TITLE, TABLE_ROW = 0.07, 0.26, 0.3, 0.23  # inches
 
 # What a paper would print under a result: key in the settings, heading in the table.
 COLUMNS = {
     "model": "model", "prompt": "prompt", "negative_prompt": "negative prompt", "strength": "strength",
-    "guidance_scale": "guidance scale", "num_inference_steps": "steps", "seed": "seed", "size": "short side (px)",
+    "guidance_scale": "guidance scale", "num_inference_steps": "steps", "seed": "seed",
+    "size": "short side (px)",
 }
 
 
 def figure(columns=1, width=WIDTH, height=3.0):
     """A figure of `width` x `height` inches with `columns` axes side by side: (Figure, list of Axes).
 
-    It is made without pyplot, so a notebook does not show it by itself: end with ``plots.show(fig, alt=...)``.
+    Made without pyplot, so a notebook does not show it by itself: end with ``plots.show(fig, alt=...)``.
     """
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -47,7 +48,7 @@ def figure(columns=1, width=WIDTH, height=3.0):
 def curve(ax, x, y, label=None, series=0):
     """Draw `y` over `x` on `ax` and return `ax`.
 
-    `y` is (len(x),), or (repeats, len(x)): then the line is the mean and the band runs from smallest to largest.
+    `y` is (len(x),), or (repeats, len(x)): the line is their mean, the band their range.
     `series` picks colour, marker and dash together.
     """
     y = np.atleast_2d(np.asarray(y, dtype=float))
@@ -63,11 +64,11 @@ def curve(ax, x, y, label=None, series=0):
     return ax
 
 
-def show_grid(images, titles=None, columns=None, row_titles=None, settings=None, panel=2.6):
+def show_grid(images, titles=None, columns=None, row_titles=None, settings=None, panel=2.4):
     """Pictures in rows of `columns`, each with its title, and the parameter table underneath: a Figure.
 
     images : list of PIL images or (H, W[, 3]) arrays; their aspect is kept.
-    titles : one a picture; or one a column, if there are only `columns` of them. None or "" leaves a picture without.
+    titles : one a picture; None or "" leaves a picture without, and so does a list that ends early.
     row_titles : one a row, written upwards at its left.
     settings : what made the pictures: a dataclass or dict, or a list of them for one table row each.
     panel : tallest a picture gets, in inches.
@@ -77,8 +78,7 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
     columns = columns or min(len(images), 4)
     rows = [images[i:i + columns] for i in range(0, len(images), columns)]
     titles = [t or "" for t in titles or []] + [""] * (len(images) - len(titles or []))
-    heads = [TITLE * max(t.count("\n") + 1 for t in row) if any(row := titles[i * columns:(i + 1) * columns]) else 0
-             for i in range(len(rows))]
+    heads = [TITLE * any(titles[i:i + columns]) for i in range(0, len(images), columns)]
     table = _records(settings)
     foot = TABLE_ROW * (len(table) + 1) + 2 * GAP if table else 0
     left = ROW_TITLE if row_titles else 0
@@ -99,13 +99,13 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
             h = w / ratio
             ax = fig.add_axes([(x + (high * shares[c] - w) / 2) / width, (top + (high - h) / 2) / height,
                                w / width, h / height])
-            ax.imshow(np.asarray(image), cmap="gray", aspect="auto")  # the cell has the picture's own aspect
+            ax.imshow(np.asarray(image), cmap="gray", aspect="auto")
             ax.set_axis_off()
             ax.set_title(titles[r * columns + c], fontsize=9.5, pad=3)
             x += high * shares[c] + GAP
         if row_titles:
-            fig.text(((width - block) / 2 + left / 2) / width, (top + high / 2) / height, row_titles[r], rotation=90,
-                     ha="center", va="center", fontsize=9.5)
+            fig.text((width - block + left) / 2 / width, (top + high / 2) / height, row_titles[r],
+                     rotation=90, ha="center", va="center", fontsize=9.5)
         top -= GAP
     if table:
         parameter_table(fig.add_axes([0, 0, 1, (foot - GAP) / height]), table)
@@ -115,9 +115,9 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
 def before_after(befores, afters, settings=None, titles=None):
     """Photographs above, what became of them below, and the parameter table under both: a Figure."""
     if len(befores) != len(afters):
-        raise SdkitError(f"{len(befores)} pictures before but {len(afters)} after: give one after for each before.")
+        raise SdkitError(f"{len(befores)} pictures before but {len(afters)} after: give one for each.")
     if len(befores) == 1:
-        return show_grid([befores[0], afters[0]], ["before", "after"], 2, settings=settings, panel=3.4)
+        return show_grid([befores[0], afters[0]], ["before", "after"], 2, settings=settings, panel=3.2)
     columns = min(len(befores), 5)
     images, rows = [], []
     for i in range(0, len(befores), columns):
@@ -130,6 +130,14 @@ def before_after(befores, afters, settings=None, titles=None):
     return show_grid(images, heads, columns, rows, settings)
 
 
+def parameters(settings, model, **changes):
+    """A row of the parameter table: `settings` (dataclass or dict) with the model's name, some values replaced.
+
+    ``parameters(settings, "mini-sd", strength="0.1 to 0.9")`` describes a row of pictures in one line.
+    """
+    return {"model": str(model), **_records(settings)[0], **changes}
+
+
 def parameter_table(ax, settings):
     """Write `settings` (dataclass, dict, or a list of them) on `ax` as a paper sets a table; returns `ax`."""
     records = _records(settings)
@@ -139,7 +147,8 @@ def parameter_table(ax, settings):
     cells += [[_text(record.get(key, "")) for key in keys] for record in records]
     widths = np.array([max(len(line[k]) for line in cells) + 3 for k in range(len(keys))], float)
     edges = np.concatenate([[0], np.cumsum(widths)]) / widths.sum()
-    size = min(9.0, 9.0 * ax.figure.get_figwidth() * 13.5 / widths.sum())  # about 13.5 letters an inch at 9 points
+    letters = 13.5 * ax.figure.get_figwidth()  # that fit at 9 points
+    size = 9 * min(1, letters / widths.sum())
     n = len(cells)
     for i, line in enumerate(cells):
         for k, cell in enumerate(line):
@@ -161,14 +170,15 @@ def jpeg(picture, quality=85):
     else:
         from PIL import Image
 
-        Image.fromarray(np.asarray(picture)).convert("RGB").save(buffer, "jpeg", quality=quality, optimize=True)
+        image = Image.fromarray(np.asarray(picture)).convert("RGB")
+        image.save(buffer, format="jpeg", quality=quality, optimize=True)
     return buffer.getvalue()
 
 
 def show(picture, alt):
-    """Display a Figure (or a picture) in the notebook as JPEG with its alt text, in words for who cannot see it.
+    """Display a Figure (or a picture) in the notebook as JPEG with its alt text, for those who cannot see it.
 
-    The alt text stands in the output's metadata, from where an HTML export takes it, and in its plain-text form.
+    The alt text stands in the output's metadata, whence an HTML export takes it, and in its plain-text form.
     """
     if not isinstance(alt, str) or len(alt.split()) < 3:
         raise SdkitError("Every figure needs alt text of at least three words: say what one sees, as in "

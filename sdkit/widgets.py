@@ -1,4 +1,4 @@
-"""Things to touch: a slider over frames that were computed before, so that it answers at once and without a model."""
+"""Things to touch: a slider over frames that were computed before, so it answers at once and without a model."""
 
 import ipywidgets
 from IPython.display import display
@@ -9,16 +9,17 @@ from sdkit.paths import SdkitError
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def frames_slider(frames, description, alt, start=None, keep=True, columns=None):
+def frames_slider(frames, description, alt, start=None, keep=True, columns=None, settings=None):
     """A slider that leafs through `frames`, and the same frames as a still strip for where no kernel runs.
 
     frames : dict from label (text or number) to PIL image or array.
     description : what the slider turns, as in "strength".
     alt : what the frames show, in words.
     start : label to begin with; the middle one if None.
-    keep : store the strip in the notebook file. False for pictures of people who did not agree to that: the frames
-        then live in the kernel's memory only, and the file keeps nothing but a sentence.
+    keep : store the strip in the notebook file. False for pictures of people who did not agree to that: the
+        frames then live in the kernel's memory only, and the file keeps nothing but a sentence.
     columns : frames a row in the strip.
+    settings : what made the frames, for a parameter table under the strip (see `plots.show_grid`).
 
     Returns the slider box (an `ipywidgets.VBox`), already displayed.
     """
@@ -41,12 +42,12 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None)
     turn()
     box = ipywidgets.VBox([ipywidgets.HBox([slider, text]), image])
     place = "the same frames stand below" if keep else "its frames are not stored in this file"
-    # The box's own plain text would hold the first bytes of a picture; where no kernel runs, a sentence says more.
-    bundle = {VIEW: box._repr_mimebundle_()[VIEW],
-              "text/plain": f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]"}
-    display(bundle, raw=True)
+    # The box's own plain text would hold first bytes of a picture; where no kernel runs, a sentence says more.
+    sentence = f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]"
+    display({VIEW: box._repr_mimebundle_()[VIEW], "text/plain": sentence}, raw=True)
     if keep:
-        strip = plots.show_grid(list(frames.values()), [str(label) for label in labels],
-                                columns or min(len(labels), 8), panel=1.6)
+        titles = [f"{description} {labels[0]}", *map(str, labels[1:])]
+        strip = plots.show_grid(list(frames.values()), titles, columns or min(len(labels), 6), settings=settings,
+                                panel=2.1)
         plots.show(strip, alt=f"{alt} Frames for {description} " + ", ".join(map(str, labels)) + ".")
     return box

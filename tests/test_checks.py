@@ -1,0 +1,99 @@
+"""Checkers: what a right, a wrong, a strange and a missing answer get to read; never a traceback."""
+
+import numpy as np
+import pytest
+import torch
+
+from sdkit import checks
+
+
+@pytest.fixture(autouse=True)
+def fresh_session():
+    checks._tries.clear()
+    checks._guesses.clear()
+
+
+def say(capsys, *arguments):
+    result = checks.check(*arguments)
+    return result, capsys.readouterr().out.strip()
+
+
+def right_pick(strengths, content, style, floor):
+    return max((score, s) for s, kept, score in zip(strengths, content, style) if kept >= floor)[1]
+
+
+RIGHT = {
+    "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
+    "11.2": [right_pick],
+    "11.3": [lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
+             lambda mask, painted, kept: painted + mask * (kept - painted)],
+}
+# Plausible wrong answers, and a word of the hint that fits each.
+WRONG = {
+    "11.1": [(10.5, "half"), (11, "rounded"), (20, "skipped"), (19, "skipped"), (30, "noise alone"), (7, "share")],
+    "11.2": [(lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
+             (lambda s, c, v, f: s[c.index(max(c))], "most style"),
+             (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f][-1], "strongest"),
+             (lambda s, c, v, f: 1, "position"),
+             (lambda s, c, v, f: "0.3", "best allowed"),
+             (lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k > f)[1], "floor itself"),
+             (lambda s, c: 0.3, "TypeError"),
+             (0.3, "without calling")],
+    "11.3": [(lambda m, p, k: m * p + (1 - m) * k, "wrong part"),
+             (lambda m, p, k: m * k + p, "added up"),
+             (lambda m, p, k: np.where(m > 0.5, k, p), "soft edge"),
+             (lambda m, p, k: (m * k + (1 - m) * p).sum(), "shape"),
+             (lambda m, p, k: k, "where the mask is 1"),
+             (lambda m, p, k: 1 / 0, "ZeroDivisionError")],
+}
+
+
+@pytest.mark.parametrize("exercise_id, answer", [(e, a) for e, answers in RIGHT.items() for a in answers])
+def test_right_answers(exercise_id, answer, capsys):
+    assert say(capsys, exercise_id, answer) == (True, f"{exercise_id}: ✓ right.")
+
+
+@pytest.mark.parametrize("exercise_id, answer, word", [(e, *a) for e, answers in WRONG.items() for a in answers])
+def test_wrong_answers_get_the_hint_that_fits(exercise_id, answer, word, capsys):
+    result, line = say(capsys, exercise_id, answer)
+    assert result is None and line.startswith(f"{exercise_id}: not yet. Hint: ") and word in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("exercise_id", checks._checkers)
+def test_stubs_are_not_attempted_and_junk_makes_no_traceback(exercise_id, capsys):
+    for stub in (None, ..., lambda *a: None, lambda *a: ...):
+        result, line = say(capsys, exercise_id, stub)
+        assert result is None and ("not attempted yet" in line or exercise_id == "11.1")
+    for junk in ("x", [], {}, object(), float("nan"), lambda: 1, lambda *a: a, lambda *a: "text", np.zeros((3, 3))):
+        assert say(capsys, exercise_id, junk)[0] is None
+    assert "expects" in say(capsys, exercise_id, 1, 2, 3)[1]
+    assert "not attempted yet" in say(capsys, exercise_id)[1]
+
+
+def test_every_checker_is_tested():
+    assert set(checks._checkers) == set(RIGHT) == set(WRONG)
+
+
+def test_hints_get_more_direct_and_the_last_one_stays(capsys):
+    lines = [say(capsys, "11.1", 7)[1] for _ in range(4)]
+    assert len(set(lines)) == 3 and lines[2] == lines[3] and "int(30 * 0.35)" in lines[3]
+    assert "not attempted" in say(capsys, "11.1", None)[1]
+    assert say(capsys, "11.1", 7)[1] == lines[3]  # a blank in between is no try
+
+
+def test_unknown_exercise_lists_those_there_are(capsys):
+    assert "11.1" in say(capsys, "99.9", 1)[1]
+
+
+def test_guess_is_kept_and_shown_beside_the_measured(capsys):
+    checks.predict("structure kept", None)
+    assert "No guess yet" in capsys.readouterr().out
+    checks.compare("structure kept", 0.8123)
+    assert capsys.readouterr().out == "structure kept: your guess none, measured 0.812\n"
+    checks.predict("structure kept", 0.5)
+    assert "0.5" in capsys.readouterr().out
+    checks.compare("structure kept", np.float32(0.8123))
+    assert capsys.readouterr().out == "structure kept: your guess 0.5, measured 0.812\n"
+    checks.compare("structure kept", "none of these")
+    assert capsys.readouterr().out.endswith("measured none of these\n")

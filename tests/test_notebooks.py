@@ -1,0 +1,151 @@
+"""Every notebook as it is committed: run, clean, small, described in words; and a lesson has the shape of a lesson."""
+
+import base64
+import re
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from sdkit import plots
+from sdkit.paths import models_dir
+from tests import normalise
+
+NOTEBOOKS = normalise.all_notebooks()
+LESSONS = [path for path in NOTEBOOKS if path.parent.name == "notebooks" and path.name[:2].isdigit()]
+# Until the weights are there the notebooks cannot have been run.
+needs_model = pytest.mark.skipif(not (models_dir() / "mini-sd" / "model_index.json").exists(),
+                                 reason="data/models/mini-sd is not there")
+
+
+def name(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+@needs_model
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_committed_notebook(path):
+    assert normalise.problems(nbformat.read(path, as_version=4), path.stat().st_size) == []
+
+
+@needs_model
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_lesson_has_its_shape(path):
+    assert normalise.lesson_problems(nbformat.read(path, as_version=4), path.name[:2]) == []
+
+
+@needs_model
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_solutions_are_right(path):
+    solution = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
+    lesson = nbformat.read(path, as_version=4)
+    printed = "".join(output.get("text", "") for cell in solution.cells for output in cell.get("outputs", []))
+    for exercise in exercises(lesson):
+        assert f"{exercise}: ✓ right." in printed
+    assert "not yet" not in printed and "not attempted" not in printed
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_every_exercise_has_solution_and_page(path):
+    lesson = nbformat.read(path, as_version=4)
+    solution = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
+    assert exercises(lesson) == exercises(solution)
+    assert (normalise.NOTEBOOKS.parent / "docs" / "lessons" / f"{path.stem}.md").is_file()
+
+
+def exercises(notebook):
+    source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return sorted(set(re.findall(r"checks\.check\(\"(\d\d\.\d+)\"", source)))
+
+
+# The rules themselves, on notebooks that break one each.
+
+def picture(metadata):
+    return new_output("display_data", {"image/jpeg": "/9j/", "text/plain": "[figure]"}, metadata=metadata)
+
+
+def clean(*cells):
+    """A normalised, run notebook of `cells`."""
+    notebook = new_notebook(cells=list(cells))
+    for number, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
+        cell.execution_count = number
+    return normalise.normalise(notebook)
+
+
+def test_a_good_notebook_passes():
+    good = clean(new_markdown_cell("# Title\n\nSee `notebooks/x.ipynb`, and/or https://example.org/a/b."),
+                 new_code_cell("1 + 1 / 2", outputs=[new_output("stream", text="1.5\n")]),
+                 new_code_cell("show()", outputs=[picture({"image/jpeg": {"alt": "A cat asleep"}})]))
+    assert normalise.problems(good) == []
+
+
+@pytest.mark.parametrize("cell, words", [
+    (new_code_cell("f()", outputs=[new_output("error", ename="ValueError", evalue="", traceback=[])]), "error"),
+    (new_code_cell("f()", outputs=[new_output("stream", name="stderr", text="UserWarning")]), "warning"),
+    (new_code_cell("f()", outputs=[picture({})]), "alt text"),
+    (new_code_cell("f()", outputs=[picture({"image/jpeg": {"alt": "image"}})]), "alt text"),
+    (new_markdown_cell("![](cat.png)"), "alt text"),
+    (new_markdown_cell('<img src="cat.png">'), "alt text"),
+    (new_code_cell("\n".join(["x = 1"] * 26)), "26 lines"),
+    (new_code_cell('open("/home/ann/cat.png")'), "absolute path"),
+    (new_code_cell(r'open("C:\Users\ann\cat.png")'), "absolute path"),
+    (new_code_cell("f()", outputs=[new_output("stream", text="saved ~/cat.png")]), "absolute path"),
+    (new_code_cell("f()", outputs=[new_output("stream", text="in /tmp/x1/cat.png")]), "absolute path"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_a_bad_cell_is_refused(cell, words):
+    found = normalise.problems(clean(cell))
+    assert len(found) == 1 and words in found[0]
+
+
+def test_unrun_disordered_and_large_notebooks_are_refused():
+    unrun = clean(new_code_cell("1"), new_code_cell("2"))
+    unrun.cells[1].execution_count = None
+    assert normalise.problems(unrun) == ["cell 1: was not run"]
+    disordered = clean(new_code_cell("1"), new_code_cell("2"))
+    disordered.cells[0].execution_count = 3
+    assert "in order" in normalise.problems(disordered)[0]
+    assert "1,500,001 bytes" in normalise.problems(clean(), size=1_500_001)[0]
+    with_state = clean()
+    with_state.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
+    assert "widget state" in normalise.problems(with_state)[0]
+
+
+def test_normalise_strips_what_changes_and_keeps_what_counts():
+    view = {normalise.VIEW: {"model_id": "f00"}, "text/plain": "[slider]"}
+    cell = new_code_cell("f()", metadata={"tags": ["nbval-ignore-output"], "execution": {"iopub.busy": "now"}},
+                         outputs=[new_output("stream", text="a\n"), new_output("stream", text="b\n"),
+                                  new_output("display_data", view), picture({"image/jpeg": {"alt": "A cat asleep"}})])
+    notebook = new_notebook(cells=[cell], metadata={"widgets": {}, "toc": 1})
+    cell.execution_count = 7
+    once = normalise.normalise(notebook)
+    assert once.metadata == normalise.METADATA
+    assert once.cells[0].metadata == {"tags": ["nbval-ignore-output"]}
+    text, slider, figure = once.cells[0].outputs
+    assert text.text == "a\nb\n" and slider.data == {"text/plain": "[slider]"}
+    assert figure.metadata["image/jpeg"]["alt"] == "A cat asleep"
+    assert once.cells[0].execution_count == 1
+    assert normalise.normalise(once) == once
+    assert cell.execution_count == 7  # the original is left alone
+
+
+def test_command_line(tmp_path, capsys):
+    path = tmp_path / "x.ipynb"
+    notebook = new_notebook(cells=[new_code_cell("1", execution_count=4)], metadata={"toc": 1})
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    assert normalise.main(["--check", str(path)]) == 1
+    assert "not normalised" in capsys.readouterr().out and path.read_bytes() == before
+    assert normalise.main([str(path)]) == 0
+    assert normalise.main(["--check", str(path)]) == 0
+
+
+def test_html_export_carries_the_alt_text():
+    exporter = pytest.importorskip("nbconvert").HTMLExporter(
+        template_name="kit", extra_template_basedirs=[str(normalise.NOTEBOOKS.parent / "docs" / "templates")])
+    jpeg = base64.b64encode(plots.jpeg(np.zeros((8, 8, 3), np.uint8))).decode()
+    output = new_output("display_data", {"image/jpeg": jpeg}, metadata={"image/jpeg": {"alt": 'A "cat" <asleep>'}})
+    html, _ = exporter.from_notebook_node(clean(new_code_cell("f()", outputs=[output])))
+    tags = re.findall(r"<img[^>]*>", html)
+    assert len(tags) == 1 and "No description" not in tags[0]
+    assert 'alt="A &quot;cat&quot; &lt;asleep&gt;"' in tags[0] or "alt='A \"cat\" &lt;asleep&gt;'" in tags[0]
