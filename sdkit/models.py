@@ -50,8 +50,9 @@ def defaults(name="mini-sd"):
 
 def settings(prompt, name="mini-sd", **changes):
     """`generate.Settings` for `prompt` at the model's defaults, apart from `changes`."""
-    from sdkit.generate import Settings  # brings torch
-    values = {key: value for key, value in defaults(name).items() if key in Settings.__dataclass_fields__}
+    chosen = defaults(name)
+    from sdkit.generate import Settings  # brings torch, so after what may be missing
+    values = {key: value for key, value in chosen.items() if key in Settings.__dataclass_fields__}
     return Settings(**{**values, "prompt": prompt, **changes})
 
 
