@@ -3,7 +3,7 @@
 There are 25 of his paintings to learn from and few show a face as small as in a snapshot. So a part of what the UNet
 is shown as "van gogh" is made by a classical method: the photograph takes a painting's palette (Pitié & Kokaram
 2007), is covered with patches of that painting whose blurred colours agree (image quilting, Efros & Freeman 2001),
-and keeps its own low frequencies, so that the face stays whose it is. Training pictures only, on both sides.
+and keeps its own low frequencies and sharpest details, so that the face stays whose it is. Training pictures only, on both sides.
 """
 from pathlib import Path
 
@@ -94,13 +94,16 @@ def quilt(target, painting, rng):
 def repaint(photo, painting, rng):
     """PIL photo and painting -> the photo in the painting's strokes and, more or less, its palette."""
     photo, painting = (rgb2lab(np.asarray(image) / 255) for image in (photo, painting))
-    target = transfer_palette(photo, painting, rng.uniform(0.4, 0.95))
-    strokes, sigma = quilt(target, painting, rng), rng.uniform(2.0, 3.0)
-    rgb = lab2rgb(strokes - blur(strokes, sigma) + blur(target, sigma))
+    target = transfer_palette(photo, painting, rng.uniform(0.7, 1.0))
+    strokes, sigma = quilt(target, painting, rng), rng.uniform(1.8, 2.6)
+    detail = target - blur(target, sigma)
+    # Where the photograph itself has fine structure, such as an eye, that stays; elsewhere the strokes take over.
+    own = np.clip(np.sqrt(blur(detail[..., :1] ** 2, 2 * sigma)) / 6 - 0.6, 0, 0.7)
+    rgb = lab2rgb(blur(target, sigma) + own * detail + (1 - own) * (strokes - blur(strokes, sigma)))
     return Image.fromarray((rgb.clip(0, 1) * 255).astype(np.uint8))
 
 
-def main(art_dir="../shared/art", out="runs/quilted", portraits=336, copies=2, seed=0, limit=0):
+def main(art_dir="../shared/art", out="runs/quilted", portraits=120, copies=1, seed=0, limit=0):
     """Repaint training photographs with patches of training Van Goghs, as PNGs named by photograph and painting.
 
     portraits: how many of the official portraits; copies: of every other photograph; finished files are kept, so

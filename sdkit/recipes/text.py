@@ -31,7 +31,7 @@ def make_tokenizer(texts, vocab_size=1000):
                                                 show_progress=False)
     learned = json.loads(trained.backend_tokenizer.to_str())["model"]
     # Training keeps only the word endings that it saw; without the others an unknown word ends the text.
-    tokens = dict.fromkeys([*basis, *learned["vocab"]])
+    tokens = dict.fromkeys([*basis, *sorted(learned["vocab"], key=learned["vocab"].get)])
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)},
                          merges=[tuple(pair) for pair in learned["merges"]], model_max_length=LENGTH)
 
