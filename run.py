@@ -143,8 +143,9 @@ def pip_sources(flavour):
 
 def explain(lines):
     """The last telling one of the lines that a failed command left, and what to do about it."""
-    telling = [line for line in lines if re.match(r"\W*\w*(ERROR|Error|Errno)", line)] or lines or ["No word why."]
-    return telling[-1] + "\n" + next(advice for cause, advice in CAUSES if re.search(cause, "\n".join(lines)))
+    errors = [line for line in lines if re.match(r"\W*\w*(ERROR|Error|Errno)", line)]
+    advice = next(advice for cause, advice in CAUSES if re.search(cause, "\n".join(lines)))
+    return (errors or lines or ["No word why."])[-1] + "\n" + advice
 
 
 def follow(command, log):

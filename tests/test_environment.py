@@ -64,7 +64,7 @@ def test_environment_yml_asks_for_nothing_else():
 def test_the_lock_is_whole_for_this_machine():
     """Every package that a locked one needs here is locked too, in a version that suits it."""
     from importlib.metadata import PackageNotFoundError, requires
-    locked = pins("requirements.lock")
+    locked, cuda = pins("requirements.lock"), pins("requirements-cuda.lock")
     for name, pin in locked.items():
         try:
             needed = [Requirement(line) for line in requires(name) or []]
@@ -73,13 +73,14 @@ def test_the_lock_is_whole_for_this_machine():
             continue
         for need in needed:
             other = canonicalize_name(need.name)
-            if other.startswith(("nvidia-", "cuda-", "triton")) or need.marker and not need.marker.evaluate({"extra": ""}):
+            if other in cuda or need.marker and not need.marker.evaluate({"extra": ""}):
                 continue
             assert other in locked, f"{name} needs {other}"
             assert version_of(locked[other]) in need.specifier, f"{name} needs {need}"
 
 
-@pytest.mark.parametrize("system, name", [("win32", "colorama"), ("win32", "pywinpty"), ("darwin", "appnope")])
+@pytest.mark.parametrize("system, name", [
+    ("win32", "colorama"), ("win32", "pywinpty"), ("darwin", "appnope")])
 def test_what_only_one_system_needs_is_locked_for_it_alone(system, name):
     marker = pins("requirements.lock")[name].marker
     assert [s for s in ("linux", "darwin", "win32") if marker.evaluate({"sys_platform": s})] == [system]

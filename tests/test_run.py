@@ -16,8 +16,8 @@ from sdkit.paths import ROOT
 
 SCRIPT = ROOT / "run.py"
 NO_INDEX = """\
-WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<HTTPSConnection>: Failed to \
-establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/accelerate/
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<HTTPSConnection>: Failed \
+to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/accelerate/
 ERROR: Could not find a version that satisfies the requirement accelerate==1.15.0 (from versions: none)
 ERROR: No matching distribution found for accelerate==1.15.0
 """
@@ -61,7 +61,7 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def pip(run, monkeypatch):
-    """Stand-ins for `venv` and `pip`: set .says and .returns; .calls and .became collect what was asked for."""
+    """Stand-ins for `venv` and `pip`: set .says and .returns; .calls and .became collect what was asked."""
     stand_in = type("Pip", (), {"says": INSTALLED, "returns": 0})()
     stand_in.calls, stand_in.became = [], []
 
@@ -110,8 +110,9 @@ def test_an_old_python_can_read_it():
 
 def test_pythons_are_those_of_pyproject(run):
     import tomllib
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
-    assert wanted == ">=%d.%d,<%d.%d" % (*run.PYTHONS[0], run.PYTHONS[-1][0], run.PYTHONS[-1][1] + 1)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (_, oldest), *_, (_, newest) = run.PYTHONS
+    assert project["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
 
 
 def test_installs_once_and_then_starts_at_once(run, pip, capsys):
@@ -126,7 +127,8 @@ def test_installs_once_and_then_starts_at_once(run, pip, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("change", ["requirements.lock", "pyproject.toml", "python", "interpreter", "stamp", "torch"])
+@pytest.mark.parametrize(
+    "change", ["requirements.lock", "pyproject.toml", "python", "interpreter", "stamp", "torch"])
 def test_installs_again_when_something_changed(run, pip, change, monkeypatch):
     run.main(["doctor"])
     if change == "python":
@@ -260,7 +262,7 @@ def test_a_build_of_torch_that_does_not_exist(run, pip, monkeypatch, capsys):
     ("linux", "cpu", "cpu"), ("linux", "cuda", None), ("linux", "default", None),
     ("win32", "cpu", None), ("win32", "cuda", "cu130"), ("darwin", "default", None),
 ])
-def test_the_index_of_torch_is_used_where_it_is_needed_and_answers(run, monkeypatch, capsys, system, flavour, index):
+def test_the_index_of_torch_is_used_where_it_answers(run, monkeypatch, capsys, system, flavour, index):
     monkeypatch.setattr(run.sys, "platform", system)
     assert run.pip_sources(flavour) == []  # it does not answer: whatever pip is set up to find
     assert ("does not answer" in capsys.readouterr().out) is bool(index)
@@ -311,8 +313,8 @@ def test_test_runs_unit_tests_and_notebooks_in_one_go(run, pip):
     command, folder, _ = pip.became[0]
     assert command[1:3] == ["-m", "pytest"] and "--nbval" in command and command[-2:] == ["-k", "photos"]
     assert folder == run.ROOT
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
-    assert options["testpaths"] == ["tests", "notebooks"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    assert settings["ini_options"]["testpaths"] == ["tests", "notebooks"]
     (ROOT / command[command.index("--nbval-sanitize-with") + 1]).read_bytes().decode("ascii")
 
 
