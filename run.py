@@ -235,7 +235,8 @@ def hand_over(verb, options):
     folder, command = ROOT, [str(PYTHON)]
     if verb == "lab":
         lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
-        command += LAB + options + ([] if any(".ipynb" in word for word in options) else lessons[:1])
+        command += LAB + ["--ServerApp.root_dir=%s" % ROOT] + options
+        command += [] if any(".ipynb" in word for word in options) else lessons[:1]
     elif verb == "test":
         command += TEST + options
     else:
