@@ -1,5 +1,5 @@
 """What the training pictures are called: style and subject, each in many phrasings, so that synonyms steer alike."""
-import re
+from sdkit import text
 
 SUBJECTS = {
     "portrait": ("a portrait", "portrait", "portrait of a person", "portrait of a man", "portrait of a woman",
@@ -51,4 +51,4 @@ def every_caption():
 
 def words():
     """The lower-case words that captions contain, sorted: what the model can be asked for."""
-    return sorted({word for text in every_caption() for word in re.findall(r"[a-z]+", text)})
+    return sorted({word for caption in every_caption() for word in text.words(caption)})

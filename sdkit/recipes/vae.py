@@ -1,10 +1,10 @@
-"""Train the VAE: ``python -m sdkit.recipes.vae --art DIR``.
+"""Train the VAE: ``python -m sdkit.recipes.vae --art-dir DIR``.
 
 As in latent diffusion (Rombach et al. 2022, section 3.1 and appendix G): L1 and a weak KL term first; then a patch
-discriminator with hinge loss and a perceptual term, which keep brush strokes that L1 alone averages away. Three
-terms are ours, each for a fault that was seen: chroma (saturated colours went grey), means of 4x4 px (tints), and
-equivariance to scale (decoding latents shrunk by two must give the picture shrunk by two, after EQ-VAE, Kouzelis et
-al. 2025), which keeps the latents smooth and therefore easy to denoise.
+discriminator with hinge loss and a perceptual term, which keep brush strokes that L1 alone averages away. Two things
+are ours, both for colour, which a first run lost (eight latent channels all learned brightness, a green bird came
+back orange): the loss weighs chroma, and the encoder is at first pulled towards the principal components of 4x4 px
+patches, the best that a linear autoencoder can do, from where the network goes on.
 """
 import json
 from pathlib import Path
@@ -50,12 +50,25 @@ class Autoencoder(nn.Module):
         self.vae = vae
 
     def forward(self, x, generator):
-        """(B, 3, H, W) -> its reconstruction, the decoding of every other one's latents shrunk by two, mean KL (nats)."""
+        """(B, 3, H, W) -> reconstruction, mean latents (B, C, H/4, W/4), mean KL per latent in nats."""
         posterior = self.vae.encode(x).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
-        latents = posterior.mean + posterior.std * noise                        # (B, C, H/4, W/4)
-        halved = self.vae.decode(F.avg_pool2d(latents[::2], 2)).sample           # (B/2, 3, H/2, W/2)
-        return self.vae.decode(latents).sample.float(), halved.float(), posterior.kl().mean() / latents[0].numel()
+        y = self.vae.decode(posterior.mean + posterior.std * noise).sample
+        return y.float(), posterior.mean.float(), posterior.kl().mean() / posterior.mean[0].numel()
+
+
+def principal_components(squares, channels):
+    """uint8 squares -> weight (C, 3, 4, 4) and bias (C,) of the stride-4 convolution that projects patches of 4x4 px.
+
+    Each component is divided by the root of its standard deviation: the strong ones stay stronger, as diffusion
+    then destroys them last, but not as much stronger as they are.
+    """
+    x = art.to_batch(squares)
+    patches = F.unfold(x, 4, stride=4).transpose(1, 2).reshape(-1, 48)
+    values, vectors = torch.linalg.eigh(patches.T.cov())
+    order = values.argsort(descending=True)[:channels]
+    weight = (vectors[:, order] / values[order] ** 0.25).T                                   # (C, 48)
+    return weight.view(channels, 3, 4, 4), -weight @ patches.mean(0)
 
 
 def chroma(x):
@@ -100,14 +113,14 @@ def latent_std(vae, squares):
     return vae.encode(art.to_batch(squares)).latent_dist.sample().std().item()
 
 
-def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, perceptual="", batch_size=6, size=80,
+def main(art_dir="../shared/art", out="", steps=3000, adversarial_from=1800, perceptual="", batch_size=6, size=80,
          channels="32,64,160", learning_rate=1.5e-3, adversarial_weight=0.12, perceptual_weight=0.3,
-         equivariance_weight=0.3, kl_weight=1e-4, ema_decay=0.999, seed=0, runs="runs/vae", limit=0, evaluate=6):
+         anchor_steps=1200, kl_weight=1e-4, ema_decay=0.999, seed=0, runs="runs/vae", limit=0, evaluate=6):
     """Train the VAE on crops of every picture, measure it on held-out photographs, and save it in fp16.
 
     out: folder to write (default: the vae of mini-sd); perceptual: folder of a style classifier used as feature
-    extractor, needed from the step ``adversarial_from`` on (never the one that measures); runs: where checkpoints
-    and the curve lie; limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
+    extractor, used from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the encoder is
+    pulled towards the principal components; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
     """
     settings = dict(recipe="sdkit.recipes.vae", **locals())
     accelerator = training.accelerator()
@@ -118,6 +131,9 @@ def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, per
     groups = [[p for p in pictures if p.file.startswith(folder)] for folder in art.STYLE_OF_FOLDER]
     weights = np.array([4, 2, 2, 4, 0.3, 5, 3]) * [len(group) > 0 for group in groups]
 
+    rng = training.rng(seed, 2**31)
+    sample = [art.crop(pictures[rng.integers(len(pictures))], size, rng) for _ in range(100 if not limit else 16)]
+    components = [part.to(device) for part in principal_components(sample, CONFIG["latent_channels"])]
     widths = [int(width) for width in channels.split(",")]
     vae = AutoencoderKL(block_out_channels=widths, **CONFIG).to(device, memory_format=torch.channels_last)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
@@ -145,10 +161,10 @@ def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, per
     for step, (x, generator) in training.batches(make, start, steps):
         x = x.to(device, memory_format=torch.channels_last)
         adversarial = step >= adversarial_from
-        y, halved, kl = model(x, generator)
-        pixel = reconstruction_loss(y, x)
-        loss = pixel + kl_weight * kl + equivariance_weight * F.l1_loss(halved, F.avg_pool2d(x[::2], 2))
-        figures = {"reconstruction": pixel}
+        y, mean, kl = model(x, generator)
+        pixel, anchor = reconstruction_loss(y, x), F.mse_loss(mean, F.conv2d(x, *components, stride=4))
+        loss = pixel + kl_weight * kl + max(0.02, 1 - step / anchor_steps) * anchor
+        figures = {"reconstruction": pixel, "distance to principal components": anchor}
         if adversarial:
             with accelerator.autocast():
                 fooled = -accelerator.unwrap_model(critic)(y).float().mean()
@@ -179,8 +195,6 @@ def main(art_dir="../shared/art", out="", steps=4400, adversarial_from=2400, per
         return
         ema.copy_to(vae.parameters())
     vae = vae.to("cpu").eval()
-    rng = training.rng(seed, steps)
-    sample = [art.crop(pictures[rng.integers(len(pictures))], size, rng) for _ in range(16 * evaluate)]
     vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
     held_out = art.load(art_dir, "validation", limit=limit or None)
     metrics = {f"psnr_{name.replace(' ', '_')}_256": round(held_out_psnr(vae, chosen[:evaluate]), 2)
