@@ -22,7 +22,7 @@ def exercise(exercise_id):
 
 
 def check(exercise_id, *answer):
-    """Print what is to be said about an answer; returns True only where it is right. Never raises."""
+    """Print what is to be said about an answer. Never raises, and returns nothing that a notebook would show."""
     checker = _checkers.get(exercise_id)
     if checker is None:
         print(f"There is no exercise {exercise_id!r}. Known here: {', '.join(sorted(_checkers))}.")
@@ -43,7 +43,7 @@ def check(exercise_id, *answer):
         hints = [f"that stopped with {type(error).__name__}: {error}"]
     if hints is None:
         print(f"{exercise_id}: ✓ right.")
-        return True
+        return
     hints = [hints] if isinstance(hints, str) else list(hints)
     print(f"{exercise_id}: not yet. Hint: {hints[min(_tries[exercise_id], len(hints) - 1)]}")
     _tries[exercise_id] += 1

@@ -1,0 +1,167 @@
+"""The lesson in a real browser: JupyterLab in a headless Chromium, driven by the keyboard.
+
+Uses a Chromium that is there (Debian's package, or Chrome) and downloads none; without one the tests are skipped.
+The model is the tiny random one of tests/conftest.py, so nothing here depends on what pictures look like.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from sdkit.paths import ROOT
+from tests.normalise import METADATA
+
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+try:
+    from playwright.sync_api import sync_playwright
+except ImportError:
+    sync_playwright = None
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
+    pytest.mark.skipif(sync_playwright is None, reason="playwright is not installed (pip install playwright)"),
+]
+PATIENCE = 400  # seconds; a busy machine is slow, not wrong
+PRIVATE = """
+import numpy as np
+from PIL import Image
+from sdkit import widgets
+rng = np.random.default_rng(0)
+frames = {name: Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)) for name in ("ann", "bob")}
+slider = widgets.frames_slider(frames, "member", start="ann", alt="Members before and after.", keep=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tiny_sd, tmp_path_factory):
+    """(address, folder) of a JupyterLab that serves lesson 11 with the tiny model; no token, loopback only."""
+    home = tmp_path_factory.mktemp("home")
+    folder, data, settings = home / "notebooks", home / "data", home / "settings"
+    folder.mkdir()
+    shutil.copytree(tiny_sd.parent.parent, data)
+    _finish(data / "models")
+    lesson = nbformat.read(ROOT / "notebooks" / "11_style_transfer.ipynb", as_version=4)
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(lesson, folder / "lesson.ipynb")
+    private = new_notebook(cells=[new_code_cell(PRIVATE.strip())], metadata=METADATA)
+    nbformat.write(private, folder / "private.ipynb")
+    # Without this JupyterLab takes cells outside the window off the page.
+    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.parent.mkdir(parents=True)
+    tracker.write_text(json.dumps({"windowingMode": "none"}))
+    port = _free_port()
+    environment = {**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"),
+                   "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "JUPYTERLAB_SETTINGS_DIR": str(settings),
+                   "SDKIT_DATA": str(data), "OMP_NUM_THREADS": "1",
+                   "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+               "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
+               "--allow-root", "--LabApp.news_url=None",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with open(home / "server.log", "w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _wait(lambda: _answers(f"http://127.0.0.1:{port}/api"), "the server did not come up")
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _finish(models):
+    """What the lesson needs beside the tiny Stable Diffusion: steps enough for strength 0.1, and a critic."""
+    from sdkit.metrics import StyleClassifier
+    path = models / "mini-sd" / "defaults.json"
+    defaults = json.loads(path.read_text()) | {"num_inference_steps": 10, "size": 64}
+    path.write_text(json.dumps(defaults))
+    StyleClassifier(tuple(defaults["styles"]), (8, 16)).save_pretrained(models / "style-classifier")
+
+
+def _free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def _answers(address):
+    try:
+        return urllib.request.urlopen(address, timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def _wait(condition, complaint):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, complaint
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def page():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM,
+                                             args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.set_default_timeout(PATIENCE * 1000)
+        yield page
+        browser.close()
+
+
+def run_all(page, server, name):
+    """Open a notebook, Run > Run All Cells, save when all have run; returns the saved notebook."""
+    address, folder = server
+    page.goto(f"{address}/lab/tree/{name}?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.get_by_text("| Idle").wait_for()  # in the status bar; the toolbar says idle before there is a kernel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def saved():
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(2000)
+        notebook = nbformat.read(folder / name, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        errors = [output for cell in code for output in cell.outputs if output.output_type == "error"]
+        assert not errors, errors[0]
+        return all(cell.execution_count for cell in code)
+    _wait(saved, f"{name} did not run to its end")
+    return nbformat.read(folder / name, as_version=4)
+
+
+def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_path):
+    run_all(page, server, "lesson.ipynb")
+    handle = page.locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    box = page.locator(".widget-vbox", has=handle).first
+    label, image = box.locator(".widget-label", has_text="strength ").last, box.locator("img")
+    before, source = label.inner_text(), image.get_attribute("src")
+    assert before == "strength 0.6"
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("([node, old]) => node.textContent != old", arg=[label.element_handle(), before])
+    assert label.inner_text() == "strength 0.8"
+    page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
+    assert image.evaluate("node => node.naturalWidth") == 64
+    page.screenshot(path=tmp_path / "lesson.png")
+
+
+def test_private_frames_are_seen_and_not_saved(page, server, tmp_path):
+    notebook = run_all(page, server, "private.ipynb")
+    image = page.locator(".widget-vbox img")
+    image.wait_for()
+    assert image.evaluate("node => node.naturalWidth") == 64
+    page.screenshot(path=tmp_path / "private.png")
+    text = nbformat.writes(notebook)
+    assert "image/" not in text and "base64" not in text and "widget-state" not in text
