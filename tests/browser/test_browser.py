@@ -4,8 +4,10 @@ Uses a Chromium that is there (Debian's package, or Chrome) and downloads none; 
 The model is the tiny random one of tests/conftest.py, so nothing here depends on what pictures look like.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,6 +24,7 @@ from tests.normalise import METADATA
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 try:
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
     from playwright.sync_api import sync_playwright
 except ImportError:
     sync_playwright = None
@@ -30,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
     pytest.mark.skipif(sync_playwright is None, reason="playwright is not installed (pip install playwright)"),
 ]
-PATIENCE = 400  # seconds; a busy machine is slow, not wrong
+PATIENCE = 600  # seconds; a busy machine is slow, not wrong
 PRIVATE = """
 import numpy as np
 from PIL import Image
@@ -43,13 +46,15 @@ slider = widgets.frames_slider(frames, "member", start="ann", alt="Members befor
 
 @pytest.fixture(scope="module")
 def server(tiny_sd, tmp_path_factory):
-    """(address, folder) of a JupyterLab that serves lesson 11 with the tiny model; no token, loopback only."""
+    """(address, folder) of a JupyterLab with the beginning of lesson 11 and the tiny model; loopback only, no token."""
     home = tmp_path_factory.mktemp("home")
     folder, data, settings = home / "notebooks", home / "data", home / "settings"
     folder.mkdir()
     shutil.copytree(tiny_sd.parent.parent, data)
     _finish(data / "models")
     lesson = nbformat.read(ROOT / "notebooks" / "11_style_transfer.ipynb", as_version=4)
+    first = next(i for i, cell in enumerate(lesson.cells) if "frames_slider(" in cell.source)
+    del lesson.cells[first + 1:]  # nbval runs the rest; here the first slider is enough
     for cell in lesson.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -76,7 +81,10 @@ def server(tiny_sd, tmp_path_factory):
         yield f"http://127.0.0.1:{port}", folder
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _finish(models):
@@ -125,13 +133,21 @@ def run_all(page, server, name):
     page.goto(f"{address}/lab/tree/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.get_by_text("| Idle").wait_for()  # in the status bar; the toolbar says idle before there is a kernel
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
+    for _ in range(10):  # on a busy machine the menu can be there before its commands are
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with contextlib.suppress(PlaywrightTimeout):
+            started.wait_for(timeout=10_000)
+            break
 
     def saved():
         page.keyboard.press("Control+s")
         page.wait_for_timeout(2000)
-        notebook = nbformat.read(folder / name, as_version=4)
+        try:
+            notebook = nbformat.read(folder / name, as_version=4)
+        except nbformat.reader.NotJSONError:  # read while it was being written
+            return False
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         errors = [output for cell in code for output in cell.outputs if output.output_type == "error"]
         assert not errors, errors[0]
