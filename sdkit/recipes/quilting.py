@@ -1,4 +1,4 @@
-"""Photographs repainted with patches of Van Gogh's: ``python -m sdkit.recipes.quilting --art-dir DIR``.
+"""Portraits repainted with patches of Van Gogh's: ``python -m sdkit.recipes.quilting --art-dir DIR``.
 
 There are 25 of his paintings to learn from and few show a face as small as in a snapshot. So a part of what the UNet
 is shown as "van gogh" is made by a classical method: the photograph takes a painting's palette (Pitié & Kokaram
@@ -103,26 +103,23 @@ def repaint(photo, painting, rng):
     return Image.fromarray((rgb.clip(0, 1) * 255).astype(np.uint8))
 
 
-def main(art_dir="../shared/art", out="runs/quilted", portraits=120, copies=1, seed=0, limit=0):
-    """Repaint training photographs with patches of training Van Goghs, as PNGs named by photograph and painting.
+def main(art_dir="../shared/art", out="runs/quilted", portraits=120, seed=0, limit=0):
+    """Repaint official portraits with patches of training Van Goghs, as PNGs named by photograph and painting.
 
-    portraits: how many of the official portraits; copies: of every other photograph; finished files are kept, so
-    that a second start goes on; limit: pictures per folder (0: all).
+    portraits: how many; finished files are kept, so that a second start goes on; limit: pictures per folder (0: all).
     """
     pictures = art.load(art_dir, "train", ("van gogh", "a photo"), limit or None)
     paintings = [p for p in pictures if p.style == "van gogh"]
     heads = [p for p in paintings if p.is_portrait]
-    photos = [p for p in pictures if p.style == "a photo" and not p.is_portrait] * copies
-    photos += [p for p in pictures if p.file.startswith("portrait/")][:portraits]
-    order = training.rng(seed, 0).permutation(len(photos))
-    for number in tqdm(order, desc="quilting"):
+    photos = [p for p in pictures if p.file.startswith("portrait/")]
+    for number in tqdm(training.rng(seed, 0).permutation(len(photos))[:portraits], desc="quilting"):
         photo, rng = photos[number], training.rng(seed, 1 + int(number))
-        choice = heads if photo.is_portrait and rng.random() < 0.5 else paintings
+        choice = heads if rng.random() < 0.5 else paintings
         painting = choice[rng.integers(len(choice))]
-        file = Path(out) / f"{Path(photo.file).stem}-{number}-{Path(painting.file).stem}.png"
+        file = Path(out) / f"{Path(photo.file).stem}-{Path(painting.file).stem}.png"
         if file.exists():
             continue
-        short = rng.uniform(240, 300) if photo.is_portrait else rng.uniform(256, 400)
+        short = rng.uniform(240, 300)
         scaled = [image.resize([round(side * goal / min(image.size)) for side in image.size], Image.Resampling.LANCZOS)
                   for image, goal in ((photo.image, short), (painting.image, rng.uniform(1.2, 1.8) * short))]
         with write_atomically(file) as path:

@@ -61,7 +61,7 @@ def zero_shot(model, tokenizer, pictures, size, crops=4):
     return float(np.mean(right))
 
 
-def main(art_dir="../shared/art", out="", steps=500, batch_size=48, size=64, width=160, layers=4, learning_rate=5e-4,
+def main(art_dir="../shared/art", out="", steps=400, batch_size=40, size=64, width=160, layers=4, learning_rate=5e-4,
          seed=0, runs="runs/text", limit=0):
     """Train tokenizer and CLIP on captioned crops; save tokenizer, text encoder and the list of known words.
 
@@ -78,7 +78,7 @@ def main(art_dir="../shared/art", out="", steps=500, batch_size=48, size=64, wid
     model = CLIPModel(CLIPConfig(
         text_config=dict(tower, vocab_size=len(tokenizer), max_position_embeddings=LENGTH, eos_token_id=1,
                          bos_token_id=0, pad_token_id=1),
-        vision_config=dict(tower, image_size=size, patch_size=8), projection_dim=width)).to(accelerator.device)
+        vision_config=dict(tower, image_size=size, patch_size=16), projection_dim=width)).to(accelerator.device)
     pictures = art.load(art_dir, "train", limit=limit or None)
     groups = [[p for p in pictures if p.style == style] for style in art.STYLES]
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.1)

@@ -116,8 +116,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, size=2
 
     pictures = art.load(art_dir, "train", limit=limit or None)
     for path in sorted(Path(quilted).glob("*.png")) if quilted else ():
-        head = path.name.startswith("portrait")
-        pictures.append(art.Picture(f"quilted/{path.name}", "van gogh", "portrait" if head else "", Image.open(path)))
+        pictures.append(art.Picture(f"quilted/{path.name}", "van gogh", "portrait", Image.open(path)))
     encoded = encode_all(vae, pictures, training.rng(seed, 2**31), device, accelerator.mixed_precision)
     groups = list(encoded)
     share = np.array([GROUPS[group][0] for group in groups])
