@@ -247,4 +247,4 @@ def _examine():
 def measure(arguments):
     """Print the measures of the weights; see `sdkit.measure`."""
     from sdkit import measure as measures
-    return measures.main(art=arguments.art, model=arguments.model) or 0
+    return measures.main(art_dir=arguments.art, model=arguments.model) or 0

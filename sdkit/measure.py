@@ -11,7 +11,6 @@ import numpy as np
 from PIL import ImageOps
 from tqdm.auto import tqdm
 
-
 from sdkit import art, latents, metrics, models, photos, plots
 from sdkit.generate import style
 from sdkit.paths import SdkitError
