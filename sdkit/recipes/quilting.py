@@ -103,7 +103,7 @@ def repaint(photo, painting, rng):
     return Image.fromarray((rgb.clip(0, 1) * 255).astype(np.uint8))
 
 
-def main(art_dir="../shared/art", out="runs/quilted", portraits=120, seed=0, limit=0):
+def main(art_dir="../shared/art", out="runs/quilted", portraits=60, seed=0, limit=0):
     """Repaint official portraits with patches of training Van Goghs, as PNGs named by photograph and painting.
 
     portraits: how many; finished files are kept, so that a second start goes on; limit: pictures per folder (0: all).

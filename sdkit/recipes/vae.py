@@ -213,7 +213,7 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     run.save(steps, force=True)
     if not accelerator.is_main_process:
         return
-        ema.copy_to(vae.parameters())
+    ema.copy_to(vae.parameters())
     vae = vae.to("cpu").eval()
     vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
     held_out = art.load(art_dir, "validation", limit=limit or None)
