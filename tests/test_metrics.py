@@ -1,0 +1,77 @@
+"""The measures against closed forms, and the shipped classifier on pictures that it never saw."""
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdkit import metrics, photos
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    torch.manual_seed(0)
+    return metrics.StyleClassifier(("van gogh", "a photo"), (8, 16), crop_size=32, short_side=48).eval()
+
+
+def noise(seed, low=0, high=256, size=(48, 60, 3)):
+    return Image.fromarray(np.random.default_rng(seed).integers(low, high, size, np.uint8))
+
+
+def test_psnr_of_a_known_error():
+    black, grey = (Image.new("RGB", (16, 16), (level,) * 3) for level in (0, 10))
+    assert metrics.psnr(grey, black) == pytest.approx(20 * np.log10(255 / 10), abs=1e-6)
+
+
+def test_blurred_ssim_forgives_strokes_and_not_another_picture():
+    cat, cup = photos.sample("chelsea"), photos.sample("coffee").resize((451, 300))
+    grain = np.random.default_rng(0).normal(0, 15, np.asarray(cat).shape)
+    grainy = Image.fromarray((np.asarray(cat) + grain).clip(0, 255).astype(np.uint8))
+    assert metrics.blurred_ssim(cat, cat) == pytest.approx(1)
+    assert metrics.blurred_ssim(grainy, cat) > 0.9
+    assert metrics.blurred_ssim(cup, cat) < 0.5
+
+
+def test_faces_are_found_where_there_are_some():
+    assert metrics.face_found(photos.sample("astronaut"))
+    assert not metrics.face_found(photos.sample("coffee"))
+
+
+def test_crops_cover_the_whole_picture(tiny):
+    image = noise(0, size=(48, 75, 3))
+    crops = tiny.crops(image)                                   # short side 48 already: no resampling
+    x = photos.to_tensor(image)[0]
+    assert crops.shape[1:] == (3, 32, 32)
+    for corner in (x[:, :32, :32], x[:, -32:, :32], x[:, :32, -32:], x[:, -32:, -32:]):
+        assert any(torch.allclose(crop, corner, atol=1e-6) for crop in crops)
+
+
+def test_probabilities_are_the_mean_over_crops(tiny):
+    image = noise(1)
+    with torch.no_grad():
+        expected = torch.softmax(tiny(tiny.crops(image)), -1).mean(0)
+    np.testing.assert_allclose(tiny.probabilities(image), expected, atol=1e-6)
+    assert tiny.probabilities(image).sum() == pytest.approx(1, abs=1e-5)
+    assert tiny.score([image], "a photo")[0] == pytest.approx(float(expected[1]), abs=1e-6)
+
+
+def test_kid_equals_the_unbiased_estimator(tiny):
+    """Binkowski et al. (2018), equation 3: the squared MMD with the kernel (x.y / d + 1)^3, without diagonals."""
+    images, reals = [noise(k) for k in range(3)], [noise(k, 60, 120) for k in range(3, 6)]
+    with torch.no_grad():
+        x, y = (torch.cat([tiny.pooled(((tiny.crops(i) + 1) * 127.5).round() / 127.5 - 1) for i in some]).double().numpy()
+                for some in (images, reals))
+    def kernel(a, b):
+        return (a @ b.T / a.shape[1] + 1) ** 3
+    n = len(x)
+    off = 1 - np.eye(n)
+    expected = ((kernel(x, x) + kernel(y, y)) * off).sum() / (n * (n - 1)) - 2 * kernel(x, y).mean()
+    assert metrics.kid(images, reals, tiny) == pytest.approx(expected * 1000, rel=1e-3)
+    assert abs(metrics.kid(reals[:1] * 3, reals[:1] * 3, tiny)) < abs(metrics.kid(images, reals, tiny))
+
+
+def test_the_shipped_classifier_calls_the_sample_photographs_photographs():
+    classifier = metrics.StyleClassifier.load()
+    images = [photos.sample(name) for name in photos.SAMPLES]
+    verdicts = [classifier.config.styles[int(classifier.probabilities(image).argmax())] for image in images]
+    assert verdicts.count("a photo") >= 3, verdicts             # 92 % of photographs, by its card
+    assert np.mean(classifier.score(images)) < 0.1
