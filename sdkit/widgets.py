@@ -1,11 +1,13 @@
 """Things to touch: a slider over frames that were computed before, so it answers at once and without a model."""
 
 import ipywidgets
+import numpy as np
 from IPython.display import display
 
 from sdkit import plots
 from sdkit.paths import SdkitError
 
+SMALLEST = 256  # px on the page; smaller frames are enlarged to it
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -32,7 +34,10 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
     slider = ipywidgets.IntSlider(value=len(labels) // 2 if start is None else labels.index(start), min=0,
                                   max=len(labels) - 1, description=description, readout=False,
                                   style={"description_width": "initial"})
-    image, text = ipywidgets.Image(format="jpeg"), ipywidgets.Label()
+    wide = max(np.asarray(frame).shape[1] for frame in frames.values())
+    image = ipywidgets.Image(format="jpeg", layout={"width": f"{max(wide, SMALLEST)}px", "max_width": "100%",
+                                                    "align_self": "flex-start"})  # a box would stretch it
+    text = ipywidgets.Label()
 
     def turn(_=None):
         image.value = data[slider.value]

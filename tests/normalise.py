@@ -21,6 +21,7 @@ METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "
             "language_info": {"name": "python"}}
 MAX_BYTES = 1_500_000
 MAX_LINES = 25     # of a code cell
+MAX_WIDTH = 98     # characters of a line of code: as much as a laptop shows beside JupyterLab's file list
 MEDIAN_LINES = 10  # over the code cells of a lesson
 # A path from the root of somebody's disk: /x/y, ~/x or C:\x, not part of an address or of a relative path.
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`(=\[,]))(?:/[A-Za-z_][\w.-]*/[\w.-]+|~/\w+|[A-Za-z]:\\\w+)")
@@ -92,6 +93,8 @@ def _cell_problems(cell):
             yield "was not run"
         if len(cell.source.splitlines()) > MAX_LINES:
             yield f"has {len(cell.source.splitlines())} lines, more than {MAX_LINES}"
+        if max(map(len, cell.source.splitlines()), default=0) > MAX_WIDTH:
+            yield f"has a line of more than {MAX_WIDTH} characters"
         for output in cell.outputs:
             if output.output_type == "error":
                 yield f"ends in an error: {output.ename}"

@@ -88,6 +88,7 @@ def test_a_good_notebook_passes():
     (new_markdown_cell("![](cat.png)"), "alt text"),
     (new_markdown_cell('<img src="cat.png">'), "alt text"),
     (new_code_cell("\n".join(["x = 1"] * 26)), "26 lines"),
+    (new_code_cell("x = " + "1 + " * 30 + "1"), "98 characters"),
     (new_code_cell('open("/home/ann/cat.png")'), "absolute path"),
     (new_code_cell(r'open("C:\Users\ann\cat.png")'), "absolute path"),
     (new_code_cell("f()", outputs=[new_output("stream", text="saved ~/cat.png")]), "absolute path"),

@@ -169,7 +169,7 @@ def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_pa
     page.wait_for_function("([node, old]) => node.textContent != old", arg=[label.element_handle(), before])
     assert label.inner_text() == "strength 0.8"
     page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
-    assert image.evaluate("node => node.naturalWidth") == 64
+    assert image.evaluate("node => [node.naturalWidth, node.clientWidth]") == [64, 256]  # not stretched to the page
     page.screenshot(path=tmp_path / "lesson.png")
 
 
