@@ -92,7 +92,9 @@ def _parts(folder, device, dtype):
     """The networks, tokenizer and scheduler in `folder`, on `device`."""
     from diffusers import StableDiffusionPipeline
     from diffusers.utils import logging
+    from transformers.utils import logging as transformers_logging
     logging.disable_progress_bar()  # "Loading pipeline components": half a second that needs no bar
+    transformers_logging.disable_progress_bar()
     try:
         pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True,
                                                        use_safetensors=True)

@@ -3,7 +3,8 @@
 There are 25 of his paintings to learn from and few show a face as small as in a snapshot. So a part of what the UNet
 is shown as "van gogh" is made by a classical method: the photograph takes a painting's palette (Pitié & Kokaram
 2007), is covered with patches of that painting whose blurred colours agree (image quilting, Efros & Freeman 2001),
-and keeps its own low frequencies and sharpest details, so that the face stays whose it is. Training pictures only, on both sides.
+and keeps its own low frequencies and sharpest details, so that the face stays whose it is. Training pictures
+only, on both sides.
 """
 from pathlib import Path
 

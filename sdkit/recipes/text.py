@@ -123,7 +123,7 @@ def main(art_dir="../shared/art", out="", steps=400, batch_size=40, size=64, wid
     tokenizer.save_pretrained(out / "tokenizer")
     encoder = CLIPTextModel(model.config.text_config)
     weights = model.state_dict()
-    encoder.load_state_dict({name: weights.get("text_model." + name, weights.get(name)) for name in encoder.state_dict()})
+    encoder.load_state_dict({name: weights["text_model." + name] for name in encoder.state_dict()})
     encoder.half().save_pretrained(out / "text_encoder")
     with write_atomically(out / "words.json") as path:
         Path(path).write_text(json.dumps(captions.words()) + "\n")

@@ -107,7 +107,8 @@ class Run:
 
     def record(self, step, **values):
         """Add one line of figures to the log."""
-        self.log.append({"step": step, **{name: round(torch.as_tensor(value).item(), 5) for name, value in values.items()}})
+        figures = {name: round(torch.as_tensor(value).item(), 5) for name, value in values.items()}
+        self.log.append({"step": step, **figures})
 
     def save(self, step, force=False):
         """Checkpoint after ``step`` steps if ``save_every`` seconds have passed since the last."""

@@ -69,7 +69,8 @@ def encode_all(vae, pictures, rng, device, dtype):
 def held_out_loss(unet, vae, tokenizer, encoder, noise_scheduler, pictures, timesteps=(100, 300, 500, 700, 900)):
     """Mean squared error of the predicted noise on central squares of ``pictures``, at each timestep."""
     generator, figures = torch.Generator().manual_seed(0), {}
-    squares = art.to_batch([np.asarray(ImageOps.fit(picture.image, (HELD_OUT_SIDE, HELD_OUT_SIDE))) for picture in pictures])
+    side = (HELD_OUT_SIDE, HELD_OUT_SIDE)
+    squares = art.to_batch([np.asarray(ImageOps.fit(picture.image, side)) for picture in pictures])
     latents = torch.cat([vae.encode(x).latent_dist.mode() for x in squares.split(8)]) * vae.config.scaling_factor
     prompt_embeds = encoder(tokens(tokenizer, [picture.style for picture in pictures])).last_hidden_state
     noise = torch.randn(latents.shape, generator=generator)
@@ -81,13 +82,15 @@ def held_out_loss(unet, vae, tokenizer, encoder, noise_scheduler, pictures, time
 
 
 def main(art_dir="../shared/art", pipeline="", steps=3600, batch_size=16, size=24, channels="64,128,192",
-         learning_rate=6e-4, drop=0.15, focus=0.75, quilted="", snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet", limit=0):
+         learning_rate=6e-4, drop=0.15, focus=0.75, quilted="", snr_gamma=5.0, ema_decay=0.999, seed=0,
+         runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
     size: of a crop in latent pixels, four picture pixels each; drop: share of captions left empty;
-    focus: share of timesteps drawn below 650, where image to image works; the rest is drawn from all; quilted:
-    folder made by sdkit.recipes.quilting; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
+    focus: share of timesteps drawn below 650, where image to image works; the rest is drawn from all;
+    quilted: folder made by sdkit.recipes.quilting; runs: where checkpoints and the curve lie;
+    limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"

@@ -135,15 +135,16 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     """Train the VAE on crops of every picture, measure it on held-out photographs, and save it in fp16.
 
     out: folder to write (default: the vae of mini-sd); perceptual: folder of a style classifier used as feature
-    extractor, used from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the encoder is
-    pulled towards the principal components; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
+    extractor from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the
+    encoder is pulled towards the principal components; runs: where checkpoints and the curve lie;
+    limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
     """
     settings = dict(recipe="sdkit.recipes.vae", **locals())
     accelerator = training.accelerator()
     device, rank = accelerator.device, accelerator.process_index
     torch.manual_seed(seed)
     pictures = art.load(art_dir, "train", (*art.STYLES, "pointillism"), limit or None)
-    # Paintings, photographs and portraits alike often; Van Gogh four times as often as his share.
+    # How often each folder is drawn, in the order of STYLE_OF_FOLDER: paintings and photographs alike often.
     groups = [[p for p in pictures if p.file.startswith(folder)] for folder in art.STYLE_OF_FOLDER]
     weights = np.array([4, 2, 2, 4, 0.3, 5, 3]) * [len(group) > 0 for group in groups]
 
