@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import load_file
 
 from sdkit import art
+from sdkit.metrics import StyleClassifier
 from sdkit.paths import SdkitError
 from sdkit.recipes import captions, classifier, text, training, unet, vae
 
@@ -91,11 +93,11 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
 
 
 def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path):
-    run = training.Run(tmp_path, training.accelerator("no"))
+    run = training.Run(tmp_path, training.accelerator())
     run.save(5, force=True)
     run.save(6, force=True)
     (tmp_path / "checkpoint").rename(tmp_path / "gone")
-    assert training.Run(tmp_path, training.accelerator("no")).resume() == 5
+    assert training.Run(tmp_path, training.accelerator()).resume() == 5
 
 
 def test_splits_do_not_overlap_and_follow_the_rule():
@@ -138,13 +140,46 @@ def test_tokenizer_reads_every_caption_and_any_other_text():
 
 
 def test_contrastive_loss_equals_clip_when_all_meanings_differ():
-    from transformers.models.clip.modeling_clip import clip_loss
+    from transformers.models.clip.modeling_clip import image_text_contrastive_loss
     logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(text.contrastive_loss(logits, torch.arange(5)), clip_loss(logits))
+    torch.testing.assert_close(text.contrastive_loss(logits, torch.arange(5)), image_text_contrastive_loss(logits))
 
 
 def test_chroma_ignores_grey_and_keeps_colour():
     grey = torch.rand(1, 1, 4, 4).expand(1, 3, 4, 4)
     assert vae.chroma(grey).abs().max() < 1e-6
-    red = torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1)
-    assert vae.chroma(red)[0, 1].item() == pytest.approx(2 * (1 - 0.299), abs=1e-6)
+    red_blue, green_magenta = (torch.tensor(colour).view(1, 3, 1, 1) for colour in ([1.0, 0, -1], [1.0, -2, 1]))
+    assert vae.chroma(red_blue).flatten().tolist() == pytest.approx([2**0.5 / 0.29, 0], abs=1e-5)
+    assert vae.chroma(green_magenta).flatten().tolist() == pytest.approx([0, 6**0.5 / 0.11], abs=1e-5)
+
+
+@pytest.mark.parametrize("name, network", [("vae", AutoencoderKL), ("classifier", StyleClassifier)])
+def test_what_is_saved_is_the_moving_average(name, network, toy, tmp_path):
+    train(name, toy, tmp_path)
+    state = torch.load(tmp_path / "run/checkpoint/custom_checkpoint_1.pkl")
+    saved = network.from_pretrained(tmp_path / "model").float()
+    for parameter, average in zip(saved.parameters(), state["shadow_params"], strict=True):
+        torch.testing.assert_close(parameter.data, average.half().float())
+
+
+def test_whitening_removes_what_colours_have_in_common():
+    """A 1 x 1 convolution that passes colours through, once whitened, gives uncorrelated ones of variance one."""
+    rng = np.random.default_rng(0)
+    grey, tint = rng.uniform(20, 230, (8, 8, 8, 1)), rng.uniform(-15, 15, (8, 8, 8, 3))
+    squares = list((grey + tint).astype(np.uint8))
+    convolution = torch.nn.Conv2d(3, 3, 1, bias=False)
+    convolution.weight.data = torch.eye(3).view(3, 3, 1, 1)
+    vae.whiten_colours(convolution, squares)
+    colours = convolution(art.to_batch(squares)).detach().transpose(0, 1).reshape(3, -1)
+    torch.testing.assert_close(colours.cov(), torch.eye(3), atol=1e-3, rtol=0)
+
+
+def test_principal_components_have_the_variances_of_a_singular_value_decomposition():
+    squares = list(np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), np.uint8))
+    weight, bias = vae.principal_components(squares, 8)
+    x = art.to_batch(squares)
+    codes = torch.nn.functional.conv2d(x, weight, bias, stride=4).transpose(0, 1).reshape(8, -1)
+    patches = x.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(-1, 48).numpy()
+    singular = np.linalg.svd(patches - patches.mean(0), compute_uv=False)[:8] ** 2 / (len(patches) - 1)
+    np.testing.assert_allclose(np.sort(codes.var(1).numpy()), np.sort(singular ** 0.5), rtol=1e-3)
+    torch.testing.assert_close(codes.mean(1), torch.zeros(8), atol=1e-4, rtol=0)
