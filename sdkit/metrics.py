@@ -120,7 +120,7 @@ class StyleClassifier(ModelMixin, ConfigMixin):
 
 @torch.no_grad()
 def kid(images, reals, classifier=None, subset_size=None):
-    """Kernel inception distance (Binkowski et al. 2018) between two lists of PIL pictures, times 1,000.
+    """Kernel inception distance (Binkowski et al. 2018) between two lists of PIL pictures.
 
     torchmetrics' estimator on the pooled features of our own classifier, over crops; so compare its values with one
     another, never with published ones.
@@ -143,4 +143,4 @@ def kid(images, reals, classifier=None, subset_size=None):
         for name, x in ((True, real), (False, fake)):
             for part in x.split(64):
                 distance.update(part, real=name)
-        return float(distance.compute()[0]) * 1000
+        return float(distance.compute()[0])
