@@ -67,8 +67,11 @@ def _parser():
     verb = verbs.add_parser("doctor", help="check that all is there, and say what to do where it is not")
     verb.set_defaults(verb=doctor)
 
-    verb = verbs.add_parser("measure", help="print the figures of the shipped weights on validation pictures")
-    verb.add_argument("--art", type=Path, metavar="DIR", help="folder with the paintings of the manifest")
+    verb = verbs.add_parser("measure", help="print the figures of the shipped weights on held-out pictures")
+    verb.add_argument("--art", type=Path, metavar="DIR", help="folder with the pictures of data/art.tsv")
+    verb.add_argument("--split", default="validation", choices=("validation", "test"),
+                      help="validation (default) for tuning, test for closing figures only")
+    verb.add_argument("--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs")
     verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
     verb.set_defaults(verb=measure)
     return parser
@@ -247,4 +250,5 @@ def _examine():
 def measure(arguments):
     """Print the measures of the weights; see `sdkit.measure`."""
     from sdkit import measure as measures
-    return measures.main(art_dir=arguments.art, model=arguments.model) or 0
+    return measures.main(art_dir=arguments.art, model=arguments.model, split=arguments.split,
+                         sheet=arguments.sheet) or 0

@@ -62,7 +62,7 @@ def measure_style(pipe, photographs, paintings, prompt, settings):
     return figures, before, after
 
 
-def main(art_dir=None, model="mini-sd", split="validation", portraits=12, sheet=None):
+def main(art_dir=None, model="mini-sd", split="validation", portraits=8, sheet=None):
     """Print every figure as JSON and return it; ``sheet``: PNG to write with the styled photographs.
 
     ``art_dir``: folder with the training pictures; ``split``: "validation", or "test" for the closing figures;
