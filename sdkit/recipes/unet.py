@@ -99,6 +99,7 @@ def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, size=2
     device, rank = accelerator.device, accelerator.process_index
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(folder / "vae").float().to(device, memory_format=torch.channels_last).eval()
+    vae.register_to_config(_name_or_path="mini-sd/vae")          # or the path on this machine would be published
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device).eval()
     noise_scheduler = scheduler()
