@@ -5,6 +5,7 @@ name style and subject, so a batch holds several pictures that one caption fits;
 Khosla et al. 2020). The text tower is then frozen and becomes the text encoder of mini-sd.
 """
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,44 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 48   # tokens a prompt may have; longer ones are cut, as in the original at 77
 
 
+def learn_merges(words, most):
+    """The ``most`` commonest merges of neighbouring pieces in ``words`` (word -> count), commonest first.
+
+    Byte-pair encoding (Sennrich et al. 2016, algorithm 1). The tokenizers library would do it faster, but breaks
+    ties at random, so that a resumed training would read other tokens than it began with.
+    """
+    pieces = {word: [*word[:-1], word[-1] + "</w>"] for word in words}
+    merges = []
+    while len(merges) < most:
+        pairs = Counter()
+        for word, parts in pieces.items():
+            for pair in zip(parts, parts[1:]):
+                pairs[pair] += words[word]
+        if not pairs:
+            break
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        for word, parts in pieces.items():
+            joined = []
+            for part in parts:
+                if joined and (joined[-1], part) == best:
+                    joined[-1] += part
+                else:
+                    joined.append(part)
+            pieces[word] = joined
+    return merges
+
+
 def make_tokenizer(texts, vocab_size=1000):
-    """A ``CLIPTokenizer`` with a byte-pair vocabulary (Sennrich et al. 2016) learned from ``texts``."""
+    """A ``CLIPTokenizer`` with a byte-pair vocabulary of at most ``vocab_size`` tokens learned from ``texts``."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     basis = [START, END, *letters, *(letter + "</w>" for letter in letters)]
-    untrained = CLIPTokenizer(vocab={token: i for i, token in enumerate(basis)}, merges=[])
-    trained = untrained.train_new_from_iterator(texts, vocab_size=vocab_size, initial_alphabet=letters,
-                                                show_progress=False)
-    learned = json.loads(trained.backend_tokenizer.to_str())["model"]
-    # Training keeps only the word endings that it saw; without the others an unknown word ends the text.
-    tokens = dict.fromkeys([*basis, *sorted(learned["vocab"], key=learned["vocab"].get)])
-    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)},
-                         merges=[tuple(pair) for pair in learned["merges"]], model_max_length=LENGTH)
+    split = CLIPTokenizer(vocab={token: i for i, token in enumerate(basis)}, merges=[]).backend_tokenizer
+    words = Counter(word for text in texts
+                    for word, _ in split.pre_tokenizer.pre_tokenize_str(split.normalizer.normalize_str(text)))
+    merges = learn_merges(words, vocab_size - len(basis))
+    tokens = dict.fromkeys([*basis, *("".join(pair) for pair in merges)])
+    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges, model_max_length=LENGTH)
 
 
 def contrastive_loss(logits, meanings):
