@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from sdkit import art
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import SdkitError
-from sdkit.recipes import captions, classifier, text, training, unet, vae
+from sdkit.recipes import captions, classifier, strokes, text, training, unet, vae
 
-TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
+TINY = {"vae": dict(steps=4, adversarial_from=1, decoder_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
         "text": dict(steps=4, batch_size=4, size=32, width=16, layers=1),
-        "unet": dict(steps=4, batch_size=2, size=8, channels="16,32", ema_decay=0.9)}
+        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", ema_decay=0.9)}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,19 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
     record = next((halves / "model").rglob("recipe.json"))
     assert {"command", "settings", "git_revision", "data_hash", "wall_time_minutes", "machine", "metrics"} \
         <= json.loads(record.read_text()).keys()
+
+
+def test_a_resting_encoder_does_not_change_and_its_decoder_does(toy, tmp_path):
+    for steps in (1, 2):
+        settings = TINY["vae"] | dict(steps=steps, decoder_from=0)
+        vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / f"run{steps}"), out=str(tmp_path / f"vae{steps}"), **settings)
+    one, two = weights(tmp_path / "vae1"), weights(tmp_path / "vae2")
+    for key in one:
+        part = key.split("/")[1].split(".")[0]
+        assert part in ("encoder", "quant_conv", "decoder", "post_quant_conv")
+        if part in ("encoder", "quant_conv"):
+            assert torch.equal(one[key], two[key]), key
+    assert any(not torch.equal(one[key], two[key]) for key in one if "/decoder." in key)
 
 
 def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path):
@@ -183,3 +196,36 @@ def test_principal_components_have_the_variances_of_a_singular_value_decompositi
     singular = np.linalg.svd(patches - patches.mean(0), compute_uv=False)[:8] ** 2 / (len(patches) - 1)
     np.testing.assert_allclose(np.sort(codes.var(1).numpy()), np.sort(singular ** 0.5), rtol=1e-3)
     torch.testing.assert_close(codes.mean(1), torch.zeros(8), atol=1e-4, rtol=0)
+
+
+def test_a_whole_palette_transfer_takes_mean_and_covariance_of_the_painting():
+    rng = np.random.default_rng(0)
+    photo, painting = (rng.normal(size=(20, 30, 3)) @ rng.normal(size=(3, 3)) * 9 + 40 for _ in range(2))
+    moved = strokes.transfer_palette(photo, painting, 1.0).reshape(-1, 3)
+    np.testing.assert_allclose(moved.mean(0), painting.mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(np.cov(moved.T), np.cov(painting.reshape(-1, 3).T), rtol=1e-3, atol=1e-2)
+    np.testing.assert_array_equal(strokes.transfer_palette(photo, painting, 0.0), photo)
+
+
+def test_strokes_run_along_edges():
+    wave = 50 + 40 * np.sin(np.arange(64) / 3)
+    for lightness, along in ((np.tile(wave, (64, 1)), np.pi / 2), (np.tile(wave[:, None], (1, 64)), 0.0)):
+        angles = strokes.directions(lightness, 4.0, np.random.default_rng(0))
+        off = np.abs((angles - along + np.pi / 2) % np.pi - np.pi / 2)               # a stroke has no sign
+        assert np.degrees(np.median(off)) < 10
+
+
+def test_a_stroke_in_an_even_field_is_straight_and_as_long_as_said():
+    line = strokes.paths(np.array([[30.0, 20.0]]), np.full((40, 60), np.pi / 6), 4.0)[0]
+    steps = np.diff(line, axis=0)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps[0], steps.shape), atol=1e-9)
+    assert np.linalg.norm(line[-1] - line[0]) == pytest.approx(4.0 * strokes.LENGTH)
+    assert steps[0, 1] / steps[0, 0] == pytest.approx(np.tan(np.pi / 6))
+
+
+def test_strokes_repaint_every_photograph_once(toy, tmp_path):
+    for _ in range(2):
+        strokes.main(art_dir=str(toy / "art"), out=str(tmp_path), portraits=1, scenes=1)
+    files = sorted(tmp_path.glob("*.png"))
+    assert [path.name.split("-")[0] for path in files] == ["photo", "portrait"]
+    assert 240 <= min(Image.open(files[0]).size) <= 340

@@ -23,9 +23,9 @@ from sdkit.recipes.text import tokens
 
 # For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
 # the lab demo asks for, and there are only 25 of his paintings to learn from.
-GROUPS = {"van gogh": (0.20, 8), "van gogh, portrait": (0.12, 8), "van gogh, quilted": (0.10, 1),
-          "a photo": (0.12, 3), "a photo, portrait": (0.12, 1), "ukiyo-e": (0.12, 3), "impressionism": (0.11, 3),
-          "oil painting": (0.11, 1)}
+GROUPS = {"van gogh": (0.17, 8), "van gogh, portrait": (0.09, 8), "van gogh, repainted": (0.24, 1),
+          "a photo": (0.10, 3), "a photo, portrait": (0.10, 1), "ukiyo-e": (0.11, 3), "impressionism": (0.10, 3),
+          "oil painting": (0.09, 1)}
 SHORT_SIDES = (240, 520)   # px
 HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
 
@@ -38,8 +38,8 @@ def scheduler():
 
 def group_of(picture):
     """Key into ``GROUPS``."""
-    if picture.file.startswith("quilted/"):
-        return "van gogh, quilted"
+    if picture.file.startswith("repainted/"):
+        return "van gogh, repainted"
     head = picture.is_portrait and picture.style in ("van gogh", "a photo")
     return picture.style + ", portrait" * head
 
@@ -82,15 +82,16 @@ def held_out_loss(unet, vae, tokenizer, encoder, noise_scheduler, pictures, time
     return figures
 
 
-def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, size=24, channels="64,128,192",
-         learning_rate=6e-4, drop=0.15, focus=0.75, quilted="", snr_gamma=5.0, ema_decay=0.999, seed=0,
+def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, sizes="24,40",
+         channels="64,128,192", learning_rate=6e-4, drop=0.15, focus=0.75, repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0,
          runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
-    size: of a crop in latent pixels, four picture pixels each; drop: share of captions left empty;
+    sizes: of crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer
+    than batch_size, so that a step costs about the same; drop: share of captions left empty;
     focus: share of timesteps drawn below 650, where image to image works; the rest is drawn from all;
-    quilted: folder made by sdkit.recipes.quilting; runs: where checkpoints and the curve lie;
+    repainted: folder made by sdkit.recipes.strokes; runs: where checkpoints and the curve lie;
     limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
@@ -103,7 +104,7 @@ def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, size=2
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device).eval()
     noise_scheduler = scheduler()
-    widths = [int(width) for width in channels.split(",")]
+    widths, crop_sizes = ([int(number) for number in numbers.split(",")] for numbers in (channels, sizes))
     unet = UNet2DConditionModel(
         sample_size=64, in_channels=vae.config.latent_channels, out_channels=vae.config.latent_channels,
         block_out_channels=widths, layers_per_block=1, norm_num_groups=16,
@@ -123,8 +124,8 @@ def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, size=2
     ema.to(device)
 
     pictures = art.load(art_dir, "train", limit=limit or None)
-    for path in sorted(Path(quilted).glob("*.png")) if quilted else ():
-        pictures.append(art.Picture(f"quilted/{path.name}", "van gogh", "portrait", Image.open(path)))
+    for path in sorted(Path(repainted).glob("*.png")) if repainted else ():
+        pictures.append(art.Picture(f"repainted/{path.name}", "van gogh", path.name.split("-")[0], Image.open(path)))
     rng, precision = training.rng(seed, 2**31), accelerator.mixed_precision
     encoded = encode_all(vae, pictures if start < steps else [], rng, device, precision)
     groups = list(encoded)
@@ -132,14 +133,16 @@ def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, size=2
 
     def make(step):
         rng, squares, texts = training.rng(seed, step, rank), [], []
-        for _ in range(batch_size):
+        size = crop_sizes[rng.integers(len(crop_sizes))]
+        count = max(1, round(batch_size * (crop_sizes[0] / size) ** 2))
+        for _ in range(count):
             group = encoded[groups[rng.choice(len(groups), p=share / share.sum())]]
             picture, latents = group[rng.integers(len(group))]
             z = latents[rng.integers(len(latents))]
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[1:])
             squares.append(z[:, top:top + size, left:left + size].float())
             texts.append("" if rng.random() < drop else captions.caption(picture.style, picture.is_portrait, rng))
-        timesteps = torch.from_numpy(rng.integers(0, np.where(rng.random(batch_size) < focus, 650, 1000)))
+        timesteps = torch.from_numpy(rng.integers(0, np.where(rng.random(count) < focus, 650, 1000)))
         return torch.stack(squares), tokens(tokenizer, texts), timesteps, training.torch_rng(rng)
 
     bar = tqdm(total=steps, initial=start, desc="unet", disable=not accelerator.is_main_process)
