@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from diffusers.training_utils import EMAModel
 from PIL import Image, ImageEnhance, ImageFilter
-from tqdm.auto import tqdm
 
 from sdkit import art
 from sdkit.metrics import StyleClassifier
@@ -84,21 +83,11 @@ def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, ch
                    for g in chosen]
         return art.to_batch(squares), torch.tensor([art.STYLES.index(groups[g][0].style) for g in chosen])
 
-    bar = tqdm(total=steps, initial=start, desc="classifier", disable=not accelerator.is_main_process)
-    for step, (x, style) in training.batches(make, start, steps):
+    for step, (x, style) in run.steps("classifier", make, start, steps):
         logits = model(x.to(accelerator.device, memory_format=torch.channels_last)).float()
         loss = F.cross_entropy(logits, style.to(accelerator.device))
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        ema.step(model.parameters())
+        run.descend(loss, model, optimizer, schedule, ema)
         run.record(step, loss=loss, accuracy=(logits.argmax(1).cpu() == style).float().mean())
-        run.save(step + 1)
-        bar.update()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    run.save(steps, force=True)
     if not accelerator.is_main_process:
         return
     model = accelerator.unwrap_model(model)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import pre_tokenizers
-from tqdm.auto import tqdm
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdkit import art
@@ -126,20 +125,11 @@ def main(art_dir="../shared/art", out="", steps=400, batch_size=40, size=64, wid
             meanings.append(style)
         return art.to_batch(squares), tokens(tokenizer, texts), torch.tensor(meanings)
 
-    bar = tqdm(total=steps, initial=start, desc="text", disable=not accelerator.is_main_process)
-    for step, (x, ids, meanings) in training.batches(make, start, steps):
+    for step, (x, ids, meanings) in run.steps("text", make, start, steps):
         x, ids, meanings = (part.to(accelerator.device) for part in (x, ids, meanings))
         loss = contrastive_loss(model(input_ids=ids, pixel_values=x).logits_per_image.float(), meanings)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        run.descend(loss, model, optimizer, schedule)
         run.record(step, loss=loss)
-        run.save(step + 1)
-        bar.update()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    run.save(steps, force=True)
     if not accelerator.is_main_process:
         return
     model = accelerator.unwrap_model(model).to("cpu").eval()

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from tqdm.auto import tqdm
 
 from sdkit.paths import ROOT, SdkitError, write_atomically
 
@@ -53,15 +54,6 @@ def rng(seed, step, rank=0):
 def torch_rng(generator, device="cpu"):
     """Torch generator seeded from a NumPy one."""
     return torch.Generator(device).manual_seed(int(generator.integers(2**62)))
-
-
-def batches(make, start, steps):
-    """Yield ``(step, make(step))`` for start <= step < steps; the next batch is made while this one is used."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, start)
-        for step in range(start, steps):
-            batch, coming = coming.result(), pool.submit(make, min(step + 1, steps - 1))
-            yield step, batch
 
 
 def learning_rate_schedule(optimizer, steps, warmup):
@@ -104,6 +96,32 @@ class Run:
     def seconds(self):
         """Training time so far in seconds, earlier sessions included."""
         return self.before + time.monotonic() - self.started
+
+    def steps(self, name, make, start, steps):
+        """Yield ``(step, make(step))`` for start <= step < steps, with a bar; the next batch is made meanwhile.
+
+        After each step a checkpoint is saved if it is due, and after the last one in any case.
+        """
+        bar = tqdm(total=steps, initial=start, desc=name, disable=not self.accelerator.is_main_process)
+        with bar, ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(make, start)
+            for step in range(start, steps):
+                batch, coming = coming.result(), pool.submit(make, min(step + 1, steps - 1))
+                yield step, batch
+                self.save(step + 1)
+                bar.update()
+                bar.set_postfix(list(self.log[-1].items())[1:2], refresh=False)
+        self.save(steps, force=True)
+
+    def descend(self, loss, model, optimizer, schedule, ema=None):
+        """One step of ``optimizer`` down ``loss``, gradients clipped to norm 1; then the learning rate and the EMA."""
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if ema is not None:
+            ema.step(model.parameters())
 
     def record(self, step, **values):
         """Add one line of figures to the log."""

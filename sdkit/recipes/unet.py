@@ -145,8 +145,7 @@ def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, sizes=
         timesteps = torch.from_numpy(rng.integers(0, np.where(rng.random(count) < focus, 650, 1000)))
         return torch.stack(squares), tokens(tokenizer, texts), timesteps, training.torch_rng(rng)
 
-    bar = tqdm(total=steps, initial=start, desc="unet", disable=not accelerator.is_main_process)
-    for step, (latents, ids, timesteps, generator) in training.batches(make, start, steps):
+    for step, (latents, ids, timesteps, generator) in run.steps("unet", make, start, steps):
         noise = torch.randn(latents.shape, generator=generator)
         noisy = noise_scheduler.add_noise(latents, noise, timesteps).to(device, memory_format=torch.channels_last)
         with torch.no_grad():
@@ -155,17 +154,8 @@ def main(art_dir="../shared/art", pipeline="", steps=2200, batch_size=16, sizes=
         losses = (predicted - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
         snr = compute_snr(noise_scheduler, timesteps)
         loss = (losses * (snr.clamp(max=snr_gamma) / snr).to(device)).mean()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(unet.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        ema.step(unet.parameters())
+        run.descend(loss, unet, optimizer, schedule, ema)
         run.record(step, loss=loss, unweighted=losses.mean())
-        run.save(step + 1)
-        bar.update()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    run.save(steps, force=True)
     if not accelerator.is_main_process:
         return
     unet = accelerator.unwrap_model(unet)

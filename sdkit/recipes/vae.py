@@ -19,7 +19,6 @@ from diffusers import AutoencoderKL
 from diffusers.training_utils import EMAModel
 from PIL import ImageOps
 from torch import nn
-from tqdm.auto import tqdm
 
 from sdkit import art
 from sdkit.metrics import StyleClassifier
@@ -179,8 +178,7 @@ def main(art_dir="../shared/art", out="", steps=4300, adversarial_from=1500, dec
         squares = [art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)) for g in chosen]
         return art.to_batch(squares), training.torch_rng(rng)
 
-    bar = tqdm(total=steps, initial=start, desc="vae", disable=not accelerator.is_main_process)
-    for step, (x, generator) in training.batches(make, start, steps):
+    for step, (x, generator) in run.steps("vae", make, start, steps):
         if step == decoder_from:
             ema.copy_to(vae.parameters())
         if step >= decoder_from:
@@ -199,13 +197,8 @@ def main(art_dir="../shared/art", out="", steps=4300, adversarial_from=1500, dec
             ramp = min(1.0, (step - adversarial_from + 1) / 200)
             loss = loss + ramp * (adversarial_weight * fooled + perceptual_weight * seen)
             figures["perceptual"] = seen
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        run.descend(loss, model, optimizer, schedule, ema)
         critic_optimizer.zero_grad()          # the line above also left gradients on the critic
-        schedule.step()
-        ema.step(vae.parameters())
         if adversarial:
             real, fake = critic(torch.cat([x, y.detach()])).float().chunk(2)
             hinge = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
@@ -214,10 +207,6 @@ def main(art_dir="../shared/art", out="", steps=4300, adversarial_from=1500, dec
             critic_optimizer.zero_grad()
             figures["critic"] = hinge
         run.record(step, **figures)
-        run.save(step + 1)
-        bar.update()
-        bar.set_postfix(reconstruction=f"{pixel.item():.3f}", refresh=False)
-    run.save(steps, force=True)
     if not accelerator.is_main_process:
         return
     ema.copy_to(vae.parameters())
