@@ -128,15 +128,14 @@ def latent_std(vae, squares):
     return vae.encode(art.to_batch(squares)).latent_dist.sample().std().item()
 
 
-def main(art_dir="../shared/art", out="", steps=4300, adversarial_from=1500, decoder_from=2300, perceptual="", batch_size=6,
-         size=80, channels="32,64,160", learning_rate=1.5e-3, adversarial_weight=0.08, perceptual_weight=0.3,
+def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, perceptual="", batch_size=6, size=80,
+         channels="32,64,160", learning_rate=1.5e-3, adversarial_weight=0.12, perceptual_weight=0.3,
          anchor_steps=800, kl_weight=1e-6, ema_decay=0.999, seed=0, runs="runs/vae", limit=0, evaluate=6):
     """Train the VAE on crops of every picture, measure it on held-out photographs, and save it in fp16.
 
     out: folder to write (default: the vae of mini-sd); perceptual: folder of a style classifier used as feature
-    extractor from the step ``adversarial_from`` on (never the one that measures); decoder_from: step from which the encoder
-    rests, as its averaged self, so that latents made then stay valid; anchor_steps: how long the encoder is pulled
-    towards the principal components; runs: where checkpoints and the curve lie;
+    extractor from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the
+    encoder is pulled towards the principal components; runs: where checkpoints and the curve lie;
     limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
     """
     settings = dict(recipe="sdkit.recipes.vae", **locals())
@@ -179,11 +178,6 @@ def main(art_dir="../shared/art", out="", steps=4300, adversarial_from=1500, dec
         return art.to_batch(squares), training.torch_rng(rng)
 
     for step, (x, generator) in run.steps("vae", make, start, steps):
-        if step == decoder_from:
-            ema.copy_to(vae.parameters())
-        if step >= decoder_from:
-            vae.encoder.requires_grad_(False)
-            vae.quant_conv.requires_grad_(False)
         x = x.to(device, memory_format=torch.channels_last)
         adversarial = step >= adversarial_from
         y, mean, kl = model(x, generator)
