@@ -22,7 +22,17 @@ def right_pick(strengths, content, style, floor):
     return max((score, s) for s, kept, score in zip(strengths, content, style) if kept >= floor)[1]
 
 
+def right_shift(abar, size, base=64):
+    snr = abar / (1 - abar) * (base / size) ** 2
+    return snr / (1 + snr)
+
+
+NUMBERS = ("02.1", "11.1")  # exercises whose answer is a number; the others want a function
 RIGHT = {
+    "02.1": [0.5904, 0.59, torch.tensor(0.5904), "0.5904"],
+    "02.2": [lambda x_t, noise, abar: (x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5,
+             lambda x_t, noise, abar: (x_t - np.sqrt(1 - float(abar)) * noise) / np.sqrt(float(abar))],
+    "02.3": [right_shift, lambda abar, size, base: abar / (abar + (1 - abar) * (size / base) ** 2)],
     "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
     "11.2": [right_pick],
     "11.3": [lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
@@ -30,6 +40,26 @@ RIGHT = {
 }
 # Plausible wrong answers, and a word of the hint that fits each.
 WRONG = {
+    "02.1": [(0.72, "second step weakens"), (0.4096, "left of the picture"), (0.36, "alone"), (0.77, "deviation"),
+             (0.1296, "less than one step"), (5, "each step leaves")],
+    "02.2": [(lambda x, e, a: x - e, "whole noise"),
+             (lambda x, e, a: x - (1 - a) ** 0.5 * e, "still weakened"),
+             (lambda x, e, a: (x - (1 - a) * e) / a, "square roots"),
+             (lambda x, e, a: (x - (1 - a) ** 0.5 * e) / a, "not abar itself"),
+             (lambda x, e, a: (x - (1 - a) ** 0.5 * e) / (1 - a) ** 0.5, "before the noise"),
+             (lambda x, e, a: x / a ** 0.5 - (1 - a) ** 0.5 * e, "after the division"),
+             (lambda x, e, a: (x - a ** 0.5 * e) / (1 - a) ** 0.5, "swapped"),
+             (lambda x, e, a: x, "solve it"),
+             (lambda x, e, a: x.mean(), "shape"),
+             (lambda x, e: x, "TypeError")],
+    "02.3": [(lambda a, size, base: a / (1 - a) * (base / size) ** 2, "Turn it back"),
+             (lambda a, size, base: a * (base / size) ** 2, "itself was multiplied"),
+             (lambda a, size, base: 1 / (1 + (1 - a) / a * size / base), "square the ratio"),
+             (lambda a, size, base: right_shift(a, base, size), "wrong way"),
+             (lambda a, size, base: a, "nothing has changed"),
+             (lambda a, size, base: right_shift(a, size, 64), "both arguments"),
+             (lambda a, size, base: 1 - a, "three moves"),
+             (lambda a, size, base: a.sum(), "shape")],
     "11.1": [(10.5, "half"), (11, "rounded"), (20, "skipped"), (19, "skipped"), (30, "noise alone"), (7, "share")],
     "11.2": [(lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
              (lambda s, c, v, f: s[c.index(max(c))], "most style"),
@@ -64,7 +94,7 @@ def test_wrong_answers_get_the_hint_that_fits(exercise_id, answer, word, capsys)
 def test_stubs_are_not_attempted_and_junk_makes_no_traceback(exercise_id, capsys):
     for stub in (None, ..., lambda *a: None, lambda *a: ...):
         line = say(capsys, exercise_id, stub)
-        assert "not attempted yet" in line or (exercise_id == "11.1" and callable(stub))
+        assert "not attempted yet" in line or (exercise_id in NUMBERS and callable(stub))
     for junk in ("x", [], {}, object(), float("nan"), lambda: 1, lambda *a: a, lambda *a: "text", np.zeros((3, 3))):
         assert "✓" not in say(capsys, exercise_id, junk)
     assert "expects" in say(capsys, exercise_id, 1, 2, 3)
