@@ -34,6 +34,11 @@ pytestmark = [
     pytest.mark.skipif(sync_playwright is None, reason="playwright is not installed (pip install playwright)"),
 ]
 PATIENCE = 600  # seconds; a busy machine is slow, not wrong
+# Notebook, the slider's label before and after a key press, and how wide the picture is and is shown (px).
+SLIDERS = [
+    ("02_forward_diffusion.ipynb", "steps of noise 0", "steps of noise 100", [192, 256]),
+    ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
+]
 PRIVATE = """
 import numpy as np
 from PIL import Image
@@ -46,19 +51,20 @@ slider = widgets.frames_slider(frames, "member", start="ann", alt="Members befor
 
 @pytest.fixture(scope="module")
 def server(tiny_sd, tmp_path_factory):
-    """(address, folder) of a JupyterLab with the beginning of lesson 11 and the tiny model; loopback only, no token."""
+    """(address, folder) of a JupyterLab with the beginnings of lessons and the tiny model; loopback only, no token."""
     home = tmp_path_factory.mktemp("home")
     folder, data, settings = home / "notebooks", home / "data", home / "settings"
     folder.mkdir()
     shutil.copytree(tiny_sd.parent.parent, data)
     _finish(data / "models")
-    lesson = nbformat.read(ROOT / "notebooks" / "11_style_transfer.ipynb", as_version=4)
-    first = next(i for i, cell in enumerate(lesson.cells) if "frames_slider(" in cell.source)
-    del lesson.cells[first + 1:]  # nbval runs the rest; here the first slider is enough
-    for cell in lesson.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(lesson, folder / "lesson.ipynb")
+    for path, *_ in SLIDERS:
+        lesson = nbformat.read(ROOT / "notebooks" / path, as_version=4)
+        first = next(i for i, cell in enumerate(lesson.cells) if "frames_slider(" in cell.source)
+        del lesson.cells[first + 1:]  # nbval runs the rest; here the first slider is enough
+        for cell in lesson.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(lesson, folder / path)
     private = new_notebook(cells=[new_code_cell(PRIVATE.strip())], metadata=METADATA)
     nbformat.write(private, folder / "private.ipynb")
     # Without this JupyterLab takes cells outside the window off the page.
@@ -156,20 +162,21 @@ def run_all(page, server, name):
     return nbformat.read(folder / name, as_version=4)
 
 
-def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_path):
-    run_all(page, server, "lesson.ipynb")
+@pytest.mark.parametrize("path, first, second, widths", SLIDERS)
+def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_path, path, first, second, widths):
+    run_all(page, server, path)
     handle = page.locator(".noUi-handle").first
     handle.scroll_into_view_if_needed()
     box = page.locator(".widget-vbox", has=handle).first
-    label, image = box.locator(".widget-label", has_text="strength ").last, box.locator("img")
-    before, source = label.inner_text(), image.get_attribute("src")
-    assert before == "strength 0.6"
+    label, image = box.locator(".widget-label").last, box.locator("img")
+    source = image.get_attribute("src")
+    assert label.inner_text() == first
     handle.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("([node, old]) => node.textContent != old", arg=[label.element_handle(), before])
-    assert label.inner_text() == "strength 0.8"
+    page.wait_for_function("([node, old]) => node.textContent != old", arg=[label.element_handle(), first])
+    assert label.inner_text() == second
     page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
-    assert image.evaluate("node => [node.naturalWidth, node.clientWidth]") == [64, 256]  # not stretched to the page
+    assert image.evaluate("node => [node.naturalWidth, node.clientWidth]") == widths  # not stretched to the page
     page.screenshot(path=tmp_path / "lesson.png")
 
 
