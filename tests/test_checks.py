@@ -27,12 +27,34 @@ def right_shift(abar, size, base=64):
     return snr / (1 + snr)
 
 
-NUMBERS = ("02.1", "11.1")  # exercises whose answer is a number; the others want a function
+def right_paste(target, source, top, left, side, f=4):
+    result = target.clone()
+    rows, columns = slice(top // f, (top + side) // f), slice(left // f, (left + side) // f)
+    result[:, :, rows, columns] = source[:, :, rows, columns]
+    return result
+
+
+def paste_in_place(target, source, top, left, side, f=4):
+    target[:] = right_paste(target, source, top, left, side, f)
+    return target
+
+
+def paste_whole_side(target, source, top, left, side, f=4):
+    result = target.clone()
+    rows, columns = slice(top // f, top // f + side), slice(left // f, left // f + side)
+    result[:, :, rows, columns] = source[:, :, rows, columns]
+    return result
+
+
+NUMBERS = ("02.1", "05.1", "11.1")  # exercises whose answer is a number; the others want a function
 RIGHT = {
     "02.1": [0.5904, 0.59, torch.tensor(0.5904), "0.5904"],
     "02.2": [lambda x_t, noise, abar: (x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5,
              lambda x_t, noise, abar: (x_t - np.sqrt(1 - float(abar)) * noise) / np.sqrt(float(abar))],
     "02.3": [right_shift, lambda abar, size, base: abar / (abar + (1 - abar) * (size / base) ** 2)],
+    "05.1": [12, 12.0, "12", torch.tensor(12)],
+    "05.2": [right_paste],
+    "05.3": [lambda raw: 1 / raw.std(), lambda raw: 1 / float(np.std(raw.numpy()))],
     "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
     "11.2": [right_pick],
     "11.3": [lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
@@ -60,6 +82,24 @@ WRONG = {
              (lambda a, size, base: right_shift(a, size, 64), "both arguments"),
              (lambda a, size, base: 1 - a, "three moves"),
              (lambda a, size, base: a.sum(), "shape")],
+    "05.1": [(48, "16 are kept"), (64, "positions"), (4, "three numbers"), (1.5, "area"), (1 / 12, "upside down"),
+             (192, "one patch"), (8, "side gets"), (7, "take one patch")],
+    "05.2": [(paste_in_place, "itself was changed"),
+             (paste_whole_side, "too large"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, left, top, side, f), "swapped"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side, 1), "divided by f"),
+             (lambda z, s, top, left, side, f=4: right_paste(z * 0, s, top, left, side, f), "as before"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side), "not for f = 8"),
+             (lambda z, s, top, left, side, f=4: s, "slice of rows"),
+             (lambda z, s, top, left, side, f=4: s[:, :, 2:4, 4:6], "shape")],
+    "05.3": [(lambda raw: raw.std(), "spread itself"),
+             (lambda raw: 1 / raw.var(), "over the variance"),
+             (lambda raw: raw.var(), "is the variance"),
+             (lambda raw: 1 / raw.mean(), "not the mean"),
+             (lambda raw: 1 / raw.abs().max(), "extreme"),
+             (lambda raw: 1 / raw.square().mean().sqrt(), "deviation from"),
+             (lambda raw: 1 / raw.std((0, 2, 3)), "one number"),
+             (lambda raw: 0.18215, "after multiplying")],
     "11.1": [(10.5, "half"), (11, "rounded"), (20, "skipped"), (19, "skipped"), (30, "noise alone"), (7, "share")],
     "11.2": [(lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
              (lambda s, c, v, f: s[c.index(max(c))], "most style"),
