@@ -2,9 +2,9 @@
 
 There are 25 paintings by Van Gogh to learn from, and hardly one shows a face as a snapshot does. So a part of what
 the UNet is shown as "van gogh" is made by a classical method: a photograph takes the palette of one of his paintings
-(Pitié & Kokaram 2007) and is covered with curved brush strokes, coarse first, then finer ones where the photograph has
-detail that the coarse ones miss (after Hertzmann 1998), so that a face stays whose it is. Strokes follow the edges and, where
-there are none, a swirling field. Training pictures only, on both sides.
+(Pitié & Kokaram 2007) and is covered with curved brush strokes, coarse first, then finer ones where the photograph
+has detail that the coarse ones miss (after Hertzmann 1998), so that a face stays whose it is. Strokes follow the
+edges and, where there are none, a swirling field. Training pictures only, on both sides.
 """
 from pathlib import Path
 
@@ -95,7 +95,8 @@ def repaint(photo, painting, rng):
         seen, step = blur(target, 0.5 * brush), 0.75 * brush
         x, y = np.meshgrid(np.arange(0, width, step), np.arange(0, height, step))
         starts = np.stack([x, y], -1).reshape(-1, 2)
-        starts = rng.permutation(starts + rng.uniform(-step / 2, step / 2, starts.shape)).clip(0, (width - 1, height - 1))
+        starts = rng.permutation(starts + rng.uniform(-step / 2, step / 2, starts.shape))
+        starts = starts.clip(0, (width - 1, height - 1))
         detail = gaussian_filter(np.sqrt(((seen - coarser) ** 2).sum(-1)), 0.7 * brush)
         starts = starts[detail[tuple(starts.round().astype(int).T[::-1])] >= threshold]
         rows, columns = starts.round().astype(int).T[::-1]

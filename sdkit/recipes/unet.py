@@ -83,8 +83,8 @@ def held_out_loss(unet, vae, tokenizer, encoder, noise_scheduler, pictures, time
 
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", learning_rate=6e-4, drop=0.15, focus=0.75, offset=0.2, repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0,
-         runs="runs/unet", limit=0):
+         channels="64,128,192", learning_rate=6e-4, drop=0.15, focus=0.75, offset=0.2, repainted="",
+         snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
