@@ -29,8 +29,8 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 
 def name_of(path):
-    """The name in ROWS of a file of the package; everything under recipes/ counts as one."""
-    return "recipes" if path.parts[0] == "recipes" else path.stem
+    """The name in ROWS of a file of the package; everything in a folder counts as one."""
+    return path.parts[0] if len(path.parts) > 1 else path.stem
 
 
 def imported(source, inside="sdkit"):

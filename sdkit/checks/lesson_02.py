@@ -1,0 +1,81 @@
+"""Checkers of lesson 02, forward diffusion."""
+
+import numpy as np
+import torch
+
+from sdkit.checks import answer_of, exercise
+
+
+@exercise("02.1")
+def _noise_of_two_steps(variance):
+    """Variance of the noise after two steps of beta = 0.36."""
+    variance = float(variance)
+    if abs(variance - 0.5904) < 0.002:
+        return None
+    last = "compute 1 - (1 - 0.36) * (1 - 0.36)."
+    if abs(variance - 0.72) < 0.002:
+        return ["nearly: variances add up, but the second step weakens what the first one added.", last]
+    if abs(variance - 0.4096) < 0.002:
+        return ["that is what is left of the picture's variance. How much is there for the noise?", last]
+    if abs(variance - 0.36) < 0.002:
+        return ["that is the second step's noise alone. Some of the first step's is left, too.", last]
+    if abs(variance - 0.7684) < 0.002:
+        return ["that is the noise's standard deviation. The variance is its square.", last]
+    if abs(variance - 0.1296) < 0.002:
+        return ["0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left.", last]
+    return ["each step leaves 1 - beta of the picture's variance. What is left after two?",
+            "picture and noise together always have variance 1.", last]
+
+
+@exercise("02.2")
+def _rebuild(rebuild):
+    """rebuild(x_t, noise, abar): solve the jump for x0."""
+    x0, noise = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[0.5, 1.0, -1.5]])
+    abar = torch.tensor(0.36)
+    x_t = 0.6 * x0 + 0.8 * noise
+    answer = np.asarray(answer_of(rebuild, x_t, noise, abar), dtype=float)
+    last = "(x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5."
+    for wrong, hint in (
+        (x_t - noise, "there is not a whole noise in x_t, and the picture in it is weakened."),
+        (x_t - 0.8 * noise, "the noise is out. But the picture is still weakened: which factor stands before x0?"),
+        ((x_t - 0.64 * noise) / 0.36, "the factors are square roots: abar is a variance."),
+        ((x_t - 0.8 * noise) / 0.36, "the factor before x0 is the square root of abar, not abar itself."),
+        ((x_t - 0.8 * noise) / 0.8, "divided by the factor before the noise. Take the one before x0."),
+        (x_t / 0.6 - 0.8 * noise, "the noise was subtracted after the division. Subtract first, then divide the rest."),
+        ((x_t - 0.6 * noise) / 0.8, "the two factors are swapped: abar belongs to the picture."),
+    ):
+        if answer.shape == wrong.shape and np.allclose(answer, wrong, atol=1e-5):
+            return [hint, last]
+    if answer.shape != x0.shape:
+        return [f"the answer has shape {answer.shape}, the picture has {tuple(x0.shape)}.", last]
+    if np.allclose(answer, x0, atol=1e-5):
+        return None
+    return ["write down the line of add_noise and solve it for x0, as in school.",
+            "first take the noise's part away, then undo the weakening.", last]
+
+
+@exercise("02.3")
+def _shifted(shifted):
+    """shifted(abar, size, base=64): the SNR times (base / size)^2."""
+    abar = torch.tensor([0.9, 0.5, 0.1], dtype=torch.float64)
+    answer = np.asarray(answer_of(shifted, abar, 256, 64), dtype=float)
+    snr = (abar / (1 - abar)).numpy()
+    if answer.shape != snr.shape:
+        return [f"the answer has shape {answer.shape}, abar has {snr.shape}.",
+                "everything goes elementwise: nothing is summed up."]
+    last = "snr = abar / (1 - abar) * (base / size) ** 2, then snr / (1 + snr)."
+    for wrong, hint in (
+        (snr / 16, "that is the new SNR, not yet abar. Turn it back."),
+        (abar / 16, "abar itself was multiplied. It is the SNR, abar / (1 - abar), that must be."),
+        (snr / 4 / (1 + snr / 4), "the side counts twice, for a picture has two of them: square the ratio."),
+        (snr * 16 / (1 + snr * 16), "the wrong way round: a larger picture needs a lower SNR."),
+        (abar, "nothing has changed: where do base and size come in?"),
+    ):
+        if np.allclose(answer, wrong):
+            return [hint, last]
+    if not np.allclose(answer, snr / 16 / (1 + snr / 16)):
+        return ["three moves: abar to SNR, multiply, SNR back to abar.",
+                "from snr = abar / (1 - abar) follows abar = snr / (1 + snr).", last]
+    if not np.allclose(answer_of(shifted, abar, 64, 32), snr / 4 / (1 + snr / 4)):
+        return ["right for a base of 64 and a size of 256, but not for others: use both arguments.", last]
+    return None
