@@ -87,7 +87,8 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
     log = [json.loads(line) for line in (halves / "run/log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [0, 1, 2, 3]
     assert (halves / "run/curve.png").stat().st_size > 1000
-    record = next((halves / "model").rglob("recipe.json"))
+    record = max((halves / "model").rglob("recipe.json"), key=lambda path: path.stat().st_mtime)
+    assert (record.parent / "curve.png").read_bytes() == (halves / "run/curve.png").read_bytes()
     assert {"command", "settings", "git_revision", "data_hash", "wall_time_minutes", "machine", "metrics"} \
         <= json.loads(record.read_text()).keys()
 

@@ -189,7 +189,7 @@ def test_taught_measures_are_those_of_sdkit_and_scikit_image(photo):
     assert cells["ssim"](a, b) == pytest.approx(theirs)
 
 
-def test_taught_straight_line_is_principal_component_analysis():
+def test_taught_linear_code_is_principal_component_analysis():
     """By numpy's singular values: no other k directions leave a smaller error."""
     cells, generator = taught(LATENTS), torch.Generator().manual_seed(0)
     x = torch.rand(1, 3, 256, 256, generator=generator) * 2 - 1

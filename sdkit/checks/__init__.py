@@ -80,5 +80,13 @@ def answer_of(function, *arguments):
     return answer
 
 
+def slip(answer, slips, last, atol=1e-5):
+    """Hints for a plausible wrong answer, or None: of `slips`, pairs of wrong answer and hint, the first that fits."""
+    for wrong, hint in slips:
+        if np.shape(answer) == np.shape(wrong) and np.allclose(answer, wrong, atol=atol):
+            return [hint, last]
+    return None
+
+
 # At the end, as they need what stands above: each registers the exercises of its lesson.
 from sdkit.checks import lesson_02, lesson_05, lesson_11  # noqa: E402, F401

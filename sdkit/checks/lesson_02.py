@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sdkit.checks import answer_of, exercise
+from sdkit.checks import answer_of, exercise, slip
 
 
 @exercise("02.1")
@@ -13,18 +13,14 @@ def _noise_of_two_steps(variance):
     if abs(variance - 0.5904) < 0.002:
         return None
     last = "compute 1 - (1 - 0.36) * (1 - 0.36)."
-    if abs(variance - 0.72) < 0.002:
-        return ["nearly: variances add up, but the second step weakens what the first one added.", last]
-    if abs(variance - 0.4096) < 0.002:
-        return ["that is what is left of the picture's variance. How much is there for the noise?", last]
-    if abs(variance - 0.36) < 0.002:
-        return ["that is the second step's noise alone. Some of the first step's is left, too.", last]
-    if abs(variance - 0.7684) < 0.002:
-        return ["that is the noise's standard deviation. The variance is its square.", last]
-    if abs(variance - 0.1296) < 0.002:
-        return ["0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left.", last]
-    return ["each step leaves 1 - beta of the picture's variance. What is left after two?",
-            "picture and noise together always have variance 1.", last]
+    slips = ((0.72, "nearly: variances add up, but the second step weakens what the first one added."),
+             (0.4096, "that is what is left of the picture's variance. How much is there for the noise?"),
+             (0.36, "that is the second step's noise alone. Some of the first step's is left, too."),
+             (0.7684, "that is the noise's standard deviation. The variance is its square."),
+             (0.1296, "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left."))
+    return slip(variance, slips, last, atol=0.002) or [
+        "each step leaves 1 - beta of the picture's variance. What is left after two?",
+        "picture and noise together always have variance 1.", last]
 
 
 @exercise("02.2")
@@ -35,7 +31,7 @@ def _rebuild(rebuild):
     x_t = 0.6 * x0 + 0.8 * noise
     answer = np.asarray(answer_of(rebuild, x_t, noise, abar), dtype=float)
     last = "(x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5."
-    for wrong, hint in (
+    slips = (
         (x_t - noise, "there is not a whole noise in x_t, and the picture in it is weakened."),
         (x_t - 0.8 * noise, "the noise is out. But the picture is still weakened: which factor stands before x0?"),
         ((x_t - 0.64 * noise) / 0.36, "the factors are square roots: abar is a variance."),
@@ -43,9 +39,9 @@ def _rebuild(rebuild):
         ((x_t - 0.8 * noise) / 0.8, "divided by the factor before the noise. Take the one before x0."),
         (x_t / 0.6 - 0.8 * noise, "the noise was subtracted after the division. Subtract first, then divide the rest."),
         ((x_t - 0.6 * noise) / 0.8, "the two factors are swapped: abar belongs to the picture."),
-    ):
-        if answer.shape == wrong.shape and np.allclose(answer, wrong, atol=1e-5):
-            return [hint, last]
+    )
+    if hints := slip(answer, slips, last):
+        return hints
     if answer.shape != x0.shape:
         return [f"the answer has shape {answer.shape}, the picture has {tuple(x0.shape)}.", last]
     if np.allclose(answer, x0, atol=1e-5):

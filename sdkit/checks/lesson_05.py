@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sdkit.checks import answer_of, exercise
+from sdkit.checks import answer_of, exercise, slip
 
 
 @exercise("05.1")
@@ -13,16 +13,15 @@ def _times_fewer(times):
     if abs(times - 12) < 0.01:
         return None
     last = "a patch of 8 * 8 pixels has 3 * 8 * 8 numbers; compute 192 / 16."
-    for wrong, hint in ((48, "that is for 4 channels. Here 16 are kept."),
-                        (64, "that is how many times fewer positions. Count the channels, too."),
-                        (4, "a pixel has three numbers, not one."),
-                        (1.5, "the side shrinks by 8, so the area shrinks by 8 * 8."),
-                        (1 / 12, "upside down: the picture's numbers over the latents'."),
-                        (192, "those are the numbers in one patch. How many are left of them?"),
-                        (8, "that is how much shorter the side gets. Count numbers: width, height, channels.")):
-        if abs(times - wrong) < 0.01:
-            return [hint, last]
-    return ["take one patch of 8 x 8 pixels: how many numbers go in, how many come out?", last]
+    slips = ((48, "that is for 4 channels. Here 16 are kept."),
+             (64, "that is how many times fewer positions. Count the channels, too."),
+             (4, "a pixel has three numbers, not one."),
+             (1.5, "the side shrinks by 8, so the area shrinks by 8 * 8."),
+             (1 / 12, "upside down: the picture's numbers over the latents'."),
+             (192, "those are the numbers in one patch. How many are left of them?"),
+             (8, "that is how much shorter the side gets. Count numbers: width, height, channels."))
+    return slip(times, slips, last, atol=0.01) or [
+        "take one patch of 8 x 8 pixels: how many numbers go in, how many come out?", last]
 
 
 @exercise("05.2")
@@ -66,14 +65,14 @@ def _scaling_factor(scaling_factor):
     if answer.shape:
         return [f"wanted is one number for all channels; that has shape {answer.shape}.", last]
     std = float(raw.std())
-    for wrong, hint in ((std, "that is the spread itself. By what must it be multiplied to become one?"),
-                        (1 / std ** 2, "that is one over the variance. Multiplying by c changes the deviation by c."),
-                        (std ** 2, "that is the variance. Wanted is a factor that makes the deviation one."),
-                        (1 / float(raw.mean()), "it is the spread that should become one, not the mean."),
-                        (1 / float(raw.abs().max()), "one extreme value would decide. Take the spread of all."),
-                        (1 / float(raw.square().mean() ** 0.5), "take the deviation from the mean.")):
-        if np.isclose(answer, wrong):
-            return [hint, last]
+    slips = ((std, "that is the spread itself. By what must it be multiplied to become one?"),
+             (1 / std ** 2, "that is one over the variance. Multiplying by c changes the deviation by c."),
+             (std ** 2, "that is the variance. Wanted is a factor that makes the deviation one."),
+             (1 / float(raw.mean()), "it is the spread that should become one, not the mean."),
+             (1 / float(raw.abs().max()), "one extreme value would decide. Take the spread of all."),
+             (1 / float(raw.square().mean() ** 0.5), "take the deviation from the mean."))
+    if hints := slip(answer, slips, last):
+        return hints
     if not np.isclose(answer, 1 / std, rtol=0.06):
         return ["after multiplying, the standard deviation of all numbers should be 1.", last]
     return None

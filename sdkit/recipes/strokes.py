@@ -121,7 +121,7 @@ def repaint(photo, painting, rng):
     return canvas.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def main(art_dir="../shared/art", out="runs/strokes", portraits=80, scenes=40, seed=0, limit=0):
+def main(art_dir="../shared/art", out="runs/strokes", portraits=110, scenes=55, seed=0, limit=0):
     """Repaint photographs of the training split as PNGs named by photograph and painting.
 
     portraits, scenes: how many official portraits and other photographs; finished files are kept, so that a second

@@ -171,7 +171,10 @@ def draw_curve(log, path):
 
 
 def write_record(folder, run, settings, metrics, data_hash):
-    """Write ``recipe.json``: the command, revision, seed, data, time, machine and held-out figures of a training."""
+    """Write ``recipe.json``, and the loss curve beside it.
+
+    The record holds the command, revision, seed, data, time, machine and held-out figures of a training.
+    """
     def git(*words):
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     command = "python -m " + settings["recipe"]
@@ -185,3 +188,4 @@ def write_record(folder, run, settings, metrics, data_hash):
               "metrics": metrics}
     with write_atomically(Path(folder) / "recipe.json") as path:
         Path(path).write_text(json.dumps(record, indent=1) + "\n")
+    shutil.copy(run.folder / "curve.png", folder)
