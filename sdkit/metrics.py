@@ -1,6 +1,6 @@
 """How good is a picture? PSNR, structure kept, style, distance between sets of pictures, faces found again.
 
-Everything takes PIL pictures. The style classifier is our own: trained on crops with blur, noise, colour and
+These take PIL pictures; the last two functions take points in the plane. The style classifier is our own: trained on crops with blur, noise, colour and
 compression jitter, so that it judges strokes and palette, and never used in any loss of the generator.
 """
 from functools import lru_cache
@@ -144,3 +144,27 @@ def kid(images, reals, classifier=None, subset_size=None):
             for part in x.split(64):
                 distance.update(part, real=name)
         return float(distance.compute()[0])
+
+
+def mode_scores(samples, mixture):
+    """How well do samples (n, 2) cover a `points.Mixture`? (modes covered, share of high quality, reverse KL in nats).
+
+    The protocol of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018, section 4.1), there with n = 2,500: a
+    sample is of high quality within 3 sigma of its nearest mode; a mode is covered that has such a sample. For the
+    reverse KL each sample, good or not, counts for its nearest mode: KL(histogram of modes || uniform).
+    """
+    distance, nearest = torch.cdist(samples, mixture.centres.to(samples)).min(1)
+    good = distance <= 3 * mixture.sigma
+    share = torch.bincount(nearest, minlength=len(mixture.centres)) / len(samples)
+    reverse_kl = torch.xlogy(share, share * len(share)).sum()
+    return len(nearest[good].unique()), float(good.float().mean()), float(reverse_kl)
+
+
+def sliced_wasserstein(x, y, directions=64):
+    """Sliced Wasserstein-1 distance (Bonneel et al. 2015) between two sets of n points, each (n, 2), in their unit.
+
+    How far points must move on average so that one set becomes the other, seen along a line; mean over lines.
+    """
+    angles = torch.arange(directions) * torch.pi / directions
+    lines = torch.stack([angles.cos(), angles.sin()]).to(x)
+    return float(((x @ lines).sort(0).values - (y @ lines).sort(0).values).abs().mean())
