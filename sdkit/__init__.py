@@ -10,7 +10,7 @@ import os
 
 __version__ = "0.1.0"
 
-_MODULES = ("paths", "photos", "points", "text", "latents", "schedule", "sampler", "generate", "models", "metrics",
+_MODULES = ("paths", "photos", "points", "text", "latents", "schedule", "unet", "sampler", "generate", "models", "metrics",
             "measure", "plots", "widgets", "checks", "recipes", "cli")
 
 for _name, _value in {

@@ -94,3 +94,18 @@ def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, 
         t_prev = timesteps[step + 1] if step + 1 < len(timesteps) else -1
         latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)
         yield State(step, t, latents, pred_x0)
+
+
+@torch.no_grad()
+def walk(network, schedule, x, generator=None, timesteps=None, eta=1.0):
+    """Walk points x (B, 2), noised to timesteps[0], back to clean ones; yield (t, x after the step from t).
+
+    `network(x, t)` predicts what the schedule's `prediction_type` says. All timesteps by default, or a falling list
+    of some. eta = 1 is ancestral sampling (DDPM, Ho et al. 2020, algorithm 2, with the smaller of its variances),
+    eta = 0 is DDIM, without fresh noise.
+    """
+    timesteps = list(reversed(range(len(schedule)))) if timesteps is None else timesteps
+    for t, t_prev in zip(timesteps, [*timesteps[1:], -1]):
+        noise = torch.randn(x.shape, generator=generator)
+        x, _ = ddim_step(schedule, network(x, t), t, t_prev, x, eta, noise)
+        yield t, x

@@ -74,3 +74,13 @@ def cosine(num_train_timesteps=1000, s=0.008, max_beta=0.999):
         return math.cos((u + s) / (1 + s) * math.pi / 2) ** 2
     T = num_train_timesteps
     return Schedule([min(1 - abar((t + 1) / T) / abar(t / T), max_beta) for t in range(T)])
+
+
+def log_linear(num_train_timesteps=100, start_db=45.0, end_db=-45.0):
+    """The SNR falls by equally many decibels at each step, so every scale of detail gets equally many steps.
+
+    Uniform in the logarithm of the SNR (compare Kingma et al. 2021, arXiv:2107.00630); a walk back ends at abar = 1.
+    """
+    snr = 10 ** (torch.linspace(start_db, end_db, num_train_timesteps, dtype=torch.float64) / 10)
+    abar = torch.cat([torch.ones(1, dtype=torch.float64), snr / (1 + snr)])
+    return Schedule(1 - abar[1:] / abar[:-1], final_alpha_cumprod=1.0)

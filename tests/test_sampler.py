@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 
 from sdkit import latents, photos, sampler, schedule, text
 from sdkit.paths import SdkitError
@@ -83,3 +83,19 @@ def test_the_last_clean_estimate_is_the_result_when_the_chain_ends_at_one():
     sched = schedule.Schedule(schedule.scaled_linear().betas, final_alpha_cumprod=1.0)
     prev, x0 = sampler.ddim_step(sched, torch.randn(1, 8, 4, 4), 1, -1, torch.randn(1, 8, 4, 4))
     torch.testing.assert_close(prev, x0)
+
+
+def test_walking_all_the_way_is_the_ancestral_sampling_of_diffusers():
+    chain = schedule.log_linear(30)
+    scheduler = DDPMScheduler(30, trained_betas=chain.betas.numpy(), clip_sample=False, variance_type="fixed_small")
+    scheduler.set_timesteps(30)
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    ours, theirs = (torch.Generator().manual_seed(1) for _ in range(2))
+    def network(x, t):
+        return (3 * x + 0.1 * t).sin()
+    walked = list(sampler.walk(network, chain, x, ours))
+    assert [t for t, _ in walked] == scheduler.timesteps.tolist()
+    for t, stepped in walked:
+        expected = scheduler.step(network(x, t), t, x, generator=theirs).prev_sample
+        torch.testing.assert_close(stepped, expected, atol=1e-4, rtol=1e-4)
+        x = stepped

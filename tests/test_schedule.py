@@ -57,3 +57,9 @@ def test_after_the_last_step_comes_the_final_alpha():
     betas = schedule.scaled_linear().betas
     assert schedule.Schedule(betas).alpha_cumprod(-1) == 1 - betas[0]
     assert schedule.Schedule(betas, final_alpha_cumprod=1.0).alpha_cumprod(-1) == 1
+
+
+def test_log_linear_falls_by_equally_many_decibels():
+    sched = schedule.log_linear(100, 45, -45)
+    torch.testing.assert_close(sched.snr_db(), torch.linspace(45, -45, 100, dtype=torch.float64))
+    assert sched.betas.min() > 0 and sched.betas.max() < 1 and sched.alpha_cumprod(-1) == 1
