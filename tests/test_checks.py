@@ -1,5 +1,7 @@
 """Checkers: what a right, a wrong, a strange and a missing answer get to read; never a traceback."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -46,12 +48,24 @@ def paste_whole_side(target, source, top, left, side, f=4):
     return result
 
 
+def right_heun(eps, x, sigma, sigma_next):
+    first = eps(x, sigma)
+    second = eps(x + (sigma_next - sigma) * first, sigma_next)
+    return x + (sigma_next - sigma) * (first + second) / 2
+
+
 NUMBERS = ("02.1", "05.1", "11.1")  # exercises whose answer is a number; the others want a function
 RIGHT = {
     "02.1": [0.5904, 0.59, torch.tensor(0.5904), "0.5904"],
     "02.2": [lambda x_t, noise, abar: (x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5,
              lambda x_t, noise, abar: (x_t - np.sqrt(1 - float(abar)) * noise) / np.sqrt(float(abar))],
     "02.3": [right_shift, lambda abar, size, base: abar / (abar + (1 - abar) * (size / base) ** 2)],
+    "04.1": [lambda n1, e1, n2, e2: math.log(e1 / e2) / math.log(n2 / n1),
+             lambda n1, e1, n2, e2: np.log(e2 / e1) / np.log(n1 / n2)],
+    "04.2": [right_heun],
+    "04.3": [lambda n, T: [round(T - i * T / n) - 1 for i in range(n)],
+             lambda n, T: np.round(np.arange(T, 0, -T / n)).astype(int) - 1,
+             lambda n, T: torch.arange(n, 0, -1) * T // n - 1],
     "05.1": [12, 12.0, "12", torch.tensor(12)],
     "05.2": [right_paste],
     "05.3": [lambda raw: 1 / raw.std(), lambda raw: 1 / float(np.std(raw.numpy()))],
@@ -82,6 +96,36 @@ WRONG = {
              (lambda a, size, base: right_shift(a, size, 64), "both arguments"),
              (lambda a, size, base: 1 - a, "three moves"),
              (lambda a, size, base: a.sum(), "shape")],
+    "04.1": [(lambda n, e, m, f: math.log(e / f) / math.log(n / m), "upside down"),
+             (lambda n, e, m, f: math.log(m / n) / math.log(e / f), "belongs above"),
+             (lambda n, e, m, f: e / f, "power of 4"),
+             (lambda n, e, m, f: math.log2(e / f), "doubled"),
+             (lambda n, e, m, f: math.log(e / f), "divide by"),
+             (lambda n, e, m, f: (e - f) / (m - n), "plain axes"),
+             (lambda n, e, m, f: 2, "all four"),
+             (lambda n, e, m, f: [n, m], "one number"),
+             (lambda n, e, m, f: 3, "both sides")],
+    "04.2": [(lambda eps, x, s, n: x + (n - s) * eps(x, s), "Euler's step"),
+             (lambda eps, x, s, n: x + (n - s) * (eps(x, s) + eps(x, n)) / 2, "old x"),
+             (lambda eps, x, s, n: right_heun(lambda y, _: eps(y, s), x, s, n), "at sigma_next"),
+             (lambda eps, x, s, n: x + 2 * (right_heun(eps, x, s, n) - x), "added up"),
+             (lambda eps, x, s, n: x + (n - s) * eps(x + (n - s) * eps(x, s), n), "second slope alone"),
+             (lambda eps, x, s, n: right_heun(eps, x, s, n) + (n - s) * eps(x, s), "from x once more"),
+             (lambda eps, x, s, n: 2 * x - right_heun(eps, x, s, n), "wrong way"),
+             (lambda eps, x, s, n: (eps(x, s), right_heun(eps, x, s, n))[1], "3 times"),
+             (lambda eps, x, s, n: 3 * x, "three lines"),
+             (lambda eps, x, s, n: x.mean(), "shape"),
+             (lambda eps, x, s: x, "TypeError")],
+    "04.3": [(lambda n, T: [T - i * T // n for i in range(n)], "subtract 1"),
+             (lambda n, T: [(i + 1) * T // n - 1 for i in range(n)], "largest"),
+             (lambda n, T: [i * T // n + 1 for i in range(n)][::-1], "leading"),
+             (lambda n, T: [i * T // n for i in range(n)][::-1], "leading"),
+             (lambda n, T: np.linspace(T - 1, 0, n), "hardly at all"),
+             (lambda n, T: [int(t) for t in np.linspace(T - 1, -1, n + 1)], "leave it out"),
+             (lambda n, T: list(range(T)), "shape"),
+             (lambda n, T: [999, 800, 600, 400, 200], "how long"),
+             (lambda n, T: [999, 799, 599, 399, 199], "both arguments"),
+             (lambda n, T: [T - i * T / n - 1 for i in range(n)], "whole number")],
     "05.1": [(48, "16 are kept"), (64, "positions"), (4, "three numbers"), (1.5, "area"), (1 / 12, "upside down"),
              (192, "one patch"), (8, "side gets"), (7, "take one patch")],
     "05.2": [(paste_in_place, "itself was changed"),
