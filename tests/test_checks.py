@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sdkit import checks
+from sdkit.checks.lesson_00 import JOBS
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +55,15 @@ def right_heun(eps, x, sigma, sigma_next):
     return x + (sigma_next - sigma) * (first + second) / 2
 
 
-NUMBERS = ("02.1", "05.1", "11.1")  # exercises whose answer is a number; the others want a function
+def swapped(one, other):
+    return {**JOBS, one: JOBS[other], other: JOBS[one]}
+
+
+NUMBERS = ("00.1", "02.1", "05.1", "11.1")  # exercises whose answer is a value; the others want a function
 RIGHT = {
+    "00.1": [JOBS, {job: f" {part.upper()} " for job, part in JOBS.items()}],
+    "00.2": [lambda width, height, f, channels: width // f * (height // f) * channels,
+             lambda width, height, f, channels: width * height * channels / f ** 2],
     "02.1": [0.5904, 0.59, torch.tensor(0.5904), "0.5904"],
     "02.2": [lambda x_t, noise, abar: (x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5,
              lambda x_t, noise, abar: (x_t - np.sqrt(1 - float(abar)) * noise) / np.sqrt(float(abar))],
@@ -76,6 +84,25 @@ RIGHT = {
 }
 # Plausible wrong answers, and a word of the hint that fits each.
 WRONG = {
+    "00.1": [(swapped("makes the photo small", "makes pixels"), "bring back"),
+             (swapped("says what in the latents is noise", "says how much of the noise to remove now"), "only counts"),
+             (swapped("makes the photo small", "reads the prompt"), "for words"),
+             (swapped("makes pixels", "reads the prompt"), "2 of the five"),
+             ({**JOBS, "makes pixels": "UNet"}, "Look at the map"),
+             ({**JOBS, "makes pixels": "GAN"}, "none of the five"),
+             ({"makes pixels": "VAE decoder"}, "keep the five jobs")],
+    "00.2": [(lambda w, h, f, c: (w // f) * (h // f), "places"),
+             (lambda w, h, f, c: 3 * w * h, "picture itself"),
+             (lambda w, h, f, c: w * h * c, "where is f"),
+             (lambda w, h, f, c: w * h // f * c, "f counts twice"),
+             (lambda w, h, f, c: (w // f) * (h // f) * 3, "three colours"),
+             (lambda w, h, f, c: (w // f) * (h // f) * 3 * c, "colours are gone"),
+             (lambda w, h, f, c: (w // f) * (h // f) // c, "multiply"),
+             (lambda w, h, f, c: w * f * h * f * c, "divide by f"),
+             (lambda w, h, f, c: (w // f, h // f, c), "one number"),
+             (lambda w, h, f, c: (w // 4) * (h // 4) * 8, "all four arguments"),
+             (lambda w, h, f, c: 7, "how many places"),
+             (lambda w, h: 7, "TypeError")],
     "02.1": [(0.72, "second step weakens"), (0.4096, "left of the picture"), (0.36, "alone"), (0.77, "deviation"),
              (0.1296, "less than one step"), (5, "each step leaves")],
     "02.2": [(lambda x, e, a: x - e, "whole noise"),
