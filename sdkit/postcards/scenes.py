@@ -164,23 +164,22 @@ def mountains(c, at, tint, haze, sun):
 
 def city(c, at, tint, haze, sun):
     """Rows of houses with windows that are lit in the dark, and a street."""
-    dark = tint[0] < 0.7
+    dark, columns, rows = tint[0] < 0.7, 3, 7
     for level, far, count in ((-0.20, 0.5, 9), (-0.06, 0.15, 8)):
         for k in at.rng.permutation(count):
             x, half = (k + at.rng.uniform(0.3, 0.7)) / count, at.rng.uniform(0.045, 0.075)
             top = at.horizon + level + at.rng.uniform(-0.12, 0.07)
             wall = np.array(((0.45, 0.45, 0.52), (0.52, 0.46, 0.45), (0.38, 0.44, 0.52))[at.rng.integers(3)])
-            u, v = c.x - x, c.y - top
-            c.fill(box(u, v - 0.3, half, 0.3), far * haze + (1 - far) * wall * tint)
+            house = c.part(x - half - 0.02, top - 0.02, x + half + 0.02, at.horizon + 0.14)
+            u, v = house.x - x, house.y - top
+            house.fill(box(u, v - 0.3, half, 0.3), far * haze + (1 - far) * wall * tint)
             lamps = (1.0, 0.85, 0.45) if dark else 0.35 * haze + 0.25
-            columns, rows = 3, 7
             lit = at.rng.random((rows, columns)) < (0.5 if dark else 0.9)
-            column = ((u / half + 1) * columns / 2 + 0 * v)
-            row = v / 0.045 - 0.3 + 0 * u
-            inside = (column > 0) & (column < columns) & (row > 0) & (row < rows)
-            pane = (np.abs(column % 1 - 0.5) < 0.27) & (np.abs(row % 1 - 0.5) < 0.28) & inside
+            column, row = (u / half + 1) * columns / 2, v / 0.045 - 0.3
+            pane = ((np.abs(column % 1 - 0.5) < 0.27) & (np.abs(u) < half)
+                    & (np.abs(row % 1 - 0.5) < 0.28) & (row > 0) & (row < rows))
             on = lit[row.astype(int).clip(0, rows - 1), column.astype(int).clip(0, columns - 1)]
-            c.blend(pane * on * (0.85 if dark else 0.5) * (1 - 0.5 * far), lamps)
+            house.blend(pane * on * (0.85 if dark else 0.5) * (1 - 0.5 * far), lamps)
     street = at.horizon + 0.12 + 0 * c.x
     land(c, at, tint, street, ((0.50, 0.50, 0.54), (0.34, 0.34, 0.39)), 0.05, 40)
     c.fill(box(c.x - 0.5, c.y - street - 0.012, 0.6, 0.012), np.array((0.70, 0.69, 0.68)) * tint)
