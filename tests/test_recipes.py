@@ -163,6 +163,33 @@ def test_what_is_saved_is_the_moving_average(name, network, toy, tmp_path):
         torch.testing.assert_close(parameter.data, average.half().float())
 
 
+def test_a_training_can_go_on_from_trained_weights(toy, tmp_path):
+    train("vae", toy, tmp_path / "first")
+    first = tmp_path / "first/model"
+    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "run"), out=str(tmp_path / "next"), initial=str(first),
+             **{**TINY["vae"], "steps": 1, "learning_rate": 0.0})
+    before, after = weights(first), weights(tmp_path / "next")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    record, config = ((tmp_path / "next" / name).read_text() for name in ("recipe.json", "config.json"))
+    assert json.loads(record)["settings"]["initial"] == json.loads((first / "recipe.json").read_text())
+    assert str(tmp_path) not in record + config
+
+
+def test_recoloured_crops_keep_their_drawing_and_change_their_colours():
+    rng = np.random.default_rng(0)
+    square = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
+    flat = 0
+    for _ in range(200):
+        other = vae.recolour(square, rng)
+        assert other.shape == square.shape and other.dtype == np.uint8
+        if other.std((0, 1)).max() == 0:
+            flat += 1
+        else:
+            greys = [picture.mean(-1).ravel() for picture in (square.astype(float), other)]
+            assert np.corrcoef(greys)[0, 1] > 0.8
+    assert 20 <= flat <= 60                           # a fifth
+
+
 def test_whitening_removes_what_colours_have_in_common():
     """A 1 x 1 convolution that passes colours through, once whitened, gives uncorrelated ones of variance one."""
     rng = np.random.default_rng(0)
