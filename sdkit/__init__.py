@@ -10,8 +10,8 @@ import os
 
 __version__ = "0.1.0"
 
-_MODULES = ("paths", "photos", "points", "text", "latents", "schedule", "unet", "sampler", "generate", "models", "metrics",
-            "measure", "plots", "widgets", "checks", "recipes", "cli")
+_MODULES = ("paths", "photos", "points", "text", "latents", "schedule", "unet", "gans", "sampler", "generate",
+            "models", "metrics", "measure", "plots", "widgets", "checks", "recipes", "cli")
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "1",

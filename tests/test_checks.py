@@ -25,6 +25,11 @@ def right_pick(strengths, content, style, floor):
     return max((score, s) for s, kept, score in zip(strengths, content, style) if kept >= floor)[1]
 
 
+def right_covered(x, centres, sigma):
+    distance, nearest = torch.cdist(x, centres).min(1)
+    return len(nearest[distance <= 3 * sigma].unique())
+
+
 def right_shift(abar, size, base=64):
     snr = abar / (1 - abar) * (base / size) ** 2
     return snr / (1 + snr)
@@ -64,6 +69,12 @@ RIGHT = {
     "00.1": [JOBS, {job: f" {part.upper()} " for job, part in JOBS.items()}],
     "00.2": [lambda width, height, f, channels: width // f * (height // f) * channels,
              lambda width, height, f, channels: width * height * channels / f ** 2],
+    "01.1": [lambda real, fake: -real.log().mean() - (1 - fake).log().mean(),
+             lambda real, fake: torch.nn.functional.binary_cross_entropy(real, torch.ones_like(real))
+             + torch.nn.functional.binary_cross_entropy(fake, torch.zeros_like(fake))],
+    "01.2": [right_covered,
+             lambda x, c, s: sum(((x - centre).norm(dim=1) <= 3 * s).any() for centre in c)],
+    "01.3": [lambda p, q: p / (p + q), lambda p, q: 1 / (1 + q / p)],
     "02.1": [0.5904, 0.59, torch.tensor(0.5904), "0.5904"],
     "02.2": [lambda x_t, noise, abar: (x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5,
              lambda x_t, noise, abar: (x_t - np.sqrt(1 - float(abar)) * noise) / np.sqrt(float(abar))],
@@ -103,6 +114,37 @@ WRONG = {
              (lambda w, h, f, c: (w // 4) * (h // 4) * 8, "all four arguments"),
              (lambda w, h, f, c: 7, "how many places"),
              (lambda w, h: 7, "TypeError")],
+    "01.1": [(lambda r, f: r.log().mean() + (1 - f).log().mean(), "turn the sign"),
+             (lambda r, f: -r.log().mean(), "about the real samples"),
+             (lambda r, f: -(1 - f).log().mean(), "about the fake samples"),
+             (lambda r, f: -r.log().mean() - f.log().mean(), "not p_fake"),
+             (lambda r, f: -(1 - r).log().mean() - f.log().mean(), "swapped"),
+             (lambda r, f: -f.log().mean(), "generator's loss"),
+             (lambda r, f: -r.log().sum() - (1 - f).log().sum(), "Take means"),
+             (lambda r, f: -torch.cat([r, 1 - f]).log().mean(), "half of it"),
+             (lambda r, f: -r.log().mean() + (1 - f).log().mean(), "two signs"),
+             (lambda r, f: (1 - r).mean() + f.mean(), "where are the logarithms"),
+             (lambda r, f: -r.log() - (1 - f).log(), "Average over the batch"),
+             (lambda r, f: r.mean(), "two terms")],
+    "01.2": [(lambda x, c, s: len(torch.cdist(x, c).argmin(1).unique()), "near some mode"),
+             (lambda x, c, s: right_covered(x, c, s / 3), "too strict"),
+             (lambda x, c, s: int((torch.cdist(x, c) <= 3 * s).sum()), "counts good samples"),
+             (lambda x, c, s: len(c), "how many modes there are"),
+             (lambda x, c, s: len(c[(torch.cdist(x, c).square() <= 3 * s).any(0)]), "root of the sum"),
+             (lambda x, c, s: float((torch.cdist(x, c).min(1).values <= 3 * s).float().mean()), "share of good"),
+             (lambda x, c, s: right_covered(x, c, s) / len(c), "share of the modes"),
+             (lambda x, c, s: right_covered(x, c, 0.1), "use the argument"),
+             (lambda x, c, s: torch.cdist(x, c).min(1).values <= 3 * s, "shape"),
+             (lambda x, c, s: 0, "which centre is nearest")],
+    "01.3": [(lambda p, q: p, "which share is real"),
+             (lambda p, q: p / q, "odds"),
+             (lambda p, q: q / (p + q), "probability of fake"),
+             (lambda p, q: (p > q).float(), "cannot tell"),
+             (lambda p, q: p - q, "never negative"),
+             (lambda p, q: (p - q + 1) / 2, "should be certain"),
+             (lambda p, q: p / (1 + p), "does not come in"),
+             (lambda p, q: (p / (p + q)).mean(), "shape"),
+             (lambda p, q: p * q, "about how many of each")],
     "02.1": [(0.72, "second step weakens"), (0.4096, "left of the picture"), (0.36, "alone"), (0.77, "deviation"),
              (0.1296, "less than one step"), (5, "each step leaves")],
     "02.2": [(lambda x, e, a: x - e, "whole noise"),

@@ -16,7 +16,7 @@ ROWS = {
     "text": 2,
     "latents": 3,
     "schedule": 4,
-    "unet": 5,
+    "unet": 5, "gans": 5,
     "sampler": 6,
     "generate": 7,
     "models": 8, "metrics": 8,
