@@ -76,7 +76,7 @@ def cosine(num_train_timesteps=1000, s=0.008, max_beta=0.999):
     return Schedule([min(1 - abar((t + 1) / T) / abar(t / T), max_beta) for t in range(T)])
 
 
-def log_linear(num_train_timesteps=100, start_db=45.0, end_db=-45.0):
+def log_linear(num_train_timesteps=200, start_db=45.0, end_db=-45.0):
     """The SNR falls by equally many decibels at each step, so every scale of detail gets equally many steps.
 
     Uniform in the logarithm of the SNR (compare Kingma et al. 2021, arXiv:2107.00630); a walk back ends at abar = 1.

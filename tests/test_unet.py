@@ -30,8 +30,8 @@ def test_waves_are_sines_and_cosines_of_doubled_angles():
 def test_an_untrained_network_is_the_best_linear_guess():
     """For unit variance, the regression of the noise on x_t is cov / var = sqrt(1 - abar)."""
     net, x = unet.PointDenoiser(CHAIN), torch.randn(100, 2)
-    t = torch.arange(100)
-    torch.testing.assert_close(net(x, t), (1 - CHAIN.alphas_cumprod.float()).sqrt()[:, None] * x)
+    t = torch.arange(100) * 2
+    torch.testing.assert_close(net(x, t), (1 - CHAIN.alphas_cumprod[t].float()).sqrt()[:, None] * x)
     torch.testing.assert_close(net(x, 7), net(x, torch.full((100,), 7)))
 
 
@@ -71,7 +71,7 @@ def test_sixteen_seeds_cover_every_mode_by_the_published_protocol(sixteen):
 def test_the_loss_comes_close_to_the_best_there_is(sixteen):
     """No network can go below the loss of the true score; a trained one comes within a hundredth."""
     generator, best, ours = torch.Generator().manual_seed(2), [], []
-    for t in range(100):
+    for t in range(0, len(CHAIN), 2):
         x0, noise = GRID.sample(500, generator), torch.randn(500, 2, generator=generator)
         x = CHAIN.add_noise(x0, noise, t)
         for losses, guess in ((best, perfect(x, t)), (ours, sixteen[0][0](x, t))):
