@@ -20,8 +20,9 @@ from sdkit.recipes import training
 
 # The coarsest brush first: width (px at a short side of 256), how much detail in Lab calls for it, the largest share
 # of a pigment mixed in, the standard deviation of lightness between bristles, and how dark a flank's shade is.
-BRUSHES = ((7.0, 0.0, 0.6, 3.5, 4.0), (5.0, 2.5, 0.5, 3.5, 4.0), (3.5, 2.5, 0.4, 3.0, 3.0),
-           (2.5, 2.5, 0.2, 2.0, 1.0), (1.7, 2.5, 0.1, 1.0, 0.0))
+# The fine ones are for eyes and mouths: a painter without them teaches the network faces without eyes.
+BRUSHES = ((7.0, 0.0, 0.6, 3.5, 4.0), (5.0, 2.0, 0.5, 3.5, 4.0), (3.5, 1.6, 0.35, 3.0, 3.0),
+           (2.4, 1.4, 0.15, 2.0, 1.0), (1.6, 1.2, 0.05, 0.7, 0.0), (1.1, 1.2, 0.0, 0.3, 0.0))
 BRISTLES = (-0.36, 0.0, 0.36)   # across the stroke, in widths
 LENGTH = 5.0                    # of a stroke, in widths
 SCALE = 3                       # strokes are drawn this much larger, then reduced: smooth edges
@@ -105,7 +106,7 @@ def repaint(photo, painting, rng):
         place = np.searchsorted(pigments[:, 0], colours[:, 0] + rng.normal(0, 4, len(colours)))
         share = rng.uniform(0, mixed, (len(colours), 1))
         colours = (1 - share) * colours + share * pigments[place.clip(0, len(pigments) - 1)]
-        colours += rng.normal(0, (4, 2, 2), colours.shape)
+        colours += 7 * mixed * rng.normal(0, (1, 0.5, 0.5), colours.shape)         # fine strokes err less
         # Paint is thick: bristles differ, and one flank lies in the shade.
         light = rng.normal(0, contrast, (len(colours), len(BRISTLES))) + shade * np.sign(BRISTLES)
         lab = np.repeat(colours[:, None], len(BRISTLES), 1)                                  # (N, bristles, 3)
