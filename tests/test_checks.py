@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdkit import checks
+from sdkit import checks, schedule
 from sdkit.checks.lesson_00 import JOBS
 
 
@@ -85,6 +85,10 @@ RIGHT = {
     "04.3": [lambda n, T: [round(T - i * T / n) - 1 for i in range(n)],
              lambda n, T: np.round(np.arange(T, 0, -T / n)).astype(int) - 1,
              lambda n, T: torch.arange(n, 0, -1) * T // n - 1],
+    "03.1": [lambda clean, noisy: 1 - noisy / clean, lambda clean, noisy: (clean - noisy) / clean],
+    "03.2": [lambda x, v, a: a ** 0.5 * x - (1 - a) ** 0.5 * v, lambda x, v, a: np.sqrt(a) * x - np.sqrt(1 - a) * v],
+    "03.3": [lambda T: torch.linspace(0.1, 20, T) / T, lambda T: np.linspace(1e-4, 20 / T, T),
+             lambda T: schedule.cosine(T).betas, lambda T: schedule.log_linear(T).betas.tolist()],
     "05.1": [12, 12.0, "12", torch.tensor(12)],
     "05.2": [right_paste],
     "05.3": [lambda raw: 1 / raw.std(), lambda raw: 1 / float(np.std(raw.numpy()))],
@@ -195,6 +199,26 @@ WRONG = {
              (lambda n, T: [999, 800, 600, 400, 200], "how long"),
              (lambda n, T: [999, 799, 599, 399, 199], "both arguments"),
              (lambda n, T: [T - i * T / n - 1 for i in range(n)], "whole number")],
+    "03.1": [(lambda a, b: a - b, "do not subtract"), (lambda a, b: 1 - b, "very beginning"),
+             (lambda a, b: b / a, "step leaves"), (lambda a, b: 1 - a / b, "upside down"),
+             (lambda a, b: (1 - b / a) ** 0.5, "deviation"), (lambda a, b: 1 - (b / a) ** 0.5, "no square root"),
+             (lambda a, b: 0.6, "both arguments"), (lambda a, b: 0.1, "Which beta"), (lambda a: a, "TypeError")],
+    "03.2": [(lambda x, v, a: (1 - a) ** 0.5 * x + a ** 0.5 * v, "that is the noise"),
+             (lambda x, v, a: a ** 0.5 * x + (1 - a) ** 0.5 * v, "sign"),
+             (lambda x, v, a: (1 - a) ** 0.5 * x - a ** 0.5 * v, "swapped"),
+             (lambda x, v, a: a * x - (1 - a) * v, "square roots"),
+             (lambda x, v, a: (x - (1 - a) ** 0.5 * v) / a ** 0.5, "takes v for the noise"),
+             (lambda x, v, a: x - v, "need factors"), (lambda x, v, a: x, "two equations"),
+             (lambda x, v, a: x.mean(), "shape")],
+    "03.3": [(lambda T: torch.linspace(1e-4, 0.02, T), "nothing has changed"),
+             (lambda T: 20 * torch.linspace(1e-4, 0.02, T), "depend on T"),
+             (lambda T: torch.linspace(1e-4, 0.4, T), "depend on T"),
+             (lambda T: torch.linspace(1e-4, 0.02, T) * T / 1000, "other way"),
+             (lambda T: torch.linspace(1e-4, 0.02, T) * 1000, "between 0 and 1"),
+             (lambda T: torch.linspace(1e-4, 0.02, T) * (1000 / T) ** 0.5, "still left"),
+             (lambda T: torch.full((T,), 0.5), "start gently"),
+             (lambda T: torch.linspace(1e-4, 0.02, 1000), "give T betas"),
+             (torch.linspace(0.002, 0.4, 50), "without calling")],
     "05.1": [(48, "16 are kept"), (64, "positions"), (4, "three numbers"), (1.5, "area"), (1 / 12, "upside down"),
              (192, "one patch"), (8, "side gets"), (7, "take one patch")],
     "05.2": [(paste_in_place, "itself was changed"),
