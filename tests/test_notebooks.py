@@ -29,6 +29,13 @@ def test_committed_notebook(path):
     assert normalise.problems(nbformat.read(path, as_version=4), path.stat().st_size) == []
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_links_to_files_lead_somewhere(path):
+    prose = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
 @needs_model
 @pytest.mark.parametrize("path", LESSONS, ids=name)
 def test_lesson_has_its_shape(path):
