@@ -36,8 +36,10 @@ pytestmark = [
 PATIENCE = 600  # seconds; a busy machine is slow, not wrong
 # Notebook, the slider's label before and after a key press, and how wide the picture is and is shown (px).
 SLIDERS = [
+    ("00_start_here.ipynb", "style none", "style van gogh", [64, 256]),
     ("02_forward_diffusion.ipynb", "steps of noise 0", "steps of noise 100", [192, 256]),
     ("03_reverse_diffusion.ipynb", "steps back 0", "steps back 80", [192, 256]),
+    ("04_samplers.ipynb", "calls 2", "calls 4", [192, 256]),
     ("05_vae_latents.ipynb", "push 0", "push 1", [160, 256]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
 ]
