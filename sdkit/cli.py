@@ -1,4 +1,4 @@
-"""The verbs of ``python -m sdkit``: style, models, doctor, measure.
+"""The command line, ``python -m sdkit``: its verbs and their options; those that write pictures are in `verbs`.
 
 What is slow to import (torch, diffusers) is imported inside the verb that needs it: ``--help`` is instant.
 """
@@ -7,19 +7,17 @@ import argparse
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import sys
-import time
-import warnings
 from pathlib import Path
 
-from sdkit import __version__, models, photos
-from sdkit.paths import SdkitError, write_atomically
+from sdkit import __version__, models, photos, verbs as do
+from sdkit.paths import SdkitError
 
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
+DEFAULTS = "Where a setting is left out, the model's own default holds (see: sdkit models)."
+PICTURES = f"picture file, folder, or sample photo: {', '.join(photos.SAMPLES)}"
 MEMORY_NEEDED = 1.0  # GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
-SHEET = 4            # photos on one before/after sheet
 
 
 def main(argv=None):
@@ -43,23 +41,27 @@ def _parser():
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    verb = verbs.add_parser("style", help="paint photographs in the style of a prompt", epilog=(
-        "Where a setting is left out, the model's own default holds (see: sdkit models)."))
-    verb.add_argument("photos", nargs="+", metavar="PHOTO",
-                      help=f"picture file, folder, or sample photo: {', '.join(photos.SAMPLES)}")
+    verb = verbs.add_parser("draw", help="paint a picture from a sentence", epilog=DEFAULTS)
+    verb.add_argument("prompt", nargs="+", metavar="WORD", help='what to paint: "a red house by the sea at night"')
+    _settings(verb, "drawn")
+    verb.add_argument("--count", type=int, default=1, help="how many, with this seed and the following (default 1)")
+    verb.add_argument("--style", help='paint the result again in a style, for instance "van gogh"')
+    verb.set_defaults(verb=do.draw)
+
+    verb = verbs.add_parser("style", help="paint photographs in the style of a prompt", epilog=DEFAULTS)
+    verb.add_argument("photos", nargs="+", metavar="PHOTO", help=PICTURES)
     verb.add_argument("--prompt", required=True, help='what to paint like, for instance "van gogh"')
-    verb.add_argument("--negative-prompt", default="", help="what to keep away from")
     verb.add_argument("--strength", type=float, help="0 to 1: how far to go from the photo")
-    verb.add_argument("--guidance-scale", type=float, help="how much to amplify the prompt; 1 is not at all")
-    verb.add_argument("--steps", type=int, dest="num_inference_steps", help="steps of the whole chain")
-    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
-    verb.add_argument("--size", type=int, help="short side of the result in pixels")
-    verb.add_argument("--out", type=Path, default=Path("styled"),
-                      help="folder for the results (default: styled)")
+    _settings(verb, "styled")
     verb.add_argument("--grid", action="store_true", help="also write a before/after sheet with the settings")
-    verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
-    verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
-    verb.set_defaults(verb=style)
+    verb.set_defaults(verb=do.style)
+
+    verb = verbs.add_parser("inpaint", help="paint a part of a picture anew", epilog=DEFAULTS)
+    verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
+    verb.add_argument("mask", help="picture of the same shape: white where PICTURE shall be painted anew")
+    verb.add_argument("--prompt", required=True, help="what to paint there")
+    _settings(verb, "inpainted")
+    verb.set_defaults(verb=do.inpaint)
 
     verb = verbs.add_parser("models", help="list the networks, their size, licence and default settings")
     verb.set_defaults(verb=list_models)
@@ -77,116 +79,16 @@ def _parser():
     return parser
 
 
-def style(arguments):
-    """Style each photo; one that cannot be used gets its sentence, and the rest is still done."""
-    changes = {name: getattr(arguments, name)
-               for name in ("strength", "guidance_scale", "num_inference_steps", "size")
-               if getattr(arguments, name) is not None}
-    settings = models.settings(arguments.prompt, arguments.model, negative_prompt=arguments.negative_prompt,
-                               seed=arguments.seed, **changes)
-    _make_folder(arguments.out)
-    _advise(settings.prompt, arguments.model)
-    sources, failed = _find(arguments.photos)
-
-    from tqdm import tqdm
-
-    from sdkit import generate
-    note = generate.note(settings, Path(arguments.model).name)
-    written, pairs, start = [], [], time.perf_counter()
-    with (tqdm(total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
-          warnings.catch_warnings()):
-        warnings.simplefilter("ignore", generate.UnknownWords)  # said once, above
-        for source in sources:
-            name = Path(source).name
-            try:
-                photo = photos.open_photo(source)
-                pipe = models.load(arguments.model)  # loaded once; not at all when no photo can be opened
-                began = time.perf_counter()
-                after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]
-                path = _free(arguments, f"{Path(name).stem[:80]}-{_tail(settings)}", written, bar.write)
-                photos.save_png(after, path, note)
-            except SdkitError as error:
-                failed.append(name)
-                bar.total -= settings.steps_run
-                bar.write(f"failed   {name}: {error}", file=sys.stderr)
-                continue
-            written.append(path)
-            seconds = time.perf_counter() - began
-            bar.write(f"wrote    {path}  ({after.width} x {after.height}, {seconds:.1f} s)")
-            if arguments.grid:
-                before = photo.resize(after.size, photos.Image.Resampling.LANCZOS)
-                pairs.append((before, after, Path(name).stem))
-    done = len(written)
-    for first in range(0, len(pairs), SHEET):
-        path = _free(arguments, f"sheet-{_tail(settings)}", written, print)
-        _write_sheet(pairs[first:first + SHEET], settings, path, note)
-        written.append(path)
-        print(f"wrote    {path}")
-    if done + len(failed) > 1:
-        print(f"{done} done, {len(failed)} failed, {time.perf_counter() - start:.1f} s")
-    return 2 if failed else 0
-
-
-def _find(sources):
-    """What to style, and the names that cannot be: each with its sentence on stderr."""
-    def skip(path):
-        print(f"skipped  {path.name}: not a picture")
-
-    found, failed = [], []
-    for source in sources:
-        try:
-            found += photos.find_photos([source], on_skip=skip)
-        except SdkitError as error:
-            print(f"failed   {source}: {error}", file=sys.stderr)
-            failed.append(source)
-    return found, failed
-
-
-def _make_folder(folder):
-    """Make the folder for results now, so that a wrong one is known before the work and not after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SdkitError(f"Cannot make the folder {folder}: {error.strerror}. "
-                         "Choose another with --out.") from error
-    if not os.access(folder, os.W_OK):
-        raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
-
-
-def _advise(prompt, model):
-    """Say which words of the prompt the model does not know, and which styles it has."""
-    from sdkit import generate, text
-    sentence = generate.advice(prompt, text.known_words(models.folder_of(model)))
-    if sentence:
-        styles = ", ".join(models.defaults(model).get("styles", []))
-        print(f"Note: {sentence} Its styles: {styles}.", file=sys.stderr)
-
-
-def _tail(settings):
-    """The part of a file name that tells of the prompt and the seed."""
-    slug = re.sub(r"[\W_]+", "-", settings.prompt.lower()).strip("-")[:40].rstrip("-")
-    return f"{slug or 'no-prompt'}-seed{settings.seed}"
-
-
-def _free(arguments, stem, written, say):
-    """A path for a PNG called `stem` that replaces nothing of this run, nor before it without --overwrite."""
-    path = arguments.out / f"{stem}.png"
-    number = 2
-    while path in written or (path.exists() and not arguments.overwrite):
-        path = arguments.out / f"{stem}-{number}.png"
-        number += 1
-    if number > 2 and not arguments.overwrite:
-        say(f"{stem}.png is there already: the new one is called {path.name} (--overwrite would replace it)")
-    return path
-
-
-def _write_sheet(pairs, settings, path, note):
-    """Photos above, results below, the parameter table under both, as PNG."""
-    from sdkit import plots
-    befores, afters, titles = zip(*pairs, strict=True)
-    figure = plots.before_after(list(befores), list(afters), settings, list(titles))
-    with write_atomically(path) as part:
-        figure.savefig(part, format="png", metadata=note)
+def _settings(verb, folder):
+    """Give ``verb`` the options that all picture-making verbs share; results go to ``folder``."""
+    verb.add_argument("--negative-prompt", default="", help="what to keep away from")
+    verb.add_argument("--guidance-scale", type=float, help="how much to amplify the prompt; 1 is not at all")
+    verb.add_argument("--steps", type=int, dest="num_inference_steps", help="steps of the whole chain")
+    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
+    verb.add_argument("--size", type=int, help="short side of the result in pixels")
+    verb.add_argument("--out", type=Path, default=Path(folder), help=f"folder for the results (default: {folder})")
+    verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
+    verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
 
 
 def list_models(arguments):
@@ -196,8 +98,10 @@ def list_models(arguments):
         print(f"{row['name']:<18}{row['parameters'] / 1e6:>10.1f} M{row['megabytes']:>7.1f} MB  "
               f"{row['licence']:<9}{'yes' if row['present'] else 'no':<6}{row['does']}")
     chosen = models.defaults()
-    print("defaults of mini-sd: " + ", ".join(
-        f"{name} {value}" for name, value in chosen.items() if not isinstance(value, list)))
+    for task in ("style", "draw", "inpaint"):
+        values = {name: value for name, value in {**chosen, **chosen.get(task, {})}.items()
+                  if not isinstance(value, (list, dict)) and (name != "strength" or task == "style")}
+        print(f"defaults of mini-sd to {task}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
     print("its styles: " + ", ".join(chosen.get("styles", [])))
     return 0
 

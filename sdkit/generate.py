@@ -1,19 +1,17 @@
-"""Image to image, thin over diffusers' pipeline, for mini-sd and for real weights alike.
-
-Noise goes part of the way into the photo's latents, then the network walks back under the prompt
-(SDEdit, Meng et al. 2022, arXiv:2108.01073).
-"""
+"""Text to image, image to image and inpainting, thin over diffusers' pipelines, for mini-sd and real weights alike."""
 
 import difflib
 import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 
-from sdkit import __version__, photos, text
+from sdkit import __version__, latents, photos, text
 from sdkit.paths import SdkitError
 
+AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
 MAX_STEPS = 500  # "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
 
 
@@ -26,12 +24,13 @@ class UnknownWords(UserWarning):
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides about a styled picture, apart from the photo and the model. Checked when it is made.
+    """All that decides about a picture, apart from the photo and the model. Checked when it is made.
 
     Parameters
     ----------
-    prompt : what to paint like; may be empty
-    strength : how far noise goes into the photo, in (0, 1]; 0 would leave it alone, 1 forgets it
+    prompt : what to paint, or what to paint like; may be empty
+    strength : how far noise goes into the photo, in (0, 1]; 0 would leave it alone, 1 forgets it (and is what `draw`
+        and `inpaint` always do)
     guidance_scale : how much the prompt is amplified, 0 to 100; up to 1 means not at all
     num_inference_steps : steps of the whole chain, 1 to 500; int(steps * strength) of them are run
     size : short side of the result in px, 64 to 2048, rounded to a multiple of 8
@@ -87,38 +86,89 @@ def _words(name):
 def style(pipe, images, settings, on_step=None):
     """Paint each photo of `images` (list of `PIL.Image` in RGB) by `settings`: a list of `PIL.Image`.
 
-    One picture at a time, each with a generator of its own: one seed gives one picture, whatever else is in
-    the list. The generator lives on the CPU, so that a GPU gives the same picture. `on_step()` is called
-    after each step. Warns with `UnknownWords` about words that the model was not trained on.
+    Noise goes part of the way into the photo's latents, then the network walks back under the prompt (SDEdit, Meng
+    et al. 2022, arXiv:2108.01073). One picture at a time, each with a generator of its own: one seed gives one
+    picture, whatever else is in the list. The generator lives on the CPU, so that a GPU gives the same picture.
+    `on_step()` is called after each step. Warns with `UnknownWords` about words that the model was not trained on.
     """
     if isinstance(images, photos.Image.Image):
         raise SdkitError("style() wants a list of pictures. Put brackets around the one: [image].")
+    styled = []
+    for image in [photos.resize(image, settings.size) for image in images]:
+        styled += _run(pipe, settings, f"{image.width} x {image.height} pixels", on_step, image=image,
+                       strength=settings.strength, generator=torch.Generator("cpu").manual_seed(settings.seed))
+    return styled
+
+
+def draw(pipe, settings, count=1, on_step=None):
+    """Paint `count` square pictures from the prompt alone, with the seeds settings.seed, settings.seed + 1, ...
+
+    Returns a list of `PIL.Image` with sides of `settings.size`. Each picture has a generator of its own, so that it
+    does not depend on how many are asked for. `pipe` is loaded for the task "text2img".
+    """
+    if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
+        raise SdkitError(f"Number of pictures {count!r} is not a whole number from 1 to 1000. Choose one.")
+    together = max(1, AT_ONCE // settings.size**2)
+    drawn = []
+    for first in range(0, count, together):
+        seeds = range(settings.seed + first, settings.seed + min(first + together, count))
+        drawn += _run(pipe, settings, f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels", on_step,
+                      count=len(seeds), height=settings.size, width=settings.size,
+                      generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds])
+    return drawn
+
+
+def inpaint(pipe, image, mask, settings, on_step=None):
+    """Repaint what is white in `mask` (a `PIL.Image` shaped as `image`), and leave the rest as it is: a `PIL.Image`.
+
+    After each step, what is known is put back with as much noise as the step has left (blended latents: Avrahami et
+    al. 2023, arXiv:2206.02779). `pipe` is loaded for the task "text2img". Raises `SdkitError` for a mask that is
+    black or of another shape.
+    """
+    ratio = image.width * mask.height / (image.height * mask.width)
+    if not 0.97 < ratio < 1.03:
+        raise SdkitError(f"The mask is {mask.width} x {mask.height} pixels, the picture {image.width} x "
+                         f"{image.height}. Give a mask of the same shape.")
+    image = photos.resize(image, settings.size)
+    mask = np.asarray(mask.convert("L").resize(image.size), np.float32) / 255
+    if mask.max() < 0.5:
+        raise SdkitError("The mask is black, so nothing would be repainted. Make white what shall be new.")
+    known = latents.encode(pipe.vae, photos.to_tensor(image))                            # (1, C, h, w)
+    new = torch.nn.functional.adaptive_max_pool2d(torch.tensor(mask)[None, None], known.shape[-2:]).to(known) > 0.5
+    noise = torch.randn(known.shape, generator=torch.Generator("cpu").manual_seed(settings.seed)).to(known)
+
+    def put_back(pipe, step, timestep, tensors):
+        later = pipe.scheduler.timesteps[step + 1:step + 2]
+        then = pipe.scheduler.add_noise(known, noise, later) if len(later) else known
+        return {"latents": torch.where(new, tensors["latents"], then)}
+
+    painted, = _run(pipe, settings, f"{image.width} x {image.height} pixels", on_step, put_back,
+                    width=image.width, height=image.height,
+                    generator=torch.Generator("cpu").manual_seed(settings.seed))
+    mixed = np.asarray(image) + mask[..., None] * (np.asarray(painted, np.float32) - np.asarray(image))
+    return photos.Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
+    """Call a pipeline with `settings`; `change(pipe, step, timestep, tensors)` may replace latents after a step."""
     sentence = advice(settings.prompt, text.known_words(pipe.config._name_or_path))
     if sentence:
-        warnings.warn(sentence, UnknownWords, stacklevel=2)
+        warnings.warn(sentence, UnknownWords, stacklevel=3)
 
-    def tell(pipe, step, timestep, tensors):
+    def after_step(pipe, step, timestep, tensors):
         if on_step:
             on_step()
-        return tensors
+        return change(pipe, step, timestep, tensors) if change else tensors
 
-    styled = []
-    for image in images:
-        generator = torch.Generator("cpu").manual_seed(settings.seed)
-        image = photos.resize(image, settings.size)
-        try:
-            styled += pipe(
-                prompt=settings.prompt, negative_prompt=settings.negative_prompt, image=image,
-                strength=settings.strength, guidance_scale=float(settings.guidance_scale),
-                num_inference_steps=settings.num_inference_steps, generator=generator,
-                callback_on_step_end=tell,
-            ).images
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
-                raise
-            raise SdkitError(f"There is too little memory for {image.width} x {image.height} pixels. "
-                             "Take a smaller size, or close other programs.") from error
-    return styled
+    try:
+        return pipe(prompt=[settings.prompt] * count, negative_prompt=[settings.negative_prompt] * count,
+                    guidance_scale=float(settings.guidance_scale), callback_on_step_end=after_step,
+                    num_inference_steps=settings.num_inference_steps, **keywords).images
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+            raise
+        raise SdkitError(f"There is too little memory for {what}. "
+                         "Take a smaller size, or close other programs.") from error
 
 
 def advice(prompt, known):
@@ -133,11 +183,11 @@ def advice(prompt, known):
             f"{kind}: {', '.join(listed)}.")
 
 
-def note(settings, model):
-    """How a picture was made, as text chunks for `photos.save_png`: nothing of the photo is in it."""
+def note(settings, model, kind="a photograph restyled"):
+    """How a picture was made, as text chunks for `photos.save_png`: nothing of a photo is in it."""
     chunks = {
         "Software": f"sdkit {__version__}",
-        "Description": f"Made with AI: a photograph restyled by the diffusion model {model}",
+        "Description": f"Made with AI: {kind} by the diffusion model {model}",
         "Model": model,
         "Prompt": settings.prompt,
         "Negative prompt": settings.negative_prompt,

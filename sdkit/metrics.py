@@ -1,7 +1,8 @@
 """How good is a picture? PSNR, structure kept, style, distance between sets of pictures, faces found again.
 
-These take PIL pictures; the last two functions take points in the plane. The style classifier is our own: trained on crops with blur, noise, colour and
-compression jitter, so that it judges strokes and palette, and never used in any loss of the generator.
+These take PIL pictures, the reader of postcards takes tensors, and the last two functions take points in the plane. The
+style classifier and the reader are our own and never used in any loss of the generator: the one is trained on crops
+with blur, noise, colour and compression jitter, so that it judges strokes and palette, the other on rendered postcards.
 """
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from diffusers.configuration_utils import register_to_config
 from PIL import Image
 from torch import nn
 
+from sdkit import postcards
 from sdkit.paths import model_dir
 
 
@@ -116,6 +118,47 @@ class StyleClassifier(ModelMixin, ConfigMixin):
         """List of PIL pictures -> list of the probabilities in [0, 1] given to ``style``."""
         index = list(self.config.styles).index(style)
         return [float(self.probabilities(image)[index]) for image in images]
+
+
+class PostcardReader(ModelMixin, ConfigMixin):
+    """What does a postcard show? A small residual network with one answer for each part; trained on renders only."""
+
+    @register_to_config
+    def __init__(self, channels=(32, 64, 128, 128), size=64):
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels[0], 5, 2, 2)
+        self.blocks = nn.Sequential(*(Residual(*pair) for pair in zip(channels, channels[1:])))
+        last = channels[-1] * (size // 2 ** len(channels)) ** 2         # not pooled: where a thing stands matters
+        self.heads = nn.ModuleList(nn.Linear(last, len(words)) for words in postcards.WORDS.values())
+
+    @classmethod
+    @lru_cache(maxsize=2)
+    def load(cls, name="postcard-reader"):
+        """The shipped reader (or another folder under ``data/models``), in float32 on the CPU."""
+        return cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True).float().eval()
+
+    def forward(self, x):
+        """(B, 3, S, S) in [-1, 1] -> for each of ``postcards.PARTS`` the (B, words) logits."""
+        features = F.silu(self.blocks(self.stem(x))).flatten(1)
+        return [head(features) for head in self.heads]
+
+    @torch.no_grad()
+    def read(self, x):
+        """(B, 3, S, S) in [-1, 1] -> B dictionaries: part -> the most probable word."""
+        answers = torch.stack([logits.argmax(1) for logits in self(x)], 1).tolist()
+        return [{part: words[k] for (part, words), k in zip(postcards.WORDS.items(), answer)} for answer in answers]
+
+    def read_right(self, x, cards):
+        """(B, 3, S, S) pictures of the B postcards asked for -> bool (B, parts): which parts are as asked."""
+        return np.array([[answer[part] == getattr(card, part) for part in postcards.PARTS]
+                         for card, answer in zip(cards, self.read(x), strict=True)])
+
+
+def wilson(right, count, confidence=0.95):
+    """The interval (low, high) in which the true share lies, seeing ``right`` of ``count`` (Wilson 1927)."""
+    from scipy.stats import binomtest
+    interval = binomtest(int(right), int(count)).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 @torch.no_grad()

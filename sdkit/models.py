@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ def folder_of(name):
 def defaults(name="mini-sd"):
     """The settings at which this model looks best, from its `defaults.json`.
 
-    A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for).
+    A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for); under
+    "draw" and "inpaint" what is different there.
     """
     path = folder_of(name) / "defaults.json"
     try:
@@ -48,12 +50,26 @@ def defaults(name="mini-sd"):
                          "guidance_scale, num_inference_steps, size and styles into it.") from error
 
 
-def settings(prompt, name="mini-sd", **changes):
-    """`generate.Settings` for `prompt` at the model's defaults, apart from `changes`."""
+def settings(prompt, name="mini-sd", task="style", **changes):
+    """`generate.Settings` for `prompt` at the model's defaults for "style", "draw" or "inpaint", but for `changes`."""
     chosen = defaults(name)
+    if task != "style":
+        chosen = {**chosen, "strength": 1.0, **chosen.get(task, {})}
     from sdkit.generate import Settings  # brings torch, so after what may be missing
     values = {key: value for key, value in chosen.items() if key in Settings.__dataclass_fields__}
     return Settings(**{**values, "prompt": prompt, **changes})
+
+
+def split_style(prompt, name="mini-sd"):
+    """Split "a red house by the sea, van gogh" into ("a red house by the sea", "van gogh").
+
+    Named is a style of the model at the end of the prompt, after a comma, "by" or "in the style of", with something
+    before it; otherwise the prompt stays whole and the style is None.
+    """
+    styles = "|".join(map(re.escape, defaults(name).get("styles", [])))
+    link = r"(?:\s*,|\s+by|,?\s+in the style of)\s+"
+    match = re.fullmatch(rf"(.*\w){link}({styles})[\s.]*", prompt, re.IGNORECASE | re.DOTALL) if styles else None
+    return (match[1], match[2].lower()) if match else (prompt, None)
 
 
 def device():

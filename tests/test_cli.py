@@ -132,3 +132,42 @@ def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
     done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=ROOT,
                           capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and done.stderr.startswith("sdkit: There is no data folder")
+
+
+def test_draw_writes_the_pictures_of_the_api_each_with_its_seed(work, capsys):
+    assert cli.main(["draw", "a", "photo", "of", "van", "gogh's", "--count", "2", "--seed", "5", "--steps", "3"]) == 0
+    settings = models.settings("a photo of van gogh's", task="draw", seed=5, num_inference_steps=3)
+    expected = generate.draw(models.load(task="text2img", device="cpu"), settings, 2)
+    for seed, picture in zip((5, 6), expected, strict=True):
+        with Image.open(work / "drawn" / f"a-photo-of-van-gogh-s-seed{seed}.png") as image:
+            np.testing.assert_array_equal(image, picture)
+            assert image.text["Seed"] == str(seed) and "painted from a sentence" in image.text["Description"]
+    assert "2 in " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["a photo, van gogh"], ["a photo", "--style", "van gogh"]])
+def test_a_drawing_in_a_style_is_painted_twice(work, words):
+    assert cli.main(["draw", *words, "--steps", "3"]) == 0
+    scene = generate.draw(models.load(task="text2img", device="cpu"),
+                          models.settings("a photo", task="draw", num_inference_steps=3))
+    expected, = generate.style(models.load(device="cpu"), scene, models.settings("van gogh"))
+    with Image.open(work / "drawn" / "a-photo-van-gogh-seed0.png") as image:
+        np.testing.assert_array_equal(image, expected)
+        assert (image.text["Prompt"], image.text["Prompt of the second go"]) == ("a photo", "van gogh")
+
+
+def test_inpaint_writes_what_the_api_paints(work):
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (10, 10, 40, 40))
+    mask.save("mask.png")
+    photos.resize(photos.sample("astronaut"), 64).save("face.png")
+    assert cli.main(["inpaint", "face.png", "mask.png", "--prompt", "a photo", "--steps", "3"]) == 0
+    expected = generate.inpaint(models.load(task="text2img", device="cpu"), photos.open_photo("face.png"), mask,
+                                models.settings("a photo", task="inpaint", num_inference_steps=3))
+    with Image.open(work / "inpainted" / "face-a-photo-seed0.png") as image:
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_words_that_a_drawing_cannot_heed_are_named(work, capsys):
+    assert cli.main(["draw", "a zebra", "--steps", "2"]) == 0
+    assert "'zebra'" in capsys.readouterr().err

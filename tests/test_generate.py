@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdkit import generate, photos
+from sdkit import generate, latents, models, photos
 from sdkit.paths import SdkitError
 
 GOOD = generate.Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64)
@@ -108,3 +108,73 @@ def test_note_tells_how_it_was_made():
     assert note["Strength"] == "0.5" and note["Guidance scale"] == "4" and note["Steps"] == "8"
     assert "Negative prompt" not in note
     assert generate.note(replace(GOOD, prompt=""), "mini-sd")["Prompt"] == ""
+
+
+DRAW = replace(GOOD, strength=1.0, num_inference_steps=3, prompt="a photo")
+
+
+@pytest.fixture(scope="module")
+def text2img(tiny_sd):
+    return models.load(tiny_sd, task="text2img", device="cpu")
+
+
+def test_draw_is_the_pipeline_of_diffusers(text2img):
+    expected = text2img("a photo", negative_prompt="van gogh", height=64, width=64, guidance_scale=4.0,
+                        num_inference_steps=3, generator=torch.Generator().manual_seed(7)).images[0]
+    drawn, = generate.draw(text2img, replace(DRAW, seed=7, negative_prompt="van gogh"))
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_a_drawing_does_not_depend_on_how_many_are_asked_for(text2img, monkeypatch):
+    three, told = generate.draw(text2img, DRAW, 3), []
+    monkeypatch.setattr(generate, "AT_ONCE", 1)                       # one by one
+    single = generate.draw(text2img, DRAW, 3, on_step=lambda: told.append(1))
+    third, = generate.draw(text2img, replace(DRAW, seed=2))
+    assert len(told) == 9 and len({image.tobytes() for image in three}) == 3
+    for one, other in zip([*three, three[2]], [*single, third], strict=True):
+        np.testing.assert_allclose(np.asarray(one, int), np.asarray(other, int), atol=1)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, 1001, "2"])
+def test_a_senseless_number_of_drawings_is_a_sentence(text2img, count):
+    with pytest.raises(SdkitError, match="whole number from 1 to 1000"):
+        generate.draw(text2img, DRAW, count)
+
+
+def mask(left, right, size=64):
+    pixels = np.zeros((size, size), np.uint8)
+    pixels[:, left:right] = 255
+    return Image.fromarray(pixels)
+
+
+def test_inpainting_leaves_what_is_black_in_the_mask(text2img):
+    photo = photos.resize(photos.sample("astronaut"), 64)
+    painted = np.asarray(generate.inpaint(text2img, photo, mask(32, 64), DRAW), int)
+    difference = np.abs(painted - np.asarray(photo, int)).sum((0, 2))
+    assert difference[:32].max() == 0 and difference[36:].min() > 0
+
+
+def test_inpainting_everything_is_drawing(text2img):
+    photo = photos.resize(photos.sample("coffee").crop((0, 0, 300, 300)), 64)
+    painted = generate.inpaint(text2img, photo, mask(0, 64), DRAW)
+    np.testing.assert_allclose(np.asarray(painted, int), np.asarray(generate.draw(text2img, DRAW)[0], int), atol=1)
+
+
+def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monkeypatch):
+    """A network that finds exactly the noise that was put in would leave the picture as it is: so do known latents."""
+    seen = []
+    forward = text2img.unet.forward
+    monkeypatch.setattr(text2img.unet, "forward", lambda x, t, *a, **k: seen.append((t, x[:1])) or forward(x, t, *a, **k))
+    photo = photos.resize(photos.sample("astronaut"), 64)
+    generate.inpaint(text2img, photo, mask(60, 64), DRAW)
+    known = latents.encode(text2img.vae, photos.to_tensor(photo))
+    noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(0))
+    for t, x in seen[1:]:
+        expected = text2img.scheduler.add_noise(known, noise, t[None])
+        torch.testing.assert_close(x[..., :14], expected[..., :14], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong, sentence", [(mask(0, 0), "black"), (mask(0, 9).resize((64, 32)), "same shape")])
+def test_a_mask_that_does_not_fit_is_a_sentence(text2img, wrong, sentence):
+    with pytest.raises(SdkitError, match=sentence):
+        generate.inpaint(text2img, Image.new("RGB", (64, 64)), wrong, DRAW)

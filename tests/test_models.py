@@ -88,3 +88,13 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
     StableDiffusionImg2ImgPipeline.from_pretrained(shipped, local_files_only=True, use_safetensors=True)
     assert models.settings("van gogh").steps_run >= 1
     assert not [style for style in models.DEFAULTS["styles"] if text.unknown_words(shipped, style)]
+
+
+@pytest.mark.parametrize("prompt, parts", [
+    ("a red house by the sea, van gogh", ("a red house by the sea", "van gogh")),
+    ("a cat in the style of Ukiyo-e.", ("a cat", "ukiyo-e")), ("a cat by van gogh", ("a cat", "van gogh")),
+    ("a cat, in the style of van gogh", ("a cat", "van gogh")),
+    ("van gogh", ("van gogh", None)), ("a cat", ("a cat", None)), ("", ("", None)),
+    ("van gogh, a cat", ("van gogh, a cat", None)), ("a house by the sea", ("a house by the sea", None))])
+def test_a_style_at_the_end_of_a_prompt_is_split_off(tiny_data, prompt, parts):
+    assert models.split_style(prompt) == parts

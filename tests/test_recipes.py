@@ -2,6 +2,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import load_file
 
-from sdkit import art
+from sdkit import art, postcards
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import SdkitError
 from sdkit.recipes import captions, classifier, strokes, text, training, unet, vae
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
-        "text": dict(steps=4, batch_size=4, size=32, width=16, layers=1),
-        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", ema_decay=0.9)}
+        "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
+        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, ema_decay=0.9)}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_crops_have_the_scale_that_was_asked_for():
 
 
 def test_tokenizer_reads_every_caption_and_any_other_text():
-    tokenizer = text.make_tokenizer(captions.every_caption())
+    tokenizer = text.make_tokenizer(captions.vocabulary())
     end = tokenizer.eos_token_id
     for prompt in [*captions.every_caption()[::200], "a zebra", "x", "浮世絵", "don't!"]:
         ids = tokenizer(prompt).input_ids
@@ -143,7 +144,31 @@ def test_tokenizer_reads_every_caption_and_any_other_text():
 def test_contrastive_loss_equals_clip_when_all_meanings_differ():
     from transformers.models.clip.modeling_clip import image_text_contrastive_loss
     logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(text.contrastive_loss(logits, torch.arange(5)), image_text_contrastive_loss(logits))
+    torch.testing.assert_close(text.contrastive_loss(logits, torch.eye(5)), image_text_contrastive_loss(logits))
+
+
+def test_contrastive_loss_counts_every_right_pair():
+    """The best logits for a caption that fits two pictures share the weight between them: the loss is the entropy."""
+    fits = torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+    loss = text.contrastive_loss(torch.where(fits > 0, 0.0, -100.0), fits)
+    assert loss.item() == pytest.approx((2 * np.log(2) + 0) / 3, abs=1e-6)
+
+
+def test_a_caption_fits_the_postcards_of_which_it_is_true():
+    red, blue = (postcards.Postcard("cat", colour, "left", "sea", "day") for colour in ("red", "blue"))
+    beside = replace(red, second=("pink", "tree"))
+    assert text.fits(red, ["thing", "ground"], blue) and not text.fits(red, ["thing", "colour"], blue)
+    assert text.fits(beside, ["thing", "colour"], red) and not text.fits(red, ["thing", "colour"], beside)
+
+
+def test_a_slip_changes_one_word_a_little():
+    rng, clean = np.random.default_rng(0), "a red lighthouse by the sea"
+    slips = [captions.misspell(clean, rng, share=1) for _ in range(50)]
+    for slip in slips:
+        assert abs(len(slip) - len(clean)) <= 1 and len(slip.split()) == 6 and slip.split()[0] == "a"
+        assert sorted(set(slip)) == sorted(set(clean)) or len(set(clean) - set(slip)) <= 1
+    assert captions.misspell(clean, rng, share=0) == clean
+    assert captions.misspell("a cat", rng, share=1) == "a cat"            # short words stay whole
 
 
 def test_chroma_ignores_grey_and_keeps_colour():

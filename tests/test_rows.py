@@ -22,7 +22,8 @@ ROWS = {
     "models": 8, "metrics": 8,
     "plots": 9,
     "widgets": 10, "checks": 10, "measure": 10,
-    "recipes": 11, "cli": 11,
+    "recipes": 11, "verbs": 11,
+    "cli": 12,
 }
 TOP = max(ROWS.values())
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -18,14 +18,28 @@ GROUNDS = tuple(scenes.GROUNDS)      # "sea", "meadow", "desert", "snow", "mount
 THINGS = tuple(things.THINGS)        # "house", "boat", ...
 COLOURS = tuple(things.COLOURS)      # "red", "orange", ...
 PLACES = ("left", "middle", "right")
+PARTS = ("thing", "colour", "place", "ground", "time")
 PHRASES = {
-    "dawn": ("at dawn", "in the morning"), "day": ("by day", "at noon"),
-    "sunset": ("at sunset", "in the evening"), "night": ("at night", "under the stars"),
-    "sea": ("by the sea", "at the seaside"), "meadow": ("in a meadow", "on the grass"),
-    "desert": ("in the desert", "among the dunes"), "snow": ("in the snow", "in winter"),
-    "mountains": ("in the mountains", "under the mountains"), "city": ("in the city", "in town"),
-    "left": ("on the left",), "middle": ("in the middle",), "right": ("on the right",),
+    "dawn": ("at dawn", "in the morning", "at sunrise", "early in the morning"),
+    "day": ("by day", "at noon", "in daylight", "on a sunny day"),
+    "sunset": ("at sunset", "in the evening", "at dusk"),
+    "night": ("at night", "under the stars", "by night", "in the moonlight"),
+    "sea": ("by the sea", "at the seaside", "on the beach", "by the ocean"),
+    "meadow": ("in a meadow", "on the grass", "in a green field", "in the meadow"),
+    "desert": ("in the desert", "among the dunes", "in the sand"),
+    "snow": ("in the snow", "in winter", "in a snowy field"),
+    "mountains": ("in the mountains", "under the mountains", "in the alps", "by the mountains"),
+    "city": ("in the city", "in town", "in the street", "in a city"),
+    "left": ("on the left", "to the left", "on the left side"),
+    "middle": ("in the middle", "in the centre", "in the center"),
+    "right": ("on the right", "to the right", "on the right side"),
 }
+OTHER_NAMES = {"house": ("cottage",), "boat": ("sailboat", "ship"), "balloon": ("hot air balloon",), "cat": ("kitten",),
+               "flower": ("tulip",), "windmill": ("mill",), "mushroom": ("toadstool",), "umbrella": ("parasol",),
+               "car": ("automobile",)}
+
+
+WORDS = dict(zip(PARTS, (THINGS, COLOURS, PLACES, GROUNDS, TIMES)))     # part -> the words that it can take
 
 
 @dataclass(frozen=True)
@@ -41,15 +55,14 @@ class Postcard:
     seed: int = 0
 
     def __post_init__(self):
-        for value, known in ((self.thing, THINGS), (self.colour, COLOURS), (self.place, PLACES),
-                             (self.ground, GROUNDS), (self.time, TIMES)):
-            if value not in known:
-                raise SdkitError(f"Postcards do not know {value!r}; they know: {', '.join(known)}.")
+        for part, known in WORDS.items():
+            if getattr(self, part) not in known:
+                raise SdkitError(f"Postcards do not know {getattr(self, part)!r}; they know: {', '.join(known)}.")
 
 
 def is_held_out(card):
     """Whether the combination of thing, colour, place, ground and time is one of the tenth never trained on."""
-    words = " ".join((card.thing, card.colour, card.place, card.ground, card.time))
+    words = " ".join(getattr(card, part) for part in PARTS)
     return zlib.crc32(words.encode()) % 10 == 0
 
 
@@ -60,8 +73,7 @@ def sample(seed, index, held_out=False):
     """
     rng = np.random.default_rng([seed, index, held_out])
     while True:
-        thing, colour, place, ground, time = (str(rng.choice(words))
-                                              for words in (THINGS, COLOURS, PLACES, GROUNDS, TIMES))
+        thing, colour, place, ground, time = (str(rng.choice(words)) for words in WORDS.values())
         second = None
         if rng.random() < 0.25:
             second = (str(rng.choice([c for c in COLOURS if c != colour])),
@@ -71,16 +83,49 @@ def sample(seed, index, held_out=False):
             return card
 
 
-def caption(card, rng):
-    """One of the ways to say what a postcard shows; the place is left unsaid two times in five."""
-    ground, time = (str(rng.choice(PHRASES[word])) for word in (card.ground, card.time))
-    what = article(f"{card.colour} {card.thing}")
-    if rng.random() < 0.6:
-        what += f" {PHRASES[card.place][0]}"
+def indices(card):
+    """What a postcard shows as five numbers: for each of ``PARTS`` the place of its word in ``WORDS``."""
+    return [words.index(getattr(card, part)) for part, words in WORDS.items()]
+
+
+def leave_unsaid(rng):
+    """Which parts a caption is silent on, as a set: the place two times in five, now and then more, never the thing."""
+    unsaid = {"place"} if rng.random() < 0.4 else set()
+    if rng.random() < 0.2:
+        unsaid |= {part for part in PARTS[1:] if rng.random() < 0.5}
+    return unsaid
+
+
+def caption(card, rng, unsaid=None):
+    """One of the ways to say what a postcard shows, silent on the parts in ``unsaid`` (default: ``leave_unsaid``)."""
+    unsaid = leave_unsaid(rng) if unsaid is None else unsaid
+    listed = rng.random() < 0.5                                   # a list in any order, or one sentence
+    thing = card.thing if rng.random() < 0.85 else str(rng.choice(OTHER_NAMES.get(card.thing, [card.thing])))
+    what = thing if "colour" in unsaid else f"{card.colour} {thing}"
+    what = what if rng.random() < 0.15 else article(what)
+    place, ground, time = ("" if part in unsaid else str(rng.choice(PHRASES[getattr(card, part)]))
+                           for part in PARTS[2:])
+    if listed and rng.random() < 0.2:                             # "night, sea, a red house"
+        ground, time = ground and card.ground, time and card.time
+    if place and (card.second or rng.random() < 0.7):
+        what, place = f"{what} {place}", ""
     if card.second:
         what += f" {rng.choice(['with', 'and'])} {article(' '.join(card.second))}"
-    return str(rng.choice([f"{what} {ground} {time}", f"{what}, {ground}, {time}", f"{time} {ground}, {what}",
-                           f"{time}, {card.ground}, {what}", f"{ground}, {what}, {time}"]))
+    said = [words for words in (what, place, ground, time) if words]
+    return ", ".join(map(str, rng.permutation(said))) if listed else " ".join(said)
+
+
+def plain_caption(card):
+    """What a postcard shows in the plainest way: "a red house on the left by the sea at night"."""
+    second = f" with {article(' '.join(card.second))}" if card.second else ""
+    place, ground, time = (PHRASES[word][0] for word in (card.place, card.ground, card.time))
+    return f"{article(f'{card.colour} {card.thing}')} {place}{second} {ground} {time}"
+
+
+def words():
+    """The words that captions are made of, sorted."""
+    phrases = [*THINGS, *COLOURS, *PHRASES, *sum(PHRASES.values(), ()), *sum(OTHER_NAMES.values(), ())]
+    return sorted({word for phrase in phrases for word in phrase.split()} | {"a", "an", "and", "with"})
 
 
 def article(words):

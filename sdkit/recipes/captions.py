@@ -1,5 +1,11 @@
-"""What the training pictures are called: style and subject, each in many phrasings, so that synonyms steer alike."""
-from sdkit import text
+"""What the training pictures are called, each in many phrasings, so that synonyms steer alike.
+
+Paintings and photographs by style and subject; postcards as `sdkit.postcards` says it. One caption in fifteen has a
+slip of the keyboard in it, so that the model reads over a visitor's.
+"""
+import numpy as np
+
+from sdkit import postcards, text
 
 SUBJECTS = {
     "portrait": ("a portrait", "portrait", "portrait of a person", "portrait of a man", "portrait of a woman",
@@ -38,7 +44,7 @@ def caption(style, is_portrait, rng):
 
 
 def every_caption():
-    """All captions the grammar can make, once each and sorted: what the tokenizer is trained on."""
+    """All captions the grammar can make, once each and sorted."""
     made = set()
     for style, names in NAMES.items():
         for name in names:
@@ -49,6 +55,24 @@ def every_caption():
     return sorted(made)
 
 
+def misspell(caption, rng, share=1 / 15):
+    """``caption``, or with the probability ``share`` with two letters swapped, one left out or one doubled."""
+    long_words = [word for word in caption.split() if len(word) > 3]
+    if rng.random() >= share or not long_words:
+        return caption
+    word = str(rng.choice(long_words))
+    k = int(rng.integers(1, len(word) - 1))
+    slips = (word[:k] + word[k + 1] + word[k] + word[k + 2:], word[:k] + word[k + 1:], word[:k] + word[k] + word[k:])
+    return caption.replace(word, slips[rng.integers(3)], 1)
+
+
+def vocabulary():
+    """Texts that hold every word of every caption: what the tokenizer is trained on."""
+    rng = np.random.default_rng(0)
+    cards = [postcards.caption(postcards.sample(0, index), rng) for index in range(4000)]
+    return [*every_caption(), *cards, *postcards.words()]
+
+
 def words():
     """The lower-case words that captions contain, sorted: what the model can be asked for."""
-    return sorted({word for caption in every_caption() for word in text.words(caption)})
+    return sorted({word for caption in every_caption() for word in text.words(caption)} | set(postcards.words()))

@@ -1,11 +1,12 @@
 """Train the text encoder: ``python -m sdkit.recipes.text --art-dir DIR``.
 
-CLIP (Radford et al. 2021): a text and a vision tower learn which caption belongs to which picture. Our captions
-name style and subject, so a batch holds several pictures that one caption fits; all of them count as right (as in
-Khosla et al. 2020). The text tower is then frozen and becomes the text encoder of mini-sd.
+CLIP (Radford et al. 2021): a text and a vision tower learn which caption belongs to which picture, on postcards and
+on crops of paintings and photographs. A caption such as "a cat" or "van gogh" fits several pictures of a batch; all of
+them count as right (as in Khosla et al. 2020). The text tower is then frozen and becomes the text encoder of mini-sd.
 """
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ import torch
 from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from sdkit import art
+from sdkit import art, postcards
 from sdkit.paths import models_dir, write_atomically
-from sdkit.recipes import captions, training
+from sdkit.recipes import captions, cards, training
 from sdkit.recipes.classifier import jitter
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -50,7 +51,7 @@ def learn_merges(words, most):
     return merges
 
 
-def make_tokenizer(texts, vocab_size=1000):
+def make_tokenizer(texts, vocab_size=1600):
     """A ``CLIPTokenizer`` with a byte-pair vocabulary of at most ``vocab_size`` tokens learned from ``texts``."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     basis = [START, END, *letters, *(letter + "</w>" for letter in letters)]
@@ -62,11 +63,11 @@ def make_tokenizer(texts, vocab_size=1000):
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges, model_max_length=LENGTH)
 
 
-def contrastive_loss(logits, meanings):
-    """Symmetric InfoNCE of (B, B) ``logits`` (pictures x captions); equal ``meanings`` (B,) all count as right."""
-    right = (meanings[:, None] == meanings[None]).float()
-    wanted = right / right.sum(1, keepdim=True)
-    return -(wanted * (logits.log_softmax(1) + logits.log_softmax(0))).sum(1).mean() / 2
+def contrastive_loss(logits, fits):
+    """Symmetric InfoNCE of (B, B) ``logits`` (pictures x captions); ``fits`` (B, B) says which pairs are right."""
+    fits = fits.float()
+    by_picture, by_caption = fits / fits.sum(1, keepdim=True), fits / fits.sum(0, keepdim=True)
+    return -(by_picture * logits.log_softmax(1) + by_caption * logits.log_softmax(0)).sum() / (2 * len(logits))
 
 
 def tokens(tokenizer, texts):
@@ -75,7 +76,7 @@ def tokens(tokenizer, texts):
 
 
 @torch.no_grad()
-def zero_shot(model, tokenizer, pictures, size, crops=4):
+def zero_shot_style(model, tokenizer, pictures, size, crops=4):
     """Share of ``pictures`` whose nearest caption, of one for each style, names the right style."""
     prompts = [f"a picture in the style of {style}" for style in art.STYLES]
     text = model.get_text_features(input_ids=tokens(tokenizer, prompts)).pooler_output
@@ -87,24 +88,49 @@ def zero_shot(model, tokenizer, pictures, size, crops=4):
     return float(np.mean(right))
 
 
-def main(art_dir="../shared/art", out="", steps=400, batch_size=40, size=64, width=160, layers=4, learning_rate=5e-4,
-         seed=0, runs="runs/text", limit=0):
-    """Train tokenizer and CLIP on captioned crops; save tokenizer, text encoder and the list of known words.
+@torch.no_grad()
+def zero_shot_postcards(model, tokenizer, shown, x):
+    """For each part, the share of postcards ``shown`` whose nearest caption is the right one.
 
-    out: folder of the pipeline (default: data/models/mini-sd); width, layers: of both towers; runs: where
-    checkpoints and the curve lie; limit: pictures per folder (0: all).
+    The captions to choose from say all else as it is, and each of the words that this part can take. ``x`` (N, 3, S,
+    S): the pictures.
+    """
+    pictures, figures = model.get_image_features(pixel_values=x).pooler_output, {}
+    for part, words in postcards.WORDS.items():
+        right = []
+        for card, picture in zip(shown, pictures):
+            said = [postcards.plain_caption(replace(card, second=None, **{part: word})) for word in words]
+            text = model.get_text_features(input_ids=tokens(tokenizer, said)).pooler_output
+            right.append(words[int((text @ picture / text.norm(dim=1)).argmax())] == getattr(card, part))
+        figures[part] = round(float(np.mean(right)), 3)
+    return figures
+
+
+def fits(a, said_of_b, b):
+    """Whether the caption of postcard ``b``, which says the parts ``said_of_b``, is true of postcard ``a``, too."""
+    return all(getattr(a, part) == getattr(b, part) for part in said_of_b) and (b.second in (None, a.second))
+
+
+def main(art_dir="../shared/art", out="", steps=2000, batch_size=32, postcards_per_step=64, drawn=12000, size=64,
+         patch=8, width=160, layers=4, learning_rate=8e-4, seed=0, runs="runs/text", limit=0):
+    """Train tokenizer and CLIP; save tokenizer, text encoder and known words, and the whole CLIP beside them.
+
+    out: folder of the pipeline (default: data/models/mini-sd); CLIP goes to mini-clip in the folder around it;
+    batch_size: crops of art a step; drawn: how many postcards are drawn for the training; patch: side in px of the
+    squares that the vision tower sees; width, layers: of both towers; runs: where checkpoints and the curve lie;
+    limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.text", **locals())
     out = Path(out) if out else models_dir() / "mini-sd"
     accelerator = training.accelerator()
     torch.manual_seed(seed)
-    tokenizer = make_tokenizer(captions.every_caption())
+    tokenizer = make_tokenizer(captions.vocabulary())
     tower = dict(hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers, num_attention_heads=4,
                  projection_dim=width)
     model = CLIPModel(CLIPConfig(
         text_config=dict(tower, vocab_size=len(tokenizer), max_position_embeddings=LENGTH, eos_token_id=1,
                          bos_token_id=0, pad_token_id=1),
-        vision_config=dict(tower, image_size=size, patch_size=16), projection_dim=width)).to(accelerator.device)
+        vision_config=dict(tower, image_size=size, patch_size=patch), projection_dim=width)).to(accelerator.device)
     pictures = art.load(art_dir, "train", limit=limit or None)
     groups = [[p for p in pictures if p.style == style] for style in art.STYLES]
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.1)
@@ -114,34 +140,50 @@ def main(art_dir="../shared/art", out="", steps=400, batch_size=40, size=64, wid
     run = training.Run(runs, accelerator)
     start = run.resume()
 
+    drawn_cards, drawings = cards.render(drawn if start < steps else postcards_per_step, size)
+
     def make(step):
         rng = training.rng(seed, step, accelerator.process_index)
-        squares, texts, meanings = [], [], []
+        squares, texts, styles = [], [], []
         for _ in range(batch_size):
             style = int(rng.integers(len(groups)))
             picture = groups[style][rng.integers(len(groups[style]))]
             squares.append(jitter(art.crop(picture, size, rng, (128, 256)), rng))
-            texts.append(captions.caption(picture.style, picture.is_portrait, rng))
-            meanings.append(style)
-        return art.to_batch(squares), tokens(tokenizer, texts), torch.tensor(meanings)
+            texts.append(captions.misspell(captions.caption(picture.style, picture.is_portrait, rng), rng))
+            styles.append(style)
+        chosen, said = rng.integers(len(drawn_cards), size=postcards_per_step), []
+        for k in chosen:
+            unsaid = postcards.leave_unsaid(rng)
+            squares.append(drawings[k])
+            texts.append(captions.misspell(postcards.caption(drawn_cards[k], rng, unsaid), rng))
+            said.append([part for part in postcards.PARTS if part not in unsaid])
+        right = np.zeros((len(texts), len(texts)), bool)                     # pictures x captions
+        right[:batch_size, :batch_size] = np.equal.outer(styles, styles)
+        right[batch_size:, batch_size:] = [[fits(drawn_cards[a], parts, drawn_cards[b])
+                                            for b, parts in zip(chosen, said)] for a in chosen]
+        return art.to_batch(squares), tokens(tokenizer, texts), torch.from_numpy(right)
 
-    for step, (x, ids, meanings) in run.steps("text", make, start, steps):
-        x, ids, meanings = (part.to(accelerator.device) for part in (x, ids, meanings))
-        loss = contrastive_loss(model(input_ids=ids, pixel_values=x).logits_per_image.float(), meanings)
+    for step, (x, ids, right) in run.steps("text", make, start, steps):
+        x, ids, right = (part.to(accelerator.device) for part in (x, ids, right))
+        loss = contrastive_loss(model(input_ids=ids, pixel_values=x).logits_per_image.float(), right)
         run.descend(loss, model, optimizer, schedule)
         run.record(step, loss=loss)
     if not accelerator.is_main_process:
         return
     model = accelerator.unwrap_model(model).to("cpu").eval()
     held_out = art.load(art_dir, "validation", limit=limit or None)
+    shown, drawings = cards.render(min(drawn, 200), size, held_out=True)
     metrics = {"zero_shot_style_accuracy": {
-        style: round(zero_shot(model, tokenizer, [p for p in held_out if p.style == style], size), 3)
-        for style in art.STYLES}}
+        style: round(zero_shot_style(model, tokenizer, [p for p in held_out if p.style == style], size), 3)
+        for style in art.STYLES},
+        "zero_shot_accuracy_on_held_out_postcards": zero_shot_postcards(model, tokenizer, shown,
+                                                                        art.to_batch(list(drawings)))}
     tokenizer.save_pretrained(out / "tokenizer")
     encoder = CLIPTextModel(model.config.text_config)
     weights = model.state_dict()
     encoder.load_state_dict({name: weights["text_model." + name] for name in encoder.state_dict()})
     encoder.half().save_pretrained(out / "text_encoder")
+    model.half().save_pretrained(out.parent / "mini-clip")
     with write_atomically(out / "words.json") as path:
         Path(path).write_text(json.dumps(captions.words()) + "\n")
     training.write_record(out / "text_encoder", run, settings, metrics, art.data_hash(pictures))

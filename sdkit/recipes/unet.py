@@ -1,8 +1,9 @@
 """Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR`` (VAE and text encoder first).
 
 Noise prediction on latents with captions (Rombach et al. 2022), a share of them dropped for classifier-free guidance
-(Ho & Salimans 2022), the loss weighted by min-SNR (Hang et al. 2023). Latents of every picture are made once, at
-several scales, and the network sees crops of them; being convolutional, it then works on pictures of any size.
+(Ho & Salimans 2022), the loss weighted by min-SNR (Hang et al. 2023). One network learns two worlds: whole postcards
+of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures. Latents are made
+once, those of paintings and photographs at several scales; being convolutional, the network works at any size.
 """
 import json
 from pathlib import Path
@@ -17,9 +18,9 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdkit import art
+from sdkit import art, postcards
 from sdkit.paths import models_dir
-from sdkit.recipes import captions, training
+from sdkit.recipes import captions, cards, training
 from sdkit.recipes.text import tokens
 
 # For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
@@ -29,6 +30,7 @@ GROUPS = {"van gogh": (0.13, 8), "van gogh, portrait": (0.09, 8), "van gogh, rep
           "oil painting": (0.08, 1)}
 SHORT_SIDES = (240, 520)   # px
 HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
+CARD_SIDE = 64             # px, of postcards
 
 
 def scheduler():
@@ -68,13 +70,17 @@ def encode_all(vae, pictures, rng, device, dtype):
 
 
 @torch.no_grad()
-def held_out_loss(unet, vae, tokenizer, encoder, noise_scheduler, pictures, timesteps=(100, 300, 500, 700, 900)):
-    """Mean squared error of the predicted noise on central squares of ``pictures``, at each timestep."""
+def encode_squares(vae, squares, device):
+    """List of uint8 (S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU."""
+    latents = [vae.encode(art.to_batch(squares[k:k + 32]).to(device)).latent_dist.mode().half().cpu()
+               for k in tqdm(range(0, len(squares), 32), desc="latents", disable=len(squares) < 500)]
+    return torch.cat(latents) * vae.config.scaling_factor
+
+
+@torch.no_grad()
+def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)):
+    """Mean squared error of the predicted noise, at each timestep."""
     generator, figures = torch.Generator().manual_seed(0), {}
-    side = (HELD_OUT_SIDE, HELD_OUT_SIDE)
-    squares = art.to_batch([np.asarray(ImageOps.fit(picture.image, side)) for picture in pictures])
-    latents = torch.cat([vae.encode(x).latent_dist.mode() for x in squares.split(8)]) * vae.config.scaling_factor
-    prompt_embeds = encoder(tokens(tokenizer, [picture.style for picture in pictures])).last_hidden_state
     noise = torch.randn(latents.shape, generator=generator)
     for t in timesteps:
         noisy = noise_scheduler.add_noise(latents, noise, torch.full((len(latents),), t))
@@ -84,14 +90,15 @@ def held_out_loss(unet, vae, tokenizer, encoder, noise_scheduler, pictures, time
 
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", learning_rate=6e-4, drop=0.15, focus=0.75, offset=0.3, repainted="",
-         snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet", limit=0):
+         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, drop=0.15, focus=0.75, offset=0.3,
+         repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
     sizes: of crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer
-    than batch_size, so that a step costs about the same; drop: share of captions left empty;
-    focus: share of timesteps drawn below 650, where image to image works; the rest is drawn from all;
+    than batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds
+    as many as cost the same; drawn: how many postcards are drawn; drop: share of captions left empty;
+    focus: share of the timesteps of art below 650, where image to image works; the rest is drawn from all;
     offset: standard deviation of what is added to the noise of a whole crop, by channel (offset noise, Guttenberg
     2023), so that colours are less sure than strokes and image to image may change the palette;
     repainted: folder made by sdkit.recipes.strokes; runs: where checkpoints and the curve lie;
@@ -131,22 +138,34 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         pictures.append(art.Picture(f"repainted/{path.name}", "van gogh", path.name.split("-")[0], Image.open(path)))
     rng, precision = training.rng(seed, 2**31), accelerator.mixed_precision
     encoded = encode_all(vae, pictures if start < steps else [], rng, device, precision)
+    drawn_cards, drawings = cards.render(drawn if start < steps else 1, CARD_SIDE)
+    drawings = encode_squares(vae, list(drawings), device)
     groups = list(encoded)
     share = np.array([GROUPS[group][0] for group in groups])
 
-    def make(step):
-        rng, squares, texts = training.rng(seed, step, rank), [], []
+    def crops(rng):
+        squares, texts = [], []
         size = crop_sizes[rng.integers(len(crop_sizes))]
-        count = max(1, round(batch_size * (crop_sizes[0] / size) ** 2))
-        for _ in range(count):
+        for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2))):
             group = encoded[groups[rng.choice(len(groups), p=share / share.sum())]]
             picture, latents = group[rng.integers(len(group))]
             z = latents[rng.integers(len(latents))]
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[1:])
-            squares.append(z[:, top:top + size, left:left + size].float())
-            texts.append("" if rng.random() < drop else captions.caption(picture.style, picture.is_portrait, rng))
-        timesteps = torch.from_numpy(rng.integers(0, np.where(rng.random(count) < focus, 650, 1000)))
-        return torch.stack(squares), tokens(tokenizer, texts), timesteps, training.torch_rng(rng)
+            squares.append(z[:, top:top + size, left:left + size])
+            texts.append(captions.caption(picture.style, picture.is_portrait, rng))
+        return torch.stack(squares), texts, np.where(rng.random(len(texts)) < focus, 650, 1000)
+
+    def whole_cards(rng):
+        size = drawings.shape[-1]
+        chosen = rng.integers(len(drawings), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
+        return drawings[chosen], [postcards.caption(drawn_cards[k], rng) for k in chosen], np.full(len(chosen), 1000)
+
+    def make(step):
+        rng = training.rng(seed, step, rank)
+        latents, texts, highest = whole_cards(rng) if rng.random() < card_share else crops(rng)
+        texts = ["" if rng.random() < drop else captions.misspell(text, rng) for text in texts]
+        timesteps = torch.from_numpy(rng.integers(0, highest))
+        return latents.float(), tokens(tokenizer, texts), timesteps, training.torch_rng(rng)
 
     for step, (latents, ids, timesteps, generator) in run.steps("unet", make, start, steps):
         noise = torch.randn(latents.shape, generator=generator)
@@ -165,8 +184,16 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     unet = accelerator.unwrap_model(unet)
     ema.copy_to(unet.parameters())
     unet = unet.to("cpu", memory_format=torch.contiguous_format).eval()
-    metrics = {"held_out_loss": held_out_loss(unet, vae.cpu(), tokenizer, encoder.cpu(), noise_scheduler,
-                                              art.load(art_dir, "validation", limit=limit or None))}
+    vae, encoder = vae.cpu(), encoder.cpu()
+    held_out, side = art.load(art_dir, "validation", limit=limit or None), (HELD_OUT_SIDE, HELD_OUT_SIDE)
+    shown, drawings = cards.render(64, CARD_SIDE, held_out=True)
+    metrics = {}
+    for name, squares, texts in (
+            ("art", [np.asarray(ImageOps.fit(picture.image, side)) for picture in held_out], [p.style for p in held_out]),
+            ("postcards", list(drawings), [postcards.plain_caption(card) for card in shown])):
+        prompt_embeds = torch.cat([encoder(ids).last_hidden_state for ids in tokens(tokenizer, texts).split(8)])
+        metrics[f"held_out_loss, {name}"] = held_out_loss(unet, encode_squares(vae, squares, "cpu").float(),
+                                                          prompt_embeds.detach(), noise_scheduler)
     solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)     # DDIM's quality in half the steps
     StableDiffusionPipeline(vae.half(), encoder.half(), tokenizer, unet.half(), solver, None, None,
                             requires_safety_checker=False).save_pretrained(folder)
