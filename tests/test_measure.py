@@ -7,8 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdkit import art, measure, metrics
-from sdkit.paths import SdkitError
+from sdkit import art, measure, metrics, postcards
 
 
 @pytest.fixture
@@ -30,8 +29,18 @@ def toy(tiny_data, tmp_path, monkeypatch):
     listed.unlink()
 
 
-def test_every_figure_is_printed(toy, capsys):
-    assert measure.main(art_dir=toy, sheet=toy / "sheet.png") == 0
+@pytest.fixture
+def reader(monkeypatch):
+    """A reader of a few hundred random parameters, and few training postcards."""
+    torch.manual_seed(0)
+    tiny = metrics.PostcardReader((8, 8, 8), 64).eval()
+    monkeypatch.setattr(metrics.PostcardReader, "load", lambda: tiny)
+    monkeypatch.setattr(measure, "NEIGHBOURS", 5)
+    return tiny
+
+
+def test_every_figure_is_printed(toy, reader, capsys):
+    assert measure.main(art_dir=toy, sheet=toy / "sheet.png", drawings=3) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["split"] == "validation"
     assert {"psnr, a photo", "style score, van gogh", "style score after round trip, van gogh"} <= figures["vae"].keys()
@@ -39,6 +48,29 @@ def test_every_figure_is_printed(toy, capsys):
     assert Image.open(toy / "sheet.png").size[0] > 100
 
 
-def test_without_pictures_it_says_where_to_get_them():
-    with pytest.raises(SdkitError, match="--art DIR"):
-        measure.main()
+def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
+    assert measure.main(drawings=2) == 0
+    out, err = capsys.readouterr()
+    figures = json.loads(out)
+    assert figures.keys() == {"drawing"} and "--art DIR" in err
+    for kind in ("drawn", "rendered, after the VAE"):
+        assert figures["drawing"][f"as asked, {kind}"].keys() == {*postcards.PARTS, "all at once"}
+    assert min(figures["drawing"]["nearest"].values()) > 0
+
+
+def test_the_reader_is_asked_about_each_part(reader):
+    cards = [postcards.sample(0, index) for index in range(4)]
+    x = art.to_batch([postcards.draw(card) for card in cards])
+    answers, right = reader.read(x), reader.read_right(x, cards)
+    for card, answer, row in zip(cards, answers, right):
+        assert all(answer[part] in postcards.WORDS[part] for part in postcards.PARTS)
+        assert row.tolist() == [answer[part] == getattr(card, part) for part in postcards.PARTS]
+    told = measure.shares(np.array([[True] * 5, [True, False, True, True, True]]))
+    assert told["colour"][0] == 0.5 and told["thing"][0] == 1 and told["all at once"][0] == 0.5
+
+
+def test_wilson_against_its_closed_form():
+    right, n, z = 45, 50, 1.959964
+    centre = (right + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * (right * (n - right) / n + z**2 / 4) ** 0.5
+    assert metrics.wilson(right, n) == pytest.approx((centre - half, centre + half), abs=1e-6)

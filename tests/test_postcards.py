@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sdkit import postcards
-from sdkit.paths import SdkitError
+from sdkit.paths import ROOT, SdkitError
 from sdkit.postcards import canvas, things
 
 CARD = postcards.Postcard("house", "red", "left", "sea", "night", seed=3)
@@ -94,6 +94,12 @@ def test_the_thing_is_always_said_and_the_rest_mostly():
     silent = Counter(part for index in range(1000) for part in postcards.leave_unsaid(np.random.default_rng(index)))
     assert silent["thing"] == 0 and 400 < silent["place"] < 550
     assert all(60 < silent[part] < 150 for part in ("colour", "ground", "time"))
+
+
+def test_the_page_of_the_docs_names_every_phrase():
+    page = (ROOT / "docs" / "postcards.md").read_text(encoding="utf-8")
+    for phrase in [*sum(postcards.PHRASES.values(), ()), *sum(postcards.OTHER_NAMES.values(), ()), *postcards.COLOURS]:
+        assert phrase in page, phrase
 
 
 def test_words_are_those_of_the_captions():

@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from sdkit import art, postcards
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import SdkitError
-from sdkit.recipes import captions, classifier, strokes, text, training, unet, vae
+from sdkit.recipes import captions, classifier, reader, strokes, text, training, unet, vae
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
+        "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
         "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
         "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, ema_decay=0.9)}
 
@@ -64,9 +65,10 @@ def weights(folder):
 
 
 def train(name, toy, folder):
-    recipe = {"vae": vae, "classifier": classifier, "text": text, "unet": unet}[name]
+    recipe = {"vae": vae, "classifier": classifier, "reader": reader, "text": text, "unet": unet}[name]
     place = {"pipeline" if name == "unet" else "out": str(folder / "model")}
-    recipe.main(art_dir=str(toy / "art"), runs=str(folder / "run"), **place, **TINY[name])
+    place |= {} if name == "reader" else {"art_dir": str(toy / "art")}
+    recipe.main(runs=str(folder / "run"), **place, **TINY[name])
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -1,0 +1,174 @@
+"""Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR`` (mini-sd's VAE first).
+
+In the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of mini-sd's VAE, and at every step the
+small picture lies beside them as three more channels, with a little noise of a known level (cascaded diffusion, Ho et
+al. 2022; Rombach et al. 2022, section 4.4). As the VAE makes pictures four times smaller, the two are equally large. It
+predicts v (Salimans & Ho 2022): where noise is all there is, that is minus the latents, so the small picture is heeded.
+
+With ``--regression`` the same network learns to name the latents at once, with squared error: it answers with their
+mean over all pictures that the small one may have been, which is the smoothest answer and the best by PSNR.
+"""
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import (AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionUpscalePipeline,
+                       UNet2DConditionModel)
+from diffusers.training_utils import EMAModel
+from PIL import Image, ImageFilter, ImageOps
+
+from sdkit import art, measure, models
+from sdkit.paths import models_dir
+from sdkit.recipes import cards, training
+from sdkit.recipes.unet import encode_squares
+from sdkit.upscale import FACTOR
+
+SIDE = 256          # px, of the pictures that are learned from; their small versions have 64
+FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
+BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}      # as the real upscaler's
+
+
+def schedulers():
+    """What noises small pictures, and the solver for latents: both with the schedule of the real upscaler."""
+    solver = DPMSolverMultistepScheduler(**BETAS, prediction_type="v_prediction", timestep_spacing="trailing")
+    return DDPMScheduler(**BETAS, prediction_type="v_prediction"), solver
+
+
+def network(channels, latent_channels, noise_levels):
+    """The UNet: plain convolutions without attention, so that a picture may be of any size and be done in tiles.
+
+    There is no text in it (diffusers' pipeline encodes a prompt, the network passes over it); its class embedding says
+    how noisy the small picture is, 0 to noise_levels - 1. All those embeddings start almost equal.
+    """
+    unet = UNet2DConditionModel(
+        sample_size=SIDE // FACTOR, in_channels=latent_channels + 3, out_channels=latent_channels,
+        block_out_channels=channels, layers_per_block=2, norm_num_groups=16, cross_attention_dim=8,
+        num_class_embeds=noise_levels, down_block_types=["DownBlock2D"] * len(channels),
+        mid_block_type="UNetMidBlock2D", up_block_types=["UpBlock2D"] * len(channels))
+    torch.nn.init.normal_(unet.class_embedding.weight, std=0.02)
+    return unet
+
+
+def squares_of(pictures, count, rng):
+    """``count`` squares of 256 px at many scales, never enlarged; each picture's turn comes equally often."""
+    large = [picture for picture in pictures if min(picture.image.size) >= SIDE] or pictures
+    order = np.concatenate([rng.permutation(len(large)) for _ in range(-(-count // len(large)))])[:count]
+    return [art.crop(large[k], SIDE, rng, (SIDE, min(large[k].image.size))) for k in order]
+
+
+def shrink(square, box, rng, clean=0.5):
+    """The part ``box`` (left, top, right, bottom, in px) of a square, four times smaller, uint8 (h, w, 3).
+
+    By the bicubic, box or Lanczos filter; with the probability 1 - ``clean`` also a little blurred, noisy and
+    compressed, as pictures are that people have lying about (Wang et al. 2021, Real-ESRGAN, much milder).
+    """
+    size = [(box[2] - box[0]) // FACTOR, (box[3] - box[1]) // FACTOR]
+    small = Image.fromarray(square).resize(size, FILTERS[rng.choice(3, p=(0.6, 0.25, 0.15))], box=box)
+    if rng.random() < clean:
+        return np.asarray(small)
+    small = np.asarray(small.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.6))), np.float32)
+    small = (small + rng.uniform(0, 3) * rng.standard_normal(small.shape)).clip(0, 255).round().astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(small).save(file, "JPEG", quality=int(rng.integers(70, 98)), subsampling=0)
+    return np.asarray(Image.open(file))
+
+
+def held_out(art_dir, count, limit):
+    """Pictures of 256 px that no training sees: kind -> list of PIL pictures, at most ``count`` of each."""
+    kinds = {"painting": [], "photo": [], "postcard": list(map(Image.fromarray, cards.render(count, SIDE, held_out=True)[1]))}
+    for picture in art.load(art_dir, "validation", limit=limit):
+        kinds["photo" if picture.style == "a photo" else "painting"].append(picture.image)
+    return {kind: [ImageOps.fit(image, (SIDE, SIDE)) for image in images[::max(1, len(images) // count)][:count]]
+            for kind, images in kinds.items()}
+
+
+def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=20, sizes="24,32",
+         channels="64,96,96", drawn=1500, squares=1800, card_share=0.4, learning_rate=6e-4, max_noise_level=100,
+         clean=0.5, ema_decay=0.999, shown=12, seed=0, runs="", limit=0):
+    """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
+
+    pipeline: folder with vae, tokenizer and text_encoder (default: data/models/mini-sd); out: folder to save in
+    (default: data/models/mini-upscaler); regression: train the regressor instead and save it in out/regressor;
+    sizes: of crops in latent pixels, four picture pixels each, as in sdkit.recipes.unet, and of larger ones fewer than
+    batch_size; drawn, squares: how many postcards and how many squares of paintings and photographs are learned from;
+    card_share: share of steps on postcards; max_noise_level: timestep of the noise that the small picture may get, half
+    of them get none; clean: share of the small pictures that are not degraded; shown: how many held-out pictures of
+    each kind are measured at the end; runs: where checkpoints and the curve lie (default: runs/upscaler or
+    runs/regressor); limit: pictures per folder (0: all).
+    """
+    settings = dict(recipe="sdkit.recipes.upscaler", **locals())
+    parts = Path(pipeline) if pipeline else models_dir() / "mini-sd"
+    out = Path(out) if out else models_dir() / "mini-upscaler"
+    accelerator = training.accelerator()
+    device, rank = accelerator.device, accelerator.process_index
+    torch.manual_seed(seed)
+    vae = AutoencoderKL.from_pretrained(parts / "vae").float().to(device, memory_format=torch.channels_last).eval()
+    noiser, solver = schedulers()
+    widths, crop_sizes = ([int(number) for number in numbers.split(",")] for numbers in (channels, sizes))
+    unet = network(widths, vae.config.latent_channels, max_noise_level + 1)
+    unet = unet.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(unet.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(200, steps // 10 + 1))
+    ema = EMAModel(unet.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
+    unet, optimizer = accelerator.prepare(unet, optimizer)
+    accelerator.register_for_checkpointing(schedule, ema)
+    run = training.Run(runs or f"runs/{'regressor' if regression else 'upscaler'}", accelerator)
+    start = run.resume()
+    ema.to(device)
+
+    pictures = art.load(art_dir, "train", limit=limit or None)
+    worlds = []                                                  # (pictures of 256 px, their latents), postcards first
+    if start < steps:
+        for chosen in (list(cards.render(drawn, SIDE)[1]), squares_of(pictures, squares, training.rng(seed, 2**31))):
+            with accelerator.autocast():
+                worlds.append((chosen, encode_squares(vae, chosen, device)))
+
+    def make(step):
+        rng = training.rng(seed, step, rank)
+        truths, latents = worlds[int(rng.random() >= card_share)]
+        size = crop_sizes[rng.integers(len(crop_sizes))]
+        small, wanted = [], []
+        for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2))):
+            k, (top, left) = rng.integers(len(truths)), rng.integers(latents.shape[-1] - size + 1, size=2)
+            box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
+            small.append(shrink(truths[k], box, rng, clean))
+            wanted.append(latents[k, :, top:top + size, left:left + size])
+        levels = rng.integers(max_noise_level + 1, size=len(small)) * (rng.random(len(small)) < 0.5)
+        timesteps = rng.integers(len(noiser), size=len(small)) * (not regression)
+        return (art.to_batch(small), torch.stack(wanted).float(), torch.from_numpy(levels),
+                torch.from_numpy(timesteps), training.torch_rng(rng))
+
+    name = "regressor" if regression else "upscaler"
+    for step, (small, latents, levels, timesteps, generator) in run.steps(name, make, start, steps):
+        grain, noise = (torch.randn(x.shape, generator=generator) for x in (small, latents))
+        grainy = noiser.add_noise(small, grain, levels)
+        small = torch.where(levels.view(-1, 1, 1, 1) > 0, grainy, small)
+        if regression:
+            noisy, target = torch.zeros_like(latents), latents
+        else:
+            noisy, target = noiser.add_noise(latents, noise, timesteps), noiser.get_velocity(latents, noise, timesteps)
+        inputs = torch.cat([noisy, small], dim=1).to(device, memory_format=torch.channels_last)     # (B, C + 3, h, w)
+        predicted = unet(inputs, timesteps.to(device), None, class_labels=levels.to(device)).sample.float()
+        loss = (predicted - target.to(device)).square().mean()
+        run.descend(loss, unet, optimizer, schedule, ema)
+        run.record(step, loss=loss)
+    if not accelerator.is_main_process:
+        return
+    unet = accelerator.unwrap_model(unet)
+    ema.copy_to(unet.parameters())
+    unet = unet.to("cpu", memory_format=torch.contiguous_format).half()
+    folder = out / ("regressor" if regression else "unet")
+    unet.save_pretrained(folder)
+    if not regression:
+        save_rest(out, noiser, solver, max_noise_level)
+    del worlds
+    pipe = models.load_upscaler(out, parts, device="cpu") if not regression else None
+    metrics = measure.measure_upscaler(pipe, held_out(art_dir, shown, limit or None))
+    training.write_record(folder, run, settings, metrics, art.data_hash(pictures))
+    print(json.dumps(metrics, indent=1))
+
+
+if __name__ == "__main__":
+    training.command_line(main)
