@@ -63,6 +63,16 @@ def _parser():
     _settings(verb, "inpainted")
     verb.set_defaults(verb=do.inpaint)
 
+    verb = verbs.add_parser("upscale", help="make pictures of up to 512 pixels four times larger")
+    verb.add_argument("pictures", nargs="+", metavar="PICTURE", help=PICTURES)
+    verb.add_argument("--steps", type=int, default=10, dest="num_inference_steps", help="steps (default 10)")
+    verb.add_argument("--noise-level", type=int, default=0,
+                      help="0 (default) to 100: noise that hides flaws of PICTURE, and leaves more to be invented")
+    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
+    verb.add_argument("--out", type=Path, default=Path("upscaled"), help="folder for the results (default: upscaled)")
+    verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
+    verb.set_defaults(verb=do.upscale)
+
     verb = verbs.add_parser("models", help="list the networks, their size, licence and default settings")
     verb.set_defaults(verb=list_models)
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ImageOps
+from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from sdkit import art, latents, metrics, models, photos, plots, postcards
+from sdkit import art, latents, metrics, models, photos, plots, postcards, upscale
 from sdkit.generate import style
+from sdkit.paths import model_dir
 
 SIDE = 256         # px, the short side at which photographs and paintings are measured
 NEIGHBOURS = 4000  # training postcards among which a copied one would be found
@@ -100,6 +101,33 @@ def measure_drawing(pipe, model, count):
             "as asked, rendered, after the VAE": shares(reader.read_right(back, cards)), "nearest": near}
 
 
+def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
+    """Pictures of 256 px shrunk to 64 and made large again, in three ways, against the truth: a dict for each way.
+
+    PSNR in dB and `metrics.feature_distance` (less is better) for each kind of picture.
+    """
+    kinds = {"paintings": [], "photos": [], "postcards": [
+        Image.fromarray(postcards.draw(postcards.sample(5, k, held_out=True), SIDE)) for k in range(count)]}
+    for picture in art.load(art_dir, split, limit=limit):
+        kinds["photos" if picture.style == "a photo" else "paintings"].append(ImageOps.fit(picture.image, (SIDE, SIDE)))
+    kinds = {kind: images[::max(1, len(images) // count)][:count] for kind, images in kinds.items()}
+    truths = sum(kinds.values(), [])
+    small, figures = [truth.resize((SIDE // 4, SIDE // 4), Image.Resampling.BICUBIC) for truth in truths], {}
+    ways = {"bicubic": lambda images: [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]}
+    if pipe.regressor is not None:
+        ways["regression"] = lambda images: upscale.regress(pipe, images)
+    if pipe.unet is not None:
+        ways["diffusion"] = lambda images: upscale.upscale(pipe, images)
+    for way, enlarge in ways.items():
+        large = [enlarge([image])[0] for image in tqdm(small, desc=way, leave=False)]
+        figures[way], rest = {}, iter(large)
+        for kind, some in kinds.items():
+            pairs = [(next(rest), truth) for truth in some]
+            figures[way][f"psnr, {kind}"] = mean([metrics.psnr(*pair) for pair in pairs])
+            figures[way][f"feature distance, {kind}"] = mean([metrics.feature_distance(*pair) for pair in pairs])
+    return figures
+
+
 def main(art_dir=None, model="mini-sd", split="validation", portraits=8, sheet=None, drawings=300):
     """Print every figure as JSON; ``sheet``: PNG to write with the styled photographs.
 
@@ -112,6 +140,8 @@ def main(art_dir=None, model="mini-sd", split="validation", portraits=8, sheet=N
               file=sys.stderr)
     else:
         figures |= measure_art(art_dir, model, split, portraits, sheet)
+        if (model_dir("mini-upscaler") / "model_index.json").is_file():
+            figures["upscaler"] = measure_upscaler(models.load_upscaler(shared=model), art_dir, split)
     print(json.dumps(figures, indent=1))
     return 0
 

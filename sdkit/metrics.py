@@ -162,6 +162,20 @@ def wilson(right, count, confidence=0.95):
 
 
 @torch.no_grad()
+def feature_distance(image, reference, classifier=None):
+    """How different two pictures of one size look to the style classifier, from 0 on.
+
+    The squared distance between its feature maps, each point's features scaled to length 1, summed over the maps: LPIPS
+    (Zhang et al. 2018, equation 1) without learned weights, so compare its values with one another only.
+    """
+    classifier = classifier or StyleClassifier.load()
+    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in (image, reference)]))    # (2, H, W, 3)
+    maps = classifier.features(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
+    directions = [F.normalize(features, dim=1) for features in maps]
+    return float(sum((a - b).square().sum(0).mean() for a, b in directions))
+
+
+@torch.no_grad()
 def kid(images, reals, classifier=None, subset_size=None):
     """Kernel inception distance (Binkowski et al. 2018) between two lists of PIL pictures.
 

@@ -21,6 +21,9 @@ class Entry:
 
 REGISTRY = {
     "mini-sd": Entry("text to image and image to image, a small Stable Diffusion", "MIT"),
+    "mini-upscaler": Entry("makes a picture four times larger; \"regressor\" in it does so in one step", "MIT"),
+    "mini-clip": Entry("tells which sentence belongs to which picture; its text tower is mini-sd's", "MIT"),
+    "postcard-reader": Entry("reads what a postcard shows; measures drawing", "MIT"),
     "style-classifier": Entry("tells styles of painting apart; used by sdkit measure only", "MIT"),
 }
 
@@ -32,7 +35,7 @@ def folder_of(name):
         return folder
     if str(name) in REGISTRY:
         raise SdkitError(f"The weights of {name} are not in {folder}. Clone the repository whole, or train "
-                         "them: python -m sdkit.recipes.vae, then .text and .unet.")
+                         "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler.")
     raise SdkitError(f"There is no model {str(name)!r}. Take 'mini-sd', or a folder with a model_index.json.")
 
 
@@ -93,6 +96,37 @@ def load(name="mini-sd", task="img2img", device=None, dtype=None):
     if task not in classes:
         raise SdkitError(f"There is no task {task!r}. Choose one of: {', '.join(classes)}.")
     return _load(folder_of(name), classes[task], device or globals()["device"](), dtype or torch.float32)
+
+
+def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=None):
+    """Load the x4 upscaler as diffusers' `StableDiffusionUpscalePipeline`, for `sdkit.upscale`.
+
+    VAE, text encoder and tokenizer are those of the model `shared`. The pipeline's attribute `regressor` is the network
+    that was trained as a plain regressor, or None where there is none. Loaded once; raises `SdkitError` as `load`.
+    """
+    import torch
+    return _load_upscaler(folder_of(name), folder_of(shared), device or globals()["device"](), dtype or torch.float32)
+
+
+@functools.lru_cache(maxsize=2)
+def _load_upscaler(folder, shared, device, dtype):
+    from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
+
+    from sdkit.upscale import own_scaling
+    parts = {name: part for name, part in _parts(shared, device, dtype).items()
+             if name in ("vae", "text_encoder", "tokenizer")}
+    how = {"local_files_only": True, "use_safetensors": True}
+    try:
+        with own_scaling(parts["vae"]):
+            pipe = StableDiffusionUpscalePipeline.from_pretrained(folder, **parts, dtype=dtype, **how).to(device)
+        regressor = folder / "regressor"
+        pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype)
+                          if regressor.is_dir() else None)
+    except Exception as error:
+        raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
+                         "Put the folder back from the repository.") from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 @functools.lru_cache(maxsize=4)

@@ -7,20 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, StableDiffusionUpscalePipeline
 from PIL import Image
 from safetensors.torch import load_file
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdkit import art, postcards
+from sdkit import art, measure, postcards
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import SdkitError
-from sdkit.recipes import captions, classifier, reader, strokes, text, training, unet, vae
+from sdkit.recipes import captions, classifier, reader, strokes, text, training, unet, upscaler, vae
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
         "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
         "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
-        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, ema_decay=0.9)}
+        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, ema_decay=0.9),
+        "upscaler": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=3, squares=3, shown=2)}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,11 @@ def small(toy, monkeypatch):
     monkeypatch.setenv("SDKIT_DATA", str(toy))
     monkeypatch.setattr(unet, "SHORT_SIDES", (64, 80))
     monkeypatch.setattr(unet, "HELD_OUT_SIDE", 64)
+    monkeypatch.setattr(upscaler, "SIDE", 64)
+    monkeypatch.setattr(measure, "SIDE", 64)
+    torch.manual_seed(0)
+    tiny = StyleClassifier(channels=(8, 16), crop_size=32, short_side=64).eval()
+    monkeypatch.setattr(StyleClassifier, "load", lambda: tiny)
     monkeypatch.setattr(vae, "HELD_OUT_SIDE", 64)
 
 
@@ -65,8 +72,10 @@ def weights(folder):
 
 
 def train(name, toy, folder):
-    recipe = {"vae": vae, "classifier": classifier, "reader": reader, "text": text, "unet": unet}[name]
+    recipe = {"vae": vae, "classifier": classifier, "reader": reader, "text": text, "unet": unet,
+              "upscaler": upscaler}[name]
     place = {"pipeline" if name == "unet" else "out": str(folder / "model")}
+    place |= {"pipeline": str(folder.parent / "parts")} if name == "upscaler" else {}
     place |= {} if name == "reader" else {"art_dir": str(toy / "art")}
     recipe.main(runs=str(folder / "run"), **place, **TINY[name])
 
@@ -78,6 +87,9 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
         vae.main(art_dir=str(toy / "art"), runs=str(whole / "v"), out=str(whole / "model/vae"), **TINY["vae"])
         text.main(art_dir=str(toy / "art"), runs=str(whole / "t"), out=str(whole / "model"), **TINY["text"])
         shutil.copytree(whole / "model", halves / "model")
+    if name == "upscaler":    # uses them, and is saved elsewhere
+        vae.main(art_dir=str(toy / "art"), runs=str(whole / "v"), out=str(tmp_path / "parts/vae"), **TINY["vae"])
+        text.main(art_dir=str(toy / "art"), runs=str(whole / "t"), out=str(tmp_path / "parts"), **TINY["text"])
     train(name, toy, whole)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupted(patch, at=3)
@@ -123,6 +135,44 @@ def test_a_changed_picture_is_refused(toy, tmp_path):
         art.load(tmp_path / "nowhere", "train")
 
 
+def test_the_upscaler_is_loaded_by_diffusers_and_measured_beside_the_regressor(toy, tmp_path):
+    parts, out = tmp_path / "parts", tmp_path / "model"
+    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])
+    text.main(art_dir=str(toy / "art"), runs=str(tmp_path / "t"), out=str(parts), **TINY["text"])
+    for regression, place in ((True, "regressor"), (False, "unet")):
+        upscaler.main(art_dir=str(toy / "art"), pipeline=str(parts), out=str(out), regression=regression,
+                      runs=str(tmp_path / place), **TINY["upscaler"])
+    figures = [json.loads((out / place / "recipe.json").read_text())["metrics"] for place in ("regressor", "unet")]
+    assert [list(some) for some in figures] == [["bicubic", "regression"], ["bicubic", "regression", "diffusion"]]
+    assert figures[0]["regression"] == pytest.approx(figures[1]["regression"], abs=0.01)
+    assert {"psnr, photos", "feature distance, postcards"} <= figures[1]["diffusion"].keys()
+    shared = {"vae": AutoencoderKL.from_pretrained(parts / "vae"),
+              "text_encoder": CLIPTextModel.from_pretrained(parts / "text_encoder").float(),
+              "tokenizer": CLIPTokenizer.from_pretrained(parts / "tokenizer")}
+    pipe = StableDiffusionUpscalePipeline.from_pretrained(out, **shared)
+    image = pipe("", Image.new("RGB", (16, 16)), num_inference_steps=2, guidance_scale=1, noise_level=100).images[0]
+    assert image.size == (64, 64) and pipe.config.max_noise_level == 100
+    assert pipe.scheduler.config.prediction_type == "v_prediction"
+    assert not [path for path in out.rglob("*.json") if str(tmp_path) in path.read_text()]
+
+
+def test_a_small_picture_of_a_part_is_the_part_of_the_small_picture():
+    square = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    whole, part = (upscaler.shrink(square, box, np.random.default_rng(5), clean=1.0)
+                   for box in ([0, 0, 64, 64], [8, 16, 40, 56]))
+    np.testing.assert_array_equal(whole[4:14, 2:10], part)
+    worn = upscaler.shrink(square, [0, 0, 64, 64], np.random.default_rng(5), clean=0.0)
+    assert worn.shape == whole.shape and 0 < np.abs(worn.astype(float) - whole).mean() < 20
+
+
+def test_the_schedules_of_the_upscaler_agree():
+    """What is noised in training is what the solver takes away; at its first step hardly any picture is left."""
+    noiser, solver = upscaler.schedulers()
+    torch.testing.assert_close(noiser.alphas_cumprod, solver.alphas_cumprod)
+    solver.set_timesteps(10)
+    assert solver.timesteps[0] == 999 and noiser.alphas_cumprod[999] ** 0.5 < 0.03
+
+
 def test_crops_have_the_scale_that_was_asked_for():
     ramp = np.tile(np.linspace(0, 255, 512), (512, 1)).astype(np.uint8)           # one grey level in two px
     picture = art.Picture("x", "a photo", "", Image.fromarray(np.dstack([ramp] * 3)))
@@ -161,6 +211,17 @@ def test_a_caption_fits_the_postcards_of_which_it_is_true():
     beside = replace(red, second=("pink", "tree"))
     assert text.fits(red, ["thing", "ground"], blue) and not text.fits(red, ["thing", "colour"], blue)
     assert text.fits(beside, ["thing", "colour"], red) and not text.fits(red, ["thing", "colour"], beside)
+
+
+def test_a_batch_for_clip_holds_groups_that_share_two_parts():
+    shown = [postcards.sample(0, index) for index in range(400)]
+    alike = {(part, word): [k for k, card in enumerate(shown) if getattr(card, part) == word]
+             for part, words in postcards.WORDS.items() for word in words}
+    chosen = text.hard_choice(shown, alike, 15, np.random.default_rng(0), groups=4)
+    assert len(chosen) == 15
+    for group in (chosen[k:k + 4] for k in range(0, 15, 4)):
+        same = [part for part in postcards.PARTS if len({getattr(shown[k], part) for k in group}) == 1]
+        assert len(set(same) - {"thing"}) >= 2
 
 
 def test_a_slip_changes_one_word_a_little():

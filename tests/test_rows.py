@@ -18,7 +18,7 @@ ROWS = {
     "schedule": 4,
     "unet": 5, "gans": 5,
     "sampler": 6,
-    "generate": 7,
+    "generate": 7, "upscale": 7,
     "models": 8, "metrics": 8,
     "plots": 9,
     "widgets": 10, "checks": 10, "measure": 10,

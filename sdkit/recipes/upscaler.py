@@ -11,19 +11,21 @@ mean over all pictures that the small one may have been, which is the smoothest 
 import json
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from diffusers import (AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionUpscalePipeline,
                        UNet2DConditionModel)
 from diffusers.training_utils import EMAModel
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter
+from tqdm.auto import tqdm
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdkit import art, measure, models
+from sdkit import art, latents as latent, measure
 from sdkit.paths import models_dir
 from sdkit.recipes import cards, training
-from sdkit.recipes.unet import encode_squares
-from sdkit.upscale import FACTOR
+from sdkit.upscale import FACTOR, own_scaling
 
 SIDE = 256          # px, of the pictures that are learned from; their small versions have 64
 FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
@@ -75,16 +77,17 @@ def shrink(square, box, rng, clean=0.5):
     return np.asarray(Image.open(file))
 
 
-def held_out(art_dir, count, limit):
-    """Pictures of 256 px that no training sees: kind -> list of PIL pictures, at most ``count`` of each."""
-    kinds = {"painting": [], "photo": [], "postcard": list(map(Image.fromarray, cards.render(count, SIDE, held_out=True)[1]))}
-    for picture in art.load(art_dir, "validation", limit=limit):
-        kinds["photo" if picture.style == "a photo" else "painting"].append(picture.image)
-    return {kind: [ImageOps.fit(image, (SIDE, SIDE)) for image in images[::max(1, len(images) // count)][:count]]
-            for kind, images in kinds.items()}
+def encoded(vae, squares, accelerator, together=16):
+    """List of uint8 (S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU."""
+    latents = []
+    for k in tqdm(range(0, len(squares), together), desc="latents"):
+        x = art.to_batch(squares[k:k + together]).to(memory_format=torch.channels_last)
+        with accelerator.autocast():
+            latents.append(latent.encode(vae, x).half().cpu())
+    return torch.cat(latents)
 
 
-def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=20, sizes="24,32",
+def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=32, sizes="24,32",
          channels="64,96,96", drawn=1500, squares=1800, card_share=0.4, learning_rate=6e-4, max_noise_level=100,
          clean=0.5, ema_decay=0.999, shown=12, seed=0, runs="", limit=0):
     """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
@@ -93,8 +96,8 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     (default: data/models/mini-upscaler); regression: train the regressor instead and save it in out/regressor;
     sizes: of crops in latent pixels, four picture pixels each, as in sdkit.recipes.unet, and of larger ones fewer than
     batch_size; drawn, squares: how many postcards and how many squares of paintings and photographs are learned from;
-    card_share: share of steps on postcards; max_noise_level: timestep of the noise that the small picture may get, half
-    of them get none; clean: share of the small pictures that are not degraded; shown: how many held-out pictures of
+    card_share: share of steps on postcards; max_noise_level: timestep of the noise that small pictures may get, half of
+    them get the least; clean: share of the small pictures that are not degraded; shown: how many held-out pictures of
     each kind are measured at the end; runs: where checkpoints and the curve lie (default: runs/upscaler or
     runs/regressor); limit: pictures per folder (0: all).
     """
@@ -122,8 +125,7 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     worlds = []                                                  # (pictures of 256 px, their latents), postcards first
     if start < steps:
         for chosen in (list(cards.render(drawn, SIDE)[1]), squares_of(pictures, squares, training.rng(seed, 2**31))):
-            with accelerator.autocast():
-                worlds.append((chosen, encode_squares(vae, chosen, device)))
+            worlds.append((chosen, encoded(vae, chosen, accelerator)))
 
     def make(step):
         rng = training.rng(seed, step, rank)
@@ -136,15 +138,14 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
             small.append(shrink(truths[k], box, rng, clean))
             wanted.append(latents[k, :, top:top + size, left:left + size])
         levels = rng.integers(max_noise_level + 1, size=len(small)) * (rng.random(len(small)) < 0.5)
-        timesteps = rng.integers(len(noiser), size=len(small)) * (not regression)
+        timesteps = rng.integers(len(noiser), size=len(small)) * (not regression)                # regression: all 0
         return (art.to_batch(small), torch.stack(wanted).float(), torch.from_numpy(levels),
                 torch.from_numpy(timesteps), training.torch_rng(rng))
 
     name = "regressor" if regression else "upscaler"
     for step, (small, latents, levels, timesteps, generator) in run.steps(name, make, start, steps):
         grain, noise = (torch.randn(x.shape, generator=generator) for x in (small, latents))
-        grainy = noiser.add_noise(small, grain, levels)
-        small = torch.where(levels.view(-1, 1, 1, 1) > 0, grainy, small)
+        small = noiser.add_noise(small, grain, levels)
         if regression:
             noisy, target = torch.zeros_like(latents), latents
         else:
@@ -161,11 +162,22 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     unet = unet.to("cpu", memory_format=torch.contiguous_format).half()
     folder = out / ("regressor" if regression else "unet")
     unet.save_pretrained(folder)
-    if not regression:
-        save_rest(out, noiser, solver, max_noise_level)
-    del worlds
-    pipe = models.load_upscaler(out, parts, device="cpu") if not regression else None
-    metrics = measure.measure_upscaler(pipe, held_out(art_dir, shown, limit or None))
+    unet, vae = unet.float(), vae.cpu()
+    if regression:
+        pipe = SimpleNamespace(vae=vae, unet=None, regressor=unet)
+    else:
+        with own_scaling(vae):
+            pipe = StableDiffusionUpscalePipeline(
+                vae, CLIPTextModel.from_pretrained(parts / "text_encoder"),
+                CLIPTokenizer.from_pretrained(parts / "tokenizer"), unet, noiser, solver,
+                max_noise_level=max_noise_level)
+        pipe.save_config(out)                                      # model_index.json; three of its parts are mini-sd's
+        solver.save_pretrained(out / "scheduler")
+        noiser.save_pretrained(out / "low_res_scheduler")
+        pipe.regressor = None
+        if (out / "regressor").is_dir():
+            pipe.regressor = UNet2DConditionModel.from_pretrained(out / "regressor").float()
+    metrics = measure.measure_upscaler(pipe, art_dir, count=shown, limit=limit or None)
     training.write_record(folder, run, settings, metrics, art.data_hash(pictures))
     print(json.dumps(metrics, indent=1))
 

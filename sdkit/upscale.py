@@ -1,0 +1,184 @@
+"""Pictures four times larger, by the upscaler in the design of Stable Diffusion's (Rombach et al. 2022, section 4.4).
+
+A UNet denoises the large picture's latents with the small picture beside them at every step. Anything beyond 128 px is
+done in overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
+arXiv:2302.08113, equation 5), so that there are no seams.
+"""
+import contextlib
+import warnings
+from numbers import Integral
+
+import torch
+import torch.nn.functional as F
+
+from sdkit import __version__, latents as latent, photos
+from sdkit.paths import SdkitError
+
+FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
+SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
+TILE, OVERLAP = 128, 24         # latent pixels
+
+
+def upscale(pipe, images, num_inference_steps=10, noise_level=0, seed=0, on_step=None):
+    """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
+
+    pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; noise_level : how much noise the small picture
+    gets first, 0 to the model's most (100): it hides flaws of the picture, and leaves more to be invented. Each picture
+    has a generator of its own: one seed gives one picture, whatever else is in the list. `on_step()` is called after
+    each step. Raises `SdkitError` for pictures and numbers outside.
+    """
+    check(num_inference_steps, "Number of steps", 1, 500)
+    check(noise_level, "Noise level", 0, pipe.config.max_noise_level)
+    check(seed, "Seed", 0, 2**63 - 1)
+    large = []
+    for low in tensors(images):
+        generator = torch.Generator("cpu").manual_seed(seed)
+        with enough_memory(low):
+            latents = sample(pipe, low, num_inference_steps, noise_level, generator, on_step)
+            large.append(finish(pipe.vae, latents, low))
+    return large
+
+
+def regress(pipe, images):
+    """As `upscale`, by the same network trained to name the latents at once, in one call: `pipe.regressor`."""
+    if pipe.regressor is None:
+        raise SdkitError("This upscaler came without its regressor. Clone the repository whole, or train it: "
+                         "python -m sdkit.recipes.upscaler --regression.")
+
+    @torch.no_grad()
+    def predict(low):
+        nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])      # in the place of noisy latents
+        level = torch.zeros(1, dtype=torch.long, device=low.device)
+        return pipe.regressor(torch.cat([nothing, low], dim=1), 0, None, class_labels=level).sample
+
+    large = []
+    for low in tensors(images):
+        with enough_memory(low):
+            large.append(finish(pipe.vae, tiled(predict, low.to(pipe.vae.device, pipe.vae.dtype)), low))
+    return large
+
+
+@torch.no_grad()
+def sample(pipe, low, num_inference_steps, noise_level, generator, on_step=None, tile=TILE):
+    """Latents (1, C, h, w) of the large picture for the small one, low (1, 3, h, w) in [-1, 1].
+
+    For a picture of one tile the same as `StableDiffusionUpscalePipeline` without guidance (the tests hold it to that).
+    """
+    device, dtype = pipe.unet.device, pipe.unet.dtype
+    level = torch.tensor([noise_level])
+    grain, start = (torch.randn((1, channels, *low.shape[2:]), generator=generator)
+                    for channels in (3, pipe.vae.config.latent_channels))
+    low = pipe.low_res_scheduler.add_noise(low, grain, level).to(device, dtype)
+    pipe.scheduler.set_timesteps(num_inference_steps, device=device)
+    latents, level = start.to(device, dtype) * pipe.scheduler.init_noise_sigma, level.to(device)
+    for t in pipe.scheduler.timesteps:
+        inputs = torch.cat([pipe.scheduler.scale_model_input(latents, t), low], dim=1)          # (1, C + 3, h, w)
+        output = tiled(lambda part: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile)
+        latents = pipe.scheduler.step(output, t, latents, return_dict=False)[0]
+        if on_step:
+            on_step()
+    return latents
+
+
+def tiled(function, x, tile=TILE, overlap=OVERLAP):
+    """`function` of x (B, C, h, w), taken of overlapping tiles and averaged: (B, C', k h, k w) for any whole k.
+
+    Each tile counts with a weight that falls smoothly towards its edges, where it sees nothing of what is beyond.
+    """
+    height, width = x.shape[2:]
+    if max(height, width) <= tile:
+        return function(x)
+    total = weights = 0
+    for top in starts(height, tile, overlap):
+        for left in starts(width, tile, overlap):
+            part = function(x[:, :, top:top + tile, left:left + tile])
+            factor = part.shape[2] // min(tile, height)
+            weight = torch.outer(*(window(side, overlap * factor) for side in part.shape[2:])).to(part)
+            if not torch.is_tensor(total):
+                total = part.new_zeros(*part.shape[:2], factor * height, factor * width)
+                weights = torch.zeros_like(total[:1, :1])
+            place = (..., slice(factor * top, factor * top + part.shape[2]),
+                     slice(factor * left, factor * left + part.shape[3]))
+            total[place] += part * weight
+            weights[place] += weight
+    return total / weights
+
+
+def starts(length, tile, overlap):
+    """Where tiles begin that cover `length`, evenly spread, each with at least `overlap` in common with the next."""
+    if length <= tile:
+        return [0]
+    count = -(-(length - overlap) // (tile - overlap))
+    return [round(k * (length - tile) / (count - 1)) for k in range(count)]
+
+
+def window(length, ramp):
+    """Weights (length,) that rise as a sine squared over `ramp` values, stay 1 and fall again."""
+    distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 0.5       # from the nearer edge
+    return torch.sin(torch.pi / 2 * (distance / ramp).clamp(max=1)).square()
+
+
+def finish(vae, latents, low):
+    """Latents (1, C, h, w) -> the large `PIL.Image`, which shrinks to the small picture `low` (1, 3, h, w) again."""
+    return photos.to_image(project(tiled(lambda part: latent.decode(vae, part), latents).float().cpu(), low))
+
+
+def project(large, low):
+    """Back-projection (Irani & Peleg 1991): change large (B, 3, 4h, 4w) so that it shrinks to low (B, 3, h, w).
+
+    What decoder and network got wrong in broad areas, colours above all, is known from the small picture; the change is
+    smooth, and one go takes most of the error away.
+    """
+    missing = low - F.interpolate(large, low.shape[2:], mode="bicubic", antialias=True)
+    return large + F.interpolate(missing, large.shape[2:], mode="bicubic", antialias=True)
+
+
+def tensors(images):
+    """Each `PIL.Image` as a tensor (1, 3, h, w) in [-1, 1]; raises `SdkitError` before any of them is worked on."""
+    if isinstance(images, photos.Image.Image):
+        raise SdkitError("A list of pictures is wanted. Put brackets around the one: [image].")
+    for image in images:
+        if not SMALLEST <= min(image.size) <= max(image.size) <= LARGEST:
+            raise SdkitError(f"A picture of {image.width} x {image.height} pixels cannot be upscaled here. Give one "
+                             f"with sides of {SMALLEST} to {LARGEST} pixels; it becomes four times larger.")
+    return [photos.to_tensor(image) for image in images]
+
+
+def check(value, what, low, high):
+    """Raise `SdkitError` unless `value` is a whole number from `low` to `high`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+        raise SdkitError(f"{what} {value!r} is not a whole number from {low} to {high}. Choose one.")
+
+
+@contextlib.contextmanager
+def enough_memory(low):
+    """Turn torch's ways of saying that memory is out into a sentence."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+            raise
+        raise SdkitError(f"There is too little memory to upscale {low.shape[3]} x {low.shape[2]} pixels. "
+                         "Take a smaller picture, or close other programs.") from error
+
+
+@contextlib.contextmanager
+def own_scaling(vae):
+    """Let `vae` keep its scaling factor while a `StableDiffusionUpscalePipeline` is built around it.
+
+    Diffusers gives every VAE there the factor of the real upscaler, 0.08333.
+    """
+    factor = vae.config.scaling_factor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            yield
+        finally:
+            vae.register_to_config(scaling_factor=factor)
+
+
+def note(num_inference_steps, noise_level, seed, model="mini-upscaler"):
+    """How a picture was made, as text chunks for `photos.save_png`: nothing of the small picture is in it."""
+    return {"Software": f"sdkit {__version__}",
+            "Description": f"Made with AI: a picture made four times larger by the diffusion model {model}",
+            "Model": model, "Steps": str(num_inference_steps), "Noise level": str(noise_level), "Seed": str(seed)}

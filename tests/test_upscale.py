@@ -1,0 +1,190 @@
+"""The upscaler is that of diffusers, tiles leave no seams, and nothing but seed and picture decides."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from diffusers import (DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionUpscalePipeline,
+                       UNet2DConditionModel)
+from PIL import Image
+
+from sdkit import cli, metrics, models, photos, upscale
+from sdkit.paths import SdkitError
+
+BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_sd):
+    """A tiny random upscaler beside the tiny mini-sd, in the layout of the shipped one."""
+    root = tiny_sd.parent / "mini-upscaler"
+    for seed, place in enumerate(("unet", "regressor")):
+        torch.manual_seed(seed)
+        UNet2DConditionModel(
+            sample_size=16, in_channels=11, out_channels=8, block_out_channels=[8, 8], layers_per_block=1,
+            norm_num_groups=2, num_class_embeds=41, cross_attention_dim=8, down_block_types=["DownBlock2D"] * 2,
+            mid_block_type="UNetMidBlock2D", up_block_types=["UpBlock2D"] * 2).half().save_pretrained(root / place)
+    DPMSolverMultistepScheduler(**BETAS, prediction_type="v_prediction",
+                                timestep_spacing="trailing").save_pretrained(root / "scheduler")
+    DDPMScheduler(**BETAS).save_pretrained(root / "low_res_scheduler")
+    index = {"_class_name": "StableDiffusionUpscalePipeline", "max_noise_level": 40, "unet": UNet2DConditionModel,
+             "scheduler": DPMSolverMultistepScheduler, "low_res_scheduler": DDPMScheduler}
+    index = {key: ["diffusers", value.__name__] if isinstance(value, type) else value for key, value in index.items()}
+    (root / "model_index.json").write_text(json.dumps({
+        **index, "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"]}))
+    return root
+
+
+@pytest.fixture
+def pipe(folder, tiny_data):
+    return models.load_upscaler(device="cpu")
+
+
+def picture(width, height, seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def test_loading_leaves_the_shared_vae_alone(pipe):
+    shared = models.load(device="cpu").vae
+    assert type(pipe) is StableDiffusionUpscalePipeline and pipe.vae is shared
+    assert shared.config.scaling_factor == 0.6
+    assert pipe is models.load_upscaler(device="cpu")
+    assert all(p.dtype == torch.float32 for net in (pipe.unet, pipe.regressor) for p in net.parameters())
+
+
+@pytest.mark.parametrize("level, steps", [(0, 4), (30, 3)])
+def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps):
+    image = picture(24, 20)
+    expected = pipe(prompt="a cat", image=image, num_inference_steps=steps, guidance_scale=1.0, noise_level=level,
+                    generator=torch.Generator().manual_seed(7), output_type="latent").images
+    got = upscale.sample(pipe, photos.to_tensor(image), steps, level, torch.Generator().manual_seed(7))
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+    decoded = pipe.vae.decode(expected / 0.6).sample.clamp(-1, 1).detach()
+    large = upscale.upscale(pipe, [image], steps, level, seed=7)[0]
+    wanted = upscale.project(decoded, photos.to_tensor(image))
+    np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=1.01 / 127.5)
+
+
+def test_one_seed_is_one_picture_whatever_else_is_in_the_list(pipe):
+    three, told = [picture(*size, seed) for seed, size in enumerate(((16, 20), (33, 17), (64, 16)))], []
+    together = upscale.upscale(pipe, three, 2, on_step=lambda: told.append(1))
+    assert [image.size for image in together] == [(64, 80), (132, 68), (256, 64)] and len(told) == 6
+    for one, image in zip(three, together):
+        assert upscale.upscale(pipe, [one], 2)[0].tobytes() == image.tobytes()
+    assert upscale.upscale(pipe, three[:1], 2, seed=1)[0].tobytes() != together[0].tobytes()
+    assert upscale.upscale(pipe, three[:1], 2, noise_level=40)[0].tobytes() != together[0].tobytes()
+
+
+def test_regression_is_one_call_without_chance(pipe):
+    image = picture(20, 24)
+    inputs = torch.cat([torch.zeros(1, 8, 24, 20), photos.to_tensor(image)], dim=1)
+    latents = pipe.regressor(inputs, 0, None, class_labels=torch.tensor([0])).sample.detach()
+    expected = upscale.finish(pipe.vae, latents, photos.to_tensor(image))
+    assert upscale.regress(pipe, [image, image])[1].tobytes() == expected.tobytes()
+    with pytest.raises(SdkitError, match="--regression"):
+        upscale.regress(SimpleNamespace(regressor=None), [image])
+
+
+def test_the_result_shrinks_to_the_picture():
+    low = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    large = torch.zeros(1, 3, 64, 64)
+    before, after = (F.interpolate(x, (16, 16), mode="bicubic", antialias=True) - low
+                     for x in (large, upscale.project(large, low)))
+    assert after.square().mean() < 0.2 * before.square().mean()          # noise is the hardest case
+    smooth = F.interpolate(low, (64, 64), mode="bicubic", antialias=True)
+    torch.testing.assert_close(upscale.project(large, low), smooth)      # of nothing, the smoothest picture is made
+
+
+@pytest.mark.parametrize("size", [(40, 40), (41, 97), (16, 130), (200, 40)])
+def test_tiles_cover_everything_and_their_weights_cancel(size):
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    twice = upscale.tiled(lambda part: part.repeat_interleave(2, 2).repeat_interleave(2, 3), x, tile=40, overlap=12)
+    torch.testing.assert_close(twice, x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    for length in size:
+        first = upscale.starts(length, 40, 12)
+        assert first[0] == 0 and first[-1] + min(40, length) == length
+        assert all(0 < b - a <= 28 for a, b in zip(first, first[1:]))
+
+
+def test_a_tiled_picture_equals_the_whole_one_and_has_no_seams(pipe, monkeypatch):
+    """A picture that is everywhere alike, so that group norms see the same in a tile; beside it, tiles not blended."""
+    low, blend = photos.to_tensor(picture(112, 64)), upscale.tiled
+
+    def off(**tiles):
+        monkeypatch.setattr(upscale, "tiled", lambda function, x, tile: blend(function, x, **tiles))
+        return upscale.sample(pipe, low, 4, 0, torch.Generator().manual_seed(0))
+
+    whole = off(tile=112)
+    blended, hard = ((off(**tiles) - whole)[..., 8:-8, 8:-8] / whole.std()
+                     for tiles in ({"tile": 64, "overlap": 16}, {"tile": 56, "overlap": 0}))
+
+    def by_column(x):
+        return x.square().mean((0, 1, 2)).sqrt()
+
+    assert by_column(blended).max() < 0.03 and by_column(blended.diff(dim=-1)).max() < 0.03
+    seam = by_column(hard.diff(dim=-1))
+    assert seam.argmax() == 55 - 8 and seam.max() > 0.2                  # what blending takes away
+
+
+@pytest.mark.parametrize("change", [
+    {"num_inference_steps": 0}, {"num_inference_steps": 501}, {"num_inference_steps": 2.0}, {"noise_level": -1},
+    {"noise_level": 41}, {"noise_level": None}, {"seed": -1}, {"seed": True},
+    {"images": [picture(15, 40)]}, {"images": [picture(16, 513)]}, {"images": picture(16, 16)},
+])
+def test_what_makes_no_sense_is_a_sentence(pipe, change):
+    with pytest.raises(SdkitError) as caught:
+        upscale.upscale(pipe, **{"images": [picture(16, 16)], "num_inference_steps": 1, **change})
+    assert str(caught.value).endswith(".")
+
+
+def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        with pytest.raises(SdkitError, match="too little memory"), upscale.enough_memory(torch.zeros(1, 3, 16, 16)):
+            raise error
+    with pytest.raises(RuntimeError, match="else"), upscale.enough_memory(torch.zeros(1, 3, 16, 16)):
+        raise RuntimeError("something else")
+
+
+def test_the_verb_writes_the_picture_of_the_api(folder, tiny_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    small = picture(20, 16)
+    small.save("small.png")
+    assert cli.main(["upscale", "small.png", "coffee", "gone.png", "--steps", "2", "--seed", "3"]) == 2
+    captured = capsys.readouterr()
+    assert "80 x 64" in captured.out and len(captured.err.splitlines()) == 2      # coffee is too large
+    with Image.open("upscaled/small-x4.png") as image:
+        np.testing.assert_array_equal(image, upscale.upscale(models.load_upscaler(), [small], 2, seed=3)[0])
+        assert image.text == upscale.note(2, 0, 3)
+    assert cli.main(["upscale", "small.png", "small.png", "--steps", "0"]) == 2
+    assert capsys.readouterr().err == "sdkit: Number of steps 0 is not a whole number from 1 to 500. Choose one.\n"
+
+
+def test_without_the_weights_it_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
+    assert cli.main(["upscale", "coffee", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("sdkit: The weights of mini-upscaler") and len(error.splitlines()) == 1
+
+
+def test_damaged_weights_are_a_sentence(folder, tiny_data, tmp_path):
+    import shutil
+    shutil.copytree(folder, tmp_path / "broken")
+    weights = next((tmp_path / "broken" / "unet").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(SdkitError, match="cannot be loaded"):
+        models.load_upscaler(tmp_path / "broken", device="cpu")
+    assert models.load(device="cpu").vae.config.scaling_factor == 0.6
+
+
+def test_feature_distance_is_none_for_equals_and_sees_a_blur():
+    torch.manual_seed(0)
+    classifier, image = metrics.StyleClassifier(channels=(8, 16)).eval(), picture(32, 32)
+    assert metrics.feature_distance(image, image, classifier) == 0
+    near, far = (metrics.feature_distance(image.resize((side, side)).resize((32, 32)), image, classifier)
+                 for side in (24, 8))
+    assert 0 < near < far
