@@ -1,9 +1,11 @@
 """Sampling as a generator: ``for state in denoise(...)``; the caller owns the loop and draws what it likes.
 
-DDIM (Song et al. 2021, arXiv:2010.02502), classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
-The tests hold `denoise` to diffusers' image-to-image pipeline.
+DDIM (Song et al. 2021, arXiv:2010.02502), which is Euler's method where the chain ends at abar = 1, and DPM-Solver++
+(Lu et al. 2022, arXiv:2211.01095); classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598). The tests hold
+`denoise` to diffusers' pipelines.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +67,25 @@ def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
     return prev_sample, pred_x0
 
 
+def dpm_step(schedule, model_output, t, t_prev, sample, before=None):
+    """One step of DPM-Solver++(2M) from timestep t to t_prev (Lu et al. 2022, algorithm 2): (prev_sample, pred_x0).
+
+    `before` = (t, pred_x0) of the step before makes it second order: the clean sample is not only believed, its drift is
+    drawn on. Without it, and for the step to abar = 1, this is DDIM.
+    """
+    pred_x0, _ = predictions(schedule, model_output, t, sample)
+    (signal, noise), (signal_prev, noise_prev) = (
+        (abar.sqrt().item(), (1 - abar).sqrt().item()) for abar in map(schedule.alpha_cumprod, (t, t_prev)))
+    if noise_prev == 0:
+        return signal_prev * pred_x0, pred_x0
+    ahead, length = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)    # in half log-SNR
+    if before is not None:
+        abar = schedule.alpha_cumprod(before[0])
+        length_before = math.log(signal / noise) - 0.5 * (abar / (1 - abar)).log().item()
+        ahead = pred_x0 + length / (2 * length_before) * (pred_x0 - before[1])
+    return noise_prev / noise * sample - signal_prev * math.expm1(-length) * ahead, pred_x0
+
+
 def guide(uncond, cond, guidance_scale):
     """Classifier-free guidance: go from the answer without the prompt past the answer with it.
 
@@ -74,16 +95,18 @@ def guide(uncond, cond, guidance_scale):
 
 
 @torch.no_grad()
-def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, guidance_scale):
+def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, guidance_scale, solver="ddim"):
     """Walk `latents` (B, C, h, w), noised to timesteps[0], back to clean ones; yield a `State` each step.
 
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for all. With guidance_scale <= 1 the
-    network is asked once a step, with the prompt alone. Yields len(timesteps) states; the last one holds the
-    result.
+    network is asked once a step, with the prompt alone. `solver` is "ddim" or "dpm++" (second order, for few steps).
+    Yields len(timesteps) states; the last one holds the result.
     """
+    if solver not in ("ddim", "dpm++"):
+        raise SdkitError(f"There is no solver {solver!r}. Take 'ddim' or 'dpm++'.")
     prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
     guided = guidance_scale > 1
-    context = prompt_embeds
+    context, before = prompt_embeds, None
     if guided:
         context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
     for step, t in enumerate(timesteps):
@@ -92,7 +115,11 @@ def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, 
         if guided:
             output = guide(*output.chunk(2), guidance_scale)
         t_prev = timesteps[step + 1] if step + 1 < len(timesteps) else -1
-        latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)
+        if solver == "ddim":
+            latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)
+        else:
+            latents, pred_x0 = dpm_step(schedule, output, t, t_prev, latents, before)
+            before = t, pred_x0
         yield State(step, t, latents, pred_x0)
 
 

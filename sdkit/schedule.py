@@ -31,8 +31,11 @@ class Schedule:
 
     @classmethod
     def of(cls, scheduler):
-        """The schedule inside a diffusers scheduler, for instance `pipe.scheduler`."""
-        final = getattr(scheduler, "final_alpha_cumprod", None)
+        """The schedule inside a diffusers scheduler, for instance `pipe.scheduler`.
+
+        Those that count in noise levels (Euler, DPM-Solver++) end without noise, at abar = 1.
+        """
+        final = getattr(scheduler, "final_alpha_cumprod", 1.0 if hasattr(scheduler, "sigmas") else None)
         return cls(scheduler.betas, final, scheduler.config.prediction_type)
 
     def __len__(self):

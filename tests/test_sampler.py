@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from sdkit import latents, photos, sampler, schedule, text
-from sdkit.paths import SdkitError
+from sdkit import latents, models, photos, sampler, schedule, text
+from sdkit.paths import SdkitError, models_dir
 
 
 def ddim(**changes):
@@ -76,6 +76,29 @@ def test_denoise_is_image_to_image_of_diffusers(tiny_pipe, guidance_scale, stren
 
     assert [(s.step, s.t) for s in states] == list(enumerate(steps))
     torch.testing.assert_close(states[-1].latents, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scheduler, solver", [
+    (DDIMScheduler, "ddim"), (EulerDiscreteScheduler, "ddim"), (DPMSolverMultistepScheduler, "dpm++")])
+@pytest.mark.parametrize("folder", ["tiny", "mini-sd"])
+@pytest.mark.parametrize("steps", [4, 17])
+def test_denoise_is_text_to_image_of_diffusers(tiny_sd, scheduler, solver, folder, steps, monkeypatch):
+    pipe = models.load(tiny_sd if folder == "tiny" else models_dir() / folder, task="text2img", device="cpu")
+    monkeypatch.setattr(pipe, "scheduler", scheduler.from_config(pipe.scheduler.config))
+    pipe.scheduler.set_timesteps(steps)
+    side = 16 if folder == "tiny" else 8
+    noise = torch.randn(1, 8, side, side, generator=torch.Generator().manual_seed(1))
+    embeds = text.encode(pipe.tokenizer, pipe.text_encoder, ["van gogh", ""])
+    *_, last = sampler.denoise(pipe.unet, schedule.Schedule.of(pipe.scheduler), noise, embeds[:1], embeds[1:],
+                               [int(t) for t in pipe.scheduler.timesteps], 3.0, solver)
+    expected = pipe("van gogh", latents=noise, num_inference_steps=steps, guidance_scale=3.0, height=4 * side,
+                    width=4 * side, output_type="latent").images
+    torch.testing.assert_close(last.latents, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_unknown_solver_is_a_sentence(tiny_pipe):
+    with pytest.raises(SdkitError, match="Take 'ddim' or 'dpm\\+\\+'"):
+        next(sampler.denoise(None, None, torch.zeros(1), torch.zeros(1, 1, 1), None, [1], 1.0, solver="heun"))
 
 
 def test_the_last_clean_estimate_is_the_result_when_the_chain_ends_at_one():

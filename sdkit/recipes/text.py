@@ -106,6 +106,21 @@ def zero_shot_postcards(model, tokenizer, shown, x):
     return figures
 
 
+def hard_choice(cards, alike, count, rng, groups=4):
+    """Which ``count`` of the ``cards`` make a batch: in each group of it, two parts of the picture are the same.
+
+    Drawn at random, pictures differ so much in sky and ground that nobody need look at the thing (hard negatives,
+    as in Robinson et al. 2021). ``alike``: (part, word) -> the numbers of the cards that show it.
+    """
+    chosen = []
+    for _ in range(groups):
+        parts = rng.choice(postcards.PARTS[1:], 2, replace=False)
+        model = cards[rng.integers(len(cards))]
+        both = set.intersection(*(set(alike[part, getattr(model, part)]) for part in map(str, parts)))
+        chosen += rng.choice(sorted(both), -(-count // groups)).tolist()
+    return chosen[:count]
+
+
 def fits(a, said_of_b, b):
     """Whether the caption of postcard ``b``, which says the parts ``said_of_b``, is true of postcard ``a``, too."""
     return all(getattr(a, part) == getattr(b, part) for part in said_of_b) and (b.second in (None, a.second))
@@ -141,6 +156,8 @@ def main(art_dir="../shared/art", out="", steps=2000, batch_size=32, postcards_p
     start = run.resume()
 
     drawn_cards, drawings = cards.render(drawn if start < steps else postcards_per_step, size)
+    alike = {(part, word): [k for k, card in enumerate(drawn_cards) if getattr(card, part) == word]
+             for part, words in postcards.WORDS.items() for word in words}
 
     def make(step):
         rng = training.rng(seed, step, accelerator.process_index)
@@ -151,7 +168,7 @@ def main(art_dir="../shared/art", out="", steps=2000, batch_size=32, postcards_p
             squares.append(jitter(art.crop(picture, size, rng, (128, 256)), rng))
             texts.append(captions.misspell(captions.caption(picture.style, picture.is_portrait, rng), rng))
             styles.append(style)
-        chosen, said = rng.integers(len(drawn_cards), size=postcards_per_step), []
+        chosen, said = hard_choice(drawn_cards, alike, postcards_per_step, rng), []
         for k in chosen:
             unsaid = postcards.leave_unsaid(rng)
             squares.append(drawings[k])
