@@ -1,6 +1,6 @@
 """Pictures four times larger, by the upscaler in the design of Stable Diffusion's (Rombach et al. 2022, section 4.4).
 
-A UNet denoises the large picture's latents with the small picture beside them at every step. Anything beyond 128 px is
+A UNet denoises the large picture's latents with the small picture beside them at every step. Anything beyond 144 px is
 done in overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
 arXiv:2302.08113, equation 5), so that there are no seams.
 """
@@ -16,7 +16,7 @@ from sdkit.paths import SdkitError
 
 FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
 SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
-TILE, OVERLAP = 128, 24         # latent pixels
+TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
 
 
 def upscale(pipe, images, num_inference_steps=10, noise_level=0, seed=0, on_step=None):

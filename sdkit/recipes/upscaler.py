@@ -88,7 +88,7 @@ def encoded(vae, squares, accelerator, together=16):
 
 
 def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=32, sizes="24,32",
-         channels="64,96,96", drawn=1500, squares=1800, card_share=0.4, learning_rate=6e-4, max_noise_level=100,
+         channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, learning_rate=6e-4, max_noise_level=100,
          clean=0.5, ema_decay=0.999, shown=12, seed=0, runs="", limit=0):
     """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
 
