@@ -64,6 +64,24 @@ def curve(ax, x, y, label=None, series=0):
     return ax
 
 
+def heatmap(ax, values, rows=(), columns=(), digits=None, **look):
+    """Draw `values` (R, C) as an image on `ax`, dark where they are large, and return `ax`.
+
+    rows, columns : their labels; digits : decimals with which each value is written into its square, None for none.
+    look : of ``Axes.imshow``, as in vmin, vmax.
+    """
+    values = np.asarray(values, dtype=float)
+    image = ax.imshow(values, **{"cmap": "Blues", "aspect": "auto", **look})
+    ax.grid(False)
+    ax.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), rows)
+    if digits is not None:
+        for (r, c), value in np.ndenumerate(values):
+            ax.text(c, r, f"{value:.{digits}f}", ha="center", va="center", fontsize=9,
+                    color="white" if image.norm(value) > 0.6 else "black")
+    return ax
+
+
 def show_grid(images, titles=None, columns=None, row_titles=None, settings=None, panel=2.4):
     """Pictures in rows of `columns`, each with its title, and the parameter table underneath: a Figure.
 

@@ -51,6 +51,20 @@ def test_nothing_overlaps_or_leaves_the_page(count, columns, settings):
     assert fig.get_figwidth() <= plots.WIDTH + 1e-6
 
 
+def test_heatmap_is_dark_where_values_are_large_and_writes_them_readably():
+    values = np.array([[0.0, 0.25, 1.0], [-1.0, 0.5, 0.75]])
+    fig, (ax,) = plots.figure()
+    plots.heatmap(ax, values, ["up", "down"], ["a", "b", "c"], digits=1, vmin=-1, vmax=1)
+    image, written = ax.images[0], {t.get_position(): t for t in ax.texts}
+    shades = image.cmap(image.norm(values)).mean(-1)
+    assert (np.argsort(-shades, axis=None) == np.argsort(values, axis=None)).all()
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["up", "down"]
+    assert {place: t.get_text() for place, t in written.items()} == {
+        (c, r): f"{values[r, c]:.1f}" for r in range(2) for c in range(3)}
+    for (c, r), t in written.items():
+        assert abs(np.mean(to_rgb(t.get_color())) - np.mean(to_rgb(image.cmap(image.norm(values[r, c]))))) > 0.35
+
+
 def test_parameter_table_prints_every_setting():
     fig = plots.show_grid([picture()], settings=plots.parameters(SETTINGS, "mini-sd", strength="0.1 to 0.9"))
     assert texts(fig) == ["model", "prompt", "strength", "guidance scale", "steps", "seed", "short side (px)",
