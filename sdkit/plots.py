@@ -73,11 +73,11 @@ def heatmap(ax, values, rows=(), columns=(), digits=None, **look):
     values = np.asarray(values, dtype=float)
     image = ax.imshow(values, **{"cmap": "Blues", "aspect": "auto", **look})
     ax.grid(False)
-    ax.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
+    ax.set_xticks(range(len(columns)), columns, rotation=90)
     ax.set_yticks(range(len(rows)), rows)
     if digits is not None:
         for (r, c), value in np.ndenumerate(values):
-            ax.text(c, r, f"{value:.{digits}f}", ha="center", va="center", fontsize=9,
+            ax.text(c, r, f"{round(value, digits) + 0.0:.{digits}f}", ha="center", va="center", fontsize=9,
                     color="white" if image.norm(value) > 0.6 else "black")
     return ax
 
