@@ -60,11 +60,38 @@ def right_heun(eps, x, sigma, sigma_next):
     return x + (sigma_next - sigma) * (first + second) / 2
 
 
+def right_rows(pieces, word):
+    rows, letters, mine = [], "", []
+    for row, piece in enumerate(pieces, 1):
+        letters, mine = letters + piece.removesuffix("</w>"), [*mine, row]
+        if piece.endswith("</w>"):
+            rows += mine if letters == word else []
+            letters, mine = "", []
+    return rows
+
+
+def masked(q, k, v, before=lambda scores: scores, after=lambda weights: weights, axis=1):
+    """Attention whose scores and weights are changed on the way."""
+    return after(before(q @ k.T / q.shape[-1] ** 0.5).softmax(axis)) @ v
+
+
+def back(scores, diagonal=0, hidden=-torch.inf):
+    return scores.masked_fill(torch.ones_like(scores).triu(1 + diagonal).bool(), hidden)
+
+
+def right_amplify(uncond, cond, scale):
+    return uncond + scale * (cond - uncond)
+
+
+def right_interval(timesteps, scale, low, high):
+    return [scale if low <= t <= high else 1 for t in timesteps]
+
+
 def swapped(one, other):
     return {**JOBS, one: JOBS[other], other: JOBS[one]}
 
 
-NUMBERS = ("00.1", "02.1", "05.1", "11.1")  # exercises whose answer is a value; the others want a function
+NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1")  # exercises whose answer is a value; the others want a function
 RIGHT = {
     "00.1": [JOBS, {job: f" {part.upper()} " for job, part in JOBS.items()}],
     "00.2": [lambda width, height, f, channels: width // f * (height // f) * channels,
@@ -92,6 +119,21 @@ RIGHT = {
     "05.1": [12, 12.0, "12", torch.tensor(12)],
     "05.2": [right_paste],
     "05.3": [lambda raw: 1 / raw.std(), lambda raw: 1 / float(np.std(raw.numpy()))],
+    "06.1": [right_rows, lambda pieces, word: np.array(right_rows(pieces, word))],
+    "06.2": [lambda q, k, v: masked(q, k, v, back),
+             lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
+             lambda q, k, v: torch.stack([masked(q[i:i + 1], k[:i + 1], v[:i + 1])[0] for i in range(len(q))])],
+    "06.3": [lambda p, c: (p @ torch.nn.functional.normalize(c, dim=-1).T).argmax(1),
+             lambda p, c: [int(torch.nn.functional.cosine_similarity(one, c).argmax()) for one in p]],
+    "09.1": [50, 50.0, torch.tensor(50)],
+    "09.2": [lambda c, size, f, sigma, g: torch.randn(1, c, size // f, size // f, generator=g) * sigma,
+             lambda c, size, f, sigma, g: torch.empty(1, c, size // f, size // f).normal_(0, sigma, generator=g)],
+    "09.3": [lambda a, b, s: a + torch.as_tensor(s).reshape(-1, 1, 1) * (b - a),
+             lambda a, b, s: torch.stack([(1 - float(k)) * a[0] + float(k) * b[0] for k in s])],
+    "08.1": [right_amplify, lambda u, c, s: (1 - s) * u + s * c, lambda u, c, s: c + (s - 1) * (c - u)],
+    "08.2": [lambda output, s: right_amplify(*output.chunk(2), s),
+             lambda output, s: right_amplify(output[:len(output) // 2], output[len(output) // 2:], s)],
+    "08.3": [right_interval, lambda ts, s, low, high: np.where((np.array(ts) >= low) & (np.array(ts) <= high), s, 1)],
     "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
     "11.2": [right_pick],
     "11.3": [lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
@@ -237,6 +279,88 @@ WRONG = {
              (lambda raw: 1 / raw.square().mean().sqrt(), "deviation from"),
              (lambda raw: 1 / raw.std((0, 2, 3)), "one number"),
              (lambda raw: 0.18215, "after multiplying")],
+    "06.1": [(lambda p, w: [row - 1 for row in right_rows(p, w)], "belongs to START"),
+             (lambda p, w: [row for row, piece in enumerate(p, 1) if piece == w + "</w>"], "not found"),
+             (lambda p, w: right_rows(p, w)[-1:], "one of its rows"),
+             (lambda p, w: right_rows(p, w)[:1], "one of its rows"),
+             (lambda p, w: [row for row, piece in enumerate(p, 1) if piece.removesuffix("</w>") in w], "other words"),
+             (lambda p, w: [p[row - 1] for row in right_rows(p, w)], "those are pieces"),
+             (lambda p, w: right_rows(p, w)[:3] if w == "zebra" else right_rows(p, w)[:1], "rows of both"),
+             (lambda p, w: [2, 3, 4], "but not for a"),
+             (lambda p, w: right_rows(p, w) or [row for row, piece in enumerate(p, 1) if piece == w + "</w>"], "polecat"),
+             (lambda p, w: [2, 4], "which pieces"),
+             (lambda p: [2, 3, 4], "TypeError")],
+    "06.2": [(masked, "without the mask"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s.T).T), "the other way"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s, hidden=0)), "exp(0) = 1"),
+             (lambda q, k, v: masked(q, k, v, after=lambda w: back(w, hidden=0)), "no longer add up"),
+             (lambda q, k, v: masked(q, k, v, back, axis=0), "wrong axis"),
+             (lambda q, k, v: masked(2 * q, k, v, back), "root of D"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s, -1)), "see itself"),
+             (lambda q, k, v: masked(q, k, v, back)[-1], "shape"),
+             (lambda q, k, v: v, "minus infinity")],
+    "06.3": [(lambda p, c: (p @ c.T).argmax(1), "long vector"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).argmin(1), "worst"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).argmax(0), "for each caption"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).amax(1), "how well"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1), "all the cosines"),
+             (lambda p, c: torch.cdist(p, c).argmin(1), "distance"),
+             (lambda p, c: p.argmax(1), "from 0"),
+             (lambda p, c: 1, "one number for each")],
+    "09.1": [(25, "each call hold"), (1, "count its rounds"), (2, "one round"), (51, "another network"), (7, "how many rounds")],
+    "09.2": [(lambda c, size, f, sigma, g: torch.randn(1, c, size, size, generator=g) * sigma, "as large as the picture"),
+             (lambda c, size, f, sigma, g: torch.randn(1, 3, size // f, size // f, generator=g) * sigma, "for colours"),
+             (lambda c, size, f, sigma, g: torch.randn(c, size // f, size // f, generator=g) * sigma, "the shape is"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, size // f, size // f, generator=g), "has strength 1"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8, generator=g) * sigma ** 2, "multiply by it, once"),
+             (lambda c, size, f, sigma, g: torch.rand(1, c, 8, 8, generator=g) * sigma, "Gaussian"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8) * sigma, "pass the generator"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8, generator=g) - 3, "scale it")],
+    "09.3": [(lambda a, b, s: b + s.reshape(-1, 1, 1) * (a - b), "other way round"),
+             (lambda a, b, s: a + s.reshape(-1, 1, 1) * b, "nothing of the first"),
+             (lambda a, b, s: a + s[None, :, None] * (b - a), "of its own"),
+             (lambda a, b, s: a + 0.5 * (b - a), "three shares"),
+             (lambda a, b, s: (a + 0.5 * (b - a)).repeat(3, 1, 1), "three quarters"),
+             (lambda a, b, s: a + s * (b - a), "RuntimeError")],
+    "08.1": [(lambda u, c, s: c + s * (c - u), "already beyond"),
+             (lambda u, c, s: c + s * (u - c), "swapped"),
+             (lambda u, c, s: u - s * (c - u), "the sign"),
+             (lambda u, c, s: s * c, "the noise as well"),
+             (lambda u, c, s: s * (c - u), "difference alone"),
+             (lambda u, c, s: u + s * c, "without any uncond left"),
+             (lambda u, c, s: s * c - u, "add up to 1"),
+             (lambda u, c, s: (u + c) / 2, "the middle"),
+             (lambda u, c, s: c, "at scale 1. Use"),
+             (lambda u, c, s: u, "at scale 0. Use"),
+             (lambda u, c, s: u + s ** 2 * (c - u), "What does the prompt add"),
+             (lambda u, c, s: u + 3 * (c - u), "at scale 0 it is not yet"),
+             (lambda u, c, s: (c - u).norm(), "shape"),
+             (lambda u, c: u, "TypeError")],
+    "08.2": [(lambda o, s: right_amplify(o[len(o) // 2:], o[:len(o) // 2], s), "your friend's"),
+             (lambda o, s: right_amplify(*o.chunk(2), -s), "the sign is not"),
+             (lambda o, s: right_amplify(o[::2], o[1::2], s), "every other one"),
+             (lambda o, s: right_amplify(o[1::2], o[::2], s), "every other one"),
+             (lambda o, s: right_amplify(*o.chunk(2), s + 1), "Start from uncond"),
+             (lambda o, s: s * (o.chunk(2)[1] - o.chunk(2)[0]), "difference alone"),
+             (lambda o, s: o.chunk(2)[1], "without any guidance"),
+             (lambda o, s: o.chunk(2)[0], "without the prompt"),
+             (lambda o, s: right_amplify(*o.chunk(2), 3), "at scale 0"),
+             (lambda o, s: right_amplify(*o.chunk(2, dim=2), s), "shape"),
+             (lambda o, s: right_amplify(o, o, s), "chunk the batch")],
+    "08.3": [(lambda ts, s, low, high: [s if low <= t <= high else 0 for t in ts], "without the prompt"),
+             (lambda ts, s, low, high: [1 if low <= t <= high else s for t in ts], "are swapped"),
+             (lambda ts, s, low, high: [0 if low <= t <= high else s for t in ts], "off is not 0"),
+             (lambda ts, s, low, high: [low <= t <= high for t in ts], "says where"),
+             (lambda ts, s, low, high: [s if low < t < high else 1 for t in ts], "bounds themselves"),
+             (lambda ts, s, low, high: [s if low <= t < high else 1 for t in ts], "upper bound"),
+             (lambda ts, s, low, high: [s if low < t <= high else 1 for t in ts], "lower bound"),
+             (lambda ts, s, low, high: right_interval(sorted(ts), s, low, high), "noisiest first"),
+             (lambda ts, s, low, high: [s] * len(ts), "every step"),
+             (lambda ts, s, low, high: [s if low <= k <= high else 1 for k in range(len(ts))], "ever true"),
+             (lambda ts, s, low, high: [s if t <= high else 1 for t in ts], "one by one"),
+             (lambda ts, s, low, high: [s if 401 <= t <= 701 else 1 for t in ts], "all four"),
+             (lambda ts, s, low, high: s, "shape"),
+             (lambda ts, s: [s] * len(ts), "TypeError")],
     "11.1": [(10.5, "half"), (11, "rounded"), (20, "skipped"), (19, "skipped"), (30, "noise alone"), (7, "share")],
     "11.2": [(lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
              (lambda s, c, v, f: s[c.index(max(c))], "most style"),

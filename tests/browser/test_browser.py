@@ -37,10 +37,12 @@ PATIENCE = 600  # seconds; a busy machine is slow, not wrong
 # Notebook, the slider's label before and after a key press, and how wide the picture is and is shown (px).
 SLIDERS = [
     ("00_start_here.ipynb", "style none", "style van gogh", [64, 256]),
+    ("01_gans.ipynb", "updates 0", "updates 100", [210, 256]),
     ("02_forward_diffusion.ipynb", "steps of noise 0", "steps of noise 100", [192, 256]),
     ("03_reverse_diffusion.ipynb", "steps back 0", "steps back 80", [192, 256]),
     ("04_samplers.ipynb", "calls 2", "calls 4", [192, 256]),
     ("05_vae_latents.ipynb", "push 0", "push 1", [160, 256]),
+    ("06_text_encoder.ipynb", "ask for: a", "ask for: a blue", [576, 576]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
 ]
 PRIVATE = """
@@ -98,12 +100,19 @@ def server(tiny_sd, tmp_path_factory):
 
 
 def _finish(models):
-    """What the lesson needs beside the tiny Stable Diffusion: steps enough for strength 0.1, and a critic."""
+    """What the lessons need beside the tiny Stable Diffusion: steps enough for strength 0.1, a critic, a CLIP."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
     from sdkit.metrics import StyleClassifier
     path = models / "mini-sd" / "defaults.json"
     defaults = json.loads(path.read_text()) | {"num_inference_steps": 10, "size": 64}
     path.write_text(json.dumps(defaults))
     StyleClassifier(tuple(defaults["styles"]), (8, 16)).save_pretrained(models / "style-classifier")
+    tokenizer = CLIPTokenizer.from_pretrained(models / "mini-sd" / "tokenizer")
+    tower = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+    words = dict(vocab_size=len(tokenizer), max_position_embeddings=16, eos_token_id=tokenizer.eos_token_id)
+    CLIPModel(CLIPConfig(text_config=tower | words, vision_config=tower | dict(image_size=64, patch_size=8),
+                         projection_dim=8)).save_pretrained(models / "mini-clip")
 
 
 def _free_port():
