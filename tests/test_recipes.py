@@ -14,7 +14,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit import art, measure, postcards
 from sdkit.metrics import StyleClassifier
-from sdkit.paths import SdkitError
+from sdkit.paths import ROOT, SdkitError
 from sdkit.recipes import captions, classifier, reader, strokes, text, training, unet, upscaler, vae
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
@@ -332,3 +332,11 @@ def test_strokes_repaint_every_photograph_once(toy, tmp_path):
     files = sorted(tmp_path.glob("*.png"))
     assert [path.name.split("-")[0] for path in files] == ["photo", "portrait"]
     assert 240 <= min(Image.open(files[0]).size) <= 340
+
+
+def test_the_solver_that_is_saved_keeps_the_spacing_of_stable_diffusion():
+    """from_config drops what was not said explicitly, so a default of one scheduler becomes the default of another."""
+    solver = DPMSolverMultistepScheduler.from_config(unet.scheduler().config)
+    assert (solver.config.timestep_spacing, solver.config.steps_offset) == ("leading", 1)
+    shipped = json.loads((ROOT / "data/models/mini-sd/scheduler/scheduler_config.json").read_text())
+    assert (shipped["timestep_spacing"], shipped["steps_offset"]) == ("leading", 1)

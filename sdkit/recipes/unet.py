@@ -36,7 +36,7 @@ CARD_SIDE = 64             # px, of postcards
 def scheduler():
     """Stable Diffusion 1.x's schedule: scaled linear, 1000 steps, noise prediction."""
     return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                         set_alpha_to_one=False, steps_offset=1)
+                         set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading")
 
 
 def group_of(picture):
