@@ -42,7 +42,6 @@ SLIDERS = [
     ("03_reverse_diffusion.ipynb", "steps back 0", "steps back 80", [192, 256]),
     ("04_samplers.ipynb", "calls 2", "calls 4", [192, 256]),
     ("05_vae_latents.ipynb", "push 0", "push 1", [160, 256]),
-    ("06_text_encoder.ipynb", "ask for: a", "ask for: a blue", [576, 576]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
 ]
 PRIVATE = """
