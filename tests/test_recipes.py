@@ -340,3 +340,43 @@ def test_the_solver_that_is_saved_keeps_the_spacing_of_stable_diffusion():
     assert (solver.config.timestep_spacing, solver.config.steps_offset) == ("leading", 1)
     shipped = json.loads((ROOT / "data/models/mini-sd/scheduler/scheduler_config.json").read_text())
     assert (shipped["timestep_spacing"], shipped["steps_offset"]) == ("leading", 1)
+
+
+def test_the_learning_rate_is_constant_until_it_falls_and_does_not_know_the_end_before():
+    def rates(steps, upto):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        schedule, seen = training.learning_rate_schedule(optimizer, steps, warmup=4), []
+        for _ in range(upto):
+            seen.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        return seen
+    whole = rates(100, 101)
+    assert whole[:5] == [0.25, 0.5, 0.75, 1, 1] and set(whole[4:81]) == {1}
+    assert whole[90] == pytest.approx(0.5) and whole[100] == 0.1
+    assert rates(1000, 80) == whole[:80]      # given more steps later, a run goes on as if it had always had them
+
+
+def test_the_weights_of_the_loss_make_every_noise_level_count():
+    snr = torch.tensor([500.0, 5.0, 1.0, 0.25, 0.01])
+    assert unet.loss_weights(snr, 5.0).tolist() == pytest.approx([0.01, 1, 1, 2, 10])
+    timesteps = (500, 700, 900)
+    alphas = unet.scheduler().alphas_cumprod[list(timesteps)]
+    shipped = json.loads((ROOT / "data/models/mini-sd/unet/recipe.json").read_text())
+    held_out = shipped["metrics"]["held_out_loss, postcards"]
+    losses = torch.tensor([held_out[str(t)] for t in timesteps])
+    weighted = losses * unet.loss_weights(alphas / (1 - alphas), 5.0)
+    assert losses.max() > 4 * losses.min() and weighted.max() < 2 * weighted.min()
+
+
+def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought(toy, tmp_path):
+    parts = tmp_path / "parts"
+    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])
+    text.main(art_dir=str(toy / "art"), runs=str(tmp_path / "t"), out=str(parts), **TINY["text"])
+    before = weights(parts / "text_encoder")
+    for rate, alike in ((0.0, True), (0.2, False)):
+        shutil.copytree(parts, tmp_path / f"{rate}")
+        unet.main(art_dir=str(toy / "art"), runs=str(tmp_path / f"u{rate}"), pipeline=str(tmp_path / f"{rate}"),
+                  **{**TINY["unet"], "text_rate": rate, "learning_rate": 0.1})
+        after = weights(tmp_path / f"{rate}/text_encoder")
+        assert all(torch.equal(before[key], after[key]) for key in before) == alike

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.training_utils import EMAModel
 from PIL import Image, ImageEnhance, ImageFilter
 
 from sdkit import art
@@ -68,13 +67,8 @@ def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, ch
     model = StyleClassifier(art.STYLES, tuple(map(int, channels.split(","))), size)
     model = model.to(accelerator.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.05)
-    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(100, steps // 10 + 1))
-    ema = EMAModel(model.parameters(), decay=0.995, use_ema_warmup=True, power=0.75)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(schedule, ema)
     run = training.Run(runs, accelerator)
-    start = run.resume()
-    ema.to(accelerator.device)
+    model, start = run.begin(model, optimizer, steps, ema_decay=0.995)
 
     def make(step):
         rng = training.rng(seed, step, accelerator.process_index)
@@ -86,13 +80,11 @@ def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, ch
     for step, (x, style) in run.steps("classifier", make, start, steps):
         logits = model(x.to(accelerator.device, memory_format=torch.channels_last)).float()
         loss = F.cross_entropy(logits, style.to(accelerator.device))
-        run.descend(loss, model, optimizer, schedule, ema)
+        run.descend(loss)
         run.record(step, loss=loss, accuracy=(logits.argmax(1).cpu() == style).float().mean())
     if not accelerator.is_main_process:
         return
-    model = accelerator.unwrap_model(model)
-    ema.copy_to(model.parameters())
-    model = model.to("cpu").eval()
+    model = run.averaged()
     metrics = {}
     for split in ("validation", "test"):
         held_out = art.load(art_dir, split, limit=limit or None)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.training_utils import EMAModel
 from scipy.ndimage import gaussian_filter
 
 from sdkit import art, postcards
@@ -44,13 +43,8 @@ def main(out="", steps=1500, batch_size=64, drawn=16000, size=64, channels="32,6
     model = PostcardReader(tuple(map(int, channels.split(","))), size)
     model = model.to(accelerator.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.05)
-    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(100, steps // 10 + 1))
-    ema = EMAModel(model.parameters(), decay=0.995, use_ema_warmup=True, power=0.75)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(schedule, ema)
     run = training.Run(runs, accelerator)
-    start = run.resume()
-    ema.to(accelerator.device)
+    model, start = run.begin(model, optimizer, steps, ema_decay=0.995)
     shown, drawings = cards.render(drawn if start < steps else 1, size, seed=2)
 
     def make(step):
@@ -62,13 +56,11 @@ def main(out="", steps=1500, batch_size=64, drawn=16000, size=64, channels="32,6
     for step, (x, truth) in run.steps("reader", make, start, steps):
         logits = model(x.to(accelerator.device, memory_format=torch.channels_last))
         loss = sum(F.cross_entropy(part.float(), right) for part, right in zip(logits, truth.T.to(accelerator.device)))
-        run.descend(loss, model, optimizer, schedule, ema)
+        run.descend(loss)
         run.record(step, loss=loss)
     if not accelerator.is_main_process:
         return
-    model = accelerator.unwrap_model(model)
-    ema.copy_to(model.parameters())
-    model = model.to("cpu").eval()
+    model = run.averaged()
     metrics = {}
     for name, held_out in (("unseen", False), ("unseen, held-out combinations", True)):
         shown, drawings = cards.render(min(drawn, 2000), size, seed=3, held_out=held_out)

@@ -149,11 +149,8 @@ def main(art_dir="../shared/art", out="", steps=2000, batch_size=32, postcards_p
     pictures = art.load(art_dir, "train", limit=limit or None)
     groups = [[p for p in pictures if p.style == style] for style in art.STYLES]
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.1)
-    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(100, steps // 10 + 1))
-    model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(schedule)
     run = training.Run(runs, accelerator)
-    start = run.resume()
+    model, start = run.begin(model, optimizer, steps, ema_decay=0.99)
 
     drawn_cards, drawings = cards.render(drawn if start < steps else postcards_per_step, size)
     alike = {(part, word): [k for k, card in enumerate(drawn_cards) if getattr(card, part) == word]
@@ -183,11 +180,11 @@ def main(art_dir="../shared/art", out="", steps=2000, batch_size=32, postcards_p
     for step, (x, ids, right) in run.steps("text", make, start, steps):
         x, ids, right = (part.to(accelerator.device) for part in (x, ids, right))
         loss = contrastive_loss(model(input_ids=ids, pixel_values=x).logits_per_image.float(), right)
-        run.descend(loss, model, optimizer, schedule)
+        run.descend(loss)
         run.record(step, loss=loss)
     if not accelerator.is_main_process:
         return
-    model = accelerator.unwrap_model(model).to("cpu").eval()
+    model = run.averaged()
     held_out = art.load(art_dir, "validation", limit=limit or None)
     shown, drawings = cards.render(min(drawn, 200), size, held_out=True)
     metrics = {"zero_shot_style_accuracy": {

@@ -6,7 +6,6 @@ killed and continued from a checkpoint therefore sees the same crops, noise and 
 import argparse
 import inspect
 import json
-import math
 import os
 import platform
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
 from tqdm.auto import tqdm
 
 from sdkit.paths import ROOT, SdkitError, write_atomically
@@ -56,26 +56,39 @@ def torch_rng(generator, device="cpu"):
     return torch.Generator(device).manual_seed(int(generator.integers(2**62)))
 
 
-def learning_rate_schedule(optimizer, steps, warmup):
-    """Linear warm-up, then a cosine down to a tenth."""
+def learning_rate_schedule(optimizer, steps, warmup, decay=0.2):
+    """Linear warm-up, then constant, and over the last share ``decay`` of the steps linearly down to a tenth.
+
+    Constant, so that a run which is later given more steps goes on as if it had had them from the start
+    (Hägele et al. 2024).
+    """
     def factor(step):
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1, (step - warmup) / max(1, steps - warmup))))
+        left = (steps - step) / max(1, decay * steps)
+        return min((step + 1) / warmup, 1, max(0.1, left))
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 class Run:
     """A folder that a training can be resumed from: ``checkpoint/`` (whole or absent), ``log.jsonl``, ``curve.png``.
 
-    Prepare the networks and optimizers with ``accelerator.prepare`` and register EMA and schedulers with
-    ``accelerator.register_for_checkpointing`` before ``resume``.
+    ``begin`` takes the network that is trained; a second one (a discriminator) is prepared with
+    ``accelerator.prepare`` before that. Then ``steps``, ``descend`` and ``record``, and ``averaged`` at the end.
     """
 
     def __init__(self, folder, accelerator, save_every=240.0):
         self.folder, self.accelerator, self.save_every = Path(folder), accelerator, save_every
         self.folder.mkdir(parents=True, exist_ok=True)
         self.saved, self.started, self.before, self.log = time.monotonic(), time.monotonic(), 0.0, []
+
+    def begin(self, model, optimizer, steps, warmup=100, ema_decay=0.999):
+        """Give a network its learning rates and moving average and load the last checkpoint: (network, first step)."""
+        self.schedule = learning_rate_schedule(optimizer, steps, min(warmup, steps // 10 + 1))
+        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.accelerator.register_for_checkpointing(self.schedule, self.ema)
+        start = self.resume()
+        self.ema.to(self.accelerator.device)
+        return self.model, start
 
     def resume(self):
         """Load the last checkpoint, if there is one, and return the step to go on with."""
@@ -113,15 +126,20 @@ class Run:
                 bar.set_postfix(list(self.log[-1].items())[1:2], refresh=False)
         self.save(steps, force=True)
 
-    def descend(self, loss, model, optimizer, schedule, ema=None):
-        """One step of ``optimizer`` down ``loss``, gradients clipped to norm 1; then the learning rate and the EMA."""
+    def descend(self, loss):
+        """One step of the optimizer down ``loss``, gradients clipped to norm 1; then learning rate and average."""
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        if ema is not None:
-            ema.step(model.parameters())
+        self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+        self.ema.step(self.model.parameters())
+
+    def averaged(self):
+        """The network with the moving average of its weights, on the CPU and ready for use."""
+        model = self.accelerator.unwrap_model(self.model)
+        self.ema.copy_to(model.parameters())
+        return model.to("cpu", memory_format=torch.contiguous_format).eval()
 
     def record(self, step, **values):
         """Add one line of figures to the log."""

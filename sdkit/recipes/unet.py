@@ -1,9 +1,9 @@
 """Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR`` (VAE and text encoder first).
 
 Noise prediction on latents with captions (Rombach et al. 2022), a share of them dropped for classifier-free guidance
-(Ho & Salimans 2022), the loss weighted by min-SNR (Hang et al. 2023). One network learns two worlds: whole postcards
-of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures. Latents are made
-once, those of paintings and photographs at several scales; being convolutional, the network works at any size.
+(Ho & Salimans 2022), the loss weighted so that all noise levels pull about equally. One network learns two worlds: whole
+postcards of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures. Latents
+are made once, those of paintings and photographs at several scales; being convolutional, the network works at any size.
 """
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline,
                        UNet2DConditionModel)
 from diffusers.models.attention_processor import AttnProcessor
-from diffusers.training_utils import EMAModel, compute_snr
+from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -77,6 +77,29 @@ def encode_squares(vae, squares, device):
     return torch.cat(latents) * vae.config.scaling_factor
 
 
+class Denoiser(torch.nn.Module):
+    """UNet and text encoder as one network, to train them together."""
+
+    def __init__(self, unet, text_encoder):
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+
+    def forward(self, sample, timesteps, ids):
+        """Predicted noise (B, C, h, w) for noisy latents, timesteps (B,) and token numbers (B, L)."""
+        return self.unet(sample, timesteps, self.text_encoder(ids).last_hidden_state).sample
+
+
+def loss_weights(snr, gamma):
+    """Weights (B,) of the noise prediction losses: gamma / SNR where there is little noise (min-SNR, Hang et al. 2023),
+    1 / sqrt(SNR) where there is much.
+
+    The loss falls as sqrt(SNR) there, so unweighted, the levels that decide what stands where would hardly be heard:
+    after 15,000 steps without this, the word for the place did not change the prediction at all. Karras et al. 2024
+    (EDM2) learn such weights instead.
+    """
+    return (gamma / snr).clamp(max=1) * snr.rsqrt().clamp(min=1)
+
+
 @torch.no_grad()
 def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)):
     """Mean squared error of the predicted noise, at each timestep."""
@@ -90,15 +113,18 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, drop=0.15, focus=0.75, offset=0.3,
+         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, text_rate=0.2, drop=0.15, focus=0.6, offset=0.3,
          repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
     sizes: of crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer
     than batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds
-    as many as cost the same; drawn: how many postcards are drawn; drop: share of captions left empty;
-    focus: share of the timesteps of art below 650, where image to image works; the rest is drawn from all;
+    as many as cost the same; drawn: how many postcards are drawn; text_rate: learning rate of the text encoder, as a
+    share of the UNet's (0 leaves it as the contrastive training left it, which is nearly deaf to where things stand;
+    latent diffusion began with such a joint training); drop: share of captions left empty;
+    focus: share of the timesteps drawn from where the work is decided, for art below 650, where image to image works,
+    for postcards above 400, where a thing finds its shape and place; the rest is drawn from all;
     offset: standard deviation of what is added to the noise of a whole crop, by channel (offset noise, Guttenberg
     2023), so that colours are less sure than strokes and image to image may change the palette;
     repainted: folder made by sdkit.recipes.strokes; runs: where checkpoints and the curve lie;
@@ -112,7 +138,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     vae = AutoencoderKL.from_pretrained(folder / "vae").float().to(device, memory_format=torch.channels_last).eval()
     vae.register_to_config(_name_or_path="mini-sd/vae")          # or the path on this machine would be published
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device).eval()
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device)
     noise_scheduler = scheduler()
     widths, crop_sizes = ([int(number) for number in numbers.split(",")] for numbers in (channels, sizes))
     unet = UNet2DConditionModel(
@@ -124,14 +150,12 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     unet = unet.to(device, memory_format=torch.channels_last)
     if device.type == "cpu":      # there the fused attention's backward pass costs a third of a step
         unet.set_attn_processor(AttnProcessor())
-    optimizer = torch.optim.AdamW(unet.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(200, steps // 10 + 1))
-    ema = EMAModel(unet.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
-    unet, optimizer = accelerator.prepare(unet, optimizer)
-    accelerator.register_for_checkpointing(schedule, ema)
+    model = Denoiser(unet, encoder)
+    optimizer = torch.optim.AdamW([{"params": unet.parameters()},
+                                   {"params": encoder.parameters(), "lr": text_rate * learning_rate}],
+                                  learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     run = training.Run(runs, accelerator)
-    start = run.resume()
-    ema.to(device)
+    model, start = run.begin(model, optimizer, steps, warmup=200, ema_decay=ema_decay)
 
     pictures = art.load(art_dir, "train", limit=limit or None)
     for path in sorted(Path(repainted).glob("*.png")) if repainted else ():
@@ -153,47 +177,45 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[1:])
             squares.append(z[:, top:top + size, left:left + size])
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
-        return torch.stack(squares), texts, np.where(rng.random(len(texts)) < focus, 650, 1000)
+        return torch.stack(squares), texts, (0, 650)
 
     def whole_cards(rng):
         size = drawings.shape[-1]
         chosen = rng.integers(len(drawings), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
-        return drawings[chosen], [postcards.caption(drawn_cards[k], rng) for k in chosen], np.full(len(chosen), 1000)
+        return drawings[chosen], [postcards.caption(drawn_cards[k], rng) for k in chosen], (400, 1000)
 
     def make(step):
         rng = training.rng(seed, step, rank)
-        latents, texts, highest = whole_cards(rng) if rng.random() < card_share else crops(rng)
+        latents, texts, decided = whole_cards(rng) if rng.random() < card_share else crops(rng)
         texts = ["" if rng.random() < drop else captions.misspell(text, rng) for text in texts]
-        timesteps = torch.from_numpy(rng.integers(0, highest))
+        timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
+                                              rng.integers(1000, size=len(texts))))
         return latents.float(), tokens(tokenizer, texts), timesteps, training.torch_rng(rng)
 
     for step, (latents, ids, timesteps, generator) in run.steps("unet", make, start, steps):
         noise = torch.randn(latents.shape, generator=generator)
         noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
         noisy = noise_scheduler.add_noise(latents, noise, timesteps).to(device, memory_format=torch.channels_last)
-        with torch.no_grad():
-            prompt_embeds = encoder(ids.to(device)).last_hidden_state                   # (B, L, D)
-        predicted = unet(noisy, timesteps.to(device), prompt_embeds).sample.float()
+        predicted = model(noisy, timesteps.to(device), ids.to(device)).float()
         losses = (predicted - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
-        snr = compute_snr(noise_scheduler, timesteps)
-        loss = (losses * (snr.clamp(max=snr_gamma) / snr).to(device)).mean()
-        run.descend(loss, unet, optimizer, schedule, ema)
+        weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
+        loss = (losses * weights.to(device)).mean()
+        run.descend(loss)
         run.record(step, loss=loss, unweighted=losses.mean())
     if not accelerator.is_main_process:
         return
-    unet = accelerator.unwrap_model(unet)
-    ema.copy_to(unet.parameters())
-    unet = unet.to("cpu", memory_format=torch.contiguous_format).eval()
-    vae, encoder = vae.cpu(), encoder.cpu()
+    model, vae = run.averaged(), vae.cpu()
+    unet, encoder = model.unet, model.text_encoder
     held_out, side = art.load(art_dir, "validation", limit=limit or None), (HELD_OUT_SIDE, HELD_OUT_SIDE)
     shown, drawings = cards.render(64, CARD_SIDE, held_out=True)
     metrics = {}
     for name, squares, texts in (
             ("art", [np.asarray(ImageOps.fit(picture.image, side)) for picture in held_out], [p.style for p in held_out]),
             ("postcards", list(drawings), [postcards.plain_caption(card) for card in shown])):
-        prompt_embeds = torch.cat([encoder(ids).last_hidden_state for ids in tokens(tokenizer, texts).split(8)])
+        with torch.no_grad():
+            prompt_embeds = encoder(tokens(tokenizer, texts)).last_hidden_state
         metrics[f"held_out_loss, {name}"] = held_out_loss(unet, encode_squares(vae, squares, "cpu").float(),
-                                                          prompt_embeds.detach(), noise_scheduler)
+                                                          prompt_embeds, noise_scheduler)
     solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)     # DDIM's quality in half the steps
     StableDiffusionPipeline(vae.half(), encoder.half(), tokenizer, unet.half(), solver, None, None,
                             requires_safety_checker=False).save_pretrained(folder)

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from diffusers import (AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionUpscalePipeline,
                        UNet2DConditionModel)
-from diffusers.training_utils import EMAModel
 from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -113,13 +112,8 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     unet = network(widths, vae.config.latent_channels, max_noise_level + 1)
     unet = unet.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(unet.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(200, steps // 10 + 1))
-    ema = EMAModel(unet.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
-    unet, optimizer = accelerator.prepare(unet, optimizer)
-    accelerator.register_for_checkpointing(schedule, ema)
     run = training.Run(runs or f"runs/{'regressor' if regression else 'upscaler'}", accelerator)
-    start = run.resume()
-    ema.to(device)
+    unet, start = run.begin(unet, optimizer, steps, warmup=200, ema_decay=ema_decay)
 
     pictures = art.load(art_dir, "train", limit=limit or None)
     worlds = []                                                  # (pictures of 256 px, their latents), postcards first
@@ -153,13 +147,11 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
         inputs = torch.cat([noisy, small], dim=1).to(device, memory_format=torch.channels_last)     # (B, C + 3, h, w)
         predicted = unet(inputs, timesteps.to(device), None, class_labels=levels.to(device)).sample.float()
         loss = (predicted - target.to(device)).square().mean()
-        run.descend(loss, unet, optimizer, schedule, ema)
+        run.descend(loss)
         run.record(step, loss=loss)
     if not accelerator.is_main_process:
         return
-    unet = accelerator.unwrap_model(unet)
-    ema.copy_to(unet.parameters())
-    unet = unet.to("cpu", memory_format=torch.contiguous_format).half()
+    unet = run.averaged().half()
     folder = out / ("regressor" if regression else "unet")
     unet.save_pretrained(folder)
     unet, vae = unet.float(), vae.cpu()

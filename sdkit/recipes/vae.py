@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from diffusers.training_utils import EMAModel
 from PIL import ImageOps
 from torch import nn
 
@@ -180,14 +179,9 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 4e-4, betas=(0.5, 0.9), weight_decay=0)
-    schedule = training.learning_rate_schedule(optimizer, steps, warmup=min(100, steps // 10 + 1))
-    ema = EMAModel(vae.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
-    model, critic, optimizer, critic_optimizer = accelerator.prepare(
-        Autoencoder(vae), critic, optimizer, critic_optimizer)
-    accelerator.register_for_checkpointing(schedule, ema)
+    critic, critic_optimizer = accelerator.prepare(critic, critic_optimizer)
     run = training.Run(runs, accelerator)
-    start = run.resume()
-    ema.to(device)
+    model, start = run.begin(Autoencoder(vae), optimizer, steps, ema_decay=ema_decay)
     features = None
     if steps > adversarial_from and perceptual:
         features = StyleClassifier.from_pretrained(perceptual).requires_grad_(False).to(device).eval().features
@@ -213,7 +207,7 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
             ramp = min(1.0, (step - adversarial_from + 1) / 200)
             loss = loss + ramp * (adversarial_weight * fooled + perceptual_weight * seen)
             figures["perceptual"] = seen
-        run.descend(loss, model, optimizer, schedule, ema)
+        run.descend(loss)
         critic_optimizer.zero_grad()          # the line above also left gradients on the critic
         if adversarial:
             real, fake = critic(torch.cat([x, y.detach()])).float().chunk(2)
@@ -225,8 +219,7 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
         run.record(step, **figures)
     if not accelerator.is_main_process:
         return
-    ema.copy_to(vae.parameters())
-    vae = vae.to("cpu").eval()
+    vae = run.averaged().vae
     vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
     held_out = art.load(art_dir, "validation", limit=limit or None)
     metrics = {f"psnr_{name.replace(' ', '_')}_256": round(held_out_psnr(vae, chosen[:evaluate]), 2)
