@@ -87,6 +87,29 @@ def right_interval(timesteps, scale, low, high):
     return [scale if low <= t <= high else 1 for t in timesteps]
 
 
+def right_meet(deep, skip, **how):
+    return torch.cat([torch.nn.functional.interpolate(deep, scale_factor=2.0, **how), skip], 1)
+
+
+def phrase(layers, rows, side, heads=lambda x: x.mean(0), take=lambda x: x.sum(1), layout=lambda x: x, how="nearest"):
+    """Map of a phrase whose single steps are changed on the way."""
+    maps = []
+    for weights in layers:
+        n = int(weights.shape[1] ** 0.5)
+        square = layout(take(heads(weights)[:, rows]).reshape(n, n))
+        maps.append(torch.nn.functional.interpolate(square[None, None], size=(side, side), mode=how)[0, 0])
+    return torch.stack(maps).mean(0)
+
+
+def half_open(t, low, high):
+    return (t >= low) & (t < high)
+
+
+def right_levels(predicted, noise, t, edges, error=torch.square, reduce=torch.mean, inside=half_open):
+    each = error(predicted - noise).mean((1, 2, 3))
+    return torch.stack([reduce(each[inside(t, low, high)]) for low, high in zip(edges, edges[1:])])
+
+
 def swapped(one, other):
     return {**JOBS, one: JOBS[other], other: JOBS[one]}
 
@@ -125,6 +148,9 @@ RIGHT = {
              lambda q, k, v: torch.stack([masked(q[i:i + 1], k[:i + 1], v[:i + 1])[0] for i in range(len(q))])],
     "06.3": [lambda p, c: (p @ torch.nn.functional.normalize(c, dim=-1).T).argmax(1),
              lambda p, c: [int(torch.nn.functional.cosine_similarity(one, c).argmax()) for one in p]],
+    "07.1": [right_meet, lambda d, s: torch.cat([d.repeat_interleave(2, 2).repeat_interleave(2, 3), s], 1)],
+    "07.2": [phrase, lambda layers, rows, side: sum(phrase([layer], rows, side) for layer in layers) / len(layers)],
+    "07.3": [right_levels, lambda p, n, t, edges: right_levels(p, n, t, edges).tolist()],
     "09.1": [50, 50.0, torch.tensor(50)],
     "09.2": [lambda c, size, f, sigma, g: torch.randn(1, c, size // f, size // f, generator=g) * sigma,
              lambda c, size, f, sigma, g: torch.empty(1, c, size // f, size // f).normal_(0, sigma, generator=g)],
@@ -307,6 +333,46 @@ WRONG = {
              (lambda p, c: torch.cdist(p, c).argmin(1), "distance"),
              (lambda p, c: p.argmax(1), "from 0"),
              (lambda p, c: 1, "one number for each")],
+    "07.1": [(lambda d, s: right_meet(d, s)[:, :3] + s, "are added"),
+             (lambda d, s: right_meet(d, s).roll(3, 1), "other order"),
+             (lambda d, s: torch.cat(right_meet(d, s).chunk(2, 1), 3), "side by side as pictures"),
+             (lambda d, s: torch.cat(right_meet(d, s).chunk(2, 1), 2), "one above the other"),
+             (lambda d, s: torch.cat(right_meet(d, s).chunk(2, 1), 0), "larger batch"),
+             (lambda d, s: torch.cat([d, torch.nn.functional.avg_pool2d(s, 2)], 1), "made smaller"),
+             (lambda d, s: torch.cat([d, torch.nn.functional.interpolate(s, scale_factor=0.5)], 1), "made smaller"),
+             (lambda d, s: torch.cat([d.repeat(1, 1, 2, 2), s], 1), "four copies"),
+             (lambda d, s: right_meet(d, s, mode="bilinear"), "without blending"),
+             (lambda d, s: right_meet(d, s)[:, :3], "Where is the skip"),
+             (lambda d, s: torch.cat([d, s], 1), "RuntimeError"),
+             (lambda d, s: s, "all channels of both"),
+             (lambda d, s: 0 * right_meet(d, s), "the values are not")],
+    "07.2": [(lambda *a: 3 * phrase(*a), "layers are added up"),
+             (lambda layers, rows, side: phrase(layers, rows[:1], side), "first of the rows"),
+             (lambda layers, rows, side: phrase(layers, rows[-1:], side), "last of the rows"),
+             (lambda *a: phrase(*a, take=lambda x: x.mean(1)), "mean of the rows"),
+             (lambda *a: phrase(*a, heads=lambda x: x.sum(0)), "heads are added up"),
+             (lambda *a: phrase(*a, heads=lambda x: x[0]), "first head alone"),
+             (lambda *a: phrase(*a, heads=lambda x: x[-1]), "last head alone"),
+             (lambda layers, rows, side: phrase(layers[-1:], rows, side), "finest layer alone"),
+             (lambda *a: phrase(*a, layout=torch.t), "swapped"),
+             (lambda layers, rows, side: phrase(layers, [row - 1 for row in rows], side), "one row too early"),
+             (lambda *a: phrase(*a, how="bilinear"), "repeating its values"),
+             (lambda *a: phrase(*a).flatten(), "wanted is one map"),
+             (lambda layers, rows: layers[0], "TypeError")],
+    "07.3": [(lambda *a: right_levels(*a, reduce=torch.sum), "those are sums"),
+             (lambda *a: right_levels(*a, reduce=torch.sum) / len(a[2]), "divided by all"),
+             (lambda *a: right_levels(*a).sqrt(), "those are roots"),
+             (lambda *a: right_levels(*a) * 18, "summed over channels"),
+             (lambda *a: right_levels(*a, error=torch.abs), "absolute"),
+             (lambda p, n, t, edges: right_levels(p, n, t - 1, edges), "before its upper one"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: (t > low) & (t < high)), "belongs to its bin"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: (t >= low) & (t <= high)), "next bin only"),
+             (lambda p, n, t, edges: (p - n).square().mean((1, 2, 3)), "single pictures"),
+             (lambda p, n, t, edges: (p - n).square().mean(), "one loss for all"),
+             (lambda *a: right_levels(*a).flip(0), "order of the bins"),
+             (lambda *a: right_levels(*a)[:2], "there are 3 bins"),
+             (lambda *a: right_levels(*a) * 0, "square the error"),
+             (lambda p, n: 0, "TypeError")],
     "09.1": [(25, "each call hold"), (1, "count its rounds"), (2, "one round"), (51, "another network"), (7, "how many rounds")],
     "09.2": [(lambda c, size, f, sigma, g: torch.randn(1, c, size, size, generator=g) * sigma, "as large as the picture"),
              (lambda c, size, f, sigma, g: torch.randn(1, 3, size // f, size // f, generator=g) * sigma, "for colours"),

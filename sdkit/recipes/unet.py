@@ -1,15 +1,17 @@
 """Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR`` (VAE and text encoder first).
 
 Noise prediction on latents with captions (Rombach et al. 2022), a share of them dropped for classifier-free guidance
-(Ho & Salimans 2022), the loss weighted so that all noise levels pull about equally. One network learns two worlds: whole
-postcards of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures. Latents
-are made once, those of paintings and photographs at several scales; being convolutional, the network works at any size.
+(Ho & Salimans 2022), the loss weighted so that all noise levels pull about equally. One network learns two worlds:
+whole postcards of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures.
+Latents are made once, those of paintings and photographs at several scales; being convolutional, the network works at
+any size.
 """
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline,
                        UNet2DConditionModel)
 from diffusers.models.attention_processor import AttnProcessor
@@ -31,6 +33,7 @@ GROUPS = {"van gogh": (0.13, 8), "van gogh, portrait": (0.09, 8), "van gogh, rep
 SHORT_SIDES = (240, 520)   # px
 HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
 CARD_SIDE = 64             # px, of postcards
+SILENT = -100              # what cross_entropy leaves out
 
 
 def scheduler():
@@ -78,15 +81,28 @@ def encode_squares(vae, squares, device):
 
 
 class Denoiser(torch.nn.Module):
-    """UNet and text encoder as one network, to train them together."""
+    """UNet and text encoder as one network, to train them together.
+
+    Linear heads read from the text's end token what the caption says of each part of a postcard. Contrastive training
+    had left the text encoder nearly deaf to where things stand, and a word that hardly moves its output is learned
+    by the UNet hardly at all.
+    """
 
     def __init__(self, unet, text_encoder):
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
+        width = text_encoder.config.hidden_size
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(width, len(words)) for words in postcards.WORDS.values())
 
-    def forward(self, sample, timesteps, ids):
-        """Predicted noise (B, C, h, w) for noisy latents, timesteps (B,) and token numbers (B, L)."""
-        return self.unet(sample, timesteps, self.text_encoder(ids).last_hidden_state).sample
+    def forward(self, sample, timesteps, ids, said):
+        """Noisy latents, timesteps (B,), token numbers (B, L) -> predicted noise (B, C, h, w), loss of the heads.
+
+        said: (B, parts) what the caption says, as `postcards.indices`, and -100 where it is silent.
+        """
+        text = self.text_encoder(ids)
+        read = sum(F.cross_entropy(head(text.pooler_output).float(), right, reduction="sum")
+                   for head, right in zip(self.heads, said.T))
+        return self.unet(sample, timesteps, text.last_hidden_state).sample, read / len(ids)
 
 
 def loss_weights(snr, gamma):
@@ -113,16 +129,17 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, text_rate=0.2, drop=0.15, focus=0.6, offset=0.3,
-         repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet", limit=0):
+         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, text_rate=0.2, read_weight=0.05,
+         drop=0.15, focus=0.6, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet",
+         limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
     sizes: of crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer
     than batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds
     as many as cost the same; drawn: how many postcards are drawn; text_rate: learning rate of the text encoder, as a
-    share of the UNet's (0 leaves it as the contrastive training left it, which is nearly deaf to where things stand;
-    latent diffusion began with such a joint training); drop: share of captions left empty;
+    share of the UNet's (0 leaves it as the contrastive training left it; the first latent diffusion models trained
+    both together, too); read_weight: of the loss of the heads, see Denoiser; drop: share of captions left empty;
     focus: share of the timesteps drawn from where the work is decided, for art below 650, where image to image works,
     for postcards above 400, where a thing finds its shape and place; the rest is drawn from all;
     offset: standard deviation of what is added to the noise of a whole crop, by channel (offset noise, Guttenberg
@@ -152,7 +169,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         unet.set_attn_processor(AttnProcessor())
     model = Denoiser(unet, encoder)
     optimizer = torch.optim.AdamW([{"params": unet.parameters()},
-                                   {"params": encoder.parameters(), "lr": text_rate * learning_rate}],
+                                   {"params": encoder.parameters(), "lr": text_rate * learning_rate},
+                                   {"params": model.heads.parameters()}],
                                   learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     run = training.Run(runs, accelerator)
     model, start = run.begin(model, optimizer, steps, warmup=200, ema_decay=ema_decay)
@@ -177,31 +195,37 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[1:])
             squares.append(z[:, top:top + size, left:left + size])
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
-        return torch.stack(squares), texts, (0, 650)
+        return torch.stack(squares), texts, np.full((len(texts), len(postcards.PARTS)), SILENT), (0, 650)
 
     def whole_cards(rng):
         size = drawings.shape[-1]
         chosen = rng.integers(len(drawings), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
-        return drawings[chosen], [postcards.caption(drawn_cards[k], rng) for k in chosen], (400, 1000)
+        unsaid = [postcards.leave_unsaid(rng) for _ in chosen]
+        texts = [postcards.caption(drawn_cards[k], rng, parts) for k, parts in zip(chosen, unsaid)]
+        said = np.array([postcards.indices(drawn_cards[k]) for k in chosen])
+        said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
+        return drawings[chosen], texts, said, (400, 1000)
 
     def make(step):
         rng = training.rng(seed, step, rank)
-        latents, texts, decided = whole_cards(rng) if rng.random() < card_share else crops(rng)
-        texts = ["" if rng.random() < drop else captions.misspell(text, rng) for text in texts]
+        latents, texts, said, decided = whole_cards(rng) if rng.random() < card_share else crops(rng)
+        dropped = rng.random(len(texts)) < drop
+        said[dropped] = SILENT
+        texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
                                               rng.integers(1000, size=len(texts))))
-        return latents.float(), tokens(tokenizer, texts), timesteps, training.torch_rng(rng)
+        return latents.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps, training.torch_rng(rng)
 
-    for step, (latents, ids, timesteps, generator) in run.steps("unet", make, start, steps):
+    for step, (latents, ids, said, timesteps, generator) in run.steps("unet", make, start, steps):
         noise = torch.randn(latents.shape, generator=generator)
         noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
         noisy = noise_scheduler.add_noise(latents, noise, timesteps).to(device, memory_format=torch.channels_last)
-        predicted = model(noisy, timesteps.to(device), ids.to(device)).float()
-        losses = (predicted - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
+        predicted, read = model(noisy, timesteps.to(device), ids.to(device), said.to(device))
+        losses = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
         weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
         loss = (losses * weights.to(device)).mean()
-        run.descend(loss)
-        run.record(step, loss=loss, unweighted=losses.mean())
+        run.descend(loss + read_weight * read)
+        run.record(step, loss=loss, unweighted=losses.mean(), read=read)
     if not accelerator.is_main_process:
         return
     model, vae = run.averaged(), vae.cpu()
@@ -210,7 +234,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     shown, drawings = cards.render(64, CARD_SIDE, held_out=True)
     metrics = {}
     for name, squares, texts in (
-            ("art", [np.asarray(ImageOps.fit(picture.image, side)) for picture in held_out], [p.style for p in held_out]),
+            ("art", [np.asarray(ImageOps.fit(p.image, side)) for p in held_out], [p.style for p in held_out]),
             ("postcards", list(drawings), [postcards.plain_caption(card) for card in shown])):
         with torch.no_grad():
             prompt_embeds = encoder(tokens(tokenizer, texts)).last_hidden_state
