@@ -87,8 +87,7 @@ def load(name="mini-sd", task="img2img", device=None, dtype=None):
     """Load a model as a diffusers pipeline, in float32 unless `dtype` says otherwise.
 
     name : of the registry, or a folder; task : "img2img" or "text2img"; device : see `device`.
-    Loaded once: a second call returns the same pipeline, and both tasks share their weights. Where the model brings
-    DPM-Solver++, "img2img" takes its stochastic form (SDE-DPM-Solver++, Lu et al. 2022).
+    Loaded once: a second call returns the same pipeline, and both tasks share their weights.
     Raises `SdkitError` where the weights are missing or damaged.
     """
     import torch
@@ -132,12 +131,7 @@ def _load_upscaler(folder, shared, device, dtype):
 
 @functools.lru_cache(maxsize=4)
 def _load(folder, cls, device, dtype):
-    from diffusers import DPMSolverMultistepScheduler, StableDiffusionImg2ImgPipeline
     pipe = cls(**_parts(folder, device, dtype), requires_safety_checker=False)
-    if cls is StableDiffusionImg2ImgPipeline and isinstance(pipe.scheduler, DPMSolverMultistepScheduler):
-        # Fresh noise in every step gives the network more of the picture to paint: more strokes for the same strength.
-        pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config,
-                                                                 algorithm_type="sde-dpmsolver++")
     pipe.register_to_config(_name_or_path=str(folder))  # `generate` looks there for words.json
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -98,11 +98,3 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
     ("van gogh, a cat", ("van gogh, a cat", None)), ("a house by the sea", ("a house by the sea", None))])
 def test_a_style_at_the_end_of_a_prompt_is_split_off(tiny_data, prompt, parts):
     assert models.split_style(prompt) == parts
-
-
-def test_restyling_takes_the_stochastic_solver_and_drawing_the_plain_one(shipped):
-    kinds = {task: models.load(task=task, device="cpu").scheduler.config for task in ("img2img", "text2img")}
-    assert {task: config.algorithm_type for task, config in kinds.items()} \
-        == {"img2img": "sde-dpmsolver++", "text2img": "dpmsolver++"}
-    same = {"timestep_spacing": "leading", "steps_offset": 1, "beta_schedule": "scaled_linear"}
-    assert all(config[name] == value for config in kinds.values() for name, value in same.items())
