@@ -2,7 +2,7 @@
 
 CLIP (Radford et al. 2021): a text and a vision tower learn which caption belongs to which picture, on postcards and
 on crops of paintings and photographs. A caption such as "a cat" or "van gogh" fits several pictures of a batch; all of
-them count as right (as in Khosla et al. 2020). The text tower is then frozen and becomes the text encoder of mini-sd.
+them count as right (as in Khosla et al. 2020). The text tower is what mini-sd's text encoder starts as.
 """
 import json
 from collections import Counter
