@@ -369,6 +369,18 @@ def test_the_weights_of_the_loss_make_every_noise_level_count():
     assert losses.max() > 4 * losses.min() and weighted.max() < 2 * weighted.min()
 
 
+def test_a_hidden_picture_is_noise_alone_and_the_right_answer_leaves_the_picture():
+    noise_scheduler, (latents, noise) = unet.scheduler(), torch.randn(2, 3, 8, 4, 4)
+    timesteps, hidden = torch.tensor([300, 950, 950]), torch.tensor([False, False, True])
+    noisy, answer = unet.noised(latents, noise, timesteps, hidden, noise_scheduler)
+    usual = noise_scheduler.add_noise(latents, noise, timesteps)
+    assert torch.equal(noisy[:2], usual[:2]) and torch.allclose(answer[:2], noise[:2], atol=1e-4)
+    assert torch.corrcoef(torch.stack([noisy[2].flatten(), noise[2].flatten()]))[0, 1] == pytest.approx(1)
+    for x, eps, t, x0 in zip(noisy, answer, timesteps, latents):       # DDIM's own idea of what is under the noise
+        noise_scheduler.set_timesteps(1000)
+        assert torch.allclose(noise_scheduler.step(eps, t, x).pred_original_sample, x0, atol=1e-3)
+
+
 def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought(toy, tmp_path):
     parts = tmp_path / "parts"
     vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])

@@ -33,6 +33,7 @@ GROUPS = {"van gogh": (0.13, 8), "van gogh, portrait": (0.09, 8), "van gogh, rep
 SHORT_SIDES = (240, 520)   # px
 HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
 CARD_SIDE = 64             # px, of postcards
+FIRST = 900                # from this timestep on, sampling may begin
 SILENT = -100              # what cross_entropy leaves out
 
 
@@ -116,6 +117,19 @@ def loss_weights(snr, gamma):
     return (gamma / snr).clamp(max=1) * snr.rsqrt().clamp(min=1)
 
 
+def noised(latents, noise, timesteps, hidden, noise_scheduler):
+    """What the UNet gets and what it shall answer, both (B, C, h, w).
+
+    The first step of sampling gets noise alone, but even at t = 999 the x_t of training holds a trace of its picture
+    (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it (Lin et al. 2024, "Common
+    diffusion noise schedules and sample steps are flawed"). So where ``hidden`` (B,), x_t is noise alone, and the
+    answer is the noise whose removal would leave the picture, which only the caption tells.
+    """
+    noisy = noise_scheduler.add_noise(latents * ~hidden[:, None, None, None], noise, timesteps)
+    alpha_cumprod = noise_scheduler.alphas_cumprod[timesteps, None, None, None]
+    return noisy, (noisy - alpha_cumprod.sqrt() * latents) / (1 - alpha_cumprod).sqrt()
+
+
 @torch.no_grad()
 def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)):
     """Mean squared error of the predicted noise, at each timestep."""
@@ -130,8 +144,8 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
          channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, text_rate=0.2, read_weight=0.05,
-         drop=0.15, focus=0.6, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0, runs="runs/unet",
-         limit=0):
+         drop=0.15, focus=0.6, blank=0.3, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0,
+         runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
@@ -142,6 +156,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     both together, too); read_weight: of the loss of the heads, see Denoiser; drop: share of captions left empty;
     focus: share of the timesteps drawn from where the work is decided, for art below 650, where image to image works,
     for postcards above 400, where a thing finds its shape and place; the rest is drawn from all;
+    blank: share of the postcards that are hidden behind pure noise, see noised;
     offset: standard deviation of what is added to the noise of a whole crop, by channel (offset noise, Guttenberg
     2023), so that colours are less sure than strokes and image to image may change the palette;
     repainted: folder made by sdkit.recipes.strokes; runs: where checkpoints and the curve lie;
@@ -195,7 +210,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[1:])
             squares.append(z[:, top:top + size, left:left + size])
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
-        return torch.stack(squares), texts, np.full((len(texts), len(postcards.PARTS)), SILENT), (0, 650)
+        return torch.stack(squares), texts, np.full((len(texts), len(postcards.PARTS)), SILENT), (0, 650), 0
 
     def whole_cards(rng):
         size = drawings.shape[-1]
@@ -204,23 +219,27 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         texts = [postcards.caption(drawn_cards[k], rng, parts) for k, parts in zip(chosen, unsaid)]
         said = np.array([postcards.indices(drawn_cards[k]) for k in chosen])
         said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
-        return drawings[chosen], texts, said, (400, 1000)
+        return drawings[chosen], texts, said, (400, 1000), blank
 
     def make(step):
         rng = training.rng(seed, step, rank)
-        latents, texts, said, decided = whole_cards(rng) if rng.random() < card_share else crops(rng)
+        latents, texts, said, decided, unseen = whole_cards(rng) if rng.random() < card_share else crops(rng)
         dropped = rng.random(len(texts)) < drop
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
                                               rng.integers(1000, size=len(texts))))
-        return latents.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps, training.torch_rng(rng)
+        hidden = torch.from_numpy(rng.random(len(texts)) < unseen)
+        timesteps[hidden] = torch.from_numpy(rng.integers(FIRST, 1000, len(texts)))[hidden]
+        return (latents.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps, hidden,
+                training.torch_rng(rng))
 
-    for step, (latents, ids, said, timesteps, generator) in run.steps("unet", make, start, steps):
+    for step, (latents, ids, said, timesteps, hidden, generator) in run.steps("unet", make, start, steps):
         noise = torch.randn(latents.shape, generator=generator)
         noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
-        noisy = noise_scheduler.add_noise(latents, noise, timesteps).to(device, memory_format=torch.channels_last)
-        predicted, read = model(noisy, timesteps.to(device), ids.to(device), said.to(device))
+        noisy, noise = noised(latents, noise, timesteps, hidden, noise_scheduler)
+        predicted, read = model(noisy.to(device, memory_format=torch.channels_last), timesteps.to(device),
+                                ids.to(device), said.to(device))
         losses = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
         weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
         loss = (losses * weights.to(device)).mean()
