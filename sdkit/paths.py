@@ -2,13 +2,34 @@
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # the repository, or where the package was installed
 
 
 class SdkitError(ValueError):
-    """Something a person can put right: one sentence on what is wrong and one on what to do."""
+    """Something a person can put right: one sentence on what is wrong and one on what to do, all on one line."""
+
+    def __init__(self, sentence):
+        super().__init__(plain(sentence))
+
+
+class AlreadyThere(SdkitError):
+    """A file of that name came to be while another was about to get it."""
+
+
+def plain(text):
+    """`text` on one line, with a ? for what a terminal cannot show or would obey (names of files may hold anything)."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+
+
+def expand(source):
+    """`source` as a `Path`, with ~ for the home folder; a ~ of nobody stays as it is."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:
+        return Path(source)
 
 
 def data_dir():
@@ -36,18 +57,19 @@ def model_dir(name):
 
 
 @contextlib.contextmanager
-def write_atomically(path):
+def write_atomically(path, replace=True):
     """Yield a temporary path beside `path`, and put it in the place of `path` only when the block ends well.
 
     So a file is there whole or not at all, also when the program is stopped. Missing parent folders are made.
-    Raises `SdkitError` where the file cannot be written (no permission, disk full, ...).
+    Raises `SdkitError` where the file cannot be written (no permission, disk full, ...), and `AlreadyThere`, with
+    `replace` False, where there is a file at `path` by the time that the new one is ready.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")  # os.replace does not cross disks
+    part = path.parent / f".{secrets.token_hex(8)}.part"  # in the same folder, for os.replace does not cross disks
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        os.replace(part, path)
+        os.replace(part, path) if replace else _put(part, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise SdkitError(f"Cannot write {path}: {reason}. "
@@ -55,3 +77,20 @@ def write_atomically(path):
     finally:
         with contextlib.suppress(OSError):  # where there is no folder, there is no part of a file either
             part.unlink()
+
+
+def _put(part, path):
+    """Give the file `part` the name `path`, which it gets only if nobody has it, in one step of the system."""
+    try:
+        if os.name == "nt":
+            os.rename(part, path)
+            return
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # no second names on this disk (exFAT of a stick): claim the name first, then fill it
+            open(path, "x").close()
+            os.replace(part, path)
+    except FileExistsError as error:
+        raise AlreadyThere(f"{path} is there already. Choose another name.") from error

@@ -3,6 +3,9 @@
 A photo is a `PIL.Image` in mode RGB; a network sees it as a tensor (B, 3, H, W) in [-1, 1].
 """
 
+import contextlib
+import glob
+import os
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from sdkit.paths import SdkitError, write_atomically
+from sdkit.paths import SdkitError, expand, write_atomically
 
 SAMPLES = {
     "astronaut": "Eileen Collins, NASA, public domain (scikit-image)",
@@ -20,7 +23,8 @@ SAMPLES = {
     "grace_hopper": "Grace Hopper, by James S. Davis, US Navy, public domain (matplotlib)",
 }
 MAX_PIXELS = 100_000_000  # decoded this is 300 MB; looked up in the header, before anything is decoded
-MIN_SIDE = 8              # px
+MAX_BYTES = 1_000_000_000  # of a file: as many pixels without compression, 16 bits each, with transparency
+MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
 MAX_ASPECT = 4            # long side / short side
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif",
             ".tiff", ".bmp", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"}
@@ -50,38 +54,72 @@ def open_photo(source, max_pixels=MAX_PIXELS):
     Raises `SdkitError` with one sentence for whatever cannot be used.
     """
     if isinstance(source, Image.Image):
-        return _clean(source, "the picture", max_pixels)
+        with _sentences("the picture", max_pixels):
+            return _clean(source, "the picture", max_pixels)
     if isinstance(source, np.ndarray):
         return _clean(_from_array(source), "the array", max_pixels)
-    path = Path(source).expanduser()
-    if str(source) in SAMPLES and not path.exists():
+    path = expand(source)
+    if str(source) in SAMPLES and not os.path.lexists(path):
         return sample(str(source))
+    data = _read(path)
+    with _sentences(path.name, max_pixels), Image.open(BytesIO(data), formats=_formats()) as image:
+        return _clean(image, path.name, max_pixels)
+
+
+@contextlib.contextmanager
+def _sentences(name, max_pixels):
+    """Turn into a sentence whatever Pillow raises over a file: damaged ones make it raise almost anything."""
     try:
-        data = _read(path)
         with warnings.catch_warnings():  # our own limit is lower than the one that Pillow warns about
             warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_formats()) as image:
-                return _clean(image, path.name, max_pixels)
+            yield
+    except SdkitError:
+        raise
     except Image.DecompressionBombError as error:
-        raise SdkitError(_too_large(path.name, max_pixels)) from error
+        raise SdkitError(_too_large(name, max_pixels)) from error
     except Image.UnidentifiedImageError as error:
-        raise SdkitError(f"{path.name} is not a picture that can be read here. "
+        raise SdkitError(f"{name} is not a picture that can be read here. "
                          "Save it as JPEG or PNG and try again (HEIC of a phone: export as JPEG).") from error
+    except MemoryError as error:
+        raise SdkitError(f"There is too little memory to open {name}. Make it smaller first.") from error
+    except Exception as error:  # OSError, SyntaxError, ValueError, zlib.error, struct.error, ...
+        raise SdkitError(f"{name} is damaged or cut off ({str(error)[:80]}). "
+                         "Copy it again from where it came.") from error
+
+
+@contextlib.contextmanager
+def _quiet_libtiff():
+    """Send to nowhere what libtiff writes to the terminal, past Python, about a damaged file: a sentence says it."""
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def _read(path):
     """The bytes of a file, or the sentence why there are none."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SdkitError(f"{path} is a folder. Give one picture file.")
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
+            raise SdkitError(f"{path} is not a file. Give one picture file.")
+        if os.path.isfile(path) and path.stat().st_size > MAX_BYTES:
+            raise SdkitError(f"{path.name} has more than {MAX_BYTES / 1e9:g} GB. Save it as JPEG first.")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise SdkitError(f"There is no file {path}. Give a picture file, or a sample photo: "
                          f"{', '.join(SAMPLES)}.") from error
     except PermissionError as error:
         raise SdkitError(f"{path} may not be read by you. Change its permissions, or copy it.") from error
+    except SdkitError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise SdkitError(f"{path} cannot be read: {error}. Check the file and its disk.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SdkitError(f"{path.name[:100]} cannot be read: {reason}. Check its name, and the disk.") from error
     if not data:
         raise SdkitError(f"{path.name} is empty (0 bytes). Copy it again from where it came.")
     return data
@@ -93,25 +131,20 @@ def _formats():
 
 
 def _too_large(name, max_pixels):
-    return (f"{name} has more than {max_pixels / 1e6:.0f} million pixels. "
+    return (f"{name} has more than {max_pixels / 1e6:.0f} million pixels, or a side of more than {MAX_SIDE}. "
             "Make it smaller first; a few million are plenty here.")
 
 
 def _clean(image, name, max_pixels=MAX_PIXELS):
     """Decode, turn, flatten to sRGB and drop metadata; see `open_photo`."""
     width, height = image.size
-    if width * height > max_pixels:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise SdkitError(_too_large(name, max_pixels))
     if min(width, height) < MIN_SIDE:
         raise SdkitError(f"{name} is only {width} x {height} pixels. Give a picture of at least "
                          f"{MIN_SIDE} pixels a side; 256 or more look best.")
-    try:
+    with _quiet_libtiff() if getattr(image, "format", None) == "TIFF" else contextlib.nullcontext():
         image.load()
-    except MemoryError as error:
-        raise SdkitError(f"There is too little memory to open {name}. Make it smaller first.") from error
-    except Exception as error:  # damaged files make decoders raise OSError, SyntaxError, zlib.error, ...
-        raise SdkitError(f"{name} is damaged or cut off ({error}). "
-                         "Copy it again from where it came.") from error
     try:
         image = ImageOps.exif_transpose(image)
     except Exception:  # unreadable EXIF says nothing about how to turn the picture
@@ -142,9 +175,13 @@ def _to_rgb(image):
 
 def _to_8_bit(array, sixteen=False):
     """Grey or colour values of more than 8 bits to uint8, rounded: 65535 (or 1.0) becomes 255."""
-    array = np.nan_to_num(np.asarray(array, dtype=np.float64))
-    top = 65535 if sixteen or array.max() > 255 else 255 if array.max() > 1 else 1
-    return np.clip(array * (255 / top), 0, 255).round().astype(np.uint8)
+    most = np.fmax.reduce(array, axis=None)  # without NaN
+    top = 65535 if sixteen or most > 255 else 255 if most > 1 else 1
+    small = np.empty(array.shape, np.uint8)
+    for rows in range(0, len(array), 256):  # a few rows at a time: 100 million pixels as float64 take 800 MB
+        part = np.nan_to_num(array[rows:rows + 256].astype(np.float64), posinf=top, neginf=0)
+        small[rows:rows + 256] = np.clip(part * (255 / top), 0, 255).round()
+    return small
 
 
 def _from_array(array):
@@ -205,26 +242,32 @@ def find_photos(sources, on_skip=None):
     """
     found = []
     for source in sources:
-        path = Path(source).expanduser()
-        if path.is_dir():
-            try:
-                inside = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-            except OSError as error:
-                raise SdkitError(f"The folder {path} cannot be listed: {error.strerror}. "
-                                 "Check its permissions.") from error
-            photos = [p for p in inside if p.suffix.lower() in SUFFIXES or _looks_like_picture(p)]
-            if on_skip:
-                for p in inside:
-                    if p not in photos:
-                        on_skip(p)
+        path = expand(source)
+        if os.path.isdir(path):
+            photos = _of_folder(path, on_skip)
             if not photos:
                 raise SdkitError(f"The folder {path} holds no pictures. Put JPEG or PNG files into it.")
             found += photos
-        elif not path.exists() and set("*?") & set(path.name) and path.parent.is_dir():
-            found += sorted(path.parent.glob(path.name)) or [path]  # the shell of Windows leaves *.jpg to us
+        elif not os.path.lexists(path) and set("*?") & set(path.name):  # the shell of Windows leaves *.jpg to us
+            matches = glob.glob(os.path.join(glob.escape(str(path.parent)), path.name))
+            found += sorted(map(Path, matches)) or [path]
         else:
-            found.append(str(source) if str(source) in SAMPLES and not path.exists() else path)
+            found.append(str(source) if str(source) in SAMPLES and not os.path.lexists(path) else path)
     return found
+
+
+def _of_folder(folder, on_skip):
+    """The pictures of a folder, sorted by name; see `find_photos`."""
+    try:
+        inside = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and not os.path.isdir(p))
+    except OSError as error:
+        raise SdkitError(f"The folder {folder} cannot be listed: {error.strerror}. "
+                         "Check its permissions.") from error
+    photos = [p for p in inside if p.suffix.lower() in SUFFIXES or os.path.isfile(p) and _looks_like_picture(p)]
+    for p in inside:
+        if on_skip and p not in photos:
+            on_skip(p)
+    return photos
 
 
 def _looks_like_picture(path):
@@ -238,10 +281,13 @@ def _looks_like_picture(path):
         return False
 
 
-def save_png(image, path, note):
-    """Write `image` as PNG, whole or not at all, with the text chunks of `note` and no other metadata."""
+def save_png(image, path, note, replace=True):
+    """Write `image` as PNG, whole or not at all, with the text chunks of `note` and no other metadata.
+
+    With `replace` False, raises `AlreadyThere` where there is a file of that name.
+    """
     info = PngInfo()
     for key, value in note.items():
         info.add_itxt(key, str(value)) if not str(value).isascii() else info.add_text(key, str(value))
-    with write_atomically(path) as part:
+    with write_atomically(path, replace) as part:
         Image.fromarray(np.array(image.convert("RGB"))).save(part, format="PNG", pnginfo=info)

@@ -1,7 +1,10 @@
 """Where things lie, and files that are whole or not there."""
 
+import errno
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -48,6 +51,37 @@ def test_a_place_that_takes_no_file_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(paths.SdkitError, match="Cannot write"), paths.write_atomically(tmp_path / "file" / "x"):
         pass
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_of_many_who_want_one_name_exactly_one_gets_it(tmp_path, monkeypatch, links):
+    """As two runs into one folder: nobody's file is replaced by another's; also on disks without hard links."""
+    if not links:
+        monkeypatch.setattr(paths.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links")))
+    start, won = threading.Barrier(8), []
+
+    def run(name):
+        start.wait()
+        try:
+            with paths.write_atomically(tmp_path / "x", replace=False) as part:
+                part.write_text(name)
+            won.append(name)
+        except paths.AlreadyThere:
+            pass
+
+    runs = [threading.Thread(target=run, args=[str(k)]) for k in range(8)]
+    [thread.start() for thread in runs]
+    [thread.join() for thread in runs]
+    assert len(won) == 1 and (tmp_path / "x").read_text() == won[0]
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
+    with pytest.raises(paths.SdkitError, match="No space left.*make room"), \
+            paths.write_atomically(tmp_path / "x") as part:
+        part.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_importing_sdkit_is_cheap_and_offline():

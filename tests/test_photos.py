@@ -56,6 +56,47 @@ def test_missing_files_folders_and_names_with_null_are_sentences(folder):
             photos.open_photo(source)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/x.jpg", "a**b", "**", "[", "", "\udcff.jpg"])
+def test_names_that_no_file_can_have_are_sentences(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SdkitError):
+        photos.open_photo(photos.find_photos([name])[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_devices_and_links_that_lead_nowhere_are_sentences_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    Image.fromarray(strange.colours()).save(tmp_path / "real.png")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "real.png")
+    found = photos.find_photos([tmp_path])
+    assert [p.name for p in found] == ["dangling.jpg", "link.jpg", "loop.jpg", "pipe.jpg", "real.png"]
+    for path in (found[0], found[2], found[3], "/dev/zero"):
+        with pytest.raises(SdkitError):
+            photos.open_photo(path)
+    np.testing.assert_array_equal(photos.open_photo(tmp_path / "link.jpg"), strange.colours())
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path):
+    path = tmp_path / "a\n\x1b[31mb.jpg"
+    path.write_bytes(b"no picture")
+    with pytest.raises(SdkitError) as caught:
+        photos.open_photo(path)
+    assert str(caught.value).startswith("a ?[31mb.jpg is not a picture")
+
+
+def test_what_libtiff_says_of_a_damaged_file_stays_within(tmp_path, capfd):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
+    image.save(tmp_path / "x.tif", compression="tiff_adobe_deflate")
+    data = bytearray((tmp_path / "x.tif").read_bytes())
+    data[200:260] = bytes(60)
+    (tmp_path / "x.tif").write_bytes(data)
+    with pytest.raises(SdkitError, match="damaged"):
+        photos.open_photo(tmp_path / "x.tif")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
