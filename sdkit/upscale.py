@@ -16,10 +16,11 @@ from sdkit.paths import SdkitError
 
 FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
 SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
+STEPS = 10          # of the solver, where nothing else is asked for
 TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
 
 
-def upscale(pipe, images, num_inference_steps=10, noise_level=0, seed=0, on_step=None):
+def upscale(pipe, images, num_inference_steps=STEPS, noise_level=0, seed=0, on_step=None):
     """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
 
     pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; noise_level : how much noise the small picture

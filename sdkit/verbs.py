@@ -17,15 +17,19 @@ SHEET = 4            # photos on one before/after sheet
 
 
 def draw(arguments):
-    """Paint pictures from the prompt; in two goes where a style is asked for: first the scene, then the style."""
+    """Paint pictures from the prompt; where a style is asked for, paint them again in it; then make them larger."""
     prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
     in_style = arguments.style or named
+    upscaler = models.load_upscaler() if arguments.upscale else None    # before the work, for it may be missing
     settings = _ready(arguments, prompt, "draw")
     pipe, began = models.load(arguments.model, task="text2img"), time.perf_counter()
     from tqdm import tqdm
 
-    from sdkit import generate
+    from sdkit import generate, upscale as large
     note, tail = generate.note(settings, Path(arguments.model).name, "a picture painted from a sentence"), ""
+    if upscaler:
+        side = models.settings("", arguments.model).size if in_style else settings.size
+        large.tensors([photos.Image.new("RGB", (side, side))])          # says now whether the size can be taken
     with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)  # said once, in _ready
         drawn = generate.draw(pipe, settings, arguments.count, on_step=bar.update)
@@ -35,6 +39,12 @@ def draw(arguments):
                      if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
             tail = "-" + _slug(in_style)
             drawn = generate.style(models.load(arguments.model), drawn, second, on_step=bar.update)
+        if upscaler:
+            note |= {f"{key} of the enlargement": value for key, value in large.note(large.STEPS, 0, 0).items()
+                     if key in ("Model", "Steps")}
+            tail += "-x4"
+            drawn = [large.upscale(upscaler, [image], seed=settings.seed + k, on_step=bar.update)[0]
+                     for k, image in enumerate(drawn)]
     written = []
     for k, image in enumerate(drawn):
         path = _free(arguments, f"{_slug(prompt)}{tail}-seed{settings.seed + k}", written, print)

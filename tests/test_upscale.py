@@ -1,6 +1,7 @@
 """The upscaler is that of diffusers, tiles leave no seams, and nothing but seed and picture decides."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from diffusers import (DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusi
                        UNet2DConditionModel)
 from PIL import Image
 
-from sdkit import cli, metrics, models, photos, upscale
+from sdkit import cli, generate, metrics, models, photos, upscale
 from sdkit.paths import SdkitError
 
 BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
@@ -164,6 +165,34 @@ def test_the_verb_writes_the_picture_of_the_api(folder, tiny_data, tmp_path, mon
     assert capsys.readouterr().err == "sdkit: Number of steps 0 is not a whole number from 1 to 500. Choose one.\n"
 
 
+@pytest.mark.parametrize("more, tail", [([], ""), (["--style", "van gogh"], "-van-gogh")])
+def test_drawings_are_made_larger_each_with_its_seed(folder, tiny_data, tmp_path, monkeypatch, more, tail):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4", *more]
+    assert [cli.main(draw), cli.main([*draw, "--upscale"])] == [0, 0]
+    for seed in (4, 5):
+        with Image.open(f"drawn/a-photo{tail}-seed{seed}.png") as small, Image.open(
+                f"drawn/a-photo{tail}-x4-seed{seed}.png") as large:
+            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed)
+            np.testing.assert_array_equal(large, expected)
+            assert large.text == {**small.text, "Model of the enlargement": "mini-upscaler",
+                                  "Steps of the enlargement": "10"}
+
+
+def test_a_drawing_that_cannot_be_made_larger_is_not_begun(folder, tiny_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setattr(generate, "draw", None)
+    assert cli.main(["draw", "a photo", "--upscale", "--size", "1024"]) == 2
+    assert "1024 x 1024 pixels cannot be upscaled here" in capsys.readouterr().err
+    shutil.copytree(tiny_data / "models" / "mini-sd", tmp_path / "data" / "models" / "mini-sd")
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "data"))
+    assert cli.main(["draw", "a photo", "--upscale"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("sdkit: The weights of mini-upscaler are not in ") and len(error.splitlines()) == 1
+
+
 def test_without_the_weights_it_says_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
     assert cli.main(["upscale", "coffee", "--out", str(tmp_path / "out")]) == 2
@@ -172,7 +201,6 @@ def test_without_the_weights_it_says_what_to_do(tmp_path, monkeypatch, capsys):
 
 
 def test_damaged_weights_are_a_sentence(folder, tiny_data, tmp_path):
-    import shutil
     shutil.copytree(folder, tmp_path / "broken")
     weights = next((tmp_path / "broken" / "unet").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:1000])
