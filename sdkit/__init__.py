@@ -11,7 +11,7 @@ import os
 __version__ = "0.1.0"
 
 _MODULES = ("paths", "photos", "points", "text", "latents", "schedule", "unet", "gans", "sampler", "generate",
-            "upscale", "models", "metrics", "measure", "plots", "widgets", "checks", "recipes", "cli")
+            "upscale", "outputs", "models", "metrics", "measure", "plots", "widgets", "checks", "recipes", "cli")
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "1",

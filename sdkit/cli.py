@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from sdkit import __version__, models, photos, verbs as do
-from sdkit.paths import SdkitError
+from sdkit.paths import SdkitError, unexpected
 
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
 DEFAULTS = "Where a setting is left out, the model's own default holds (see: sdkit models)."
@@ -27,9 +27,17 @@ def main(argv=None):
             stream.reconfigure(errors="replace")
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.verb(arguments)
+        code = arguments.verb(arguments)
+        sys.stdout.flush()
+        return code
     except SdkitError as error:
         print(f"sdkit: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # who read along (as in `sdkit models | head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        print(f"sdkit: {unexpected(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nsdkit: stopped; what was written before is whole.", file=sys.stderr)
@@ -70,9 +78,12 @@ def _parser():
     verb.add_argument("--noise-level", type=int, default=0,
                       help="0 (default) to 100: noise that hides flaws of PICTURE, and leaves more to be invented")
     verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
-    verb.add_argument("--out", type=Path, default=Path("upscaled"), help="folder for the results (default: upscaled)")
-    verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
+    _files(verb, "upscaled")
     verb.set_defaults(verb=do.upscale)
+
+    verb = verbs.add_parser("clear", help="take photographs and all other outputs out of notebooks")
+    verb.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="notebook, or folder of notebooks")
+    verb.set_defaults(verb=do.clear)
 
     verb = verbs.add_parser("models", help="list the networks, their size, licence and default settings")
     verb.set_defaults(verb=list_models)
@@ -97,9 +108,15 @@ def _settings(verb, folder):
     verb.add_argument("--steps", type=int, dest="num_inference_steps", help="steps of the whole chain")
     verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
     verb.add_argument("--size", type=int, help="short side of the result in pixels")
+    verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
+    _files(verb, folder)
+
+
+def _files(verb, folder):
+    """Give ``verb`` the options on the files that it writes, into ``folder`` where nothing else is said."""
     verb.add_argument("--out", type=Path, default=Path(folder), help=f"folder for the results (default: {folder})")
     verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
-    verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
+    verb.add_argument("--no-mark", action="store_true", help='leave out the small "AI" in the corner')
 
 
 def list_models(arguments):

@@ -4,6 +4,7 @@ import difflib
 import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
+from unicodedata import category
 
 import numpy as np
 import torch
@@ -20,6 +21,15 @@ LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this t
 
 class UnknownWords(UserWarning):
     """The prompt holds words that the model never saw in training."""
+
+
+class Withheld(SdkitError):
+    """The model's safety checker blacked a picture out. `images` holds what was painted, None for what was not shown."""
+
+    def __init__(self, images):
+        super().__init__(f"The model's safety checker withheld {images.count(None)} of {len(images)} pictures: it took "
+                         "what was painted for unsuitable. Try another seed or other words.")
+        self.images = images
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,9 @@ class Settings:
                                  "Give a few words, such as 'van gogh'.")
             if len(value) > 2000:
                 raise SdkitError(f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two.")
+            if any(category(c) in ("Cc", "Cs") and c not in "\t\n\r" for c in value):
+                raise SdkitError(f"{_words(name)} holds a character that is no letter ({ascii(value)[:60]}). "
+                                 "Type the words anew.")
         for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
             value = getattr(self, name)
             # NaN fails the comparison, too
@@ -104,7 +117,8 @@ def draw(pipe, settings, count=1, on_step=None):
     """Paint `count` square pictures from the prompt alone, with the seeds settings.seed, settings.seed + 1, ...
 
     Returns a list of `PIL.Image` with sides of `settings.size`. Each picture has a generator of its own, so that it
-    does not depend on how many are asked for. `pipe` is loaded for the task "text2img".
+    does not depend on how many are asked for. `pipe` is loaded for the task "text2img". Raises `Withheld`, with those
+    that may be shown, where the model brings a safety checker that blacked some out.
     """
     if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
         raise SdkitError(f"Number of pictures {count!r} is not a whole number from 1 to 1000. Choose one.")
@@ -112,9 +126,14 @@ def draw(pipe, settings, count=1, on_step=None):
     drawn = []
     for first in range(0, count, together):
         seeds = range(settings.seed + first, settings.seed + min(first + together, count))
-        drawn += _run(pipe, settings, f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels", on_step,
-                      count=len(seeds), height=settings.size, width=settings.size,
-                      generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds])
+        try:
+            drawn += _run(pipe, settings, f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels", on_step,
+                          count=len(seeds), height=settings.size, width=settings.size,
+                          generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds])
+        except Withheld as error:  # the others are painted all the same
+            drawn += error.images
+    if None in drawn:
+        raise Withheld(drawn)
     return drawn
 
 
@@ -161,14 +180,18 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
         return change(pipe, step, timestep, tensors) if change else tensors
 
     try:
-        return pipe(prompt=[settings.prompt] * count, negative_prompt=[settings.negative_prompt] * count,
+        made = pipe(prompt=[settings.prompt] * count, negative_prompt=[settings.negative_prompt] * count,
                     guidance_scale=float(settings.guidance_scale), callback_on_step_end=after_step,
-                    num_inference_steps=settings.num_inference_steps, **keywords).images
+                    num_inference_steps=settings.num_inference_steps, **keywords)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
             raise
         raise SdkitError(f"There is too little memory for {what}. "
                          "Take a smaller size, or close other programs.") from error
+    flagged = getattr(made, "nsfw_content_detected", None) or [False] * count
+    if any(flagged):
+        raise Withheld([None if black else image for image, black in zip(made.images, flagged)])
+    return made.images
 
 
 def advice(prompt, known):

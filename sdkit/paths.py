@@ -24,6 +24,14 @@ def plain(text):
     return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
 
 
+def unexpected(error):
+    """The sentence for an error that nobody thought of; with SDKIT_DEBUG set, the error itself with its traceback."""
+    if os.environ.get("SDKIT_DEBUG"):
+        raise error
+    return plain(f"This should not happen ({type(error).__name__}: {str(error)[:200]}). "
+                 "Set SDKIT_DEBUG=1 to see where, and tell those who wrote the kit.")
+
+
 def expand(source):
     """`source` as a `Path`, with ~ for the home folder; a ~ of nobody stays as it is."""
     try:

@@ -170,7 +170,8 @@ def parameter_table(ax, settings):
     n = len(cells)
     for i, line in enumerate(cells):
         for k, cell in enumerate(line):
-            ax.text((edges[k] + edges[k + 1]) / 2, n - i - 0.5, cell, ha="center", va="center", fontsize=size)
+            ax.text((edges[k] + edges[k + 1]) / 2, n - i - 0.5, cell, ha="center", va="center", fontsize=size,
+                    parse_math=False)
     for y, weight in ((0, 1.2), (n - 1, 0.6), (n, 1.2)):  # rules above, under the head, below
         ax.axhline(y, color="black", lw=weight)
     ax.set(xlim=(0, 1), ylim=(-0.05, n + 0.05))

@@ -1,8 +1,10 @@
-"""The verbs that write pictures: draw, style, inpaint, upscale. Each says what it wrote and how long it took.
+"""The verbs that write pictures: draw, style, inpaint, upscale, and clear, which takes them out of notebooks again.
 
 What is slow to import (torch, diffusers) is imported inside the verb that needs it.
 """
 
+import contextlib
+import io
 import os
 import re
 import sys
@@ -10,8 +12,8 @@ import time
 import warnings
 from pathlib import Path
 
-from sdkit import models, photos
-from sdkit.paths import SdkitError, write_atomically
+from sdkit import models, outputs, photos
+from sdkit.paths import SdkitError, plain, unexpected
 
 SHEET = 4            # photos on one before/after sheet
 
@@ -30,29 +32,34 @@ def draw(arguments):
     if upscaler:
         side = models.settings("", arguments.model).size if in_style else settings.size
         large.tensors([photos.Image.new("RGB", (side, side))])          # says now whether the size can be taken
+    if in_style:
+        second, painter = models.settings(in_style, arguments.model, seed=settings.seed), models.load(arguments.model)
+        note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
+                 if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
+        tail = "-" + _slug(in_style)
+    if upscaler:
+        note |= {f"{key} of the enlargement": value for key, value in large.note(large.STEPS, 0, 0).items()
+                 if key in ("Model", "Steps")}
+        tail += "-x4"
+    written, failed = [], []
     with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)  # said once, in _ready
-        drawn = generate.draw(pipe, settings, arguments.count, on_step=bar.update)
-        if in_style:
-            second = models.settings(in_style, arguments.model, seed=settings.seed)
-            note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
-                     if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
-            tail = "-" + _slug(in_style)
-            drawn = generate.style(models.load(arguments.model), drawn, second, on_step=bar.update)
-        if upscaler:
-            note |= {f"{key} of the enlargement": value for key, value in large.note(large.STEPS, 0, 0).items()
-                     if key in ("Model", "Steps")}
-            tail += "-x4"
-            drawn = [large.upscale(upscaler, [image], seed=settings.seed + k, on_step=bar.update)[0]
-                     for k, image in enumerate(drawn)]
-    written = []
-    for k, image in enumerate(drawn):
-        path = _free(arguments, f"{_slug(prompt)}{tail}-seed{settings.seed + k}", written, print)
-        photos.save_png(image, path, {**note, "Seed": str(settings.seed + k)})
-        written.append(path)
-        print(f"wrote    {path}  ({image.width} x {image.height})")
+        try:
+            drawn = generate.draw(pipe, settings, arguments.count, on_step=bar.update)
+        except generate.Withheld as error:
+            drawn = error.images
+        for seed, image in enumerate(drawn, settings.seed):
+            with _told(f"seed {seed}", failed, bar.write):
+                if image is None:
+                    raise generate.Withheld([None])
+                if in_style:
+                    image, = generate.style(painter, [image], second, on_step=bar.update)
+                if upscaler:
+                    image, = large.upscale(upscaler, [image], seed=seed, on_step=bar.update)
+                _save(arguments, image, f"{_slug(prompt)}{tail}-seed{seed}", {**note, "Seed": str(seed)}, written,
+                      bar.write)
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
-    return 0
+    return 2 if failed else 0
 
 
 def inpaint(arguments):
@@ -66,9 +73,8 @@ def inpaint(arguments):
     with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)
         painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
-    path = _free(arguments, f"{Path(arguments.photo).stem[:80]}-{_tail(settings)}", [], print)
-    photos.save_png(painted, path, generate.note(settings, Path(arguments.model).name, "a part of a picture repainted"))
-    print(f"wrote    {path}  ({painted.width} x {painted.height}, {time.perf_counter() - began:.1f} s)")
+        _save(arguments, painted, f"{_stem(arguments.photo)}-{_tail(settings)}",
+              generate.note(settings, Path(arguments.model).name, "a part of a picture repainted"), [], bar.write, began)
     return 0
 
 
@@ -96,36 +102,23 @@ def style(arguments):
     written, pairs, start = [], [], time.perf_counter()
     with (tqdm(total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
           warnings.catch_warnings()):
-        warnings.simplefilter("ignore", generate.UnknownWords)  # said once, above
+        warnings.simplefilter("ignore")  # unknown words are said once, above; fonts lack letters in a sheet
         for source in sources:
-            name = Path(source).name
-            try:
+            with _told(Path(source).name, failed, bar.write):
                 photo = photos.open_photo(source)
                 pipe = models.load(arguments.model)  # loaded once; not at all when no photo can be opened
                 began = time.perf_counter()
                 after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]
-                path = _free(arguments, f"{Path(name).stem[:80]}-{_tail(settings)}", written, bar.write)
-                photos.save_png(after, path, note)
-            except SdkitError as error:
-                failed.append(name)
-                bar.total -= settings.steps_run
-                bar.write(f"failed   {name}: {error}", file=sys.stderr)
-                continue
-            written.append(path)
-            seconds = time.perf_counter() - began
-            bar.write(f"wrote    {path}  ({after.width} x {after.height}, {seconds:.1f} s)")
-            if arguments.grid:
-                before = photo.resize(after.size, photos.Image.Resampling.LANCZOS)
-                pairs.append((before, after, Path(name).stem))
-    done = len(written)
-    for first in range(0, len(pairs), SHEET):
-        path = _free(arguments, f"sheet-{_tail(settings)}", written, print)
-        _write_sheet(pairs[first:first + SHEET], settings, path, note)
-        written.append(path)
-        print(f"wrote    {path}")
-    if done + len(failed) > 1:
-        print(f"{done} done, {len(failed)} failed, {time.perf_counter() - start:.1f} s")
-    return 2 if failed else 0
+                _save(arguments, after, f"{_stem(source)}-{_tail(settings)}", note, written, bar.write, began)
+                if arguments.grid:
+                    before = photo.resize(after.size, photos.Image.Resampling.LANCZOS)
+                    pairs.append((before, after, _stem(source)))
+        done = len(written)
+        for first in range(0, len(pairs), SHEET):
+            with _told("sheet", failed, bar.write):
+                _save(arguments, _sheet(pairs[first:first + SHEET], settings), f"sheet-{_tail(settings)}", note,
+                      written, bar.write)
+    return _close(done, failed, start)
 
 
 def upscale(arguments):
@@ -139,34 +132,70 @@ def upscale(arguments):
                 "seed": arguments.seed}
     large.upscale(pipe, [], **settings)  # settings that make no sense are said once
     sources, failed = _find(arguments.pictures)
+    start = time.perf_counter()
     with tqdm(total=len(sources) * arguments.num_inference_steps, unit="step", disable=None, leave=False) as bar:
         for source in sources:
-            try:
+            with _told(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()
                 after, = large.upscale(pipe, [picture], **settings, on_step=bar.update)
-                path = _free(arguments, f"{Path(source).stem[:80]}-x4", written, bar.write)
-                photos.save_png(after, path, large.note(**settings))
-            except SdkitError as error:
-                failed.append(source)
-                bar.write(f"failed   {Path(source).name}: {error}", file=sys.stderr)
-                continue
-            written.append(path)
-            bar.write(f"wrote    {path}  ({after.width} x {after.height}, {time.perf_counter() - began:.1f} s)")
+                _save(arguments, after, f"{_stem(source)}-x4", large.note(**settings), written, bar.write, began)
+    return _close(len(written), failed, start)
+
+
+@contextlib.contextmanager
+def _told(name, failed, say):
+    """Say what went wrong within and note the name in `failed`, so that the rest is still done."""
+    try:
+        yield
+    except BrokenPipeError:  # nobody listens any more: for cli.main
+        raise
+    except Exception as error:
+        sentence = str(error) if isinstance(error, SdkitError) else unexpected(error)
+        failed.append(plain(name))
+        say(f"failed   {plain(name)}: {sentence}", file=sys.stderr)
+
+
+def _save(arguments, image, stem, note, written, say, began=None):
+    """Write a picture, with the mark unless it is not wanted, say where it is, and append its path to `written`."""
+    image = image if arguments.no_mark else outputs.mark(image)
+    path = outputs.save(image, arguments.out, stem, note, arguments.overwrite, written)
+    if path.name != f"{stem}.png" and not arguments.overwrite:
+        say(f"{stem}.png is there already: the new one is called {path.name} (--overwrite would replace it)")
+    seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
+    say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
+    written.append(path)
+
+
+def _close(done, failed, start):
+    """Say how many were done and which failed, where it was more than one; the exit code."""
+    if done + len(failed) > 1:
+        print(f"{done} done, {len(failed)} failed, {time.perf_counter() - start:.1f} s")
+        if failed:
+            print(f"Not done: {', '.join(failed)}", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def clear(arguments):
+    """Take pictures and all other outputs out of notebooks; one that cannot be cleared does not stop the rest."""
+    failed = []
+    for path in outputs.find_notebooks(arguments.notebooks):
+        with _told(path, failed, print):
+            print(f"cleared  {plain(path)}  ({outputs.clear(path)} outputs)")
     return 2 if failed else 0
 
 
 def _find(sources):
     """What to style, and the names that cannot be: each with its sentence on stderr."""
     def skip(path):
-        print(f"skipped  {path.name}: not a picture")
+        print(f"skipped  {plain(path.name)}: not a picture")
 
     found, failed = [], []
     for source in sources:
         try:
             found += photos.find_photos([source], on_skip=skip)
         except SdkitError as error:
-            print(f"failed   {source}: {error}", file=sys.stderr)
-            failed.append(source)
+            print(f"failed   {plain(source)}: {error}", file=sys.stderr)
+            failed.append(plain(source))
     return found, failed
 
 
@@ -197,25 +226,23 @@ def _tail(settings):
 
 def _slug(prompt):
     """The prompt as part of a file name."""
-    return re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60].rstrip("-") or "no-prompt"
+    return _cut(re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60], 80).rstrip("-") or "no-prompt"
 
 
-def _free(arguments, stem, written, say):
-    """A path for a PNG called `stem` that replaces nothing of this run, nor before it without --overwrite."""
-    path = arguments.out / f"{stem}.png"
-    number = 2
-    while path in written or (path.exists() and not arguments.overwrite):
-        path = arguments.out / f"{stem}-{number}.png"
-        number += 1
-    if number > 2 and not arguments.overwrite:
-        say(f"{stem}.png is there already: the new one is called {path.name} (--overwrite would replace it)")
-    return path
+def _stem(source):
+    """The name of a photo as part of a file name: printable letters only, and no more bytes than all disks take."""
+    return _cut("".join(c if c.isprintable() else "-" for c in Path(source).stem)[:80], 100)
 
 
-def _write_sheet(pairs, settings, path, note):
-    """Photos above, results below, the parameter table under both, as PNG."""
+def _cut(text, size):
+    return text.encode(errors="ignore")[:size].decode(errors="ignore")
+
+
+def _sheet(pairs, settings):
+    """Photos above, results below, the parameter table under both, as a picture."""
     from sdkit import plots
     befores, afters, titles = zip(*pairs, strict=True)
-    figure = plots.before_after(list(befores), list(afters), settings, list(titles))
-    with write_atomically(path) as part:
-        figure.savefig(part, format="png", metadata=note)
+    titles = [title.replace("$", r"\$") for title in titles]  # no formula
+    file = io.BytesIO()
+    plots.before_after(list(befores), list(afters), settings, titles).savefig(file, format="png")
+    return photos.Image.open(file)

@@ -171,3 +171,48 @@ def test_inpaint_writes_what_the_api_paints(work):
 def test_words_that_a_drawing_cannot_heed_are_named(work, capsys):
     assert cli.main(["draw", "a zebra", "--steps", "2"]) == 0
     assert "'zebra'" in capsys.readouterr().err
+
+
+def test_what_the_safety_checker_withholds_is_said_and_the_rest_is_written(work, monkeypatch, capsys):
+    pipe = models.load(task="text2img", device="cpu")
+    monkeypatch.setattr(pipe, "run_safety_checker", lambda image, *_: (image, [k == 1 for k in range(len(image))]))
+    assert cli.main(["draw", "a photo", "--count", "3", "--steps", "2"]) == 2
+    assert sorted(p.name for p in (work / "drawn").iterdir()) == ["a-photo-seed0.png", "a-photo-seed2.png"]
+    assert "failed   seed 1: The model's safety checker withheld" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(work, monkeypatch, capsys):
+    style = generate.style
+
+    def breaks(pipe, images, settings, on_step=None):
+        if images[0].size == photos.sample("coffee").size:
+            raise RuntimeError("no\nluck")
+        return style(pipe, images, settings, on_step)
+
+    monkeypatch.setattr(generate, "style", breaks)
+    run = ["style", "astronaut", "coffee", "chelsea", "--prompt", "van gogh", "--steps", "2"]
+    assert cli.main(run) == 2 and len(list((work / "styled").iterdir())) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error[0].startswith("failed   coffee: This should not happen (RuntimeError: no luck)")
+    assert error[1:] == ["Not done: coffee"]
+    monkeypatch.setenv("SDKIT_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="luck"):
+        cli.main(run)
+
+
+def test_names_of_photos_may_hold_anything(work, capsys):
+    """Formulas of matplotlib, letters without a glyph, names as long as a disk takes, commands to a terminal."""
+    names = ["$\\frac{1$.png", "\u65e5\u672c" * 40 + ".png", "a\x1b[31m\nb.png", "%s {0}.png"]
+    for name in names:
+        photos.sample("coffee").resize((48, 32)).save(name)
+    assert cli.main(["style", *names, "--prompt", "$\\x{" + "\u68b5\u9ad8" * 60, "--steps", "2", "--grid"]) == 0
+    said = capsys.readouterr()
+    assert len(list((work / "styled").iterdir())) == 5 and "\x1b" not in said.out
+    assert [line[:6] for line in said.err.splitlines()] == ["Note: "]
+
+
+def test_who_reads_only_the_first_line_meets_no_traceback(tiny_data):
+    head = subprocess.Popen([sys.executable, "-m", "sdkit", "models"], cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+    head.stdout.close()
+    assert head.stderr.read() == b"" and head.wait() == 0

@@ -19,7 +19,7 @@ GOOD = generate.Settings("van gogh", strength=0.5, guidance_scale=4.0, num_infer
     {"strength": 0.1}, {"guidance_scale": -1}, {"guidance_scale": float("inf")}, {"guidance_scale": None},
     {"num_inference_steps": 0}, {"num_inference_steps": 501}, {"num_inference_steps": 8.0}, {"size": 63},
     {"size": 2049}, {"seed": -1}, {"seed": 2**63}, {"seed": True}, {"prompt": None}, {"prompt": "x" * 2001},
-    {"negative_prompt": 3},
+    {"negative_prompt": 3}, {"prompt": "a\0b"}, {"prompt": "\x1b[31m"}, {"negative_prompt": "\udcff"},
 ])
 def test_settings_that_make_no_sense_are_a_sentence(change):
     with pytest.raises(SdkitError) as caught:
@@ -178,3 +178,54 @@ def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monk
 def test_a_mask_that_does_not_fit_is_a_sentence(text2img, wrong, sentence):
     with pytest.raises(SdkitError, match=sentence):
         generate.inpaint(text2img, Image.new("RGB", (64, 64)), wrong, DRAW)
+
+
+@pytest.fixture(scope="module")
+def checked(tiny_sd, tmp_path_factory):
+    """The tiny model with a tiny random safety checker, as the real weights bring one: {flags all: folder}."""
+    from diffusers import StableDiffusionImg2ImgPipeline
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPTextConfig, CLIPVisionConfig
+    folders = {}
+    for flags in (True, False):
+        small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        torch.manual_seed(0)
+        checker = StableDiffusionSafetyChecker(CLIPConfig(
+            text_config=CLIPTextConfig(**small, vocab_size=8).to_dict(), projection_dim=8,
+            vision_config=CLIPVisionConfig(**small, image_size=32, patch_size=16).to_dict()))
+        checker.concept_embeds_weights.data[:] = -2.0 if flags else 2.0   # below, or above, every cosine
+        checker.special_care_embeds_weights.data[:] = 2.0
+        folders[flags] = tmp_path_factory.mktemp("checked") / "model"
+        pipe = StableDiffusionImg2ImgPipeline(
+            **models._parts(tiny_sd, "cpu", torch.float32) | {
+                "safety_checker": checker, "requires_safety_checker": True,
+                "feature_extractor": CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)})
+        pipe.save_pretrained(folders[flags])
+    return folders
+
+
+def test_a_safety_checker_stays_on_and_its_black_picture_is_a_sentence(checked):
+    photo = photos.resize(photos.sample("astronaut"), 64)
+    style, draw = (models.load(checked[True], task, device="cpu") for task in ("img2img", "text2img"))
+    assert style.safety_checker is not None and draw.safety_checker is not None
+    with pytest.raises(generate.Withheld, match="safety checker withheld 1 of 1"):
+        generate.style(style, [photo], GOOD)
+    with pytest.raises(generate.Withheld):
+        generate.inpaint(draw, photo, mask(32, 64), DRAW)
+    with pytest.raises(generate.Withheld, match="2 of 2"):
+        generate.draw(draw, DRAW, 2)
+    passing = models.load(checked[False], device="cpu")
+    assert passing.safety_checker is not None and np.asarray(generate.style(passing, [photo], GOOD)[0]).max() > 0
+
+
+def test_one_withheld_drawing_does_not_take_the_others_along(text2img, monkeypatch):
+    def flag(image, device, dtype):
+        return image, [k == 1 for k in range(len(image))]
+
+    expected = generate.draw(text2img, DRAW, 3)
+    monkeypatch.setattr(text2img, "run_safety_checker", flag)
+    with pytest.raises(generate.Withheld, match="1 of 3") as caught:
+        generate.draw(text2img, DRAW, 3)
+    assert caught.value.images[1] is None
+    for k in (0, 2):
+        np.testing.assert_array_equal(caught.value.images[k], expected[k])

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "sdkit"
 ROWS = {
     "paths": 0,
     "photos": 1, "points": 1, "postcards": 1, "art": 1,
-    "text": 2,
+    "text": 2, "outputs": 2,
     "latents": 3,
     "schedule": 4,
     "unet": 5, "gans": 5,

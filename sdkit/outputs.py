@@ -1,0 +1,97 @@
+"""What leaves the kit: marked as made by AI, under a name that replaces nothing, and notebooks without pictures."""
+
+import json
+import os
+import shutil
+from itertools import count
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from sdkit import photos
+from sdkit.paths import AlreadyThere, SdkitError, write_atomically
+
+ROOM_FOR_MARK = 128  # px, short side: on less, the mark would cover what there is to see
+
+
+def mark(image):
+    """A copy of `image` with a small "AI" in its lower right corner; below 128 px, where there is no room, without.
+
+    It is an eighteenth of the short side high, so that a picture made larger has it in the same place.
+    """
+    image = image.convert("RGB")
+    side = min(image.size)
+    if side < ROOM_FOR_MARK:
+        return image
+    high, gap = round(side / 18), round(side / 50)
+    font = ImageFont.load_default(high * 0.8)
+    wide = round(font.getlength("AI") + high * 0.6)
+    box = (image.width - gap - wide, image.height - gap - high, image.width - gap, image.height - gap)
+    veil = Image.new("RGBA", image.size)
+    draw = ImageDraw.Draw(veil)
+    draw.rounded_rectangle(box, radius=high / 4, fill=(0, 0, 0, 110))
+    draw.text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), "AI", font=font, fill=(255, 255, 255, 230), anchor="mm")
+    return Image.alpha_composite(image.convert("RGBA"), veil).convert("RGB")
+
+
+def save(image, folder, stem, note, replace=False, written=()):
+    """Write `image` as the PNG `stem` into `folder` and return its path; `note` as for `photos.save_png`.
+
+    Where there is such a file it becomes ``stem-2``, ``stem-3``, ..., also when another run is quicker by a moment.
+    With `replace` it takes the place of a file, but not of one in `written`: those are of this run.
+    """
+    for number in count(1):
+        path = Path(folder) / (f"{stem}-{number}.png" if number > 1 else f"{stem}.png")
+        if os.path.lexists(path) and (not replace or any(_same(path, other) for other in written)):
+            continue
+        try:
+            photos.save_png(image, path, note, replace)
+            return path
+        except AlreadyThere:
+            continue
+
+
+def _same(path, other):
+    """Whether two names lead to one file; A.png and a.png do on some disks."""
+    return path.exists() and other.exists() and os.path.samefile(path, other)
+
+
+def clear(path):
+    """Take every output, pasted picture and widget state out of the notebook at `path`: how many it were.
+
+    Jupyter's checkpoint of it goes, too, for it is an older copy. Cells stay as they are.
+    """
+    path = Path(path)
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        cells = notebook["cells"]
+        gone = sum(len(cell.get("outputs", [])) + len(cell.get("attachments", {})) for cell in cells)
+        gone += notebook["metadata"].pop("widgets", None) is not None
+        for cell in cells:
+            cell.pop("attachments", None)
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+    except OSError as error:
+        raise SdkitError(f"{path} cannot be read: {error.strerror}. Check its name and permissions.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SdkitError(f"{path} is not a notebook of Jupyter's format 4. "
+                         "Open it in JupyterLab and save it.") from error
+    if gone:
+        with write_atomically(path.resolve()) as part:
+            part.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            shutil.copymode(path, part)
+    checkpoint = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
+    try:
+        checkpoint.unlink(missing_ok=True)
+    except OSError as error:
+        raise SdkitError(f"{checkpoint} cannot be removed: {error.strerror}. Delete it by hand.") from error
+    return gone
+
+
+def find_notebooks(sources):
+    """The notebooks among `sources`: a file as it is, of a folder all in it and below, but checkpoints."""
+    found = []
+    for source in map(Path, sources):
+        inside = sorted(source.rglob("*.ipynb")) if source.is_dir() else [source]
+        found += [path for path in inside if ".ipynb_checkpoints" not in path.parts]
+    return found
