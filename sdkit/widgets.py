@@ -11,6 +11,11 @@ SMALLEST = 256  # px on the page; smaller frames are enlarged to it
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
+def put(box, sentence):
+    """Display a widget with a `sentence` for where no kernel runs; its own plain text would hold bytes of a picture."""
+    display({VIEW: box._repr_mimebundle_()[VIEW], "text/plain": sentence}, raw=True)
+
+
 def frames_slider(frames, description, alt, start=None, keep=True, columns=None, settings=None):
     """A slider that leafs through `frames`, and the same frames as a still strip for where no kernel runs.
 
@@ -47,9 +52,7 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
     turn()
     box = ipywidgets.VBox([ipywidgets.HBox([slider, text]), image])
     place = "the same frames stand below" if keep else "its frames are not stored in this file"
-    # The box's own plain text would hold first bytes of a picture; where no kernel runs, a sentence says more.
-    sentence = f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]"
-    display({VIEW: box._repr_mimebundle_()[VIEW], "text/plain": sentence}, raw=True)
+    put(box, f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]")
     if keep:
         titles = [f"{description} {labels[0]}", *map(str, labels[1:])]
         strip = plots.show_grid(list(frames.values()), titles, columns or min(len(labels), 6), settings=settings,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdkit import checks, schedule
+from sdkit import checks, metrics, schedule
 from sdkit.checks.lesson_00 import JOBS
 
 
@@ -83,6 +83,30 @@ def right_amplify(uncond, cond, scale):
     return uncond + scale * (cond - uncond)
 
 
+def by_hand(x):
+    return x.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+def smooth(x):
+    return torch.nn.functional.interpolate(x, scale_factor=4, mode="bilinear")
+
+
+def shrunk(x):
+    return x.unflatten(2, (-1, 4)).unflatten(4, (-1, 4)).mean((3, 5))
+
+
+def right_agree(large, small, enlarge=lambda x: torch.nn.functional.interpolate(x, scale_factor=4.0)):
+    return large + enlarge(small - shrunk(large))
+
+
+def right_unbeaten(points):
+    return [k for k, (p, d) in enumerate(points) if not any(q > p and e < d for q, e in points)]
+
+
+def right_psnr(error, spread, k):
+    return -10 * math.log10(error - spread + spread / k)
+
+
 def right_interval(timesteps, scale, low, high):
     return [scale if low <= t <= high else 1 for t in timesteps]
 
@@ -108,6 +132,25 @@ def half_open(t, low, high):
 def right_levels(predicted, noise, t, edges, error=torch.square, reduce=torch.mean, inside=half_open):
     each = error(predicted - noise).mean((1, 2, 3))
     return torch.stack([reduce(each[inside(t, low, high)]) for low, high in zip(edges, edges[1:])])
+
+
+def wilson_parts(right, count, z=1.96):
+    """Share, what is added to it, the root, and what both are divided by."""
+    p = right / count
+    return p, z * z / 2 / count, z * (p * (1 - p) / count + z * z / 4 / count ** 2) ** 0.5, 1 + z * z / count
+
+
+def right_wilson(right, count):
+    p, shift, half, below = wilson_parts(right, count)
+    return (p + shift - half) / below, (p + shift + half) / below
+
+
+def around(middle, half):
+    return middle - half, middle + half
+
+
+def right_copied(made, own, fresh, take=lambda far: far.amin(1), over=torch.mean):
+    return over(((made - own).norm(dim=1) < take((made[:, None] - fresh).norm(dim=2))).float())
 
 
 def swapped(one, other):
@@ -156,10 +199,17 @@ RIGHT = {
              lambda c, size, f, sigma, g: torch.empty(1, c, size // f, size // f).normal_(0, sigma, generator=g)],
     "09.3": [lambda a, b, s: a + torch.as_tensor(s).reshape(-1, 1, 1) * (b - a),
              lambda a, b, s: torch.stack([(1 - float(k)) * a[0] + float(k) * b[0] for k in s])],
+    "10.1": [right_agree, lambda large, small: right_agree(large, small, enlarge=by_hand)],
+    "10.2": [right_unbeaten, lambda points: np.array(right_unbeaten(points)[::-1])],
+    "10.3": [right_psnr, lambda error, spread, k: torch.tensor(10 * math.log10(1 / (error - spread * (1 - 1 / k))))],
     "08.1": [right_amplify, lambda u, c, s: (1 - s) * u + s * c, lambda u, c, s: c + (s - 1) * (c - u)],
     "08.2": [lambda output, s: right_amplify(*output.chunk(2), s),
              lambda output, s: right_amplify(output[:len(output) // 2], output[len(output) // 2:], s)],
     "08.3": [right_interval, lambda ts, s, low, high: np.where((np.array(ts) >= low) & (np.array(ts) <= high), s, 1)],
+    "12.1": [right_wilson, lambda r, n: np.array(right_wilson(r, n)), lambda r, n: metrics.wilson(r, n)],
+    "12.2": [lambda n, f, m, g: (m * g - n * f) / (m - n), lambda n, f, m, g: f - (f - g) / (1 / n - 1 / m) / n],
+    "12.3": [right_copied, lambda made, own, fresh: sum(
+        int(torch.cat([o[None], f]).sub(m).square().sum(1).argmin()) == 0 for m, o, f in zip(made, own, fresh)) / len(made)],
     "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
     "11.2": [right_pick],
     "11.3": [lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
@@ -388,6 +438,53 @@ WRONG = {
              (lambda a, b, s: a + 0.5 * (b - a), "three shares"),
              (lambda a, b, s: (a + 0.5 * (b - a)).repeat(3, 1, 1), "three quarters"),
              (lambda a, b, s: a + s * (b - a), "RuntimeError")],
+    "10.1": [(lambda large, small: large, "nothing has changed"),
+             (lambda large, small: small - shrunk(large), "to all 16 pixels"),
+             (lambda large, small: by_hand(small - shrunk(large)), "Add it to large"),
+             (lambda large, small: by_hand(small), "nothing of large is left"),
+             (lambda large, small: large + by_hand(small), "a mean of their own"),
+             (lambda large, small: large - by_hand(small - shrunk(large)), "wrong way"),
+             (lambda large, small: large + by_hand(small - shrunk(large)) / 16, "too little"),
+             (lambda large, small: large + by_hand(small - shrunk(large)) * 16, "too much"),
+             (lambda large, small: large + (small - shrunk(large)).repeat(1, 1, 4, 4), "repeat lays"),
+             (lambda large, small: right_agree(large, small, enlarge=smooth), "a smooth change"),
+             (lambda large, small: right_agree(large.flip(2), small), "details are not as they were"),
+             (lambda large, small: small, "shape"),
+             (lambda large, small: large * 2, "spread the difference"),
+             (lambda large: large, "TypeError")],
+    "10.2": [(lambda points: [k + 1 for k in right_unbeaten(points)], "from 0"),
+             (lambda points: sorted(set(range(len(points))) - set(right_unbeaten(points))), "the beaten ones"),
+             (lambda points: [min(range(6), key=lambda k: points[k][1]), max(range(6), key=lambda k: points[k][0])],
+              "best of each axis"),
+             (lambda points: [max(range(6), key=lambda k: points[k][0])], "the best PSNR"),
+             (lambda points: [min(range(6), key=lambda k: points[k][1])], "the best look"),
+             (lambda points: right_unbeaten([(p, -d) for p, d in points]), "large distance is bad"),
+             (lambda points: right_unbeaten([(-p, d) for p, d in points]), "high PSNR is good"),
+             (lambda points: list(range(6)), "position 4 must go"),
+             (lambda points: [p for k, p in enumerate(points) if k in right_unbeaten(points)], "their positions"),
+             (lambda points: [k in right_unbeaten(points) for k in range(6)], "true or false"),
+             (lambda points: [k for k, (p, d) in enumerate(points) if not any(q >= p and e <= d for q, e in points)],
+              "does not beat itself"),
+             (lambda points: [1, 3], "is there another one"),
+             (lambda points: 1, "a list of positions"),
+             (lambda: [], "TypeError")],
+    "10.3": [(lambda e, s, k: e - s + s / k, "into decibel"),
+             (lambda e, s, k: -right_psnr(e, s, k), "turn the sign"),
+             (lambda e, s, k: 2 * right_psnr(e, s, k), "20 log10"),
+             (lambda e, s, k: -10 * math.log(e - s + s / k), "natural"),
+             (lambda e, s, k: right_psnr(e, s, k) / 10, "times 10"),
+             (lambda e, s, k: right_psnr(e / k, 0, k), "only the spread"),
+             (lambda e, s, k: right_psnr(e, s, math.inf), "endlessly many"),
+             (lambda e, s, k: right_psnr(e + s, s, k), "whole spread of one"),
+             (lambda e, s, k: right_psnr(s, s, k), "do wrong together"),
+             (lambda e, s, k: right_psnr(s + (e - s) / k, 0, k), "swapped"),
+             (lambda e, s, k: right_psnr(e - s / k, 0, k), "what is left of it"),
+             (lambda e, s, k: right_psnr(e, s, k ** 0.5), "not with its root"),
+             (lambda e, s, k: right_psnr(e, s, k ** 2), "once"),
+             (lambda e, s, k: right_psnr(e, 0, k), "that is one sample"),
+             (lambda e, s, k: right_psnr(e, s, 4), "all three arguments"),
+             (lambda e, s, k: 17, "then -10 log10"),
+             (lambda e, s: 17, "TypeError")],
     "08.1": [(lambda u, c, s: c + s * (c - u), "already beyond"),
              (lambda u, c, s: c + s * (u - c), "swapped"),
              (lambda u, c, s: u - s * (c - u), "the sign"),
@@ -427,6 +524,50 @@ WRONG = {
              (lambda ts, s, low, high: [s if 401 <= t <= 701 else 1 for t in ts], "all four"),
              (lambda ts, s, low, high: s, "shape"),
              (lambda ts, s: [s] * len(ts), "TypeError")],
+    "12.1": [(lambda r, n: around(r / n, 1.96 * (r / n * (1 - r / n) / n) ** 0.5), "simple interval"),
+             (lambda r, n: around(r / n, wilson_parts(r, n)[2] / wilson_parts(r, n)[3]), "nearer to one half"),
+             (lambda r, n: around(r / n, wilson_parts(r, n)[2]), "nearer to one half"),
+             (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]), "nearly"),
+             (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2] / wilson_parts(r, n)[3]),
+              "The middle is, too"),
+             (lambda r, n: around(sum(wilson_parts(r, n)[:2]) / wilson_parts(r, n)[3], wilson_parts(r, n)[2]),
+              "The half width is, too"),
+             (lambda r, n: around(np.mean(right_wilson(r, n)), 1.96 * (r / n * (1 - r / n) / n) ** 0.5
+                                  / wilson_parts(r, n)[3]), "under the root"),
+             (lambda r, n: around(np.mean(right_wilson(r, n)), wilson_parts(r, n)[2] / 1.96 / wilson_parts(r, n)[3]),
+              "z times the root"),
+             (lambda r, n: [n * end for end in right_wilson(r, n)], "numbers of answers"),
+             (lambda r, n: [100 * end for end in right_wilson(r, n)], "percent"),
+             (lambda r, n: right_wilson(r, n)[::-1], "first the low end"),
+             (lambda r, n: [0.5], "Wanted are two"),
+             (lambda r, n: right_wilson(7, 10), "for 10 of 10"),
+             (lambda r: (0, 1), "TypeError")],
+    "12.2": [(lambda n, f, m, g: 2 * g - f, "twice n1"),
+             (lambda n, f, m, g: (f + g) / 2, "too large as well"),
+             (lambda n, f, m, g: (n * f + m * g) / (n + m), "below both"),
+             (lambda n, f, m, g: g, "biased still"),
+             (lambda n, f, m, g: min(f, g), "biased still"),
+             (lambda n, f, m, g: (f - g) / (1 / n - 1 / m), "that is c"),
+             (lambda n, f, m, g: (f - g) / (1 / n - 1 / m) / m, "bias at n2"),
+             (lambda n, f, m, g: (f - g) / (1 / n - 1 / m) / n, "bias at n1"),
+             (lambda n, f, m, g: g - (f - g) / (m - n) * m, "straight line"),
+             (lambda n, f, m, g: (m * f - n * g) / (m - n), "which n"),
+             (lambda n, f, m, g: (n * f - m * g) / (m - n), "the sign"),
+             (lambda n, f, m, g: f - g, "has fallen"),
+             (lambda n, f, m, g: 5, "two equations"),
+             (lambda n, f, m, g: [f, g], "one number"),
+             (lambda n, f: f, "TypeError")],
+    "12.3": [(lambda *a: right_copied(*a, over=torch.sum), "how many"),
+             (lambda *a: right_copied(*a, over=lambda hits: hits), "says which"),
+             (lambda *a: right_copied(*a, over=lambda hits: 1 - hits), "which are not"),
+             (lambda *a: 1 - right_copied(*a), "not nearer"),
+             (lambda *a: right_copied(*a, take=lambda far: far.mean(1)), "on average"),
+             (lambda *a: right_copied(*a, take=lambda far: far.amax(1)), "nearer than one"),
+             (lambda m, o, f: ((m - o).norm(dim=1)[:, None] < (m[:, None] - f).norm(dim=2)).float().mean(), "by itself"),
+             (lambda *a: right_copied(*a, take=lambda far: far.min()), "of its row"),
+             (lambda m, o, f: (m - o).norm(dim=1)[:3], "shape"),
+             (lambda m, o, f: 0.123, "the smallest"),
+             (lambda m, o: 0, "TypeError")],
     "11.1": [(10.5, "half"), (11, "rounded"), (20, "skipped"), (19, "skipped"), (30, "noise alone"), (7, "share")],
     "11.2": [(lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
              (lambda s, c, v, f: s[c.index(max(c))], "most style"),

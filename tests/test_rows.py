@@ -22,7 +22,7 @@ ROWS = {
     "models": 8, "metrics": 8,
     "plots": 9,
     "widgets": 10, "checks": 10, "measure": 10,
-    "recipes": 11, "verbs": 11,
+    "recipes": 11, "verbs": 11, "turing": 11,
     "cli": 12,
 }
 TOP = max(ROWS.values())

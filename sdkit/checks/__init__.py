@@ -89,4 +89,4 @@ def slip(answer, slips, last, atol=1e-5):
 
 
 # At the end, as they need what stands above: each registers the exercises of its lesson.
-from sdkit.checks import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09, lesson_11  # noqa: E402, F401
+from sdkit.checks import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09, lesson_10, lesson_11, lesson_12  # noqa: E402, F401

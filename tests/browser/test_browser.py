@@ -53,6 +53,15 @@ frames = {name: Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8
 slider = widgets.frames_slider(frames, "member", start="ann", alt="Members before and after.", keep=False)
 """
 
+TURING = """
+import numpy as np
+from sdkit import turing
+rng = np.random.default_rng(0)
+shades = [rng.integers(0, 255, (64, 64, 3), dtype=np.uint8) for _ in range(8)]
+game = turing.Game({"GAN": list(zip(shades[:2], shades[2:4])), "diffusion": list(zip(shades[4:6], shades[6:]))})
+box = turing.play(game)
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tiny_sd, tmp_path_factory):
@@ -72,6 +81,8 @@ def server(tiny_sd, tmp_path_factory):
         nbformat.write(lesson, folder / path)
     private = new_notebook(cells=[new_code_cell(PRIVATE.strip())], metadata=METADATA)
     nbformat.write(private, folder / "private.ipynb")
+    turing = new_notebook(cells=[new_code_cell(TURING.strip())], metadata=METADATA)
+    nbformat.write(turing, folder / "turing.ipynb")
     # Without this JupyterLab takes cells outside the window off the page.
     tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     tracker.parent.mkdir(parents=True)
@@ -200,3 +211,27 @@ def test_private_frames_are_seen_and_not_saved(page, server, tmp_path):
     page.screenshot(path=tmp_path / "private.png")
     text = nbformat.writes(notebook)
     assert "image/" not in text and "base64" not in text and "widget-state" not in text
+
+
+def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path):
+    run_all(page, server, "turing.ipynb")
+    box = page.locator(".widget-vbox", has=page.locator("button", has_text="left is real")).first
+    line, image, left = box.locator(".widget-html-content").last, box.locator("img"), box.locator("button").first
+    for number in range(1, 5):
+        assert line.inner_text() == f"Pair {number} of 4: which one is real?"
+        assert image.evaluate("node => node.naturalWidth") == 3 * (64 + 8 + 64)
+        page_text = box.evaluate("node => node.outerHTML")
+        assert "GAN" not in page_text and "diffusion" not in page_text
+        source = image.get_attribute("src")
+        if number == 1:
+            left.focus()
+        elif number == 2:
+            page.keyboard.press("Tab")  # on to the other button, where it stays
+        page.keyboard.press("Enter" if number % 2 else "Space")
+        page.wait_for_function("([node, old]) => node.textContent != old",
+                               arg=[line.element_handle(), f"Pair {number} of 4: which one is real?"])
+        if number < 4:
+            page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
+    assert "The end." in line.inner_text() and "of 2 right" in line.inner_text()
+    assert left.is_disabled()
+    page.screenshot(path=tmp_path / "turing.png")
