@@ -39,8 +39,9 @@ GIGABYTES = {"cpu": 3, "cuda": 8, "default": 3}  # of free disk, for what is unp
 INDEX = "https://download.pytorch.org/whl/"
 
 # For every program that is started: offline, quiet, and none of a user's own settings in the way.
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-           "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error",
+# "on": this switch is ours, see sdkit/__init__.py; a person's own "1" stays.
+OFFLINE = {"HF_HUB_OFFLINE": "on", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+           "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error",
            "OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads are ten times slower beside a second busy process
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 LAB = ["-m", "jupyterlab", "--LabApp.news_url=None", "--LabApp.extension_manager=readonly",

@@ -1,16 +1,35 @@
 """Fixtures: a whole Stable Diffusion of a few thousand random parameters, saved as the shipped one is."""
 
 import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
 
 import sdkit.paths  # noqa: F401  (importing sdkit switches the libraries below to offline)
 
+IPYTHON = pytest.StashKey()
 STYLES = ["van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo"]
 DEFAULTS = {"strength": 0.5, "guidance_scale": 4.0, "num_inference_steps": 8, "size": 64, "styles": STYLES}
 WORDS = ["a", "photo", "portrait", "of", "in", "the", "style", "van", "gogh", "vincent", "ukiyo-e", "impressionism",
          "oil", "painting"]
+BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
+
+
+def pytest_configure(config):
+    """Give every kernel, those of the lessons under nbval too, a start-up file that refuses all but loopback."""
+    os.environ["IPYTHONDIR"] = config.stash[IPYTHON] = tempfile.mkdtemp()
+    startup = Path(os.environ["IPYTHONDIR"], "profile_default", "startup", "00-no-network.py")
+    startup.parent.mkdir(parents=True)
+    startup.write_text(f"exec({Path(__file__).with_name('no_network.py').read_text(encoding='utf-8')!r}, {{}})\n",
+                       encoding="utf-8")
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.stash[IPYTHON], ignore_errors=True)
 
 
 def _tokenizer(folder):
@@ -54,6 +73,29 @@ def tiny_sd(tmp_path_factory):
     (folder / "defaults.json").write_text(json.dumps(DEFAULTS))
     (folder / "words.json").write_text(json.dumps(WORDS))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_upscaler(tiny_sd):
+    """A tiny random upscaler beside the tiny mini-sd, in the layout of the shipped one."""
+    from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
+    root = tiny_sd.parent / "mini-upscaler"
+    for seed, place in enumerate(("unet", "regressor")):
+        torch.manual_seed(seed)
+        UNet2DConditionModel(
+            sample_size=16, in_channels=11, out_channels=8, block_out_channels=[8, 8], layers_per_block=1,
+            norm_num_groups=2, num_class_embeds=41, cross_attention_dim=8, down_block_types=["DownBlock2D"] * 2,
+            mid_block_type="UNetMidBlock2D", up_block_types=["UpBlock2D"] * 2).half().save_pretrained(root / place)
+    DPMSolverMultistepScheduler(**BETAS, prediction_type="v_prediction",
+                                timestep_spacing="trailing").save_pretrained(root / "scheduler")
+    DDPMScheduler(**BETAS).save_pretrained(root / "low_res_scheduler")
+    index = {"_class_name": "StableDiffusionUpscalePipeline", "max_noise_level": 40, "unet": UNet2DConditionModel,
+             "scheduler": DPMSolverMultistepScheduler, "low_res_scheduler": DDPMScheduler}
+    index = {key: ["diffusers", value.__name__] if isinstance(value, type) else value for key, value in index.items()}
+    (root / "model_index.json").write_text(json.dumps({
+        **index, "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"]}))
+    return root
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The upscaler is that of diffusers, tiles leave no seams, and nothing but seed and picture decides."""
 
-import json
 import shutil
 from types import SimpleNamespace
 
@@ -8,40 +7,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import (DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionUpscalePipeline,
-                       UNet2DConditionModel)
+from diffusers import StableDiffusionUpscalePipeline
 from PIL import Image
 
 from sdkit import cli, generate, metrics, models, photos, upscale
 from sdkit.paths import SdkitError
 
-BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
-
-
-@pytest.fixture(scope="module")
-def folder(tiny_sd):
-    """A tiny random upscaler beside the tiny mini-sd, in the layout of the shipped one."""
-    root = tiny_sd.parent / "mini-upscaler"
-    for seed, place in enumerate(("unet", "regressor")):
-        torch.manual_seed(seed)
-        UNet2DConditionModel(
-            sample_size=16, in_channels=11, out_channels=8, block_out_channels=[8, 8], layers_per_block=1,
-            norm_num_groups=2, num_class_embeds=41, cross_attention_dim=8, down_block_types=["DownBlock2D"] * 2,
-            mid_block_type="UNetMidBlock2D", up_block_types=["UpBlock2D"] * 2).half().save_pretrained(root / place)
-    DPMSolverMultistepScheduler(**BETAS, prediction_type="v_prediction",
-                                timestep_spacing="trailing").save_pretrained(root / "scheduler")
-    DDPMScheduler(**BETAS).save_pretrained(root / "low_res_scheduler")
-    index = {"_class_name": "StableDiffusionUpscalePipeline", "max_noise_level": 40, "unet": UNet2DConditionModel,
-             "scheduler": DPMSolverMultistepScheduler, "low_res_scheduler": DDPMScheduler}
-    index = {key: ["diffusers", value.__name__] if isinstance(value, type) else value for key, value in index.items()}
-    (root / "model_index.json").write_text(json.dumps({
-        **index, "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"]}))
-    return root
-
 
 @pytest.fixture
-def pipe(folder, tiny_data):
+def pipe(tiny_upscaler, tiny_data):
     return models.load_upscaler(device="cpu")
 
 
@@ -150,7 +124,7 @@ def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
         raise RuntimeError("something else")
 
 
-def test_the_verb_writes_the_picture_of_the_api(folder, tiny_data, tmp_path, monkeypatch, capsys):
+def test_the_verb_writes_the_picture_of_the_api(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     small = picture(20, 16)
@@ -166,7 +140,7 @@ def test_the_verb_writes_the_picture_of_the_api(folder, tiny_data, tmp_path, mon
 
 
 @pytest.mark.parametrize("more, tail", [([], ""), (["--style", "van gogh"], "-van-gogh")])
-def test_drawings_are_made_larger_each_with_its_seed(folder, tiny_data, tmp_path, monkeypatch, more, tail):
+def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, tmp_path, monkeypatch, more, tail):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4", *more]
@@ -180,7 +154,7 @@ def test_drawings_are_made_larger_each_with_its_seed(folder, tiny_data, tmp_path
                                   "Steps of the enlargement": "10"}
 
 
-def test_a_drawing_that_cannot_be_made_larger_is_not_begun(folder, tiny_data, tmp_path, monkeypatch, capsys):
+def test_a_drawing_that_cannot_be_made_larger_is_not_begun(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     monkeypatch.setattr(generate, "draw", None)
@@ -200,8 +174,8 @@ def test_without_the_weights_it_says_what_to_do(tmp_path, monkeypatch, capsys):
     assert error.startswith("sdkit: The weights of mini-upscaler") and len(error.splitlines()) == 1
 
 
-def test_damaged_weights_are_a_sentence(folder, tiny_data, tmp_path):
-    shutil.copytree(folder, tmp_path / "broken")
+def test_damaged_weights_are_a_sentence(tiny_upscaler, tiny_data, tmp_path):
+    shutil.copytree(tiny_upscaler, tmp_path / "broken")
     weights = next((tmp_path / "broken" / "unet").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(SdkitError, match="cannot be loaded"):
