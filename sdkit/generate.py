@@ -62,7 +62,7 @@ class Settings:
         for name in ("prompt", "negative_prompt"):
             value = getattr(self, name)
             if not isinstance(value, str):
-                raise SdkitError(f"{_words(name)} is not text: {value!r}. "
+                raise SdkitError(f"{_words(name)} is not text: {value!r:.60}. "
                                  "Give a few words, such as 'van gogh'.")
             if len(value) > 2000:
                 raise SdkitError(f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two.")
@@ -73,17 +73,17 @@ class Settings:
             value = getattr(self, name)
             # NaN fails the comparison, too
             if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(f"{_words(name)} {value!r} is outside {low} to {high}. "
+                raise SdkitError(f"{_words(name)} {value!r:.40} is outside {low} to {high}. "
                                  "Choose a number in between.")
         whole = ("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)
         for name, low, high in whole:
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(f"{_words(name)} {value!r} is not a whole number from {low} to {high}. "
+                raise SdkitError(f"{_words(name)} {value!r:.40} is not a whole number from {low} to {high}. "
                                  "Choose one.")
         if self.steps_run < 1:
             need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
-            raise SdkitError(f"{self.num_inference_steps} steps x strength {self.strength:g} is less than "
+            raise SdkitError(f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less than "
                              f"one step, so nothing would be painted. Take {need}.")
 
     @property
@@ -121,7 +121,7 @@ def draw(pipe, settings, count=1, on_step=None):
     that may be shown, where the model brings a safety checker that blacked some out.
     """
     if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
-        raise SdkitError(f"Number of pictures {count!r} is not a whole number from 1 to 1000. Choose one.")
+        raise SdkitError(f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one.")
     together = max(1, AT_ONCE // settings.size**2)
     drawn = []
     for first in range(0, count, together):
@@ -214,8 +214,8 @@ def note(settings, model, kind="a photograph restyled"):
         "Model": model,
         "Prompt": settings.prompt,
         "Negative prompt": settings.negative_prompt,
-        "Strength": f"{settings.strength:g}",
-        "Guidance scale": f"{settings.guidance_scale:g}",
+        "Strength": f"{float(settings.strength):g}",
+        "Guidance scale": f"{float(settings.guidance_scale):g}",
         "Steps": str(settings.num_inference_steps),
         "Seed": str(settings.seed),
         "Size": str(settings.size),

@@ -148,7 +148,7 @@ def tensors(images):
 def check(value, what, low, high):
     """Raise `SdkitError` unless `value` is a whole number from `low` to `high`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
-        raise SdkitError(f"{what} {value!r} is not a whole number from {low} to {high}. Choose one.")
+        raise SdkitError(f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one.")
 
 
 @contextlib.contextmanager
