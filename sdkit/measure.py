@@ -8,6 +8,7 @@ KID take for Van Gogh, and is the content, above all the face, still there? Both
 were in no loss of the generator.
 """
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from sdkit import art, latents, metrics, models, photos, plots, postcards, upscale
-from sdkit.generate import style
-from sdkit.paths import model_dir
+from sdkit.generate import note, style
+from sdkit.paths import SdkitError, model_dir, write_atomically
 
 SIDE = 256         # px, the short side at which photographs and paintings are measured
 NEIGHBOURS = 4000  # training postcards among which a copied one would be found
@@ -134,6 +135,8 @@ def main(art_dir=None, model="mini-sd", split="validation", portraits=8, sheet=N
     ``art_dir``: folder with the training pictures, without which only drawing is measured; ``split``: "validation", or
     "test" for the closing figures; ``portraits``: how many of the official portraits; ``drawings``: how many postcards.
     """
+    if sheet and os.path.lexists(sheet):
+        raise SdkitError(f"{sheet} is there already. Name another file for the sheet.")
     figures = {"drawing": measure_drawing(models.load(model, task="text2img"), model, drawings)}
     if art_dir is None:
         print("Without --art DIR only drawing is measured (data/README.md says how to get the pictures).",
@@ -161,5 +164,7 @@ def measure_art(art_dir, model, split, portraits, sheet):
         some = photographs if prompt == "van gogh" else photographs[::3]
         figures[prompt], before, after = measure_style(pipe, some, paintings, prompt, models.settings(prompt, model))
         if sheet and prompt == "van gogh":
-            plots.before_after(before, after, models.settings(prompt, model)).savefig(Path(sheet))
+            with write_atomically(sheet, replace=False) as part:
+                plots.before_after(before, after, models.settings(prompt, model)).savefig(
+                    part, format="png", metadata=note(models.settings(prompt, model), Path(model).name))
     return figures

@@ -22,7 +22,7 @@ SAMPLES = {
     "coffee": "A cup of coffee, by Rachel Michetti, CC0 (scikit-image)",
     "grace_hopper": "Grace Hopper, by James S. Davis, US Navy, public domain (matplotlib)",
 }
-MAX_PIXELS = 100_000_000  # decoded this is 300 MB; looked up in the header, before anything is decoded
+MAX_PIXELS = 100_000_000  # takes up to 2 GB for a moment; looked up in the header, before anything is decoded
 MAX_BYTES = 1_000_000_000  # of a file: as many pixels without compression, 16 bits each, with transparency
 MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
 MAX_ASPECT = 4            # long side / short side

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from sdkit import art, measure, metrics, postcards
+from sdkit.paths import SdkitError
 
 
 @pytest.fixture
@@ -45,7 +46,10 @@ def test_every_figure_is_printed(toy, reader, capsys):
     assert figures["split"] == "validation"
     assert {"psnr, a photo", "style score, van gogh", "style score after round trip, van gogh"} <= figures["vae"].keys()
     assert 0 <= figures["van gogh"]["style score of styled photos"] <= 1
-    assert Image.open(toy / "sheet.png").size[0] > 100
+    with Image.open(toy / "sheet.png") as sheet:
+        assert sheet.size[0] > 100 and sheet.text["Description"].startswith("Made with AI")
+    with pytest.raises(SdkitError, match="there already"):
+        measure.main(art_dir=toy, sheet=toy / "sheet.png")
 
 
 def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
