@@ -9,7 +9,7 @@ from unicodedata import category
 import numpy as np
 import torch
 
-from sdkit import __version__, latents, photos, text
+from sdkit import __version__, hardware, latents, photos, text
 from sdkit.paths import SdkitError
 
 AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
@@ -179,15 +179,10 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
             on_step()
         return change(pipe, step, timestep, tensors) if change else tensors
 
-    try:
+    with hardware.enough_memory(f"for {what}"):
         made = pipe(prompt=[settings.prompt] * count, negative_prompt=[settings.negative_prompt] * count,
                     guidance_scale=float(settings.guidance_scale), callback_on_step_end=after_step,
                     num_inference_steps=settings.num_inference_steps, **keywords)
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
-            raise
-        raise SdkitError(f"There is too little memory for {what}. "
-                         "Take a smaller size, or close other programs.") from error
     flagged = getattr(made, "nsfw_content_detected", None) or [False] * count
     if any(flagged):
         raise Withheld([None if black else image for image, black in zip(made.images, flagged)])

@@ -1,22 +1,28 @@
-"""The networks that come with the kit: where they lie, what they are, how to load them, always offline."""
+"""The kit's own networks and the real Stable Diffusions behind the same calls: what and where they are, how to load them."""
 
 import functools
 import json
-import math
 import re
-import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdkit import hardware, hub, layout, parts as networks
+from sdkit.hardware import device  # noqa: F401  (models.device() is what lessons ask)
+from sdkit.parts import ADAPTER
 from sdkit.paths import SdkitError, model_dir, models_dir
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One network of the registry."""
+    """One model of the registry: of the kit, or (with `repos`) on the hub, at its `defaults` there."""
 
     does: str
     licence: str
+    repos: tuple = ()        # the repository, and others with the same weights where it should be gone
+    gigabytes: float = 0     # to download, in half precision
+    defaults: dict | None = None
+    adapter: str = ""        # repository of a LoRA that is laid over the weights
 
 
 REGISTRY = {
@@ -26,26 +32,87 @@ REGISTRY = {
     "postcard-reader": Entry("reads what a postcard shows; measures drawing", "MIT"),
     "style-classifier": Entry("tells styles of painting apart; used by sdkit measure only", "MIT"),
 }
+SD15 = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "benjamin-paine/stable-diffusion-v1-5",
+        "botp/stable-diffusion-v1-5")
+USUAL = {"strength": 0.6, "guidance_scale": 7.5, "num_inference_steps": 25, "size": 512}
+REAL = {
+    "sd15": Entry("Stable Diffusion 1.5 itself", "CreativeML OpenRAIL-M", SD15, 2.7, USUAL),
+    "sd-turbo": Entry("Stable Diffusion 2.1, distilled to 1 to 4 steps", "Stability AI Community",
+                      ("stabilityai/sd-turbo",), 2.6,
+                      {"strength": 0.5, "guidance_scale": 1.0, "num_inference_steps": 4, "size": 512,
+                       "draw": {"num_inference_steps": 2}, "inpaint": {"num_inference_steps": 4}}),
+    "lcm": Entry("sd15 with the LCM LoRA: 4 to 8 steps", "CreativeML OpenRAIL-M, LoRA OpenRAIL++", SD15, 2.9,
+                 {"strength": 0.6, "guidance_scale": 1.0, "num_inference_steps": 8, "size": 512,
+                  "draw": {"num_inference_steps": 4}}, "latent-consistency/lcm-lora-sdv1-5"),
+    "small": Entry("a distilled Stable Diffusion with 324 M instead of 860 M parameters in its UNet",
+                   "CreativeML OpenRAIL-M", ("nota-ai/bk-sdm-tiny", "nota-ai/bk-sdm-tiny-2m"), 1.7, USUAL),
+}
 
 
-def folder_of(name):
-    """The folder of a model: one of the registry, or any folder in diffusers' layout. Raises `SdkitError`."""
-    folder = model_dir(name) if str(name) in REGISTRY else Path(name).expanduser()
-    if (folder / "model_index.json").is_file():
-        return folder
-    if str(name) in REGISTRY:
-        raise SdkitError(f"The weights of {name} are not in {folder}. Clone the repository whole, or train "
+def label(name):
+    """What a model is called in notes and messages: never where on this disk it lies."""
+    return {"mini": "mini-sd"}.get(str(name)) or (Path(name).name if Path(name).expanduser().exists() else str(name))
+
+
+def find(name="mini-sd"):
+    """Where a model lies on this disk, as a folder or a single .safetensors file; None: it is to be fetched from the hub.
+
+    name : of the registry; a folder in diffusers' layout; a .safetensors file; or a repository on the hub, owner/name.
+    Raises `SdkitError` for whatever is none of these.
+    """
+    name = "mini-sd" if str(name) == "mini" else str(name)
+    if name in REAL:
+        entry = REAL[name]
+        if entry.adapter and not hub.cached(entry.adapter, ADAPTER):
+            return None
+        return next(filter(None, map(hub.cached, entry.repos)), None)
+    path = model_dir(name) if name in REGISTRY else Path(name).expanduser()
+    if path.is_file() or path.suffix == ".safetensors" or path.suffix in layout.PICKLES:
+        return layout.check_file(path)
+    if (path / "model_index.json").is_file():
+        return path
+    if name in REGISTRY:
+        raise SdkitError(f"The weights of {name} are not in {path}. Clone the repository whole, or train "
                          "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler.")
-    raise SdkitError(f"There is no model {str(name)!r}. Take 'mini-sd', or a folder with a model_index.json.")
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not path.exists():
+        return hub.cached(name)
+    raise SdkitError(f"There is no model {name!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub (owner/name), "
+                     "a folder with a model_index.json, or a .safetensors file.")
+
+
+def folder_of(name="mini-sd"):
+    """As `find`, but what is not on this disk yet is fetched from the hub. Raises `SdkitError` with every fault of it."""
+    found = find(name)
+    if found:
+        return found
+    entry = REAL.get(str(name), Entry("", "", (str(name),)))
+    if entry.adapter and not hub.cached(entry.adapter, ADAPTER):
+        hub.fetch(entry.adapter, ADAPTER)
+    return _first(entry.repos, lambda repo: hub.cached(repo) or hub.fetch(repo))
+
+
+def _first(repos, get):
+    """What `get` brings from the first of `repos` that is still on the hub."""
+    for repo, following in zip(repos, [*repos[1:], None]):
+        try:
+            return get(repo)
+        except hub.Gone as error:
+            if not following:
+                raise
+            print(f"{error} Trying the same at {following}.", file=sys.stderr)
 
 
 def defaults(name="mini-sd"):
-    """The settings at which this model looks best, from its `defaults.json`.
+    """The settings at which this model looks best, from the registry or its `defaults.json`; otherwise the usual ones.
 
     A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for); under
     "draw" and "inpaint" what is different there.
     """
+    if str(name) in REAL:
+        return dict(REAL[str(name)].defaults)
     path = folder_of(name) / "defaults.json"
+    if not path.is_file() and str(name) not in (*REGISTRY, "mini"):
+        return {**USUAL, "size": layout.resolution(path.parent)}
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -75,27 +142,20 @@ def split_style(prompt, name="mini-sd"):
     return (match[1], match[2].lower()) if match else (prompt, None)
 
 
-def device():
-    """Where to compute: "cuda" or "mps" where there is one, otherwise "cpu"."""
-    import torch
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def load(name="mini-sd", task="img2img", device=None, dtype=None):
-    """Load a model as a diffusers pipeline, in float32 unless `dtype` says otherwise.
+    """Load a model as a diffusers pipeline, and fetch it from the hub where it is not on this disk yet.
 
-    name : of the registry, or a folder; task : "img2img" or "text2img"; device : see `device`.
-    Loaded once: a second call returns the same pipeline, and both tasks share their weights.
-    Raises `SdkitError` where the weights are missing or damaged.
+    name : as in `find`; task : "img2img" or "text2img"; device, dtype : chosen by `sdkit.hardware` unless given; small
+    networks are in float32 everywhere. Loaded once: a second call returns the same pipeline, and both tasks share their
+    weights. Raises `SdkitError` where the weights are missing or damaged, or memory is too small for them.
     """
-    import torch
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
     classes = {"img2img": StableDiffusionImg2ImgPipeline, "text2img": StableDiffusionPipeline}
     if task not in classes:
         raise SdkitError(f"There is no task {task!r}. Choose one of: {', '.join(classes)}.")
-    return _load(folder_of(name), classes[task], device or globals()["device"](), dtype or torch.float32)
+    entry, where = REAL.get(str(name)), folder_of(name)
+    adapter = hub.cached(entry.adapter, ADAPTER) if entry and entry.adapter else None
+    return _load(where, classes[task], hardware.device(device) if device else globals()["device"](), dtype, adapter)
 
 
 def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=None):
@@ -104,23 +164,24 @@ def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=Non
     VAE, text encoder and tokenizer are those of the model `shared`. The pipeline's attribute `regressor` is the network
     that was trained as a plain regressor, or None where there is none. Loaded once; raises `SdkitError` as `load`.
     """
-    import torch
-    return _load_upscaler(folder_of(name), folder_of(shared), device or globals()["device"](), dtype or torch.float32)
+    return _load_upscaler(folder_of(name), folder_of(shared), hardware.device(device) if device else globals()["device"](),
+                          dtype)
 
 
 @functools.lru_cache(maxsize=2)
 def _load_upscaler(folder, shared, device, dtype):
+    import torch
     from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
 
     from sdkit.upscale import own_scaling
-    parts = {name: part for name, part in _parts(shared, device, dtype).items()
+    parts = {name: part for name, part in _parts(shared, device, dtype, None)[0].items()
              if name in ("vae", "text_encoder", "tokenizer")}
     how = {"local_files_only": True, "use_safetensors": True}
     try:
         with own_scaling(parts["vae"]):
-            pipe = StableDiffusionUpscalePipeline.from_pretrained(folder, **parts, dtype=dtype, **how).to(device)
+            pipe = StableDiffusionUpscalePipeline.from_pretrained(folder, **parts, dtype=dtype or torch.float32, **how).to(device)
         regressor = folder / "regressor"
-        pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype)
+        pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype or torch.float32)
                           if regressor.is_dir() else None)
     except Exception as error:
         raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
@@ -130,32 +191,39 @@ def _load_upscaler(folder, shared, device, dtype):
 
 
 @functools.lru_cache(maxsize=4)
-def _load(folder, cls, device, dtype):
-    pipe = cls(**_parts(folder, device, dtype), requires_safety_checker=False)
-    pipe.register_to_config(_name_or_path=str(folder))  # `generate` looks there for words.json
+def _load(where, cls, device, dtype, adapter=None):
+    parts, weights = _parts(where, device, dtype, adapter)
+    pipe = cls(**parts, requires_safety_checker=False)
+    pipe.register_to_config(_name_or_path=str(where))  # `generate` looks there for words.json
     pipe.set_progress_bar_config(disable=True)
-    return pipe
+    with hardware.enough_memory(f"on {device} to load {where.name}", "Close other programs, or take a smaller model."):
+        return hardware.place(pipe, device, weights)
 
 
 @functools.lru_cache(maxsize=2)
-def _parts(folder, device, dtype):
-    """The networks, tokenizer and scheduler in `folder`, on `device`."""
-    from diffusers import StableDiffusionPipeline
-    from diffusers.utils import logging
-    from transformers.utils import logging as transformers_logging
-    logging.disable_progress_bar()  # "Loading pipeline components": half a second that needs no bar
-    transformers_logging.disable_progress_bar()
-    try:
-        pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True,
-                                                       use_safetensors=True)
-    except Exception as error:  # a damaged folder makes anything: OSError, SafetensorError, KeyError, ...
-        raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
-                         "Put the folder back from the repository.") from error
-    return pipe.to(device).components
+def _parts(where, device, dtype, adapter):
+    base = _like_sd15() if where.is_file() else None
+    return networks.load(where, device, dtype, adapter, base)
+
+
+def _like_sd15():
+    """A folder with tokenizer and configurations of Stable Diffusion 1.5, which a single file lacks: 2 MB of the hub."""
+    for repo in SD15:
+        found = hub.cached(repo) or hub.cached(repo, "tokenizer/vocab.json")
+        if found:
+            return found
+    return _first(SD15, lambda repo: hub.fetch(repo, weights=False))
+
+
+def real_table():
+    """One dict per model on the hub for ``sdkit models``: name, does, repository, gigabytes, licence, present, defaults."""
+    return [{"name": name, "does": entry.does, "repository": entry.repos[0], "gigabytes": entry.gigabytes,
+             "licence": entry.licence, "present": find(name) is not None, "defaults": entry.defaults}
+            for name, entry in REAL.items()]
 
 
 def table():
-    """One dict per network for ``sdkit models``: name, does, parameters, megabytes, licence, present."""
+    """One dict per network of the kit for ``sdkit models``: name, does, parameters, megabytes, licence, present."""
     rows = []
     for name, entry in REGISTRY.items():
         folder = models_dir() / name
@@ -163,20 +231,12 @@ def table():
         rows.append({
             "name": name,
             "does": entry.does,
-            "parameters": sum(map(count_parameters, weights)),
+            "parameters": sum(map(layout.count_parameters, weights)),
             "megabytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6,
             "licence": entry.licence,
             "present": bool(weights),
         })
     return rows
-
-
-def count_parameters(path):
-    """The number of values in a safetensors file, read from its header alone."""
-    with open(path, "rb") as file:
-        length = struct.unpack("<Q", file.read(8))[0]  # the file starts with the length of its JSON header
-        header = json.loads(file.read(length))
-    return sum(math.prod(entry["shape"]) for key, entry in header.items() if key != "__metadata__")
 
 
 def __getattr__(name):

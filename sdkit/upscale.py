@@ -11,7 +11,7 @@ from numbers import Integral
 import torch
 import torch.nn.functional as F
 
-from sdkit import __version__, latents as latent, photos
+from sdkit import __version__, hardware, latents as latent, photos
 from sdkit.paths import SdkitError
 
 FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
@@ -34,7 +34,7 @@ def upscale(pipe, images, num_inference_steps=STEPS, noise_level=0, seed=0, on_s
     large = []
     for low in tensors(images):
         generator = torch.Generator("cpu").manual_seed(seed)
-        with enough_memory(low):
+        with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
             latents = sample(pipe, low, num_inference_steps, noise_level, generator, on_step)
             large.append(finish(pipe.vae, latents, low))
     return large
@@ -54,7 +54,7 @@ def regress(pipe, images):
 
     large = []
     for low in tensors(images):
-        with enough_memory(low):
+        with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
             large.append(finish(pipe.vae, tiled(predict, low.to(pipe.vae.device, pipe.vae.dtype)), low))
     return large
 
@@ -149,18 +149,6 @@ def check(value, what, low, high):
     """Raise `SdkitError` unless `value` is a whole number from `low` to `high`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
         raise SdkitError(f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one.")
-
-
-@contextlib.contextmanager
-def enough_memory(low):
-    """Turn torch's ways of saying that memory is out into a sentence."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
-            raise
-        raise SdkitError(f"There is too little memory to upscale {low.shape[3]} x {low.shape[2]} pixels. "
-                         "Take a smaller picture, or close other programs.") from error
 
 
 @contextlib.contextmanager

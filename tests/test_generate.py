@@ -197,7 +197,7 @@ def checked(tiny_sd, tmp_path_factory):
         checker.special_care_embeds_weights.data[:] = 2.0
         folders[flags] = tmp_path_factory.mktemp("checked") / "model"
         pipe = StableDiffusionImg2ImgPipeline(
-            **models._parts(tiny_sd, "cpu", torch.float32) | {
+            **models.load(tiny_sd, device="cpu").components | {
                 "safety_checker": checker, "requires_safety_checker": True,
                 "feature_extractor": CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)})
         pipe.save_pretrained(folders[flags])

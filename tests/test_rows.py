@@ -12,8 +12,8 @@ from sdkit.paths import ROOT
 PACKAGE = ROOT / "sdkit"
 ROWS = {
     "paths": 0,
-    "photos": 1, "points": 1, "postcards": 1, "art": 1,
-    "text": 2, "outputs": 2,
+    "photos": 1, "points": 1, "postcards": 1, "art": 1, "layout": 1, "hardware": 1,
+    "text": 2, "hub": 2, "parts": 2, "outputs": 2,
     "latents": 3,
     "schedule": 4,
     "unet": 5, "gans": 5,

@@ -1,0 +1,226 @@
+"""Weights from the Hugging Face hub into its own cache: only safetensors, checked, taken up again where a line broke.
+
+The only place of the kit that opens a socket, and only where a person named a model that is not on the disk yet.
+Every fault becomes one sentence with a remedy.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from sdkit.layout import WEIGHTS, check, parts_of, weight_files
+from sdkit.paths import SdkitError
+
+TIMEOUT = 5  # seconds that the hub may be silent
+TRIES = 3    # in a row, when a download breaks off
+
+
+class Gone(SdkitError):
+    """A repository that is not on the hub (any more): another may hold the same."""
+
+
+def cached(repo, file=None):
+    """The folder of a repository in the hub's cache when all of it is there, otherwise None. No network.
+
+    With `file`, a repository that is wanted for this one file only.
+    """
+    from huggingface_hub import constants
+    home = Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
+    try:
+        folder = home / "snapshots" / (home / "refs" / "main").read_text(encoding="utf-8").strip()
+        if file is None:
+            check(folder)
+        return folder if file is None or (folder / file).is_file() else None
+    except (OSError, SdkitError):
+        return None
+
+
+def fetch(repo, file=None, weights=True):
+    """Bring a repository into the hub's cache and return its folder there; see `cached` for `file`.
+
+    weights : False leaves them out, for a single file has its own.
+
+    Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, `Gone` among them.
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):  # "on" is the kit's own word: see __init__
+        raise SdkitError(f"{repo} is not on this computer, and HF_HUB_OFFLINE forbids to fetch it. "
+                         "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.")
+    from huggingface_hub import HfApi, constants
+    home = Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
+    with _faults(repo), _online(), _alone(home):
+        info = HfApi(endpoint=constants.ENDPOINT).model_info(repo, timeout=TIMEOUT)
+        if not re.fullmatch(r"\w+", info.sha or ""):
+            raise ValueError(info.sha)
+        names = {sibling.rfilename for sibling in info.siblings or []}
+        folder = home / "snapshots" / info.sha
+        if file:
+            _bring(repo, home, folder, [file])
+        else:
+            if "model_index.json" not in names:
+                raise SdkitError(f"{repo} is not laid out as a Stable Diffusion of diffusers (no model_index.json). "
+                                 "Take another, or download its .safetensors file and give its path.")
+            _bring(repo, home, folder, ["model_index.json"])
+            parts = parts_of(json.loads((folder / "model_index.json").read_text(encoding="utf-8")), repo)
+            settings = [n for n in names if n.split("/")[0] in parts and re.fullmatch(r"\w+/[\w.-]+\.(json|txt)", n)]
+            _bring(repo, home, folder, sorted(settings + [name for part in parts if weights and part in WEIGHTS
+                                                          for name in weight_files(names, part, repo)]))
+        (home / "refs").mkdir(exist_ok=True)
+        (home / "refs" / "main").write_text(info.sha, encoding="utf-8")  # last: now all of it is there
+    return folder
+
+
+def _bring(repo, home, folder, names):
+    """Download the files `names` of a repository, check them, and put them where the hub's cache has them."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from tqdm.auto import tqdm
+    names, todo = [name for name in names if not (folder / name).is_file()], []
+    for name in names:
+        url = hf_hub_url(repo, name, revision=folder.name, endpoint=constants.ENDPOINT)
+        about = get_hf_file_metadata(url, token=None, timeout=TIMEOUT)
+        if not re.fullmatch(r"[\w.-]+", about.etag or ""):
+            raise ValueError(about.etag)
+        todo.append((name, url, about.etag, about.size or 0))
+    (home / "blobs").mkdir(parents=True, exist_ok=True)
+    total = sum(size for _, _, _, size in todo)
+    there = sum(path.stat().st_size for path in home.glob("blobs/*.part"))
+    if total - there > shutil.disk_usage(home).free:
+        raise OSError(errno.ENOSPC, "")
+    with tqdm(total=total, unit="B", unit_scale=True, desc=repo, disable=total < 10e6, leave=False) as bar:
+        for name, url, etag, size in todo:
+            blob, part = home / "blobs" / etag, home / "blobs" / f"{etag}.part"
+            if not blob.is_file():
+                _download(url, part, size, bar, repo)
+                if not _right(part, etag, size):
+                    part.unlink()
+                    raise SdkitError(f"{name} of {repo} arrived damaged (its checksum is not the hub's) and was deleted. "
+                                     "Run it again; if it stays so, a proxy on the way changes files: use another network.")
+                os.replace(part, blob)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                (folder / name).unlink()  # a link into nowhere
+            try:
+                (folder / name).symlink_to(os.path.relpath(blob, (folder / name).parent))
+            except OSError:  # Windows, where links need a permission
+                shutil.move(blob, folder / name)
+
+
+def _download(url, part, size, bar, repo):
+    """Append to the file `part` what of `url` is missing from it; the hub's checksum is looked at afterwards."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    if not size:
+        part.unlink(missing_ok=True)  # there would be no telling where to go on
+    broken, had = 0, part.stat().st_size if part.is_file() else 0
+    bar.update(had)
+    while not size or had < size:
+        start, trouble = had, None
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes={had}-"} if had else {})}
+        try:
+            with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as answer:
+                hf_raise_for_status(answer)
+                resumed = had and answer.status_code == 206
+                bar.update(0 if resumed else -had)
+                had = had if resumed else 0
+                with open(part, "ab" if resumed else "wb") as file:
+                    for chunk in answer.iter_bytes():
+                        file.write(chunk)
+                        had += len(chunk)
+                        bar.update(len(chunk))
+        except HfHubHTTPError:
+            raise
+        except HTTPError as error:
+            trouble = error
+        if had >= size and not trouble:
+            return
+        broken = 1 if had - start > 10e6 else broken + 1
+        if broken == TRIES:
+            raise SdkitError(f"The connection to the hub broke off {TRIES} times, with {had / 1e6:.0f} of "
+                             f"{size / 1e6:.0f} MB of a file of {repo} here. They are kept: run it again to go on "
+                             "from there.") from trouble
+        time.sleep(broken)
+
+
+def _right(path, etag, size):
+    """Whether a file is what the hub says: its SHA-256, git's SHA-1, or at least its size."""
+    if size and path.stat().st_size != size:
+        return False
+    digest = {64: hashlib.sha256(), 40: hashlib.sha1(b"blob %d\0" % path.stat().st_size)}.get(len(etag))
+    if digest is None:
+        return True
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest() == etag
+
+
+@contextlib.contextmanager
+def _online():
+    """The libraries are switched offline by the kit; here, and only here, they may ask the hub."""
+    from huggingface_hub import constants
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextlib.contextmanager
+def _alone(home):
+    """Let one program at a time fetch a repository; the system lifts the lock when it ends, in whatever way."""
+    import filelock
+    home.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(home / ".sdkit.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise SdkitError(f"Another program is just fetching {home.name}. Wait for it, then run this again.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _faults(repo):
+    """Turn what the hub, the network and the disk do wrong into one sentence each."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (DisabledRepoError, GatedRepoError, HFValidationError, HfHubHTTPError, HTTPError,
+                                        RepositoryNotFoundError)
+    try:
+        yield
+    except SdkitError:
+        raise
+    except HFValidationError as error:
+        raise SdkitError(f"{repo!r} is no name on the hub. It has the form owner/name; see: sdkit models.") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        unknown = isinstance(error, (RepositoryNotFoundError, DisabledRepoError))
+        if isinstance(error, GatedRepoError) or (status in (401, 403) and not unknown):
+            raise SdkitError(f"{repo} is gated. Open {constants.ENDPOINT}/{repo} in a browser, log in and accept its "
+                             "licence; then run `hf auth login` here, once.") from error
+        if unknown or status in (404, 410, 451):
+            raise Gone(f"{repo} is not on the hub: removed, private or misspelt. "
+                       "Take another: sdkit models lists some.") from error
+        what = {429: "asks for fewer requests"}.get(status, "has trouble" if status >= 500 else "refuses the request")
+        raise SdkitError(f"The hub {what} (HTTP {status}). Run this again in a few minutes; "
+                         "what has arrived is kept.") from error
+    except HTTPError as error:
+        silent = "Timeout" in type(error).__name__
+        raise SdkitError(f"The hub at {constants.ENDPOINT} " + (f"was silent for {TIMEOUT} s. " if silent else
+                         "cannot be reached. ") + "Look after network, proxy (HTTPS_PROXY) and firewall, then run this "
+                         "again; the kit's own model, mini, needs none of them.") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+            raise SdkitError(f"The disk is too full for {repo}. Make room in {constants.HF_HUB_CACHE}, or set HF_HOME "
+                             "to a folder on another disk; what has arrived is kept.") from error
+        raise SdkitError(f"The hub's cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror or error}). "
+                         "Change its permissions, or set HF_HOME to another folder.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SdkitError(f"What answers at {constants.ENDPOINT} does not speak as the hub does: perhaps the login page of "
+                         "a wireless network. Log in there, or unset HF_ENDPOINT, and run this again.") from error

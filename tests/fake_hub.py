@@ -1,0 +1,125 @@
+"""A hub on this computer: it speaks the protocol to the real client, serves folders as repositories, and fails on request."""
+
+import hashlib
+import http.server
+import json
+import threading
+import time
+from pathlib import Path
+
+COMMIT = "a" * 40
+
+
+class Hub:
+    """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. What goes wrong is set in its attributes."""
+
+    def __init__(self, repositories):
+        self.repositories = {name: Path(folder) for name, folder in repositories.items()}
+        self.status = {}        # {repository: (HTTP status, headers)}, instead of an answer
+        self.fails_files = {}   # {file's end: HTTP status} for GET
+        self.cuts = 0           # so many answers end in the middle
+        self.silent = False     # connections are taken, and nothing is ever said
+        self.ranges = True      # False: every answer is the whole file
+        self.lies = False       # bytes are changed on the way
+        self.nonsense = False   # a login page for every address
+        self.requests = []      # (method, path, Range)
+
+    def file(self, path):
+        for name, folder in self.repositories.items():
+            start = f"/{name}/resolve/"
+            if path.startswith(start):
+                return name, folder / path[len(start):].split("/", 1)[1]
+        return None, None
+
+    def __enter__(self):
+        hub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments):
+                pass
+
+            def answer(self, status, body=b"", **headers):
+                self.send_response(status)
+                for key, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(key.replace("_", "-"), value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def do_GET(self):
+                hub.requests.append((self.command, self.path, self.headers.get("Range")))
+                path = self.path.split("?")[0]
+                while hub.silent:
+                    time.sleep(0.05)
+                if hub.nonsense:
+                    return self.answer(200, b"<html>Please log in</html>", Content_Type="text/html")
+                if path.startswith("/api/models/"):
+                    return self.repository(path[len("/api/models/"):].split("/revision/")[0])
+                name, file = hub.file(path)
+                if name in hub.status:
+                    status, headers = hub.status[name]
+                    return self.answer(status, **headers)
+                if file is None or not file.is_file():
+                    return self.answer(404, X_Error_Code="EntryNotFound")
+                self.content(file)
+
+            do_HEAD = do_GET
+
+            def repository(self, name):
+                if name in hub.status:
+                    status, headers = hub.status[name]
+                    return self.answer(status, **headers)
+                if name not in hub.repositories:
+                    return self.answer(404, X_Error_Code="RepoNotFound")
+                folder = hub.repositories[name]
+                files = [{"rfilename": p.relative_to(folder).as_posix()} for p in folder.rglob("*") if p.is_file()]
+                self.answer(200, json.dumps({"id": name, "sha": COMMIT, "siblings": files}).encode(),
+                            Content_Type="application/json")
+
+            def content(self, file):
+                data = file.read_bytes()
+                large = file.suffix == ".safetensors"
+                git = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+                etag = hashlib.sha256(data).hexdigest() if large else git
+                headers = {"ETag": f'"{etag}"', "X_Repo_Commit": COMMIT}
+                if large:
+                    headers |= {"X_Linked_ETag": f'"{etag}"', "X_Linked_Size": str(len(data))}
+                if self.command == "HEAD":
+                    self.send_response(200)
+                    for key, value in {**headers, "Content-Length": str(len(data))}.items():
+                        self.send_header(key.replace("_", "-"), value)
+                    return self.end_headers()
+                for end, status in hub.fails_files.items():
+                    if file.name.endswith(end):
+                        return self.answer(status)
+                if hub.lies and large:
+                    data = data[:-1] + bytes([data[-1] ^ 1])
+                asked = self.headers.get("Range") if hub.ranges else None
+                start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+                if asked:
+                    headers["Content_Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+                body = data[start:]
+                if hub.cuts and large:
+                    hub.cuts -= 1
+                    self.send_response(206 if asked else 200)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body[:len(body) // 2])
+                    self.wfile.flush()
+                    self.close_connection = True
+                    return self.connection.shutdown(2)
+                self.answer(206 if asked else 200, body, **headers)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.block_on_close = False
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.silent = False
+        self.server.shutdown()
+        self.server.server_close()
