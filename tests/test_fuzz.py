@@ -151,6 +151,7 @@ class Painter:
     """In the place of a pipeline: gives the photo back, for the network does not matter here."""
 
     config = SimpleNamespace(_name_or_path="nowhere")
+    unet, vae_scale_factor = SimpleNamespace(parameters=list), 4
 
     def __call__(self, image, num_inference_steps, guidance_scale, **_):
         assert num_inference_steps >= 1 and math.isfinite(guidance_scale)
