@@ -13,7 +13,7 @@ import os
 __version__ = "0.1.0"
 
 _MODULES = ("paths", "layout", "hardware", "hub", "parts", "photos", "points", "text", "latents", "schedule", "unet",
-            "gans", "sampler", "generate", "upscale", "outputs", "models", "metrics", "measure", "plots", "widgets",
+            "gans", "sampler", "generate", "upscale", "outputs", "models", "cost", "metrics", "measure", "plots", "widgets",
             "checks", "recipes", "cli")
 
 for _name, _value in {

@@ -15,6 +15,8 @@ from sdkit import __version__, models, photos, verbs as do
 from sdkit.paths import SdkitError, unexpected
 
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
+MODEL = ("mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
+         "a folder in diffusers' layout, or a .safetensors file")
 DEFAULTS = "Where a setting is left out, the model's own default holds (see: sdkit models)."
 PICTURES = f"picture file, folder, or sample photo: {', '.join(photos.SAMPLES)}"
 MEMORY_NEEDED = 1.0  # GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
@@ -96,7 +98,7 @@ def _parser():
     verb.add_argument("--split", default="validation", choices=("validation", "test"),
                       help="validation (default) for tuning, test for closing figures only")
     verb.add_argument("--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs")
-    verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
+    verb.add_argument("--model", default="mini-sd", help=MODEL)
     verb.set_defaults(verb=measure)
     return parser
 
@@ -108,7 +110,9 @@ def _settings(verb, folder):
     verb.add_argument("--steps", type=int, dest="num_inference_steps", help="steps of the whole chain")
     verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
     verb.add_argument("--size", type=int, help="short side of the result in pixels")
-    verb.add_argument("--model", default="mini-sd", help="model name or folder (default: mini-sd)")
+    verb.add_argument("--model", default="mini", help=MODEL)
+    verb.add_argument("--device", help="cpu, cuda or mps, where there is one (default: the fastest)")
+    verb.add_argument("--yes", action="store_true", help="answer questions on long runs and downloads with yes")
     _files(verb, folder)
 
 
@@ -125,6 +129,13 @@ def list_models(arguments):
     for row in models.table():
         print(f"{row['name']:<18}{row['parameters'] / 1e6:>10.1f} M{row['megabytes']:>7.1f} MB  "
               f"{row['licence']:<9}{'yes' if row['present'] else 'no':<6}{row['does']}")
+    print(f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}what it is, and its settings")
+    for row in models.real_table():
+        usual = row["defaults"]
+        print(f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}{'yes' if row['present'] else 'no':<6}"
+              f"{row['does']} ({row['repository']}); {usual['size']} px, {usual['num_inference_steps']} steps, "
+              f"guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}")
+    print("--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n")
     chosen = models.defaults()
     for task in ("style", "draw", "inpaint"):
         values = {name: value for name, value in {**chosen, **chosen.get(task, {})}.items()

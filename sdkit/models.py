@@ -190,20 +190,21 @@ def _load_upscaler(folder, shared, device, dtype):
     return pipe
 
 
-@functools.lru_cache(maxsize=4)
-def _load(where, cls, device, dtype, adapter=None):
-    parts, weights = _parts(where, device, dtype, adapter)
-    pipe = cls(**parts, requires_safety_checker=False)
-    pipe.register_to_config(_name_or_path=str(where))  # `generate` looks there for words.json
-    pipe.set_progress_bar_config(disable=True)
-    with hardware.enough_memory(f"on {device} to load {where.name}", "Close other programs, or take a smaller model."):
-        return hardware.place(pipe, device, weights)
+def _load(where, cls, device, dtype, adapter):
+    parts, weights, pipes = _parts(where, device, dtype, adapter)
+    if cls not in pipes:
+        pipe = cls(**parts, requires_safety_checker=False)
+        pipe.register_to_config(_name_or_path=str(where))  # `generate` looks there for words.json
+        pipe.set_progress_bar_config(disable=True)
+        with hardware.enough_memory(f"on {device} to load {where.name}", "Close other programs, or take a smaller model."):
+            pipes[cls] = hardware.place(pipe, device, weights)
+    return pipes[cls]
 
 
 @functools.lru_cache(maxsize=2)
 def _parts(where, device, dtype, adapter):
-    base = _like_sd15() if where.is_file() else None
-    return networks.load(where, device, dtype, adapter, base)
+    """The parts of a model, the bytes that their weights take, and a dict for the pipelines that are made of them."""
+    return *networks.load(where, device, dtype, adapter, _like_sd15() if where.is_file() else None), {}
 
 
 def _like_sd15():

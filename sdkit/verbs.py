@@ -12,7 +12,7 @@ import time
 import warnings
 from pathlib import Path
 
-from sdkit import models, outputs, photos
+from sdkit import cost, models, outputs, photos
 from sdkit.paths import SdkitError, plain, unexpected
 
 SHEET = 4            # photos on one before/after sheet
@@ -20,20 +20,22 @@ SHEET = 4            # photos on one before/after sheet
 
 def draw(arguments):
     """Paint pictures from the prompt; where a style is asked for, paint them again in it; then make them larger."""
+    cost.agree_to_fetch(arguments.model, arguments.yes)
     prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
     in_style = arguments.style or named
     upscaler = models.load_upscaler() if arguments.upscale else None    # before the work, for it may be missing
     settings = _ready(arguments, prompt, "draw")
-    pipe, began = models.load(arguments.model, task="text2img"), time.perf_counter()
+    pipe, began = _load(arguments, task="text2img"), time.perf_counter()
     from tqdm import tqdm
 
     from sdkit import generate, upscale as large
-    note, tail = generate.note(settings, Path(arguments.model).name, "a picture painted from a sentence"), ""
+    cost.agree_to_run(pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes)
+    note, tail = generate.note(settings, models.label(arguments.model), "a picture painted from a sentence"), ""
     if upscaler:
         side = models.settings("", arguments.model).size if in_style else settings.size
         large.tensors([photos.Image.new("RGB", (side, side))])          # says now whether the size can be taken
     if in_style:
-        second, painter = models.settings(in_style, arguments.model, seed=settings.seed), models.load(arguments.model)
+        second, painter = models.settings(in_style, arguments.model, seed=settings.seed), _load(arguments)
         note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
                  if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
         tail = "-" + _slug(in_style)
@@ -66,20 +68,26 @@ def inpaint(arguments):
     """Paint the white part of the mask anew."""
     settings = _ready(arguments, arguments.prompt, "inpaint")
     image, mask = photos.open_photo(arguments.photo), photos.open_photo(arguments.mask)
-    pipe, began = models.load(arguments.model, task="text2img"), time.perf_counter()
+    pipe, began = _load(arguments, task="text2img"), time.perf_counter()
     from tqdm import tqdm
 
     from sdkit import generate
+    cost.agree_to_run(pipe, settings, photos.resize(image, settings.size).size, 1, arguments.yes)
     with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)
         painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
         _save(arguments, painted, f"{_stem(arguments.photo)}-{_tail(settings)}",
-              generate.note(settings, Path(arguments.model).name, "a part of a picture repainted"), [], bar.write, began)
+              generate.note(settings, models.label(arguments.model), "a part of a picture repainted"), [], bar.write, began)
     return 0
+
+
+def _load(arguments, task="img2img"):
+    return models.load(arguments.model, task=task, device=arguments.device)
 
 
 def _ready(arguments, prompt, task):
     """The settings, once it is sure that results can be written; says which words the model does not know."""
+    cost.agree_to_fetch(arguments.model, arguments.yes)
     changes = {name: getattr(arguments, name)
                for name in ("strength", "guidance_scale", "num_inference_steps", "size")
                if getattr(arguments, name, None) is not None}
@@ -98,15 +106,18 @@ def style(arguments):
     from tqdm import tqdm
 
     from sdkit import generate
-    note = generate.note(settings, Path(arguments.model).name)
-    written, pairs, start = [], [], time.perf_counter()
+    note = generate.note(settings, models.label(arguments.model))
+    written, pairs, start, agreed = [], [], time.perf_counter(), False
     with (tqdm(total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
           warnings.catch_warnings()):
         warnings.simplefilter("ignore")  # unknown words are said once, above; fonts lack letters in a sheet
         for source in sources:
             with _told(Path(source).name, failed, bar.write):
                 photo = photos.open_photo(source)
-                pipe = models.load(arguments.model)  # loaded once; not at all when no photo can be opened
+                pipe = _load(arguments)  # loaded once; not at all when no photo can be opened
+                if not agreed:
+                    cost.agree_to_run(pipe, settings, photos.resize(photo, settings.size).size, len(sources), arguments.yes)
+                    agreed = True
                 began = time.perf_counter()
                 after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]
                 _save(arguments, after, f"{_stem(source)}-{_tail(settings)}", note, written, bar.write, began)
@@ -147,6 +158,8 @@ def _told(name, failed, say):
     """Say what went wrong within and note the name in `failed`, so that the rest is still done."""
     try:
         yield
+    except cost.Declined:
+        raise
     except BrokenPipeError:  # nobody listens any more: for cli.main
         raise
     except Exception as error:

@@ -3,7 +3,10 @@
 import errno
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from sdkit import hub, models
-from sdkit.paths import SdkitError
+from sdkit.paths import ROOT, SdkitError
 
 _spec = importlib.util.spec_from_file_location("fake_hub", Path(__file__).with_name("fake_hub.py"))
 fake_hub = importlib.util.module_from_spec(_spec)
@@ -233,3 +236,24 @@ def hub_without_index(server, tmp_path):
     (tmp_path / "bare" / "model.safetensors").write_bytes(b"x")
     server.repositories["some-one/bare"] = tmp_path / "bare"
     return hub.fetch("some-one/bare")
+
+
+def test_the_command_line_through_the_environment_of_a_person(repository, tmp_path):
+    """Nothing is patched here: the endpoint, the cache and the switches stand in the environment, as for everybody."""
+    command = [sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x", "--model", REPO, "--steps", "2",
+               "--size", "64", "--yes"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    with fake_hub.Hub({REPO: repository}) as server:
+        environment |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+
+        def call(**more):
+            return subprocess.run(command, cwd=tmp_path, env=environment | more, capture_output=True, text=True)
+        nothing = call(HF_HUB_OFFLINE="1")
+        assert nothing.returncode == 2 and "HF_HUB_OFFLINE" in nothing.stderr and not server.requests
+        assert call().returncode == 0 and server.requests
+    again = call(HF_HUB_OFFLINE="1")                       # the server is gone
+    assert again.returncode == 0, again.stderr
+    assert len(list((tmp_path / "styled").glob("*.png"))) == 2
+    environment["HF_HOME"] = str(tmp_path / "empty")
+    failed = call()
+    assert failed.returncode == 2 and "cannot be reached" in failed.stderr and "Traceback" not in failed.stderr
