@@ -86,6 +86,8 @@ def header(path):
         if length > Path(path).stat().st_size:
             raise ValueError("cut off")
         entries = json.loads(file.read(length))
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise ValueError("not a header")
     return {key: entry for key, entry in entries.items() if key != "__metadata__"}
 
 

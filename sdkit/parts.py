@@ -40,7 +40,7 @@ def load(where, device, dtype=None, adapter=None, base=None):
     scheduler = parts["scheduler"]
     if type(scheduler).__name__ == "PNDMScheduler":  # asks for one call more than it has steps
         from diffusers import DPMSolverMultistepScheduler
-        parts["scheduler"] = DPMSolverMultistepScheduler.from_config(scheduler.config)
+        parts["scheduler"] = DPMSolverMultistepScheduler.from_config(scheduler.config, timestep_spacing="linspace")
     return {"safety_checker": None, "feature_extractor": None, **parts}, weights
 
 
