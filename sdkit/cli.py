@@ -17,6 +17,7 @@ from sdkit.paths import SdkitError, unexpected
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
 MODEL = ("mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
          "a folder in diffusers' layout, or a .safetensors file")
+DEVICE = "cpu, cuda or mps, where there is one (default: the fastest)"
 DEFAULTS = "Where a setting is left out, the model's own default holds (see: sdkit models)."
 PICTURES = f"picture file, folder, or sample photo: {', '.join(photos.SAMPLES)}"
 MEMORY_NEEDED = 1.0  # GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
@@ -80,6 +81,8 @@ def _parser():
     verb.add_argument("--noise-level", type=int, default=0,
                       help="0 (default) to 100: noise that hides flaws of PICTURE, and leaves more to be invented")
     verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
+    verb.add_argument("--model", default="mini-upscaler", help="mini-upscaler (default), or a folder of its kind")
+    verb.add_argument("--device", help=DEVICE)
     _files(verb, "upscaled")
     verb.set_defaults(verb=do.upscale)
 
@@ -111,7 +114,7 @@ def _settings(verb, folder):
     verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
     verb.add_argument("--size", type=int, help="short side of the result in pixels")
     verb.add_argument("--model", default="mini", help=MODEL)
-    verb.add_argument("--device", help="cpu, cuda or mps, where there is one (default: the fastest)")
+    verb.add_argument("--device", help=DEVICE)
     verb.add_argument("--yes", action="store_true", help="answer questions on long runs and downloads with yes")
     _files(verb, folder)
 
@@ -133,8 +136,9 @@ def list_models(arguments):
     for row in models.real_table():
         usual = row["defaults"]
         print(f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}{'yes' if row['present'] else 'no':<6}"
-              f"{row['does']} ({row['repository']}); {usual['size']} px, {usual['num_inference_steps']} steps, "
+              f"{row['does']}; {usual['size']} px, {usual['num_inference_steps']} steps, "
               f"guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}")
+        print(f"{'':<18}from {', else '.join(row['repositories'])}")
     print("--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n")
     chosen = models.defaults()
     for task in ("style", "draw", "inpaint"):

@@ -147,16 +147,15 @@ def _download(url, part, size, bar, repo):
 
 
 def _right(path, etag, size):
-    """Whether a file is what the hub says: its SHA-256, git's SHA-1, or at least its size."""
+    """Whether a file is what the hub says: its SHA-256, its SHA-1 (git's, or plain as mirrors have it), at least its size."""
     if size and path.stat().st_size != size:
         return False
-    digest = {64: hashlib.sha256(), 40: hashlib.sha1(b"blob %d\0" % path.stat().st_size)}.get(len(etag))
-    if digest is None:
-        return True
+    digests = {64: [hashlib.sha256()], 40: [hashlib.sha1(b"blob %d\0" % path.stat().st_size), hashlib.sha1()]}.get(len(etag), [])
     with open(path, "rb") as file:
         while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest() == etag
+            for digest in digests:
+                digest.update(chunk)
+    return not digests or etag in [digest.hexdigest() for digest in digests]
 
 
 @contextlib.contextmanager

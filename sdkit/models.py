@@ -177,6 +177,8 @@ def _load_upscaler(folder, shared, device, dtype):
     parts = {name: part for name, part in _parts(shared, device, dtype, None)[0].items()
              if name in ("vae", "text_encoder", "tokenizer")}
     how = {"local_files_only": True, "use_safetensors": True}
+    if folder.is_file() or '"StableDiffusionUpscalePipeline"' not in (folder / "model_index.json").read_text("utf-8", "replace"):
+        raise SdkitError(f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
     try:
         with own_scaling(parts["vae"]):
             pipe = StableDiffusionUpscalePipeline.from_pretrained(folder, **parts, dtype=dtype or torch.float32, **how).to(device)
@@ -217,8 +219,8 @@ def _like_sd15():
 
 
 def real_table():
-    """One dict per model on the hub for ``sdkit models``: name, does, repository, gigabytes, licence, present, defaults."""
-    return [{"name": name, "does": entry.does, "repository": entry.repos[0], "gigabytes": entry.gigabytes,
+    """One dict per model on the hub for ``sdkit models``: name, does, repositories, gigabytes, licence, present, defaults."""
+    return [{"name": name, "does": entry.does, "repositories": entry.repos, "gigabytes": entry.gigabytes,
              "licence": entry.licence, "present": find(name) is not None, "defaults": entry.defaults}
             for name, entry in REAL.items()]
 

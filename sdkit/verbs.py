@@ -23,7 +23,7 @@ def draw(arguments):
     cost.agree_to_fetch(arguments.model, arguments.yes)
     prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
     in_style = arguments.style or named
-    upscaler = models.load_upscaler() if arguments.upscale else None    # before the work, for it may be missing
+    upscaler = models.load_upscaler(device=arguments.device) if arguments.upscale else None    # before the work, for it may be missing
     settings = _ready(arguments, prompt, "draw")
     pipe, began = _load(arguments, task="text2img"), time.perf_counter()
     from tqdm import tqdm
@@ -134,7 +134,7 @@ def style(arguments):
 
 def upscale(arguments):
     """Make each picture four times larger; one that cannot be used gets its sentence, and the rest is still done."""
-    pipe, written = models.load_upscaler(), []
+    pipe, written = models.load_upscaler(arguments.model, device=arguments.device), []
     _make_folder(arguments.out)
     from tqdm import tqdm
 

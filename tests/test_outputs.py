@@ -195,7 +195,7 @@ def leaks(path):
 
 def test_nothing_of_a_photo_but_its_pixels_comes_out_of_any_verb(work, monkeypatch, capfd):
     from sdkit import upscale
-    monkeypatch.setattr(models, "load_upscaler", lambda: None)
+    monkeypatch.setattr(models, "load_upscaler", lambda *_, **__: None)
     monkeypatch.setattr(upscale, "upscale", lambda pipe, images, **_: [photos.resize(image, 256) for image in images])
     (work / "in").mkdir()
     secrets = with_secrets()

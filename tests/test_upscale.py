@@ -116,6 +116,11 @@ def test_what_makes_no_sense_is_a_sentence(pipe, change):
     assert str(caught.value).endswith(".")
 
 
+def test_a_model_that_paints_is_no_upscaler(tiny_data):
+    with pytest.raises(SdkitError, match="mini-sd is no upscaler"):
+        models.load_upscaler("mini-sd")
+
+
 def test_too_little_memory_is_a_sentence(pipe, monkeypatch):
     def fails(*arguments, **keywords):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
