@@ -13,8 +13,8 @@ import os
 __version__ = "0.1.0"
 
 _MODULES = ("paths", "layout", "hardware", "hub", "parts", "photos", "points", "text", "latents", "schedule", "unet",
-            "gans", "sampler", "generate", "upscale", "outputs", "models", "cost", "metrics", "measure", "plots", "widgets",
-            "checks", "recipes", "cli")
+            "gans", "sampler", "generate", "upscale", "outputs", "models", "cost", "metrics", "measure", "plots",
+            "widgets", "checks", "recipes", "cli")
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "on",

@@ -135,9 +135,9 @@ def list_models(arguments):
     print(f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}what it is, and its settings")
     for row in models.real_table():
         usual = row["defaults"]
-        print(f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}{'yes' if row['present'] else 'no':<6}"
-              f"{row['does']}; {usual['size']} px, {usual['num_inference_steps']} steps, "
-              f"guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}")
+        print(f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}"
+              f"{'yes' if row['present'] else 'no':<6}{row['does']}; {usual['size']} px, "
+              f"{usual['num_inference_steps']} steps, guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}")
         print(f"{'':<18}from {', else '.join(row['repositories'])}")
     print("--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n")
     chosen = models.defaults()

@@ -1,4 +1,4 @@
-"""What a run will cost on this computer, from one step tried beforehand; and the questions that a person is asked before it."""
+"""What a run will cost on this computer, from one step tried beforehand; and what a person is asked before it."""
 
 import sys
 import time
@@ -24,10 +24,11 @@ def estimate(pipe, settings, size, pictures=1):
     """Seconds that `pictures` of `size` (width, height in px) take here, from one step of the UNet and one decoding."""
     import torch
     unet, vae, factor = pipe.unet, pipe.vae, pipe.vae_scale_factor
-    device, batch = pipe._execution_device, 2 if settings.guidance_scale > 1 else 1
+    where = {"device": pipe._execution_device, "dtype": unet.dtype}
+    device, batch = where["device"], 2 if settings.guidance_scale > 1 else 1
     with torch.no_grad(), hardware.enough_memory(f"for {size[0]} x {size[1]} pixels"):
-        x = torch.zeros(batch, unet.config.in_channels, size[1] // factor, size[0] // factor, device=device, dtype=unet.dtype)
-        words = torch.zeros(batch, 77, unet.config.cross_attention_dim, device=device, dtype=unet.dtype)
+        x = torch.zeros(batch, unet.config.in_channels, size[1] // factor, size[0] // factor, **where)
+        words = torch.zeros(batch, 77, unet.config.cross_attention_dim, **where)
         step = _seconds(device, lambda: unet(x, 1, encoder_hidden_states=words))
         decoding = _seconds(device, lambda: vae.decode(x[:1, :vae.config.latent_channels].to(vae.dtype)))
     return pictures * (settings.steps_run * step + 1.5 * decoding)  # encoding takes about half of decoding
@@ -57,12 +58,13 @@ def agree_to_run(pipe, settings, size, pictures, yes=False):
 
 
 def agree_to_fetch(name, yes=False):
-    """Before a model comes from the hub, say how much that is, and ask. Nothing happens for one that is on this disk."""
+    """Before a model comes from the hub, say how much that is, and ask; not for one that is on this disk."""
     if models.find(name):
         return
     entry = models.REAL.get(str(name))
     size = f" ({entry.gigabytes:g} GB, {entry.licence} licence)" if entry else ""
-    ask(f"{name} is not on this computer and would be fetched from the hub{size}.", yes, "take the kit's own model: mini")
+    ask(f"{name} is not on this computer and would be fetched from the hub{size}.", yes,
+        "take the kit's own model: mini")
 
 
 def ask(what, yes, otherwise):

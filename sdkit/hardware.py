@@ -1,4 +1,4 @@
-"""What this computer has: the device, the number format that is fast on it, the memory; and sentences where it falls short."""
+"""What this computer has: device, number format that is fast on it, memory; and sentences where it falls short."""
 
 import contextlib
 import os
@@ -47,7 +47,7 @@ def free_memory(device="cpu"):
 
 
 def used_memory(device):
-    """Bytes that this program has taken at most so far: of a graphics card's memory there, otherwise of the computer's."""
+    """Bytes that this program has taken at most so far, of a graphics card's memory or of the computer's."""
     if device.startswith("cuda"):
         import torch
         return torch.cuda.max_memory_allocated(device)

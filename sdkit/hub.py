@@ -98,8 +98,8 @@ def _bring(repo, home, folder, names):
                 _download(url, part, size, bar, repo)
                 if not _right(part, etag, size):
                     part.unlink()
-                    raise SdkitError(f"{name} of {repo} arrived damaged (its checksum is not the hub's) and was deleted. "
-                                     "Run it again; if it stays so, a proxy on the way changes files: use another network.")
+                    raise SdkitError(f"{name} of {repo} arrived damaged (its checksum is not the hub's) and was "
+                                     "deleted. Run it again; if it stays so, a proxy changes files: change network.")
                 os.replace(part, blob)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
@@ -147,10 +147,11 @@ def _download(url, part, size, bar, repo):
 
 
 def _right(path, etag, size):
-    """Whether a file is what the hub says: its SHA-256, its SHA-1 (git's, or plain as mirrors have it), at least its size."""
+    """Whether a file is what the hub says: its SHA-256, its SHA-1 (git's, or plain), at least its size."""
     if size and path.stat().st_size != size:
         return False
-    digests = {64: [hashlib.sha256()], 40: [hashlib.sha1(b"blob %d\0" % path.stat().st_size), hashlib.sha1()]}.get(len(etag), [])
+    git = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    digests = {64: [hashlib.sha256()], 40: [git, hashlib.sha1()]}.get(len(etag), [])
     with open(path, "rb") as file:
         while chunk := file.read(2**20):
             for digest in digests:
@@ -221,5 +222,5 @@ def _faults(repo):
         raise SdkitError(f"The hub's cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror or error}). "
                          "Change its permissions, or set HF_HOME to another folder.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SdkitError(f"What answers at {constants.ENDPOINT} does not speak as the hub does: perhaps the login page of "
-                         "a wireless network. Log in there, or unset HF_ENDPOINT, and run this again.") from error
+        raise SdkitError(f"What answers at {constants.ENDPOINT} does not speak as the hub does: perhaps the login page "
+                         "of a wireless network. Log in there, or unset HF_ENDPOINT, and run this again.") from error

@@ -1,4 +1,4 @@
-"""What a model in diffusers' layout must hold, and what is refused: pickled weights, code of its own, other kinds of model."""
+"""What a model must hold, and what is refused: pickled weights, code of its own, other kinds of model."""
 
 import json
 import math
@@ -23,8 +23,8 @@ def parts_of(index, where):
     """
     kind = index.get("_class_name") if isinstance(index, dict) else None
     if not isinstance(kind, str) or kind not in PIPELINES:
-        raise SdkitError(f"{where} is a {kind!r}, and this kit drives a StableDiffusionPipeline (Stable Diffusion 1 and 2). "
-                         "Take another model: sdkit models.")
+        raise SdkitError(f"{where} is a {kind!r}, and this kit drives a StableDiffusionPipeline (Stable Diffusion 1 "
+                         "and 2). Take another model: sdkit models.")
     given = {part: entry for part, entry in index.items()
              if isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)}
     for part, (library, name) in given.items():
@@ -74,7 +74,7 @@ def check_file(path):
         raise SdkitError(f"{path.name} is damaged, cut off, or no safetensors file. Download it again.") from error
     first = keys.get("model.diffusion_model.input_blocks.0.0.weight", {}).get("shape", [0, 0])
     if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or first[1] != 4:
-        raise SdkitError(f"{path.name} is not a whole Stable Diffusion 1.x (a LoRA, a VAE, an inpainting model, or SDXL). "
+        raise SdkitError(f"{path.name} is not a whole Stable Diffusion 1.x (a LoRA, a VAE, an inpainting model, SDXL). "
                          "Of other models take the folder in diffusers' layout.")
     return path
 
@@ -94,7 +94,8 @@ def header(path):
 def resolution(folder):
     """The side in pixels of the pictures that the model in `folder` was trained on; 512 where it does not say."""
     try:
-        unet, vae = (json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae"))
+        unet, vae = (json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+                     for part in ("unet", "vae"))
         side = int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
     except (OSError, ValueError, KeyError, TypeError):
         return 512

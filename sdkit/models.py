@@ -1,4 +1,4 @@
-"""The kit's own networks and the real Stable Diffusions behind the same calls: what and where they are, how to load them."""
+"""The kit's networks and the real Stable Diffusions behind the same calls: what and where they are, loading them."""
 
 import functools
 import json
@@ -28,7 +28,8 @@ class Entry:
 REGISTRY = {
     "mini-sd": Entry("text to image and image to image, a small Stable Diffusion", "MIT"),
     "mini-upscaler": Entry("makes a picture four times larger; \"regressor\" in it does so in one step", "MIT"),
-    "mini-clip": Entry("tells which sentence belongs to which picture; mini-sd's text encoder began as its text tower", "MIT"),
+    "mini-clip": Entry("tells which sentence belongs to which picture; mini-sd's text encoder began as its text tower",
+                       "MIT"),
     "postcard-reader": Entry("reads what a postcard shows; measures drawing", "MIT"),
     "style-classifier": Entry("tells styles of painting apart; used by sdkit measure only", "MIT"),
 }
@@ -55,7 +56,7 @@ def label(name):
 
 
 def find(name="mini-sd"):
-    """Where a model lies on this disk, as a folder or a single .safetensors file; None: it is to be fetched from the hub.
+    """Where a model lies on this disk, as a folder or a single .safetensors file; None: the hub may have it.
 
     name : of the registry; a folder in diffusers' layout; a .safetensors file; or a repository on the hub, owner/name.
     Raises `SdkitError` for whatever is none of these.
@@ -76,12 +77,12 @@ def find(name="mini-sd"):
                          "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler.")
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not path.exists():
         return hub.cached(name)
-    raise SdkitError(f"There is no model {name!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub (owner/name), "
-                     "a folder with a model_index.json, or a .safetensors file.")
+    raise SdkitError(f"There is no model {name!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub "
+                     "(owner/name), a folder with a model_index.json, or a .safetensors file.")
 
 
 def folder_of(name="mini-sd"):
-    """As `find`, but what is not on this disk yet is fetched from the hub. Raises `SdkitError` with every fault of it."""
+    """As `find`, but what is not on this disk yet is fetched from the hub. Raises `SdkitError`."""
     found = find(name)
     if found:
         return found
@@ -164,8 +165,8 @@ def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=Non
     VAE, text encoder and tokenizer are those of the model `shared`. The pipeline's attribute `regressor` is the network
     that was trained as a plain regressor, or None where there is none. Loaded once; raises `SdkitError` as `load`.
     """
-    return _load_upscaler(folder_of(name), folder_of(shared), hardware.device(device) if device else globals()["device"](),
-                          dtype)
+    device = hardware.device(device) if device else globals()["device"]()
+    return _load_upscaler(folder_of(name), folder_of(shared), device, dtype)
 
 
 @functools.lru_cache(maxsize=2)
@@ -177,11 +178,13 @@ def _load_upscaler(folder, shared, device, dtype):
     parts = {name: part for name, part in _parts(shared, device, dtype, None)[0].items()
              if name in ("vae", "text_encoder", "tokenizer")}
     how = {"local_files_only": True, "use_safetensors": True}
-    if folder.is_file() or '"StableDiffusionUpscalePipeline"' not in (folder / "model_index.json").read_text("utf-8", "replace"):
+    index = "" if folder.is_file() else (folder / "model_index.json").read_text("utf-8", "replace")
+    if '"StableDiffusionUpscalePipeline"' not in index:
         raise SdkitError(f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
     try:
         with own_scaling(parts["vae"]):
-            pipe = StableDiffusionUpscalePipeline.from_pretrained(folder, **parts, dtype=dtype or torch.float32, **how).to(device)
+            pipe = StableDiffusionUpscalePipeline.from_pretrained(
+                folder, **parts, dtype=dtype or torch.float32, **how).to(device)
         regressor = folder / "regressor"
         pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype or torch.float32)
                           if regressor.is_dir() else None)
@@ -198,7 +201,7 @@ def _load(where, cls, device, dtype, adapter):
         pipe = cls(**parts, requires_safety_checker=False)
         pipe.register_to_config(_name_or_path=str(where))  # `generate` looks there for words.json
         pipe.set_progress_bar_config(disable=True)
-        with hardware.enough_memory(f"on {device} to load {where.name}", "Close other programs, or take a smaller model."):
+        with hardware.enough_memory(f"on {device} to load {where.name}", "Take a smaller model."):
             pipes[cls] = hardware.place(pipe, device, weights)
     return pipes[cls]
 
@@ -210,7 +213,7 @@ def _parts(where, device, dtype, adapter):
 
 
 def _like_sd15():
-    """A folder with tokenizer and configurations of Stable Diffusion 1.5, which a single file lacks: 2 MB of the hub."""
+    """A folder with tokenizer and configurations of Stable Diffusion 1.5, which a single file lacks (2 MB)."""
     for repo in SD15:
         found = hub.cached(repo) or hub.cached(repo, "tokenizer/vocab.json")
         if found:
@@ -219,7 +222,7 @@ def _like_sd15():
 
 
 def real_table():
-    """One dict per model on the hub for ``sdkit models``: name, does, repositories, gigabytes, licence, present, defaults."""
+    """One dict per model on the hub for ``sdkit models``: name, does, repositories, gigabytes, ..."""
     return [{"name": name, "does": entry.does, "repositories": entry.repos, "gigabytes": entry.gigabytes,
              "licence": entry.licence, "present": find(name) is not None, "defaults": entry.defaults}
             for name, entry in REAL.items()]

@@ -1,4 +1,4 @@
-"""From files to networks: the parts of a Stable Diffusion, each by its own class, only from safetensors, without the network."""
+"""From files to networks: the parts of a Stable Diffusion, each by its own class, only from safetensors, offline."""
 
 import json
 
@@ -12,7 +12,7 @@ ADAPTER = "pytorch_lora_weights.safetensors"
 def load(where, device, dtype=None, adapter=None, base=None):
     """The networks, tokenizer and scheduler at `where`, still in the computer's memory, and the bytes that they take.
 
-    where : folder in diffusers' layout, or a single file, to which `base` is the folder with tokenizer and configurations.
+    where : folder in diffusers' layout, or a single file; to that, `base` is the folder with the tokenizer.
     """
     import torch
     from diffusers.utils import logging

@@ -23,7 +23,8 @@ def draw(arguments):
     cost.agree_to_fetch(arguments.model, arguments.yes)
     prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
     in_style = arguments.style or named
-    upscaler = models.load_upscaler(device=arguments.device) if arguments.upscale else None    # before the work, for it may be missing
+    # before the work, for it may be missing
+    upscaler = models.load_upscaler(device=arguments.device) if arguments.upscale else None
     settings = _ready(arguments, prompt, "draw")
     pipe, began = _load(arguments, task="text2img"), time.perf_counter()
     from tqdm import tqdm
@@ -77,7 +78,8 @@ def inpaint(arguments):
         warnings.simplefilter("ignore", generate.UnknownWords)
         painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
         _save(arguments, painted, f"{_stem(arguments.photo)}-{_tail(settings)}",
-              generate.note(settings, models.label(arguments.model), "a part of a picture repainted"), [], bar.write, began)
+              generate.note(settings, models.label(arguments.model), "a part of a picture repainted"), [], bar.write,
+              began)
     return 0
 
 
@@ -116,7 +118,8 @@ def style(arguments):
                 photo = photos.open_photo(source)
                 pipe = _load(arguments)  # loaded once; not at all when no photo can be opened
                 if not agreed:
-                    cost.agree_to_run(pipe, settings, photos.resize(photo, settings.size).size, len(sources), arguments.yes)
+                    size = photos.resize(photo, settings.size).size
+                    cost.agree_to_run(pipe, settings, size, len(sources), arguments.yes)
                     agreed = True
                 began = time.perf_counter()
                 after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]

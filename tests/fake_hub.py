@@ -1,4 +1,4 @@
-"""A hub on this computer: it speaks the protocol to the real client, serves folders as repositories, and fails on request."""
+"""A hub on this computer: it speaks the protocol to the real client, serves folders, and fails on request."""
 
 import hashlib
 import http.server

@@ -1,4 +1,4 @@
-"""A Stable Diffusion as one file: the names of the original code (CompVis), by the mapping that diffusers' script has."""
+"""A Stable Diffusion as one file, in the names of the original code (CompVis), as diffusers' script maps them."""
 
 
 def to_ldm(pipe, levels=4, layers=2):
@@ -31,7 +31,8 @@ def to_ldm(pipe, levels=4, layers=2):
         vae += [(f"decoder.up_blocks.{i}.resnets.{j}.", f"decoder.up.{up}.block.{j}.") for j in range(layers + 1)]
         vae += [(f"down_blocks.{i}.downsamplers.0.", f"down.{i}.downsample."),
                 (f"up_blocks.{i}.upsamplers.0.", f"up.{up}.upsample.")]
-    attention = [("group_norm.", "norm."), ("to_q.", "q."), ("to_k.", "k."), ("to_v.", "v."), ("to_out.0.", "proj_out.")]
+    attention = [("group_norm.", "norm."), ("to_q.", "q."), ("to_k.", "k."), ("to_v.", "v."),
+                 ("to_out.0.", "proj_out.")]
     for key, value in pipe.vae.state_dict().items():
         if "attentions" in key and value.ndim == 2:
             value = value[..., None, None]

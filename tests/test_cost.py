@@ -39,7 +39,8 @@ def test_a_short_run_is_not_held_up_and_a_long_one_is_asked(pipe, monkeypatch, c
         assert cost.minutes(seconds) in error and "GB of memory on cpu" in error
 
 
-@pytest.mark.parametrize("answer, goes_on", [("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False)])
+@pytest.mark.parametrize("answer, goes_on", [
+    ("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False)])
 def test_the_answer_at_the_terminal(monkeypatch, answer, goes_on):
     terminal = io.StringIO(answer)
     terminal.isatty = lambda: True

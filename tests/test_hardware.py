@@ -25,7 +25,8 @@ def test_a_processor_computes_in_bfloat16_only_where_that_is_fast(monkeypatch, a
     assert hardware.dtype("mps") == torch.float32
 
 
-@pytest.mark.parametrize("capability, expected", [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)])
+@pytest.mark.parametrize("capability, expected", [
+    ((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)])
 def test_a_graphics_card_computes_in_what_it_is_fast_in(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert hardware.dtype("cuda") == expected

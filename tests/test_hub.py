@@ -121,7 +121,8 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
     (403, {"X_Error_Code": "GatedRepo"}, "hf auth login"),
     (401, {}, "gated"), (404, {"X_Error_Code": "RepoNotFound"}, "not on the hub"), (404, {}, "not on the hub"),
     (403, {"X_Error_Message": "Access to this resource is disabled."}, "not on the hub"), (451, {}, "not on the hub"),
-    (429, {"Retry_After": "3600"}, "fewer requests"), (500, {}, "HTTP 500"), (503, {}, "HTTP 503"), (418, {}, "refuses"),
+    (429, {"Retry_After": "3600"}, "fewer requests"), (500, {}, "HTTP 500"), (503, {}, "HTTP 503"),
+    (418, {}, "refuses"),
 ])
 def test_what_the_hub_refuses_is_a_sentence(server, status, headers, words):
     server.status[REPO] = status, headers
@@ -199,7 +200,8 @@ def test_where_the_first_is_gone_the_next_is_asked(server, repository, monkeypat
 
 @pytest.mark.parametrize("change, words", [
     ({"_class_name": "FluxPipeline"}, "FluxPipeline"), ({"_class_name": ["pipe", "Mine"]}, "StableDiffusionPipeline"),
-    ({"unet": ["my_unet", "UNet2DConditionModel"]}, "code of its own"), ({"unet": ["os", "UNet2DConditionModel"]}, "code"),
+    ({"unet": ["my_unet", "UNet2DConditionModel"]}, "code of its own"),
+    ({"unet": ["os", "UNet2DConditionModel"]}, "code"),
     ({"unet": ["diffusers", "UNet3D"]}, "UNet3D"), ({"vae": [None, None]}, "no vae"),
 ])
 def test_other_kinds_and_foreign_code_are_refused_before_weights_come(server, repository, tmp_path, change, words):

@@ -1,4 +1,4 @@
-"""Real layouts, small and random: a folder as published, a single file, a LoRA; held to what diffusers makes of them."""
+"""Real layouts, small and random: a folder as published, a single file, a LoRA; held to diffusers."""
 
 import importlib.util
 import json
@@ -132,7 +132,8 @@ def test_every_entry_of_the_registry_gives_settings_without_the_network(monkeypa
 
 def test_half_precision_is_taken_where_there_is_some_and_everything_else_left():
     names = ["unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors",
-             "unet/diffusion_pytorch_model.non_ema.safetensors", "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
+             "unet/diffusion_pytorch_model.non_ema.safetensors",
+             "vae/diffusion_pytorch_model-00001-of-00002.safetensors",
              "vae/diffusion_pytorch_model-00002-of-00002.safetensors", "text_encoder/pytorch_model.bin"]
     assert layout.weight_files(names, "unet", "x") == names[1:2]
     assert layout.weight_files(names, "vae", "x") == names[3:5]
@@ -155,16 +156,18 @@ def test_a_full_size_stable_diffusion_restyles_512_pixels_within_12_gb(tiny_sd, 
                                     attention_head_dim=8, down_block_types=[down] * 3 + ["DownBlock2D"],
                                     up_block_types=["UpBlock2D"] + [up] * 3)
         vae = AutoencoderKL(down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
-                            block_out_channels=[128, 256, 512, 512], layers_per_block=2, latent_channels=4, sample_size=512)
+                            block_out_channels=[128, 256, 512, 512], layers_per_block=2, latent_channels=4,
+                            sample_size=512)
         text_encoder = CLIPTextModel(CLIPTextConfig(
             vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
             bos_token_id=0, eos_token_id=2, projection_dim=768))
     finally:
         torch.set_default_dtype(before)
     assert round(sum(p.numel() for p in unet.parameters()) / 1e6) == 860
-    StableDiffusionPipeline(vae=vae, unet=unet, text_encoder=text_encoder, tokenizer=tiny.tokenizer, safety_checker=None,
-                            scheduler=PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1),
-                            feature_extractor=None, requires_safety_checker=False).save_pretrained(tmp_path / "sd15")
+    scheduler = PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1)
+    StableDiffusionPipeline(vae=vae, unet=unet, text_encoder=text_encoder, tokenizer=tiny.tokenizer, scheduler=scheduler,
+                            safety_checker=None, feature_extractor=None,
+                            requires_safety_checker=False).save_pretrained(tmp_path / "sd15")
     del unet, vae, text_encoder
     pipe = models.load(tmp_path / "sd15", device="cpu")
     settings = models.settings("van gogh", tmp_path / "sd15", strength=0.5, num_inference_steps=4)
