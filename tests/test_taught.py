@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from PIL import Image
 
-from sdkit import checks, generate, photos, points, sampler, schedule, unet
+from sdkit import checks, generate, layout, photos, points, sampler, schedule, unet
 from sdkit.schedule import Schedule
 from tests.normalise import NOTEBOOKS
 
@@ -337,7 +337,7 @@ def test_counted_parameters_are_those_in_the_files(tiny_sd, tiny_pipe):
     from sdkit import models
     count = taught("00_start_here.ipynb")["count"]
     for part in ("unet", "vae", "text_encoder"):
-        assert count(getattr(tiny_pipe, part)) == models.count_parameters(next((tiny_sd / part).glob("*.safetensors")))
+        assert count(getattr(tiny_pipe, part)) == layout.count_parameters(next((tiny_sd / part).glob("*.safetensors")))
 
 
 def test_lesson_03_draws_the_schedule_of_sdkit():
