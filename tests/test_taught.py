@@ -334,7 +334,6 @@ def test_taught_toy_answers_with_the_noise():
 
 
 def test_counted_parameters_are_those_in_the_files(tiny_sd, tiny_pipe):
-    from sdkit import models
     count = taught("00_start_here.ipynb")["count"]
     for part in ("unet", "vae", "text_encoder"):
         assert count(getattr(tiny_pipe, part)) == layout.count_parameters(next((tiny_sd / part).glob("*.safetensors")))
