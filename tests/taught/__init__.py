@@ -1,0 +1,25 @@
+"""What the lessons' cells define, taken out of the notebooks, does what sdkit and diffusers do."""
+
+import ast
+import functools
+
+import nbformat
+
+from tests.normalise import NOTEBOOKS
+
+ENDS = {"beta_start": 0.00085, "beta_end": 0.012}  # of Stable Diffusion
+
+
+@functools.cache
+def taught(path):
+    """The functions and classes that a notebook's cells define, run with nothing but the notebook's own imports.
+
+    Returns a namespace (dict). Later definitions may call earlier ones, as in the notebook.
+    """
+    cells = [cell.source for cell in nbformat.read(NOTEBOOKS / path, as_version=4).cells if cell.cell_type == "code"]
+    nodes = [node for source in cells for node in ast.parse(source).body]
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    namespace = {}
+    module = ast.Module([node for node in nodes if isinstance(node, kinds)], type_ignores=[])
+    exec(compile(module, path, "exec"), namespace)  # our own notebook, already under review
+    return namespace

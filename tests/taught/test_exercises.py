@@ -1,0 +1,31 @@
+"""Every exercise is left open in its lesson and closed in the solutions."""
+
+import pytest
+
+from sdkit import checks
+from tests.taught import taught
+
+
+@pytest.mark.parametrize("lesson, number, name", [
+    ("00_start_here", "00.2", "latent_numbers"),
+    ("02_forward_diffusion", "02.2", "rebuild"),
+    ("02_forward_diffusion", "02.3", "shifted"),
+    ("03_reverse_diffusion", "03.1", "noise_between"),
+    ("03_reverse_diffusion", "03.2", "picture_from_v"),
+    ("03_reverse_diffusion", "03.3", "short_betas"),
+    ("04_samplers", "04.1", "order"),
+    ("04_samplers", "04.2", "heun"),
+    ("04_samplers", "04.3", "trailing"),
+    ("05_vae_latents", "05.2", "paste"),
+    ("05_vae_latents", "05.3", "scaling_factor"),
+    ("06_text_encoder", "06.1", "rows_of"),
+    ("06_text_encoder", "06.2", "causal_attention"),
+    ("06_text_encoder", "06.3", "classify"),
+    ("11_style_transfer", "11.2", "pick_strength"),
+    ("11_style_transfer", "11.3", "blend"),
+])
+def test_the_lesson_leaves_the_exercises_open_and_the_solutions_close_them(lesson, number, name, capsys):
+    checks.check(number, taught(f"{lesson}.ipynb")[name])
+    assert capsys.readouterr().out == f"{number}: not attempted yet.\n"
+    checks.check(number, taught(f"solutions/{lesson}.ipynb")[name])
+    assert capsys.readouterr().out == f"{number}: ✓ right.\n"
