@@ -86,7 +86,7 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
     """Pictures in rows of `columns`, each with its title, and the parameter table underneath: a Figure.
 
     images : list of PIL images or (H, W[, 3]) arrays; their aspect is kept.
-    titles : one a picture; None or "" leaves a picture without, and so does a list that ends early.
+    titles : one a picture, of one line or more; None or "" leaves a picture without, and so does a list that ends early.
     row_titles : one a row, written upwards at its left.
     settings : what made the pictures: a dataclass or dict, or a list of them for one table row each.
     panel : tallest a picture gets, in inches.
@@ -96,13 +96,16 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
     columns = columns or min(len(images), 4)
     rows = [images[i:i + columns] for i in range(0, len(images), columns)]
     titles = [t or "" for t in titles or []] + [""] * (len(images) - len(titles or []))
-    heads = [TITLE * any(titles[i:i + columns]) for i in range(0, len(images), columns)]
+    heads = [TITLE * max(title.count("\n") + (title > "") for title in titles[i:i + columns])
+             for i in range(0, len(images), columns)]
     table = _records(settings)
     foot = TABLE_ROW * (len(table) + 1) + 2 * GAP if table else 0
     left = ROW_TITLE if row_titles else 0
     # All cells are equally high; a column is as wide as its widest picture.
     shares = [max(_width_over_height(row[c]) for row in rows if c < len(row)) for c in range(len(rows[0]))]
     high = min(panel, (WIDTH - left - GAP * (columns - 1)) / sum(shares))
+    longest = max((len(line) for title in titles for line in title.split("\n")), default=0)
+    points = max(6.5, min(9.5, 72 * (high * min(shares) + GAP) / (0.56 * longest))) if longest else 9.5
     block = left + high * sum(shares) + GAP * (len(shares) - 1)
     width = max(block, 5.2 if table else 0)
     height = len(rows) * (high + GAP) + sum(heads) + foot
@@ -119,7 +122,7 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
                                w / width, h / height])
             ax.imshow(np.asarray(image), cmap="gray", aspect="auto")
             ax.set_axis_off()
-            ax.set_title(titles[r * columns + c], fontsize=9.5, pad=3)
+            ax.set_title(titles[r * columns + c], fontsize=points, pad=3)
             x += high * shares[c] + GAP
         if row_titles:
             fig.text((width - block + left) / 2 / width, (top + high / 2) / height, row_titles[r],
