@@ -176,7 +176,7 @@ def _examine():
     except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing
         yield False, f"torch does not start ({error}): delete .venv and run python3 run.py lab again"
     try:
-        import psutil  # comes with Jupyter's kernel
+        import psutil
         memory = psutil.virtual_memory().available / 1e9
         yield memory >= MEMORY_NEEDED, f"memory: {memory:.1f} GB free" + (
             "" if memory >= MEMORY_NEEDED else f", {MEMORY_NEEDED:g} GB are needed: close other programs")

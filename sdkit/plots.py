@@ -96,7 +96,7 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
     columns = columns or min(len(images), 4)
     rows = [images[i:i + columns] for i in range(0, len(images), columns)]
     titles = [t or "" for t in titles or []] + [""] * (len(images) - len(titles or []))
-    heads = [TITLE * max(title.count("\n") + (title > "") for title in titles[i:i + columns])
+    heads = [max(TITLE * (1 + 0.6 * title.count("\n")) * (title > "") for title in titles[i:i + columns])
              for i in range(0, len(images), columns)]
     table = _records(settings)
     foot = TABLE_ROW * (len(table) + 1) + 2 * GAP if table else 0
