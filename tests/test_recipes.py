@@ -17,7 +17,7 @@ from sdkit.metrics import StyleClassifier
 from sdkit.paths import ROOT, SdkitError
 from sdkit.recipes import captions, classifier, reader, strokes, text, training, unet, upscaler, vae
 
-TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1),
+TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
         "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
         "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
@@ -261,19 +261,6 @@ def test_a_training_can_go_on_from_trained_weights(toy, tmp_path):
     record, config = ((tmp_path / "next" / name).read_text() for name in ("recipe.json", "config.json"))
     assert json.loads(record)["settings"]["initial"] == json.loads((first / "recipe.json").read_text())
     assert str(tmp_path) not in record + config
-
-
-def test_a_decoder_can_be_trained_alone(toy, tmp_path):
-    train("vae", toy, tmp_path / "first")
-    first = tmp_path / "first/model"
-    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "run"), out=str(tmp_path / "next"), initial=str(first),
-             decoder_only=True, **{**TINY["vae"], "card_share": 0.5})
-    before, after = weights(first), weights(tmp_path / "next")
-    kept = {key for key in before if torch.equal(before[key], after[key])}
-    assert {key for key in before if key.startswith(("encoder.", "quant_conv."))} <= kept
-    assert "decoder.conv_out.weight" not in kept
-    assert len({json.loads((folder / "config.json").read_text())["scaling_factor"]
-                for folder in (first, tmp_path / "next")}) == 1
 
 
 def test_recoloured_crops_keep_their_drawing_and_change_their_colours():

@@ -9,9 +9,6 @@ So the first convolution begins with whitened colours, the encoder is at first p
 of 4x4 px patches (the best that a linear autoencoder can do, from where the network goes on), the loss counts chroma
 as if it were as strong as brightness, and a part of the crops is recoloured.
 
-Part of the steps are on postcards: unseen in training, they came back from 64 px with a weave over them, at 24 dB. With
-``--decoder-only`` a trained VAE learns to decode better, and the latents that denoisers know stay as they are.
-
 An encoder kept at the principal components for good was tried too. A linear decoder then has 31 dB on photographs,
 but this one 25: it doubles the resolution by repeating pixels before each convolution, and so cannot tell the left
 half of a patch from the right. Encoder and decoder must find their own code together.
@@ -29,14 +26,13 @@ from torch import nn
 from sdkit import art
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import models_dir
-from sdkit.recipes import cards, training
+from sdkit.recipes import training
 
 CONFIG = dict(in_channels=3, out_channels=3, latent_channels=8, layers_per_block=1, norm_num_groups=16,
               down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
               mid_block_add_attention=False)   # no attention: the same network at every picture size
 
 HELD_OUT_SIDE = 256   # px, of the squares that PSNR is measured on
-CARD_SIDE = 64        # px, at which postcards are drawn
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -60,8 +56,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, x, generator):
         """(B, 3, H, W) -> reconstruction, mean latents (B, C, H/4, W/4), mean KL per latent in nats."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.vae.quant_conv.weight.requires_grad):
-            posterior = self.vae.encode(x).latent_dist
+        posterior = self.vae.encode(x).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
         y = self.vae.decode(posterior.mean + posterior.std * noise).sample
         return y.float(), posterior.mean.float(), posterior.kl().mean() / posterior.mean[0].numel()
@@ -150,16 +145,14 @@ def latent_std(vae, squares):
 
 def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, perceptual="", batch_size=6, size=80,
          channels="32,64,160", learning_rate=1.5e-3, adversarial_weight=0.12, perceptual_weight=0.3,
-         anchor_steps=800, recoloured=0.15, card_share=0.3, drawn=4000, kl_weight=1e-6, ema_decay=0.999, initial="",
-         decoder_only=False, seed=0, runs="runs/vae", limit=0, evaluate=6):
+         anchor_steps=800, recoloured=0.15, kl_weight=1e-6, ema_decay=0.999, initial="", seed=0, runs="runs/vae",
+         limit=0, evaluate=6):
     """Train the VAE on crops of every picture, measure it on held-out photographs, and save it in fp16.
 
     out: folder to write (default: the vae of mini-sd); perceptual: folder of a style classifier used as feature
     extractor from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the
     encoder is pulled towards the principal components, ever less; recoloured: share of crops given other colours;
-    card_share: share of steps on postcards, half of them whole at 64 px, half crops at 256 px; drawn: how many of the
-    small ones (of the large ones an eighth); initial: folder of a trained VAE to go on from; decoder_only: leave its
-    encoder and its scaling factor as they are; runs: where checkpoints and the curve lie;
+    initial: folder of a trained VAE to go on from; runs: where checkpoints and the curve lie;
     limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
     """
     settings = dict(recipe="sdkit.recipes.vae", **locals())
@@ -180,16 +173,11 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     # Little noise at first: a channel that the decoder does not use yet must not drown in it (posterior collapse).
     vae.quant_conv.bias.data[CONFIG["latent_channels"]:] = -6.0
     if initial:
-        trained = AutoencoderKL.from_pretrained(initial)
-        vae.load_state_dict(trained.state_dict())
-        vae.register_to_config(scaling_factor=trained.config.scaling_factor)
+        vae.load_state_dict(AutoencoderKL.from_pretrained(initial).state_dict())
         settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     vae = vae.to(device, memory_format=torch.channels_last)
-    if decoder_only:
-        nn.ModuleList([vae.encoder, vae.quant_conv]).requires_grad_(False)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW([p for p in vae.parameters() if p.requires_grad], learning_rate, betas=(0.9, 0.99),
-                                  weight_decay=0)
+    optimizer = torch.optim.AdamW(vae.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 4e-4, betas=(0.5, 0.9), weight_decay=0)
     critic, critic_optimizer = accelerator.prepare(critic, critic_optimizer)
     run = training.Run(runs, accelerator)
@@ -198,19 +186,8 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     if steps > adversarial_from and perceptual:
         features = StyleClassifier.from_pretrained(perceptual).requires_grad_(False).to(device).eval().features
 
-    if card_share and start < steps:
-        small, large = cards.render(drawn, CARD_SIDE)[1], cards.render(max(1, drawn // 8), HELD_OUT_SIDE)[1]
-
-    def of_cards(rng):
-        if rng.random() < 0.5:
-            return small[rng.integers(len(small), size=max(1, round(batch_size * (size / CARD_SIDE) ** 2)))]
-        places = rng.integers([len(large), *2 * [HELD_OUT_SIDE - size + 1]], size=(batch_size, 3))
-        return [large[k, top:top + size, left:left + size] for k, top, left in places]
-
     def make(step):
         rng = training.rng(seed, step, rank)
-        if rng.random() < card_share:
-            return art.to_batch(of_cards(rng)), training.torch_rng(rng)
         chosen = rng.choice(len(groups), batch_size, p=weights / weights.sum())
         squares = [art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)) for g in chosen]
         squares = [recolour(square, rng) if rng.random() < recoloured else square for square in squares]
@@ -243,14 +220,11 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     if not accelerator.is_main_process:
         return
     vae = run.averaged().vae
-    if not decoder_only:
-        vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
+    vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
     held_out = art.load(art_dir, "validation", limit=limit or None)
     metrics = {f"psnr_{name.replace(' ', '_')}_256": round(held_out_psnr(vae, chosen[:evaluate]), 2)
                for name in art.STYLES if (chosen := [p for p in held_out if p.style == name and not p.is_portrait])}
     metrics["psnr_portrait_256"] = round(held_out_psnr(vae, [p for p in held_out if p.is_portrait][:evaluate]), 2)
-    x = art.to_batch(cards.render(32, CARD_SIDE, seed=2, held_out=True)[1])
-    metrics["psnr_postcard_64"] = round(-10 * torch.log10(F.mse_loss(reconstruct(vae, x), x) / 4).item(), 2)
     out = Path(out) if out else models_dir() / "mini-sd" / "vae"
     vae.half().save_pretrained(out)
     training.write_record(out, run, settings, metrics, art.data_hash(pictures))
