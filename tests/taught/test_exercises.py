@@ -21,8 +21,19 @@ from tests.taught import taught
     ("06_text_encoder", "06.1", "rows_of"),
     ("06_text_encoder", "06.2", "causal_attention"),
     ("06_text_encoder", "06.3", "classify"),
+    ("07_unet_denoising", "07.1", "meet"),
+    ("07_unet_denoising", "07.2", "phrase_map"),
+    ("07_unet_denoising", "07.3", "loss_by_level"),
+    ("08_guidance", "08.1", "amplify"),
+    ("08_guidance", "08.2", "mended"),
+    ("08_guidance", "08.3", "interval"),
+    ("09_assembled", "09.2", "first_latents"),
+    ("09_assembled", "09.3", "mix"),
     ("11_style_transfer", "11.2", "pick_strength"),
     ("11_style_transfer", "11.3", "blend"),
+    ("12_how_good", "12.1", "wilson"),
+    ("12_how_good", "12.2", "fid_of_endless"),
+    ("12_how_good", "12.3", "copied"),
 ])
 def test_the_lesson_leaves_the_exercises_open_and_the_solutions_close_them(lesson, number, name, capsys):
     checks.check(number, taught(f"{lesson}.ipynb")[name])
