@@ -17,7 +17,7 @@ LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 def test_entries_are_in_order_and_name_lessons_that_there_are():
     assert list(ENTRIES) == sorted(ENTRIES, key=str.lower)
-    numbers = {number for entry in ENTRIES.values() for number in re.findall(r"\b\d\d\b", entry)}
+    numbers = {number for named in re.findall(r"Lessons? ([\d,\s]+)", GLOSSARY) for number in re.findall(r"\d+", named)}
     assert numbers <= {path.name[:2] for path in LESSONS}
 
 
