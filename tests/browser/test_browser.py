@@ -43,7 +43,7 @@ SLIDERS = [
     ("04_samplers.ipynb", "calls 2", "calls 4", [192, 256]),
     ("05_vae_latents.ipynb", "push 0", "push 1", [160, 256]),
     ("06_text_encoder.ipynb", "ask for: a", "ask for: a blue", [576, 576]),
-    ("07_unet_denoising.ipynb", "step 15", "step 25", [880, 768]),
+    ("07_unet_denoising.ipynb", "step 15", "step 25", [828, 768]),
     ("09_assembled.ipynb", "day 0 %", "day 20 %", [64, 256]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
 ]
