@@ -103,9 +103,10 @@ def measure_drawing(pipe, model, count):
 
 
 def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
-    """Pictures of 256 px shrunk to 64 and made large again, in three ways, against the truth: a dict for each way.
+    """Pictures of 256 px shrunk to 64 and made large again, in several ways, against the truth: a dict for each way.
 
-    PSNR in dB and `metrics.feature_distance` (less is better) for each kind of picture.
+    PSNR in dB and `metrics.feature_distance` (less is better) for each kind of picture. "diffusion" is with the default
+    strength, which needs the regressor; "diffusion from noise" with strength 1.
     """
     kinds = {"paintings": [], "photos": [], "postcards": [
         Image.fromarray(postcards.draw(postcards.sample(5, k, held_out=True), SIDE)) for k in range(count)]}
@@ -117,8 +118,10 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
     ways = {"bicubic": lambda images: [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]}
     if pipe.regressor is not None:
         ways["regression"] = lambda images: upscale.regress(pipe, images)
-    if pipe.unet is not None:
+    if pipe.unet is not None and pipe.regressor is not None:
         ways["diffusion"] = lambda images: upscale.upscale(pipe, images)
+    if pipe.unet is not None:
+        ways["diffusion from noise"] = lambda images: upscale.upscale(pipe, images, strength=1.0)
     for way, enlarge in ways.items():
         large = [enlarge([image])[0] for image in tqdm(small, desc=way, leave=False)]
         figures[way], rest = {}, iter(large)

@@ -1,12 +1,14 @@
 """Pictures four times larger, by the upscaler in the design of Stable Diffusion's (Rombach et al. 2022, section 4.4).
 
-A UNet denoises the large picture's latents with the small picture beside them at every step. Anything beyond 144 px is
+A UNet denoises the large picture's latents with the small picture beside them at every step. It starts from noise alone
+(strength 1), or part of the way: from what the regressor names at once, with noise on it (SDEdit, Meng et al. 2022). The
+less noise, the nearer to the mean of all pictures that it may be, and the less is invented. Anything beyond 144 px is
 done in overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
 arXiv:2302.08113, equation 5), so that there are no seams.
 """
 import contextlib
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 import torch.nn.functional as F
@@ -16,69 +18,92 @@ from sdkit.paths import SdkitError
 
 FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
 SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
-STEPS = 10          # of the solver, where nothing else is asked for
+STEPS, STRENGTH = 20, 0.5       # where nothing else is asked for
 TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
 
 
-def upscale(pipe, images, num_inference_steps=STEPS, noise_level=0, seed=0, on_step=None):
+def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, on_step=None):
     """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
 
-    pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; noise_level : how much noise the small picture
-    gets first, 0 to the model's most (100): it hides flaws of the picture, and leaves more to be invented. Each picture
-    has a generator of its own: one seed gives one picture, whatever else is in the list. `on_step()` is called after
-    each step. Raises `SdkitError` for pictures and numbers outside.
+    pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; strength : how much is invented, over 0 to 1; the
+    last int(num_inference_steps * strength) steps are made, from the regressor's picture; all of them at 1, from noise
+    alone, as in diffusers. noise_level : how much noise the small picture gets first, 0 to the model's most (100): it
+    hides flaws of the picture, and leaves more to be invented. Each picture has a generator of its own: one seed gives
+    one picture, whatever else is in the list. `on_step()` is called after each step. Raises `SdkitError` for pictures
+    and numbers outside.
     """
     check(num_inference_steps, "Number of steps", 1, 500)
+    steps_run(num_inference_steps, strength)
     check(noise_level, "Noise level", 0, pipe.config.max_noise_level)
     check(seed, "Seed", 0, 2**63 - 1)
-    large = []
-    for low in tensors(images):
+
+    def latents_of(low):
         generator = torch.Generator("cpu").manual_seed(seed)
-        with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
-            latents = sample(pipe, low, num_inference_steps, noise_level, generator, on_step)
-            large.append(finish(pipe.vae, latents, low))
-    return large
+        return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
+
+    return [enlarged(pipe, low, latents_of) for low in tensors(images)]
 
 
 def regress(pipe, images):
     """As `upscale`, by the same network trained to name the latents at once, in one call: `pipe.regressor`."""
-    if pipe.regressor is None:
-        raise SdkitError("This upscaler came without its regressor. Clone the repository whole, or train it: "
-                         "python -m sdkit.recipes.upscaler --regression.")
+    level = torch.tensor([0], device=pipe.vae.device)
+    return [enlarged(pipe, low, lambda low: regressed(pipe, low.to(pipe.vae.device, pipe.vae.dtype), level))
+            for low in tensors(images)]
 
-    @torch.no_grad()
-    def predict(low):
-        nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])      # in the place of noisy latents
-        level = torch.zeros(1, dtype=torch.long, device=low.device)
-        return pipe.regressor(torch.cat([nothing, low], dim=1), 0, None, class_labels=level).sample
 
-    large = []
-    for low in tensors(images):
-        with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
-            large.append(finish(pipe.vae, tiled(predict, low.to(pipe.vae.device, pipe.vae.dtype)), low))
-    return large
+def enlarged(pipe, low, latents_of):
+    """The large `PIL.Image` for the small picture low (1, 3, h, w), by the latents that `latents_of(low)` gives."""
+    with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
+        return finish(pipe.vae, latents_of(low), low)
+
+
+def steps_run(num_inference_steps, strength):
+    """How many steps are really made, int(num_inference_steps * strength); raises `SdkitError` where that is none."""
+    if not isinstance(strength, Real) or isinstance(strength, bool) or not 0 <= strength <= 1:
+        raise SdkitError(f"Strength {strength!r:.40} is not a number from 0 to 1. Choose one.")
+    if int(num_inference_steps * strength) < 1:
+        raise SdkitError(f"{num_inference_steps} steps x strength {float(strength):g} is less than one step. "
+                         "Raise one of them.")
+    return int(num_inference_steps * strength)
 
 
 @torch.no_grad()
-def sample(pipe, low, num_inference_steps, noise_level, generator, on_step=None, tile=TILE):
+def sample(pipe, low, num_inference_steps, noise_level, generator, strength=1.0, on_step=None, tile=TILE):
     """Latents (1, C, h, w) of the large picture for the small one, low (1, 3, h, w) in [-1, 1].
 
-    For a picture of one tile the same as `StableDiffusionUpscalePipeline` without guidance (the tests hold it to that).
+    At strength 1, for a picture of one tile, the same as `StableDiffusionUpscalePipeline` without guidance (the tests
+    hold it to that).
     """
-    device, dtype = pipe.unet.device, pipe.unet.dtype
+    device, dtype, scheduler = pipe.unet.device, pipe.unet.dtype, pipe.scheduler
     level = torch.tensor([noise_level])
-    grain, start = (torch.randn((1, channels, *low.shape[2:]), generator=generator)
+    grain, noise = (torch.randn((1, channels, *low.shape[2:]), generator=generator)
                     for channels in (3, pipe.vae.config.latent_channels))
     low = pipe.low_res_scheduler.add_noise(low, grain, level).to(device, dtype)
-    pipe.scheduler.set_timesteps(num_inference_steps, device=device)
-    latents, level = start.to(device, dtype) * pipe.scheduler.init_noise_sigma, level.to(device)
-    for t in pipe.scheduler.timesteps:
-        inputs = torch.cat([pipe.scheduler.scale_model_input(latents, t), low], dim=1)          # (1, C + 3, h, w)
+    noise, level = noise.to(device, dtype), level.to(device)
+    scheduler.set_timesteps(num_inference_steps, device=device)
+    skipped = num_inference_steps - steps_run(num_inference_steps, strength)
+    timesteps, latents = scheduler.timesteps[skipped:], noise * scheduler.init_noise_sigma
+    if skipped:
+        scheduler.set_begin_index(skipped)
+        latents = scheduler.add_noise(regressed(pipe, low, level, tile), noise, timesteps[:1])
+    for t in timesteps:
+        inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)               # (1, C + 3, h, w)
         output = tiled(lambda part: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile)
-        latents = pipe.scheduler.step(output, t, latents, return_dict=False)[0]
+        latents = scheduler.step(output, t, latents, return_dict=False)[0]
         if on_step:
             on_step()
     return latents
+
+
+@torch.no_grad()
+def regressed(pipe, low, level, tile=TILE):
+    """The mean (1, C, h, w) of all latents that may belong to low (1, 3, h, w) with noise of `level`, in one call."""
+    if pipe.regressor is None:
+        raise SdkitError("This upscaler came without its regressor. Clone the repository whole, or train it "
+                         "(python -m sdkit.recipes.upscaler --regression); strength 1 needs none.")
+    nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])          # in the place of noisy latents
+    return tiled(lambda part: pipe.regressor(part, 0, None, class_labels=level).sample,
+                 torch.cat([nothing, low], dim=1), tile)
 
 
 def tiled(function, x, tile=TILE, overlap=OVERLAP):
@@ -166,8 +191,9 @@ def own_scaling(vae):
             vae.register_to_config(scaling_factor=factor)
 
 
-def note(num_inference_steps, noise_level, seed, model="mini-upscaler"):
+def note(num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, model="mini-upscaler"):
     """How a picture was made, as text chunks for `photos.save_png`: nothing of the small picture is in it."""
     return {"Software": f"sdkit {__version__}",
             "Description": f"Made with AI: a picture made four times larger by the diffusion model {model}",
-            "Model": model, "Steps": str(num_inference_steps), "Noise level": str(noise_level), "Seed": str(seed)}
+            "Model": model, "Steps": str(num_inference_steps), "Strength": f"{strength:g}",
+            "Noise level": str(noise_level), "Seed": str(seed)}

@@ -41,8 +41,8 @@ def draw(arguments):
                  if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
         tail = "-" + _slug(in_style)
     if upscaler:
-        note |= {f"{key} of the enlargement": value for key, value in large.note(large.STEPS, 0, 0).items()
-                 if key in ("Model", "Steps")}
+        note |= {f"{key} of the enlargement": value for key, value in large.note().items()
+                 if key in ("Model", "Steps", "Strength")}
         tail += "-x4"
     written, failed = [], []
     with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
@@ -142,12 +142,12 @@ def upscale(arguments):
     from tqdm import tqdm
 
     from sdkit import upscale as large
-    settings = {"num_inference_steps": arguments.num_inference_steps, "noise_level": arguments.noise_level,
-                "seed": arguments.seed}
+    settings = {name: getattr(arguments, name) for name in ("num_inference_steps", "strength", "noise_level", "seed")}
     large.upscale(pipe, [], **settings)  # settings that make no sense are said once
     sources, failed = _find(arguments.pictures)
     start = time.perf_counter()
-    with tqdm(total=len(sources) * arguments.num_inference_steps, unit="step", disable=None, leave=False) as bar:
+    steps = len(sources) * large.steps_run(arguments.num_inference_steps, arguments.strength)
+    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         for source in sources:
             with _told(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()

@@ -39,19 +39,35 @@ def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps):
     got = upscale.sample(pipe, photos.to_tensor(image), steps, level, torch.Generator().manual_seed(7))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     decoded = pipe.vae.decode(expected / 0.6).sample.clamp(-1, 1).detach()
-    large = upscale.upscale(pipe, [image], steps, level, seed=7)[0]
+    large = upscale.upscale(pipe, [image], steps, 1.0, level, seed=7)[0]
     wanted = upscale.project(decoded, photos.to_tensor(image))
     np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=1.01 / 127.5)
 
 
+def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
+    """A last step alone gives what the network takes for clean: alpha x - sigma v (Salimans & Ho 2022, appendix D)."""
+    low, generator = photos.to_tensor(picture(24, 20)), torch.Generator().manual_seed(7)
+    got, level = upscale.sample(pipe, low, 4, 30, torch.Generator().manual_seed(7), strength=0.25), torch.tensor([30])
+    grain, noise = (torch.randn(1, channels, 20, 24, generator=generator) for channels in (3, 8))
+    low = pipe.low_res_scheduler.add_noise(low, grain, level)
+
+    def ask(network, first, t):
+        return network(torch.cat([first, low], 1), t, None, class_labels=level).sample.detach()
+
+    t = pipe.scheduler.timesteps[-1]
+    alpha, sigma = pipe.scheduler.alphas_cumprod[t].sqrt(), (1 - pipe.scheduler.alphas_cumprod[t]).sqrt()
+    noisy = alpha * ask(pipe.regressor, torch.zeros_like(noise), 0) + sigma * noise
+    torch.testing.assert_close(got, alpha * noisy - sigma * ask(pipe.unet, noisy, t), atol=1e-5, rtol=1e-5)
+
+
 def test_one_seed_is_one_picture_whatever_else_is_in_the_list(pipe):
     three, told = [picture(*size, seed) for seed, size in enumerate(((16, 20), (33, 17), (64, 16)))], []
-    together = upscale.upscale(pipe, three, 2, on_step=lambda: told.append(1))
+    together = upscale.upscale(pipe, three, 4, 0.5, on_step=lambda: told.append(1))
     assert [image.size for image in together] == [(64, 80), (132, 68), (256, 64)] and len(told) == 6
     for one, image in zip(three, together):
-        assert upscale.upscale(pipe, [one], 2)[0].tobytes() == image.tobytes()
-    assert upscale.upscale(pipe, three[:1], 2, seed=1)[0].tobytes() != together[0].tobytes()
-    assert upscale.upscale(pipe, three[:1], 2, noise_level=40)[0].tobytes() != together[0].tobytes()
+        assert upscale.upscale(pipe, [one], 4, 0.5)[0].tobytes() == image.tobytes()
+    for change in ({"seed": 1}, {"noise_level": 40}, {"strength": 0.75}):
+        assert upscale.upscale(pipe, three[:1], 4, **{"strength": 0.5, **change})[0].tobytes() != together[0].tobytes()
 
 
 def test_regression_is_one_call_without_chance(pipe):
@@ -61,7 +77,7 @@ def test_regression_is_one_call_without_chance(pipe):
     expected = upscale.finish(pipe.vae, latents, photos.to_tensor(image))
     assert upscale.regress(pipe, [image, image])[1].tobytes() == expected.tobytes()
     with pytest.raises(SdkitError, match="--regression"):
-        upscale.regress(SimpleNamespace(regressor=None), [image])
+        upscale.regress(SimpleNamespace(regressor=None, vae=pipe.vae), [image])
 
 
 def test_the_result_shrinks_to_the_picture():
@@ -107,12 +123,13 @@ def test_a_tiled_picture_equals_the_whole_one_and_has_no_seams(pipe, monkeypatch
 
 @pytest.mark.parametrize("change", [
     {"num_inference_steps": 0}, {"num_inference_steps": 501}, {"num_inference_steps": 2.0}, {"noise_level": -1},
-    {"noise_level": 41}, {"noise_level": None}, {"seed": -1}, {"seed": True},
+    {"noise_level": 41}, {"noise_level": None},
+    {"strength": 0.9}, {"strength": -1}, {"strength": 1.1}, {"strength": float("nan")}, {"strength": "much"}, {"seed": -1}, {"seed": True},
     {"images": [picture(15, 40)]}, {"images": [picture(16, 513)]}, {"images": picture(16, 16)},
 ])
 def test_what_makes_no_sense_is_a_sentence(pipe, change):
     with pytest.raises(SdkitError) as caught:
-        upscale.upscale(pipe, **{"images": [picture(16, 16)], "num_inference_steps": 1, **change})
+        upscale.upscale(pipe, **{"images": [picture(16, 16)], "num_inference_steps": 1, "strength": 1, **change})
     assert str(caught.value).endswith(".")
 
 
@@ -134,12 +151,13 @@ def test_the_verb_writes_the_picture_of_the_api(tiny_upscaler, tiny_data, tmp_pa
     monkeypatch.setattr(models, "device", lambda: "cpu")
     small = picture(20, 16)
     small.save("small.png")
-    assert cli.main(["upscale", "small.png", "coffee", "gone.png", "--steps", "2", "--seed", "3"]) == 2
+    assert cli.main(["upscale", "small.png", "coffee", "gone.png", "--steps", "4", "--strength", "0.7", "--seed",
+                     "3"]) == 2
     captured = capsys.readouterr()
     assert "80 x 64" in captured.out and captured.err.endswith("Not done: coffee, gone.png\n")  # too large
     with Image.open("upscaled/small-x4.png") as image:
-        np.testing.assert_array_equal(image, upscale.upscale(models.load_upscaler(), [small], 2, seed=3)[0])
-        assert image.text == upscale.note(2, 0, 3)
+        np.testing.assert_array_equal(image, upscale.upscale(models.load_upscaler(), [small], 4, 0.7, seed=3)[0])
+        assert image.text == upscale.note(4, 0.7, 0, 3) and image.text["Strength"] == "0.7"
     assert cli.main(["upscale", "small.png", "small.png", "--steps", "0"]) == 2
     assert capsys.readouterr().err == "sdkit: Number of steps 0 is not a whole number from 1 to 500. Choose one.\n"
 
@@ -156,7 +174,8 @@ def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, t
             expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed)
             np.testing.assert_array_equal(large, expected)
             assert large.text == {**small.text, "Model of the enlargement": "mini-upscaler",
-                                  "Steps of the enlargement": "10"}
+                                  "Steps of the enlargement": str(upscale.STEPS),
+                                  "Strength of the enlargement": str(upscale.STRENGTH)}
 
 
 def test_a_drawing_that_cannot_be_made_larger_is_not_begun(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):

@@ -132,7 +132,8 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
             small.append(shrink(truths[k], box, rng, clean))
             wanted.append(latents[k, :, top:top + size, left:left + size])
         levels = rng.integers(max_noise_level + 1, size=len(small)) * (rng.random(len(small)) < 0.5)
-        timesteps = rng.integers(len(noiser), size=len(small)) * (not regression)                # regression: all 0
+        # The last steps are practised oftener, for details are decided there; regression: all 0.
+        timesteps = (len(noiser) * rng.random(len(small)) ** 1.5).astype(int) * (not regression)
         return (art.to_batch(small), torch.stack(wanted).float(), torch.from_numpy(levels),
                 torch.from_numpy(timesteps), training.torch_rng(rng))
 
