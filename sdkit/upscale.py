@@ -1,9 +1,9 @@
 """Pictures four times larger, by the upscaler in the design of Stable Diffusion's (Rombach et al. 2022, section 4.4).
 
 A UNet denoises the large picture's latents with the small picture beside them at every step. It starts from noise alone
-(strength 1), or part of the way: from what the regressor names at once, with noise on it (SDEdit, Meng et al. 2022). The
-less noise, the nearer to the mean of all pictures that it may be, and the less is invented. Anything beyond 144 px is
-done in overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
+(strength 1), or from what the regressor names at once, with noise on it (SDEdit, Meng et al. 2022): the less noise, the
+nearer to the mean of all pictures that it may be, and the less is invented. Anything beyond 144 px is done in
+overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
 arXiv:2302.08113, equation 5), so that there are no seams.
 """
 import contextlib
@@ -25,12 +25,12 @@ TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, on
 def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, on_step=None):
     """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
 
-    pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; strength : how much is invented, over 0 to 1; the
+    pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; strength : how much is invented, over 0 to 1: the
     last int(num_inference_steps * strength) steps are made, from the regressor's picture; all of them at 1, from noise
     alone, as in diffusers. noise_level : how much noise the small picture gets first, 0 to the model's most (100): it
-    hides flaws of the picture, and leaves more to be invented. Each picture has a generator of its own: one seed gives
-    one picture, whatever else is in the list. `on_step()` is called after each step. Raises `SdkitError` for pictures
-    and numbers outside.
+    hides flaws of the picture, and the result then agrees with it in broad areas only. Each picture has a generator of
+    its own: one seed gives one picture, whatever else is in the list. `on_step()` is called after each step. Raises
+    `SdkitError` for pictures and numbers outside.
     """
     check(num_inference_steps, "Number of steps", 1, 500)
     steps_run(num_inference_steps, strength)
@@ -41,7 +41,7 @@ def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_le
         generator = torch.Generator("cpu").manual_seed(seed)
         return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
 
-    return [enlarged(pipe, low, latents_of) for low in tensors(images)]
+    return [enlarged(pipe, low, latents_of, noise_level) for low in tensors(images)]
 
 
 def regress(pipe, images):
@@ -51,10 +51,10 @@ def regress(pipe, images):
             for low in tensors(images)]
 
 
-def enlarged(pipe, low, latents_of):
+def enlarged(pipe, low, latents_of, noise_level=0):
     """The large `PIL.Image` for the small picture low (1, 3, h, w), by the latents that `latents_of(low)` gives."""
     with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
-        return finish(pipe.vae, latents_of(low), low)
+        return finish(pipe.vae, latents_of(low), low, noise_level)
 
 
 def steps_run(num_inference_steps, strength):
@@ -144,13 +144,19 @@ def window(length, ramp):
     return torch.sin(torch.pi / 2 * (distance / ramp).clamp(max=1)).square()
 
 
-def finish(vae, latents, low):
-    """Latents (1, C, h, w) -> the large `PIL.Image`, which shrinks to the small picture `low` (1, 3, h, w) again."""
-    return photos.to_image(project(tiled(lambda part: latent.decode(vae, part), latents).float().cpu(), low))
+def finish(vae, latents, low, noise_level=0):
+    """Latents (1, C, h, w) -> the large `PIL.Image`, which shrinks to the small picture `low` (1, 3, h, w) again.
+
+    Where `low` was not trusted, at a noise level above 0, only to what is left of it at a quarter of its size.
+    """
+    large = tiled(lambda part: latent.decode(vae, part), latents).float().cpu()
+    if noise_level:
+        low = F.interpolate(low, [side // 4 for side in low.shape[2:]], mode="bicubic", antialias=True)
+    return photos.to_image(project(large, low))
 
 
 def project(large, low):
-    """Back-projection (Irani & Peleg 1991): change large (B, 3, 4h, 4w) so that it shrinks to low (B, 3, h, w).
+    """Back-projection (Irani & Peleg 1991): change large (B, 3, H, W) so that it shrinks to low (B, 3, h, w).
 
     What decoder and network got wrong in broad areas, colours above all, is known from the small picture; the change is
     smooth, and one go takes most of the error away.

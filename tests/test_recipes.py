@@ -3,6 +3,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -143,7 +144,8 @@ def test_the_upscaler_is_loaded_by_diffusers_and_measured_beside_the_regressor(t
         upscaler.main(art_dir=str(toy / "art"), pipeline=str(parts), out=str(out), regression=regression,
                       runs=str(tmp_path / place), **TINY["upscaler"])
     figures = [json.loads((out / place / "recipe.json").read_text())["metrics"] for place in ("regressor", "unet")]
-    assert [list(some) for some in figures] == [["bicubic", "regression"], ["bicubic", "regression", "diffusion"]]
+    assert [list(some) for some in figures] == [["bicubic", "regression"],
+                                               ["bicubic", "regression", "diffusion", "diffusion from noise"]]
     assert figures[0]["regression"] == pytest.approx(figures[1]["regression"], abs=0.01)
     assert {"psnr, photos", "feature distance, postcards"} <= figures[1]["diffusion"].keys()
     shared = {"vae": AutoencoderKL.from_pretrained(parts / "vae"),
@@ -163,6 +165,20 @@ def test_a_small_picture_of_a_part_is_the_part_of_the_small_picture():
     np.testing.assert_array_equal(whole[4:14, 2:10], part)
     worn = upscaler.shrink(square, [0, 0, 64, 64], np.random.default_rng(5), clean=0.0)
     assert worn.shape == whole.shape and 0 < np.abs(worn.astype(float) - whole).mean() < 20
+
+
+def test_a_repainted_postcard_is_the_small_one_with_noise_in_its_latents():
+    """By a VAE that leaves everything as it is, but for a factor."""
+    vae = SimpleNamespace(device="cpu", dtype=torch.float32, config=SimpleNamespace(scaling_factor=0.5),
+                          encode=lambda x: SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: x)),
+                          decode=lambda z: SimpleNamespace(sample=z))
+    squares = [np.full((64, 64, 3), grey, np.uint8) for grey in (60, 120, 180)]
+    made = upscaler.repainted(vae, squares, np.random.default_rng(0), together=2)
+    assert made.shape == (3, 16, 16, 3) and made.dtype == np.uint8
+    np.testing.assert_allclose(made.mean((1, 2, 3)), [60, 120, 180], atol=4)
+    grain = made.std((1, 2, 3))                 # latents are half the picture, so up to 0.15 in them is twice that here
+    assert (grain > 0).all() and (grain < 2 * 0.15 * 127.5).all() and grain.std() > 1
+    assert (made == upscaler.repainted(vae, squares, np.random.default_rng(0), together=2)).all()
 
 
 def test_the_schedules_of_the_upscaler_agree():

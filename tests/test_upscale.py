@@ -40,8 +40,9 @@ def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps):
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     decoded = pipe.vae.decode(expected / 0.6).sample.clamp(-1, 1).detach()
     large = upscale.upscale(pipe, [image], steps, 1.0, level, seed=7)[0]
-    wanted = upscale.project(decoded, photos.to_tensor(image))
-    np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=1.01 / 127.5)
+    trusted = image if level == 0 else image.resize((6, 5), Image.Resampling.BICUBIC)    # with noise, in broad areas
+    wanted = upscale.project(decoded, photos.to_tensor(trusted))
+    np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=(4 if level else 1.01) / 127.5)
 
 
 def test_one_step_from_the_regressors_latents_is_one_equation(pipe):

@@ -86,16 +86,31 @@ def encoded(vae, squares, accelerator, together=16):
     return torch.cat(latents)
 
 
+def repainted(vae, squares, rng, together=50):
+    """Squares (list of uint8 (S, S, 3)) four times smaller, as if the model had drawn them: uint8 (N, S/4, S/4, 3).
+
+    What its decoder gives is soft and has a weave on it. Some noise in the latents stands for the sampler's errors.
+    """
+    made, generator = [], training.torch_rng(rng)
+    for k in tqdm(range(0, len(squares), together), desc="repainted"):
+        small = [np.asarray(Image.fromarray(square).reduce(FACTOR)) for square in squares[k:k + together]]
+        latents = latent.encode(vae, art.to_batch(small)).cpu()
+        noise = torch.randn(latents.shape, generator=generator) * torch.rand(len(small), 1, 1, 1, generator=generator)
+        made.append(latent.decode(vae, latents + 0.15 * noise).cpu())
+    return ((torch.cat(made).permute(0, 2, 3, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
 def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=32, sizes="24,32",
-         channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, learning_rate=6e-4, max_noise_level=100,
-         clean=0.5, ema_decay=0.999, shown=12, seed=0, runs="", limit=0):
+         channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, repainted_share=0.5, learning_rate=6e-4,
+         max_noise_level=100, clean=0.5, ema_decay=0.999, shown=12, seed=0, runs="", limit=0):
     """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
 
     pipeline: folder with vae, tokenizer and text_encoder (default: data/models/mini-sd); out: folder to save in
     (default: data/models/mini-upscaler); regression: train the regressor instead and save it in out/regressor;
     sizes: of crops in latent pixels, four picture pixels each, as in sdkit.recipes.unet, and of larger ones fewer than
     batch_size; drawn, squares: how many postcards and how many squares of paintings and photographs are learned from;
-    card_share: share of steps on postcards; max_noise_level: timestep of the noise that small pictures may get, half of
+    card_share: share of steps on postcards; repainted_share: of the small postcards, how many have been through the VAE,
+    as have those that mini-sd draws; max_noise_level: timestep of the noise that small pictures may get, half of
     them get the least; clean: share of the small pictures that are not degraded; shown: how many held-out pictures of
     each kind are measured at the end; runs: where checkpoints and the curve lie (default: runs/upscaler or
     runs/regressor); limit: pictures per folder (0: all).
@@ -120,16 +135,20 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     if start < steps:
         for chosen in (list(cards.render(drawn, SIDE)[1]), squares_of(pictures, squares, training.rng(seed, 2**31))):
             worlds.append((chosen, encoded(vae, chosen, accelerator)))
+        as_drawn = repainted(vae, worlds[0][0], training.rng(seed, 2**31 + 1))
 
     def make(step):
         rng = training.rng(seed, step, rank)
-        truths, latents = worlds[int(rng.random() >= card_share)]
+        truths, latents = worlds[int(of_art := rng.random() >= card_share)]
         size = crop_sizes[rng.integers(len(crop_sizes))]
         small, wanted = [], []
         for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2))):
             k, (top, left) = rng.integers(len(truths)), rng.integers(latents.shape[-1] - size + 1, size=2)
             box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
-            small.append(shrink(truths[k], box, rng, clean))
+            if of_art or rng.random() >= repainted_share:
+                small.append(shrink(truths[k], box, rng, clean))
+            else:
+                small.append(as_drawn[k, top:top + size, left:left + size])
             wanted.append(latents[k, :, top:top + size, left:left + size])
         levels = rng.integers(max_noise_level + 1, size=len(small)) * (rng.random(len(small)) < 0.5)
         # The last steps are practised oftener, for details are decided there; regression: all 0.
