@@ -79,7 +79,7 @@ def _parser():
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help=PICTURES)
     verb.add_argument("--steps", type=int, default=20, dest="num_inference_steps",
                       help="steps (default 20), of which the share --strength is made")
-    verb.add_argument("--strength", type=float, default=0.5, help="0 to 1: how much to invent (default 0.5)")
+    verb.add_argument("--strength", type=float, default=0.4, help="0 to 1: how much to invent (default 0.4)")
     verb.add_argument("--noise-level", type=int, default=0,
                       help="0 (default) to 100: noise that hides flaws of PICTURE, and leaves more to be invented")
     verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")

@@ -41,8 +41,8 @@ def draw(arguments):
                  if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
         tail = "-" + _slug(in_style)
     if upscaler:
-        note |= {f"{key} of the enlargement": value for key, value in large.note().items()
-                 if key in ("Model", "Steps", "Strength")}
+        note |= {f"{key} of the enlargement": value for key, value in large.note(noise_level=large.DRAWN_NOISE).items()
+                 if key in ("Model", "Steps", "Strength", "Noise level")}
         tail += "-x4"
     written, failed = [], []
     with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
@@ -58,7 +58,8 @@ def draw(arguments):
                 if in_style:
                     image, = generate.style(painter, [image], second, on_step=bar.update)
                 if upscaler:
-                    image, = large.upscale(upscaler, [image], seed=seed, on_step=bar.update)
+                    image, = large.upscale(upscaler, [image], noise_level=large.DRAWN_NOISE, seed=seed,
+                                           on_step=bar.update)
                 _save(arguments, image, f"{_slug(prompt)}{tail}-seed{seed}", {**note, "Seed": str(seed)}, written,
                       bar.write)
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")

@@ -172,11 +172,13 @@ def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, t
     for seed in (4, 5):
         with Image.open(f"drawn/a-photo{tail}-seed{seed}.png") as small, Image.open(
                 f"drawn/a-photo{tail}-x4-seed{seed}.png") as large:
-            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed)
+            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed,
+                                        noise_level=upscale.DRAWN_NOISE)
             np.testing.assert_array_equal(large, expected)
             assert large.text == {**small.text, "Model of the enlargement": "mini-upscaler",
                                   "Steps of the enlargement": str(upscale.STEPS),
-                                  "Strength of the enlargement": str(upscale.STRENGTH)}
+                                  "Strength of the enlargement": str(upscale.STRENGTH),
+                                  "Noise level of the enlargement": str(upscale.DRAWN_NOISE)}
 
 
 def test_a_drawing_that_cannot_be_made_larger_is_not_begun(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):

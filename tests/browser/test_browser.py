@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 import nbformat
@@ -44,10 +45,12 @@ SLIDERS = [
     ("05_vae_latents.ipynb", "push 0", "push 1", [160, 256]),
     ("06_text_encoder.ipynb", "ask for: a", "ask for: a blue", [576, 576]),
     ("07_unet_denoising.ipynb", "step 15", "step 25", [828, 768]),
+    ("08_guidance.ipynb", "scale 1", "scale 2", [512, 512]),
     ("09_assembled.ipynb", "day 0 %", "day 20 %", [64, 256]),
+    ("10_super_resolution.ipynb", "strength 0.4", "strength 0.7", [288, 288]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
 ]
-SHIPPED = ("06", "07", "09")  # these lessons ask for more than the tiny model can answer
+SHIPPED = ("06", "07", "08", "09", "10")  # these lessons ask for more than the tiny model can answer
 OURS = f"import os\nos.environ['SDKIT_DATA'] = {str(ROOT / 'data')!r}"
 PRIVATE = """
 import numpy as np
@@ -153,12 +156,23 @@ def _wait(condition, complaint):
 
 
 @pytest.fixture(scope="module")
-def page():
+def heard():
+    """(addresses that pages asked for, errors on their consoles): two lists that grow with every test."""
+    return [], []
+
+
+@pytest.fixture(scope="module")
+def page(heard):
+    addresses, errors = heard
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM,
                                              args=["--no-sandbox", "--disable-dev-shm-usage"])
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.set_default_timeout(PATIENCE * 1000)
+        page.on("request", lambda request: addresses.append(request.url))
+        page.on("websocket", lambda socket: addresses.append(socket.url))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
         browser.close()
 
@@ -242,3 +256,12 @@ def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path)
     assert "The end." in line.inner_text() and "of 2 right" in line.inner_text()
     assert left.is_disabled()
     page.screenshot(path=tmp_path / "turing.png")
+
+
+def test_no_page_asked_another_machine_or_complained(page, heard):
+    """Of all the tests above."""
+    addresses, errors = heard
+    hosts = {urllib.parse.urlsplit(address).hostname
+             for address in addresses if address.startswith(("http", "ws"))}
+    assert hosts == {"127.0.0.1"}
+    assert errors == []
