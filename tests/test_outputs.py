@@ -205,7 +205,7 @@ def test_nothing_of_a_photo_but_its_pixels_comes_out_of_any_verb(work, monkeypat
     Image.new("L", (64, 64), 255).save("mask.png")
     few = ["--prompt", "van gogh", "--steps", "2", "--out", "out"]
     assert cli.main(["style", "in", *few, "--grid"]) == 0
-    assert cli.main(["upscale", "in", "--out", "out", "--steps", "2"]) == 0
+    assert cli.main(["upscale", "in", "--out", "out", "--steps", "3"]) == 0
     for name in secrets:
         assert cli.main(["inpaint", f"in/{name}", "mask.png", *few]) == 0
     assert cli.main(["draw", "a photo", "--steps", "2", "--out", "out"]) == 0
