@@ -166,17 +166,19 @@ def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=Non
     that was trained as a plain regressor, or None where there is none. Loaded once; raises `SdkitError` as `load`.
     """
     device = hardware.device(device) if device else globals()["device"]()
-    return _load_upscaler(folder_of(name), folder_of(shared), device, dtype)
+    folder = folder_of(name)
+    parts, _, pipes = _parts(folder_of(shared), device, dtype, None)
+    if folder not in pipes:
+        pipes[folder] = _load_upscaler(folder, parts, device, dtype)
+    return pipes[folder]
 
 
-@functools.lru_cache(maxsize=2)
 def _load_upscaler(folder, shared, device, dtype):
     import torch
     from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
 
     from sdkit.upscale import own_scaling
-    parts = {name: part for name, part in _parts(shared, device, dtype, None)[0].items()
-             if name in ("vae", "text_encoder", "tokenizer")}
+    parts = {name: shared[name] for name in ("vae", "text_encoder", "tokenizer")}
     how = {"local_files_only": True, "use_safetensors": True}
     index = "" if folder.is_file() else (folder / "model_index.json").read_text("utf-8", "replace")
     if '"StableDiffusionUpscalePipeline"' not in index:
