@@ -120,12 +120,8 @@ def draw(pipe, settings, count=1, on_step=None):
     does not depend on how many are asked for. `pipe` is loaded for the task "text2img". Raises `Withheld`, with those
     that may be shown, where the model brings a safety checker that blacked some out.
     """
-    if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
-        raise SdkitError(f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one.")
-    together = max(1, AT_ONCE // settings.size**2)
     drawn = []
-    for first in range(0, count, together):
-        seeds = range(settings.seed + first, settings.seed + min(first + together, count))
+    for seeds in batches(settings, count):
         try:
             drawn += _run(pipe, settings, f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels", on_step,
                           count=len(seeds), height=settings.size, width=settings.size,
@@ -135,6 +131,14 @@ def draw(pipe, settings, count=1, on_step=None):
     if None in drawn:
         raise Withheld(drawn)
     return drawn
+
+
+def batches(settings, count):
+    """The seeds of `count` pictures, 1 to 1000, in the batches in which `draw` paints them: list of ranges."""
+    if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
+        raise SdkitError(f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one.")
+    seeds, together = range(settings.seed, settings.seed + count), max(1, AT_ONCE // settings.size**2)
+    return [seeds[first:first + together] for first in range(0, count, together)]
 
 
 def inpaint(pipe, image, mask, settings, on_step=None):

@@ -32,6 +32,7 @@ def draw(arguments):
     from sdkit import generate, upscale as large
     cost.agree_to_run(pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes)
     note, tail = generate.note(settings, models.label(arguments.model), "a picture painted from a sentence"), ""
+    steps = len(generate.batches(settings, arguments.count)) * settings.num_inference_steps
     if upscaler:
         side = models.settings("", arguments.model).size if in_style else settings.size
         large.tensors([photos.Image.new("RGB", (side, side))])          # says now whether the size can be taken
@@ -40,12 +41,14 @@ def draw(arguments):
         note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
                  if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
         tail = "-" + _slug(in_style)
+        steps += arguments.count * second.steps_run
     if upscaler:
         note |= {f"{key} of the enlargement": value for key, value in large.note(noise_level=large.DRAWN_NOISE).items()
                  if key in ("Model", "Steps", "Strength", "Noise level")}
         tail += "-x4"
+        steps += arguments.count * large.steps_run(large.STEPS, large.STRENGTH)
     written, failed = [], []
-    with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
+    with (tqdm(total=steps, unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)  # said once, in _ready
         try:
             drawn = generate.draw(pipe, settings, arguments.count, on_step=bar.update)
@@ -75,7 +78,8 @@ def inpaint(arguments):
 
     from sdkit import generate
     cost.agree_to_run(pipe, settings, photos.resize(image, settings.size).size, 1, arguments.yes)
-    with (tqdm(unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
+    with (tqdm(total=settings.num_inference_steps, unit="step", disable=None, leave=False) as bar,
+          warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)
         painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
         _save(arguments, painted, f"{_stem(arguments.photo)}-{_tail(settings)}",
