@@ -25,7 +25,7 @@ def _order(order):
         return hints
     if not np.isclose(answer, 2):
         return ["error1 / error2 = (n2 / n1) ** order. Take the logarithm of both sides.", last]
-    if not np.isclose(answer_of(order, 8, 1.0, 24, 1 / 3), 1):
+    if not np.isclose(float(answer_of(order, 8, 1.0, 24, 1 / 3)), 1):
         return ["right for one pair, but not for another: use all four arguments.", last]
     return None
 
@@ -33,27 +33,40 @@ def _order(order):
 @exercise("04.2")
 def _heun(heun):
     """heun(eps, x, sigma, sigma_next): one step with the mean of the slopes at both ends."""
-    asked = []
+    asked, x, sigma, sigma_next = [], torch.tensor([[1.0, -2.0]]), 1.7, 0.9
+
+    def slope(x, sigma):
+        return sigma * x + 0.3
 
     def eps(x, sigma):
         asked.append(sigma)
-        return sigma * x
+        return slope(x, sigma)
 
-    answer = np.asarray(answer_of(heun, eps, torch.tensor([[1.0, 2.0]]), 2.0, 1.0), dtype=float)
+    answer = np.asarray(answer_of(heun, eps, x.clone(), sigma, sigma_next), dtype=float)
+    move, first = sigma_next - sigma, slope(x, sigma)
+    euler = x + move * first
+    second = slope(euler, sigma_next)
+    wanted, half_way = x + move * (first + second) / 2, slope(x + move / 2 * first, (sigma + sigma_next) / 2)
     last = "end = x + (sigma_next - sigma) * first; second = eps(end, sigma_next); step with (first + second) / 2."
-    unit = np.array([[1.0, 2.0]])
-    slips = ((-1 * unit, "that is Euler's step. Ask again at its end, and take the mean of both slopes."),
-             (-0.5 * unit, "the second slope was asked at the old x. Ask at where Euler's step ends."),
-             (1 * unit, "ask for the second slope at sigma_next, for there Euler's step ends."),
-             (0 * unit, "the two slopes were added up. Take their mean."),
-             (2 * unit, "that steps with the second slope alone. Take the mean of both."),
-             (-1.5 * unit, "step from x once more, not from where Euler's step ended."),
-             (1.5 * unit, "the wrong way: sigma_next - sigma is negative."))
-    if answer.shape != unit.shape:
-        return [f"the answer has shape {answer.shape}, x has {unit.shape}.", last]
+    slips = ((euler, "that is Euler's step. Ask again at its end, and take the mean of both slopes."),
+             (x + move * (first + slope(x, sigma_next)) / 2,
+              "the second slope was asked at the old x. Ask at where Euler's step ends."),
+             (x + move * (first + slope(euler, sigma)) / 2,
+              "ask for the second slope at sigma_next, for there Euler's step ends."),
+             (x + move * (first + second), "the two slopes were added up. Take their mean."),
+             (x + move * second, "that steps with the second slope alone. Take the mean of both."),
+             (euler + move * (first + second) / 2, "step from x once more, not from where Euler's step ended."),
+             (x - move * (first + second) / 2, "the wrong way: sigma_next - sigma is negative."),
+             (x + (first + second) / 2, "the mean slope is right. How far to follow it? By sigma_next - sigma."),
+             (move * (first + second) / 2, "that is how far to go. Add it to x."),
+             (x + move * half_way, "that is the slope half-way. Heun takes the mean of the slopes at both ends."),
+             (x + move * (first + slope(x + sigma_next * first, sigma_next)) / 2,
+              "Euler's step goes by sigma_next - sigma, not by sigma_next."))
+    if answer.shape != wanted.shape:
+        return [f"the answer has shape {answer.shape}, x has {tuple(x.shape)}.", last]
     if hints := slip(answer, slips, last):
         return hints
-    if not np.allclose(answer, 0.5 * unit):
+    if not np.allclose(answer, wanted, atol=1e-5):
         return ["three lines: Euler's step, the slope at its end, then a step from x with the mean slope.", last]
     if len(asked) > 2:
         return [f"right, but it asks the network {len(asked)} times. Keep the first slope: two calls will do.", last]

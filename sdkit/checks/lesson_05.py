@@ -18,6 +18,7 @@ def _times_fewer(times):
              (4, "a pixel has three numbers, not one."),
              (1.5, "the side shrinks by 8, so the area shrinks by 8 * 8."),
              (1 / 12, "upside down: the picture's numbers over the latents'."),
+             (6, "that is our VAE, with f = 4 and 8 channels. Here f is 8, and 16 channels are kept."),
              (192, "those are the numbers in one patch. How many are left of them?"),
              (8, "that is how much shorter the side gets. Count numbers: width, height, channels."))
     return slip(times, slips, last, atol=0.01) or [
@@ -41,11 +42,18 @@ def _paste(paste):
     if not torch.equal(answer, wanted):
         changed = (answer != target).any(1)[0].nonzero().tolist()
         if not changed:
-            return ["nothing has moved: are the pixel numbers divided by f?", last]
+            return ["nothing has moved: are the pixel numbers divided by f, and do the slices stand at the last two "
+                    "axes, each from its start // f to (start + side) // f?", last]
         if torch.equal(answer[:, :, 4:6, 2:4], source[:, :, 4:6, 2:4]) and len(changed) == 4:
             return ["rows and columns are swapped: top counts rows, which come first.", last]
         if torch.equal(answer, torch.where(wanted == target, 0, wanted)):
             return ["outside the square, target should be as before.", last]
+        if torch.equal(answer[:, :, 2:4, 4:6], source[:, :, :2, :2]):
+            return ["that copies the upper left corner of source. Copy from where it is put, top and left.", last]
+        if torch.equal(answer[:, :, 2:4, 4:6], target[:, :, 2:4, 4:6]) and len(changed) == 60:
+            return ["source and target are exchanged: what is around the square comes from target.", last]
+        if len(changed) == 9 and changed[0] == [2, 4]:
+            return ["one row and one column too many: a slice ends before its end.", last]
         if len(changed) > 4 and changed[0] == [2, 4]:
             return ["the corner is right, the square is too large: side is in pixels, too.", last]
         return ["divide top, left and side by f; then it is a slice of rows and one of columns.", last]

@@ -14,6 +14,8 @@ def _rows_of(rows_of):
 
     def rows(word):
         answer = answer_of(rows_of, list(pieces), word)
+        if not isinstance(answer, str) and (not np.iterable(answer) or any(map(np.ndim, answer))):
+            raise TypeError("give one flat list of row numbers for each word")
         return answer if isinstance(answer, str) else [row if isinstance(row, str) else int(row) for row in answer]
 
     answer = rows("zebra")
@@ -56,6 +58,12 @@ def _causal_attention(causal_attention):
          "the weights of a row no longer add up to 1. Mask the scores, before the softmax."),
         (scores.masked_fill(~back, -torch.inf).softmax(0) @ v,
          "the softmax runs over the wrong axis: the weights of one row add up to 1."),
+        (scores.masked_fill(~torch.ones(5, 5).tril(1).bool(), -torch.inf).softmax(1) @ v,
+         "one column too many: row i may look at itself, but not at row i + 1."),
+        (scores.tril() @ v, "the mask is right, but those are scores. Take the softmax before they meet v."),
+        (scores.masked_fill(~back, -torch.inf).softmax(1), "those are the weights. Mix the rows of v with them."),
+        ((scores * (4 / 5) ** 0.5).masked_fill(~back, -torch.inf).softmax(1) @ v,
+         "the mask is right. Divide by the root of D, the length of a row, not of L."),
         ((q @ k.T).masked_fill(~back, -torch.inf).softmax(1) @ v,
          "the mask is right. Missing is the division by the root of D."),
     )
@@ -64,7 +72,8 @@ def _causal_attention(causal_attention):
     if answer.shape != wanted.shape:
         return [f"the answer has shape {tuple(answer.shape)}, v has {tuple(v.shape)}.", last]
     if answer.isnan().any():
-        return ["there are rows of nan: the first row may look nowhere. Let each row see itself.", last]
+        return ["there are rows of nan: they may look nowhere, or what is hidden is not minus infinity. Let each row see "
+                "itself and those before.", last]
     if not torch.allclose(answer, wanted, atol=1e-5):
         return ["set the scores of all later rows to minus infinity, and leave the rest as in attention.", last]
     return None
@@ -84,6 +93,8 @@ def _classify(classify):
         (cosine.argmin(1), "those fit worst."),
         (cosine.argmax(0), "that is the best picture for each caption. Wanted is the best caption for each picture."),
         (cosine.max(1).values, "that is how well the best one fits. Wanted is its number."),
+        (torch.stack([*cosine.max(1)]), "max gives two things, how well and which. Wanted is the second."),
+        (cosine.argmax(1) + 1, "captions are numbered from 0."),
         (cosine, "those are all the cosines. Which caption has the largest?"),
         (torch.cdist(pictures, captions).argmin(1), "distance depends on the length of the vectors, the cosine does not."),
     )

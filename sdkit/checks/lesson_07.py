@@ -12,7 +12,13 @@ def _meet(meet):
     """meet(deep (B, C, h, w), skip (B, D, 2h, 2w)): what a block on the way up computes with, (B, C + D, 2h, 2w)."""
     generator = torch.Generator().manual_seed(7)
     deep, skip = torch.randn(2, 3, 4, 4, generator=generator), torch.randn(2, 3, 8, 8, generator=generator)
-    answer = torch.as_tensor(answer_of(meet, deep.clone(), skip.clone()))
+    try:
+        answer = torch.as_tensor(answer_of(meet, deep.clone(), skip.clone()))
+    except RuntimeError as error:
+        if "must match" not in str(error):
+            raise
+        return ["as they are they do not fit together, 4 x 4 and 8 x 8 places. Enlarge deep first, in both directions.",
+                "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1)."]
     larger = F.interpolate(deep, scale_factor=2.0, mode="nearest")
     last = "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1)."
     slips = (
@@ -27,6 +33,8 @@ def _meet(meet):
          "that lays four copies of the coarse picture beside each other. Each of its places becomes 2 x 2 places."),
         (torch.cat([F.interpolate(deep, scale_factor=2.0, mode="bilinear"), skip], 1),
          "right but for the enlarging: repeat each value 2 x 2 times (nearest), without blending neighbours."),
+        ((larger + skip) / 2, "their mean, and then nobody can take them apart again. Put the channels side by side."),
+        (skip, "the skip alone. Where is what comes from below?"),
         (larger, "the coarse one alone. Where is the skip?"),
     )
     if hints := slip(answer, slips, last):
@@ -35,9 +43,11 @@ def _meet(meet):
     if answer.shape != wanted.shape:
         return [f"the shape is {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}: all channels of both, "
                 "as large as the skip.", last]
-    if not torch.allclose(answer, wanted, atol=1e-5):
-        return ["the shape is right, the values are not: enlarge deep, then put skip's channels after it.", last]
-    return None
+    if torch.allclose(answer.to(wanted), wanted, atol=1e-5):
+        return None
+    if torch.allclose(answer[:, 3:].to(skip), skip, atol=1e-5):
+        return ["the skip is right. Of deep, each value should be repeated 2 x 2 times, nothing else.", last]
+    return ["the shape is right, the values are not: enlarge deep, then put skip's channels after it.", last]
 
 
 def _mean_map(layers, rows, side):
@@ -68,6 +78,10 @@ def _phrase_map(phrase_map):
         (_mean_map([layer[:1] for layer in layers], rows, 8), "that is the first head alone. Take the mean of all."),
         (_mean_map([layer[-1:] for layer in layers], rows, 8), "that is the last head alone. Take the mean of all."),
         (_mean_map(layers[-1:], rows, 8), "that is the finest layer alone. The coarse ones count as well, enlarged."),
+        (_mean_map(layers[:1], rows, 8), "that is the first layer alone. Take the mean of all."),
+        (_mean_map([layer.amax(0, keepdim=True) for layer in layers], rows, 8),
+         "of the heads that takes the largest. Wanted is their mean."),
+        (_mean_map(layers, [row + 1 for row in rows], 8), "one row too late: rows are as given, START is counted."),
         (_mean_map(turned, rows, 8), "rows and columns of the picture are swapped."),
         (_mean_map(layers, [row - 1 for row in rows], 8), "one row too early: row 0 is START's, rows are as given."),
     )
@@ -88,7 +102,14 @@ def _loss_by_level(loss_by_level):
     predicted, noise = torch.randn(2, 9, 2, 3, 3, generator=generator)
     t = torch.tensor([999, 0, 250, 10, 499, 500, 750, 900, 100])
     predicted = noise + predicted * (1.2 - t[:, None, None, None] / 1000)
-    answer = torch.as_tensor(answer_of(loss_by_level, predicted.clone(), noise.clone(), t.clone(), [0, 250, 500, 1000]))
+    last = "each = (predicted - noise).square().mean((1, 2, 3)); each[(t >= low) & (t < high)].mean() for each bin."
+    try:
+        answer = answer_of(loss_by_level, predicted.clone(), noise.clone(), t.clone(), [0, 250, 500, 1000])
+    except RuntimeError as error:
+        if "ambiguous" not in str(error):
+            raise
+        return ["`and` wants single values. For all timesteps at once: (t >= low) & (t < high).", last]
+    answer = torch.as_tensor(answer)
     each = (predicted - noise).square().mean((1, 2, 3))
 
     def bins(values, inside=lambda t, low, high: (t >= low) & (t < high), reduce=torch.mean):
@@ -99,7 +120,8 @@ def _loss_by_level(loss_by_level):
     upper = bins(each, lambda t, low, high: (t > low) & (t <= high))
     inner = bins(each, lambda t, low, high: (t > low) & (t < high))
     both = bins(each, lambda t, low, high: (t >= low) & (t <= high))
-    last = "each = (predicted - noise).square().mean((1, 2, 3)); each[(t >= low) & (t < high)].mean() for each bin."
+    below = bins(each, lambda t, low, high: t < high)
+    tight = bins(each, lambda t, low, high: t >= low & (t < high))
     slips = (
         (sums, "those are sums, and a bin with more pictures gets more. Take the mean of each bin."),
         (sums / len(t), "divided by all pictures. Each bin has its own number of them."),
@@ -109,6 +131,8 @@ def _loss_by_level(loss_by_level):
         (upper, "a bin begins with its lower edge and ends before its upper one: low <= t < high."),
         (inner, "the lower edge belongs to its bin: low <= t < high."),
         (both, "an upper edge belongs to the next bin only: low <= t < high."),
+        (below, "those are all below the upper edge. A bin has a lower edge, too: low <= t < high."),
+        (tight, "Python reads & before >=. Put each comparison into brackets: (t >= low) & (t < high)."),
         (each, "those are the losses of single pictures. Put them into the bins."),
         (each.mean(), "that is one loss for all. Wanted is one for each bin of timesteps."),
         (wanted.flip(0), "the order of the bins: as in edges, from little noise to much."),
