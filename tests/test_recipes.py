@@ -16,9 +16,9 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from sdkit import art, measure, postcards
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import ROOT, SdkitError
-from sdkit.recipes import captions, classifier, reader, strokes, text, training, unet, upscaler, vae
+from sdkit.recipes import captions, classifier, muon, reader, strokes, text, training, unet, upscaler, vae
 
-TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", evaluate=1),
+TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
         "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
         "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
@@ -107,6 +107,32 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
     assert (record.parent / "curve.png").read_bytes() == (halves / "run/curve.png").read_bytes()
     assert {"command", "settings", "git_revision", "data_hash", "wall_time_minutes", "machine", "metrics"} \
         <= json.loads(record.read_text()).keys()
+
+
+def test_muon_takes_the_steps_of_torch_for_matrices_and_of_adamw_for_the_rest():
+    network = torch.nn.Sequential(torch.nn.Conv2d(16, 24, 3), torch.nn.Linear(40, 20), torch.nn.Linear(20, 3))
+    copy = [torch.nn.Parameter((p.flatten(1) if p.ndim > 1 else p).detach().clone()) for p in network.parameters()]
+    kernels, others = muon.split(network)
+    assert [tuple(p.shape) for p in kernels] == [(24, 16, 3, 3), (20, 40)] and len(others) == 4
+    optimizers = [muon.Muon(kernels, others, 0.02, weight_decay=0.1),
+                  torch.optim.Muon([copy[0], copy[2]], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+                  torch.optim.AdamW([copy[1], *copy[3:]], 0.005, betas=(0.9, 0.99), weight_decay=0.1)]
+    for _ in range(4):
+        for p, q in zip(network.parameters(), copy):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.view(q.shape).clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for p, q in zip(network.parameters(), copy):      # torch iterates in bf16
+        torch.testing.assert_close(p.flatten(1) if p.ndim > 1 else p, q, atol=2e-3 if p.ndim > 1 else 1e-6, rtol=0)
+
+
+def test_an_orthogonal_step_keeps_the_directions_and_evens_their_lengths():
+    matrix = torch.randn(30, 20) @ torch.diag(torch.logspace(0, 1, 20))
+    left, lengths, right = torch.linalg.svd(matrix, full_matrices=False)
+    made = left.T @ muon.orthogonal(matrix) @ right.T
+    assert lengths.max() / lengths.min() > 5
+    assert (made - made.diag().diag()).abs().max() < 1e-4 and 0.6 < made.diag().min() <= made.diag().max() < 1.25
 
 
 def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path):

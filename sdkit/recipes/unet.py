@@ -23,6 +23,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from sdkit import art, postcards
 from sdkit.paths import models_dir
 from sdkit.recipes import captions, cards, training
+from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.text import tokens
 
 # For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
@@ -143,24 +144,24 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=6e-4, text_rate=0.2, read_weight=0.05,
-         drop=0.15, focus=0.6, blank=0.3, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, seed=0,
-         runs="runs/unet", limit=0):
+         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=2.4e-3, text_rate=0.2, read_weight=0.05,
+         drop=0.15, focus=0.6, blank=0.3, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, initial="",
+         seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
-    pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd);
-    sizes: of crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer
-    than batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds
-    as many as cost the same; drawn: how many postcards are drawn; text_rate: learning rate of the text encoder, as a
-    share of the UNet's (0 leaves it as the contrastive training left it; the first latent diffusion models trained
-    both together, too); read_weight: of the loss of the heads, see Denoiser; drop: share of captions left empty;
-    focus: share of the timesteps drawn from where the work is decided, for art below 650, where image to image works,
-    for postcards above 400, where a thing finds its shape and place; the rest is drawn from all;
-    blank: share of the postcards that are hidden behind pure noise, see noised;
-    offset: standard deviation of what is added to the noise of a whole crop, by channel (offset noise, Guttenberg
-    2023), so that colours are less sure than strokes and image to image may change the palette;
-    repainted: folder made by sdkit.recipes.strokes; runs: where checkpoints and the curve lie;
-    limit: pictures per folder (0: all).
+    pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
+    crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer than
+    batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds as many
+    as cost the same; drawn: how many postcards are drawn; learning_rate: of Muon, see there; text_rate: learning rate
+    of the text encoder, as a share of AdamW's for the UNet (0 leaves it as the contrastive training left it; the first
+    latent diffusion models trained both together, too); read_weight: of the loss of the heads, see Denoiser; drop:
+    share of captions left empty; focus: share of the timesteps drawn from where the work is decided, for art below 650,
+    where image to image works, for postcards above 400, where a thing finds its shape and place; the rest is drawn from
+    all; blank: share of the postcards that are hidden behind pure noise, see noised; offset: standard deviation of what
+    is added to the noise of a whole crop, by channel (offset noise, Guttenberg 2023), so that colours are less sure
+    than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes; initial:
+    folder of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per folder (0:
+    all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
@@ -179,14 +180,17 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         cross_attention_dim=encoder.config.hidden_size, attention_head_dim=8,
         down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * (len(widths) - 1),
         up_block_types=["CrossAttnUpBlock2D"] * (len(widths) - 1) + ["UpBlock2D"])
+    if initial:
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
+        settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     unet = unet.to(device, memory_format=torch.channels_last)
     if device.type == "cpu":      # there the fused attention's backward pass costs a third of a step
         unet.set_attn_processor(AttnProcessor())
     model = Denoiser(unet, encoder)
-    optimizer = torch.optim.AdamW([{"params": unet.parameters()},
-                                   {"params": encoder.parameters(), "lr": text_rate * learning_rate},
-                                   {"params": model.heads.parameters()}],
-                                  learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    kernels, others = split(unet)
+    optimizer = Muon(kernels, [{"params": [*others, *model.heads.parameters()]},
+                               {"params": encoder.parameters(), "lr": text_rate * learning_rate / 4}],
+                     learning_rate, weight_decay=0.01)
     run = training.Run(runs, accelerator)
     model, start = run.begin(model, optimizer, steps, warmup=200, ema_decay=ema_decay)
 

@@ -102,18 +102,18 @@ def repainted(vae, squares, rng, together=50):
 
 def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=32, sizes="24,32",
          channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, repainted_share=0.5, learning_rate=6e-4,
-         max_noise_level=100, clean=0.5, ema_decay=0.999, shown=12, seed=0, runs="", limit=0):
+         max_noise_level=100, clean=0.5, ema_decay=0.999, initial="", shown=12, seed=0, runs="", limit=0):
     """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
 
     pipeline: folder with vae, tokenizer and text_encoder (default: data/models/mini-sd); out: folder to save in
     (default: data/models/mini-upscaler); regression: train the regressor instead and save it in out/regressor;
     sizes: of crops in latent pixels, four picture pixels each, as in sdkit.recipes.unet, and of larger ones fewer than
     batch_size; drawn, squares: how many postcards and how many squares of paintings and photographs are learned from;
-    card_share: share of steps on postcards; repainted_share: of the small postcards, how many have been through the VAE,
+    card_share: share of steps on postcards; repainted_share: of the small ones, how many have been through the VAE,
     as have those that mini-sd draws; max_noise_level: timestep of the noise that small pictures may get, half of
-    them get the least; clean: share of the small pictures that are not degraded; shown: how many held-out pictures of
-    each kind are measured at the end; runs: where checkpoints and the curve lie (default: runs/upscaler or
-    runs/regressor); limit: pictures per folder (0: all).
+    them get the least; clean: share of the small pictures that are not degraded; initial: folder of a trained network
+    to go on from; shown: how many held-out pictures of each kind are measured at the end; runs: where checkpoints and
+    the curve lie (default: runs/upscaler or runs/regressor); limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.upscaler", **locals())
     parts = Path(pipeline) if pipeline else models_dir() / "mini-sd"
@@ -125,6 +125,9 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     noiser, solver = schedulers()
     widths, crop_sizes = ([int(number) for number in numbers.split(",")] for numbers in (channels, sizes))
     unet = network(widths, vae.config.latent_channels, max_noise_level + 1)
+    if initial:
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
+        settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     unet = unet.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(unet.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     run = training.Run(runs or f"runs/{'regressor' if regression else 'upscaler'}", accelerator)

@@ -26,13 +26,15 @@ from torch import nn
 from sdkit import art
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import models_dir
-from sdkit.recipes import training
+from sdkit.recipes import cards, training
+from sdkit.recipes.muon import Muon, split
 
 CONFIG = dict(in_channels=3, out_channels=3, latent_channels=8, layers_per_block=1, norm_num_groups=16,
               down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
               mid_block_add_attention=False)   # no attention: the same network at every picture size
 
 HELD_OUT_SIDE = 256   # px, of the squares that PSNR is measured on
+CARD_SIDES = (64, 256)   # px, of postcards as mini-sd paints them and as the upscaler returns them
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -127,14 +129,18 @@ def reconstruct(vae, x):
     return vae.decode(vae.encode(x).latent_dist.mode()).sample.clamp(-1, 1)
 
 
-@torch.no_grad()
-def held_out_psnr(vae, pictures):
-    """Mean PSNR in dB over the central squares of ``pictures``, scaled to 256 px."""
+def psnr(vae, squares):
+    """Mean PSNR in dB over uint8 squares after encoder and decoder."""
     values = []
-    for picture in pictures:
-        x = art.to_batch([np.asarray(ImageOps.fit(picture.image, (HELD_OUT_SIDE, HELD_OUT_SIDE)))])
+    for square in squares:
+        x = art.to_batch([square])
         values.append(-10 * torch.log10(F.mse_loss(reconstruct(vae, x), x) / 4).item())
     return sum(values) / len(values)
+
+
+def held_out_psnr(vae, pictures):
+    """Mean PSNR in dB over the central squares of ``pictures``, scaled to 256 px."""
+    return psnr(vae, [np.asarray(ImageOps.fit(picture.image, (HELD_OUT_SIDE, HELD_OUT_SIDE))) for picture in pictures])
 
 
 @torch.no_grad()
@@ -144,14 +150,15 @@ def latent_std(vae, squares):
 
 
 def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, perceptual="", batch_size=6, size=80,
-         channels="32,64,160", learning_rate=1.5e-3, adversarial_weight=0.12, perceptual_weight=0.3,
-         anchor_steps=800, recoloured=0.15, kl_weight=1e-6, ema_decay=0.999, initial="", seed=0, runs="runs/vae",
-         limit=0, evaluate=6):
-    """Train the VAE on crops of every picture, measure it on held-out photographs, and save it in fp16.
+         channels="32,64,160", learning_rate=4e-3, adversarial_weight=0.12, perceptual_weight=0.3,
+         anchor_steps=800, recoloured=0.15, card_share=0.5, drawn=6000, kl_weight=1e-6, ema_decay=0.999, initial="",
+         seed=0, runs="runs/vae", limit=0, evaluate=6):
+    """Train the VAE on postcards and crops of every picture, measure it on held-out ones, and save it in fp16.
 
     out: folder to write (default: the vae of mini-sd); perceptual: folder of a style classifier used as feature
     extractor from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the
     encoder is pulled towards the principal components, ever less; recoloured: share of crops given other colours;
+    card_share: share of steps on postcards, three in four of them whole ones of 64 px; drawn: how many of those;
     initial: folder of a trained VAE to go on from; runs: where checkpoints and the curve lie;
     limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
     """
@@ -177,7 +184,7 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
         settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     vae = vae.to(device, memory_format=torch.channels_last)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(vae.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0)
+    optimizer = Muon(*split(vae), learning_rate)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 4e-4, betas=(0.5, 0.9), weight_decay=0)
     critic, critic_optimizer = accelerator.prepare(critic, critic_optimizer)
     run = training.Run(runs, accelerator)
@@ -186,8 +193,17 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     if steps > adversarial_from and perceptual:
         features = StyleClassifier.from_pretrained(perceptual).requires_grad_(False).to(device).eval().features
 
+    small, large = (cards.render(count, side)[1]
+                    for count, side in zip((drawn, -(-drawn // 8)), CARD_SIDES)) if start < steps else (None, None)
+
     def make(step):
         rng = training.rng(seed, step, rank)
+        if rng.random() < card_share:
+            squares, side = (small, CARD_SIDES[0]) if rng.random() < 0.75 else (large, size)
+            count, edge = round(batch_size * (size / side) ** 2), squares.shape[1] - side
+            chosen, corners = rng.integers(len(squares), size=count), rng.integers(edge + 1, size=(count, 2))
+            x = art.to_batch([squares[k, top:top + side, left:left + side] for k, (top, left) in zip(chosen, corners)])
+            return x, training.torch_rng(rng)
         chosen = rng.choice(len(groups), batch_size, p=weights / weights.sum())
         squares = [art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)) for g in chosen]
         squares = [recolour(square, rng) if rng.random() < recoloured else square for square in squares]
@@ -224,6 +240,8 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     held_out = art.load(art_dir, "validation", limit=limit or None)
     metrics = {f"psnr_{name.replace(' ', '_')}_256": round(held_out_psnr(vae, chosen[:evaluate]), 2)
                for name in art.STYLES if (chosen := [p for p in held_out if p.style == name and not p.is_portrait])}
+    metrics |= {f"psnr_postcard_{side}": round(psnr(vae, list(cards.render(10 * evaluate, side, held_out=True)[1])), 2)
+                for side in CARD_SIDES}
     metrics["psnr_portrait_256"] = round(held_out_psnr(vae, [p for p in held_out if p.is_portrait][:evaluate]), 2)
     out = Path(out) if out else models_dir() / "mini-sd" / "vae"
     vae.half().save_pretrained(out)
