@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn.functional import softplus
 
 from sdkit.checks import answer_of, exercise, slip
 
@@ -26,7 +27,14 @@ def _loss_of_discriminator(loss):
         (-real.sum() - fake.sum(), "sums grow with the batch. Take means."),
         (right / 2, "half of it. It would train as well, but equation 1 adds the two averages."),
         (-real.mean() + fake.mean(), "one of the two signs is wrong: both logarithms should become large."),
+        (real.mean() - fake.mean(), "one of the two signs is wrong: both logarithms should become large."),
         (1 - p_real.mean() + p_fake.mean(), "the direction is right, but where are the logarithms?"),
+        (p_fake.mean() - p_real.mean(), "the direction is right, but where are the logarithms?"),
+        ((1 - p_real).square().mean() + p_fake.square().mean(), "those are squared errors. Wanted are logarithms."),
+        (-p_real.mean().log() - (1 - p_fake).mean().log(), "first the logarithm of each, then the average."),
+        (right / np.log(2), "take the natural logarithm, as log() does."),
+        (softplus(-p_real).mean() + softplus(p_fake).mean(),
+         "softplus wants scores. These are probabilities already: take their logarithms."),
     )
     if hints := slip(answer, slips, last):
         return hints
@@ -75,7 +83,9 @@ def _best_discriminator(best):
     slips = (
         (p, "that is how often real samples fall here. Among all that fall here, which share is real?"),
         (p / q, "that is the odds, real against fake. Turn them into a probability."),
+        (q / p, "that is the odds, fake against real. Turn them round, and into a probability."),
         (q / (p + q), "that is the probability of fake."),
+        ((p >= q).float(), "that is the best yes or no. D gives a probability, 0.5 where it cannot tell."),
         ((p > q).float(), "that is the best yes or no. D gives a probability, 0.5 where it cannot tell."),
         (p - q, "a probability is never negative: count, of 100 samples seen here, how many are real."),
         ((p - q + 1) / 2, "between 0 and 1 now, but where q = 0 and p > 0, D should be certain."),

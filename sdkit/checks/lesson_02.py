@@ -17,6 +17,8 @@ def _noise_of_two_steps(variance):
              (0.4096, "that is what is left of the picture's variance. How much is there for the noise?"),
              (0.36, "that is the second step's noise alone. Some of the first step's is left, too."),
              (0.7684, "that is the noise's standard deviation. The variance is its square."),
+             (0.64, "that is what one step leaves of the picture's variance. There are two, and the noise is asked for."),
+             (0.2304, "that is what the second step leaves of the first one's noise. It also brings some of its own."),
              (0.1296, "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left."))
     return slip(variance, slips, last, atol=0.002) or [
         "each step leaves 1 - beta of the picture's variance. What is left after two?",
@@ -39,6 +41,13 @@ def _rebuild(rebuild):
         ((x_t - 0.8 * noise) / 0.8, "divided by the factor before the noise. Take the one before x0."),
         (x_t / 0.6 - 0.8 * noise, "the noise was subtracted after the division. Subtract first, then divide the rest."),
         ((x_t - 0.6 * noise) / 0.8, "the two factors are swapped: abar belongs to the picture."),
+        (x_t - 0.8 * noise / 0.6, "only the noise was divided. Put the subtraction in brackets, and divide all of it."),
+        ((x_t - 0.64 * noise) / 0.6, "the factor before the noise is the square root of 1 - abar, not 1 - abar itself."),
+        ((x_t - 0.4 * noise) / 0.6, "the factor before the noise is (1 - abar) ** 0.5: first subtract, then the root."),
+        ((x_t - noise) / 0.6, "there is not a whole noise in x_t: which factor stands before it?"),
+        ((x_t + 0.8 * noise) / 0.6, "look at the sign: the noise was added, so take it away."),
+        ((x_t - 0.8 * noise) * 0.6, "the picture was weakened by the factor. To undo that, divide."),
+        (x_t / 0.6, "that undoes the weakening, but the noise is still in it."),
     )
     if hints := slip(answer, slips, last):
         return hints
@@ -66,6 +75,11 @@ def _shifted(shifted):
         (snr / 4 / (1 + snr / 4), "the side counts twice, for a picture has two of them: square the ratio."),
         (snr * 16 / (1 + snr * 16), "the wrong way round: a larger picture needs a lower SNR."),
         (abar, "nothing has changed: where do base and size come in?"),
+        (snr / 4, "that is an SNR, not yet abar, and the ratio has to be squared."),
+        (10 * np.log10(snr / 16), "that is the new SNR in dB. Wanted is abar."),
+        (1 / (1 + snr / 16), "that is the noise's share, 1 - abar. Wanted is the picture's."),
+        (snr / 16 / (1 - snr / 16), "turning back: if snr = abar / (1 - abar), then abar is not snr / (1 - snr)."),
+        (1 / snr / 16 / (1 + 1 / snr / 16), "the SNR is upside down: the picture's variance over the noise's."),
     ):
         if np.allclose(answer, wrong):
             return [hint, last]

@@ -14,6 +14,8 @@ def _skipped(noise_between):
     slips = ((0.48, "shares of variance multiply, they do not subtract: abar_noisy = abar_clean * (1 - beta)."),
              (0.68, "that is all the noise since the very beginning. Some of it was there at abar_clean."),
              (0.4, "that is what the step leaves. How much noise does it bring?"),
+             (2.5, "upside down: the cleaner side has the larger abar, and beta must lie between 0 and 1."),
+             (-0.48, "shares of variance multiply, they do not subtract: abar_noisy = abar_clean * (1 - beta)."),
              (-1.5, "upside down: the cleaner side has the larger abar, and beta must lie between 0 and 1."),
              (0.6**0.5, "that is the noise's standard deviation. beta is a variance."),
              (1 - 0.4**0.5, "abar is a share of variance already: no square root."))
@@ -40,6 +42,9 @@ def _picture_from_v(picture_from_v):
         (0.8 * x_t - 0.6 * v, "the two factors are swapped: with them the noise does not cancel."),
         (0.36 * x_t - 0.64 * v, "the factors are square roots: abar is a variance."),
         ((x_t - 0.8 * v) / 0.6, "that takes v for the noise. It holds some of x0 as well."),
+        (0.8 * v - 0.6 * x_t, "nearly: that is x0 with its sign turned."),
+        ((0.6 * x_t - 0.8 * v) / 0.6, "nothing is left to be divided by: (1 - abar) + abar is 1."),
+        (0.6 * x_t, "where does v come in? It has to take the noise away."),
         (x_t - v, "x_t and v need factors before the noise in them cancels."),
     )
     if hints := slip(answer, slips, last):
