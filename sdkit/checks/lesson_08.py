@@ -17,7 +17,7 @@ def _array(answer):
 def _amplify(amplify):
     """amplify(uncond, cond, scale): uncond + scale * (cond - uncond)."""
     u, c, change = UNCOND, COND, COND - UNCOND
-    answer = _array(answer_of(amplify, u, c, 3.0))
+    answer = _array(answer_of(amplify, u.clone(), c.clone(), 3.0))
     last = "uncond + scale * (cond - uncond)."
     if answer.shape != u.shape:
         return [f"the answer has shape {answer.shape}, uncond has {tuple(u.shape)}.", last]
@@ -34,7 +34,7 @@ def _amplify(amplify):
     if hints := slip(answer, slips, last):
         return hints
     for scale, wanted in ((3.0, u + 3 * change), (0.0, u), (1.0, c), (1.5, u + 1.5 * change)):
-        if not np.allclose(_array(answer_of(amplify, u, c, scale)), wanted, atol=1e-5):
+        if not np.allclose(_array(answer_of(amplify, u.clone(), c.clone(), scale)), wanted, atol=1e-5):
             return [f"at scale {scale:g} it is not yet what it should be. What does the prompt add to uncond?",
                     "cond - uncond is what the prompt adds. Take it scale times.", last]
     return None
@@ -45,7 +45,7 @@ def _mended(mended):
     """mended(output, scale): output (2B, C, h, w), first without, then with the prompt."""
     u, c, change = UNCOND, COND, COND - UNCOND
     output = torch.cat([u, c])
-    answer = _array(answer_of(mended, output, 3.0))
+    answer = _array(answer_of(mended, output.clone(), 3.0))
     last = "uncond, cond = output.chunk(2), then uncond + scale * (cond - uncond)."
     if answer.shape != u.shape:
         return [f"the answer has shape {answer.shape}, one batch of answers has {tuple(u.shape)}: chunk the batch "
@@ -62,7 +62,7 @@ def _mended(mended):
     if hints := slip(answer, slips, last):
         return hints
     for scale in (3.0, 0.0, 7.5):
-        if not np.allclose(_array(answer_of(mended, output, scale)), u + scale * change, atol=1e-4):
+        if not np.allclose(_array(answer_of(mended, output.clone(), scale)), u + scale * change, atol=1e-4):
             return [f"not yet right at scale {scale:g}. At scale 0 it should be the first half, at scale 1 the second.",
                     last]
     return None
@@ -73,10 +73,13 @@ def _interval(interval):
     """interval(timesteps, scale, low, high): scale within the bounds, 1 outside."""
     timesteps = [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]
     wanted = np.array([1, 1, 6, 6, 6, 6, 1, 1, 1, 1.0])
-    answer = _array(answer_of(interval, list(timesteps), 6.0, 401, 701))
+    answer = answer_of(interval, list(timesteps), 6.0, 401, 701)
+    answer = _array(list(answer) if np.iterable(answer) else answer)
     last = "[scale if low <= t <= high else 1 for t in timesteps]."
     if answer.shape != wanted.shape:
         return [f"the answer has shape {answer.shape}: give one scale for each timestep.", last]
+    if np.isnan(answer).any():
+        return ["'off' is a number, too: the scale at which uncond cancels.", last]
     inside = wanted == 6
     slips = ((np.where(inside, 6, 0), "at scale 0 the network paints without the prompt. Off is another number."),
              (np.where(inside, 1, 6), "inside and outside are swapped."),
@@ -92,6 +95,6 @@ def _interval(interval):
         return hints
     if not np.allclose(answer, wanted):
         return ["go through the timesteps one by one: inside the bounds it is scale, else 1.", last]
-    if not np.allclose(_array(answer_of(interval, [50, 20, 10], 3.0, 0, 20)), [1, 3, 3]):
+    if not np.allclose(_array(list(answer_of(interval, [50, 20, 10], 3.0, 0, 20))), [1, 3, 3]):
         return ["right for one case, but not for others: use all four arguments.", last]
     return None

@@ -37,7 +37,7 @@ def _first_latents(first_latents):
         return None
     if torch.allclose(answer, wanted / 14.6, atol=1e-4):
         return ["that noise has strength 1. Multiply by init_noise_sigma.", last]
-    if torch.allclose(answer, wanted * 14.6, rtol=1e-3) or torch.allclose(answer, wanted / 14.6 ** 0.5, rtol=1e-3):
+    if any(torch.allclose(answer, wanted * other, rtol=1e-3) for other in (14.6, 14.6 ** -0.5, 14.6 ** -2)):
         return ["init_noise_sigma is a standard deviation: multiply by it, once.", last]
     if 0 <= answer.min() and answer.max() < 14.6:
         return ["the noise is Gaussian: torch.randn, not torch.rand.", last]
@@ -52,8 +52,15 @@ def _mix(mix):
     first, second = torch.arange(12.0).reshape(1, 3, 4), -torch.arange(12.0).reshape(1, 3, 4).flip(2) + 40
     share = torch.tensor([0.0, 0.25, 1.0])
     wanted = torch.cat([torch.lerp(first, second, float(s)) for s in share])
-    answer = torch.as_tensor(answer_of(mix, first, second, share))
     last = "share.reshape(-1, 1, 1) goes over words and channels: first + share * (second - first)."
+    try:
+        answer = answer_of(mix, first, second, share)
+    except RuntimeError:  # torch cannot lay the shapes over one another
+        return ["(N,) and (1, L, D) do not go together as they are: give share two more axes, for words and channels.",
+                last]
+    if isinstance(answer, (list, tuple)):
+        return ["wanted is one tensor with a row for each share, not a list. No loop is needed.", last]
+    answer = torch.as_tensor(answer)
     if answer.shape == first.shape and torch.allclose(
             answer, first + share[None, :, None] * (second - first), atol=1e-4):
         return ["the shares went to the words of one sentence; each should make a sentence of its own.", last]
@@ -65,4 +72,4 @@ def _mix(mix):
         return ["the other way round: share 0 is the first sentence, 1 the second.", last]
     if torch.allclose(answer, first + share.reshape(-1, 1, 1) * second, atol=1e-4):
         return ["with share 1 nothing of the first should be left.", last]
-    return ["share 0.25 is three quarters of the first and one of the second.", last]
+    return ["share 0.25 is three quarters of the first and one quarter of the second.", last]

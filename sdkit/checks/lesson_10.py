@@ -96,9 +96,12 @@ def _psnr_of_mean(psnr_of_mean):
              (decibel(error - spread / k), "take away the whole spread, then add what is left of it: spread / k."),
              (decibel(error - spread + spread / k ** 0.5), "the error is squared: it falls with k, not with its root."),
              (decibel(error - spread + spread / k ** 2), "divide by k once."),
+             (decibel(error - spread + spread / (k - 1)), "divide by k: k - 1 is for estimating the spread."),
              (decibel(error), "that is one sample. Use spread and k."))
     if math.isclose(answer, decibel(left), abs_tol=1e-6):
         if math.isclose(float(answer_of(psnr_of_mean, 0.02, 0.01, 1)), decibel(0.02), abs_tol=1e-6):
             return None
         return ["right for four samples, but the mean of one is the sample itself: use all three arguments.", last]
+    if abs(answer - decibel(left)) < 0.06:
+        return ["nearly to the digit: do not round.", last]
     return slip(answer, slips, last) or ["error - spread stays, spread / k is added; then -10 log10 of the sum.", last]

@@ -1,6 +1,7 @@
 """Checkers of lesson 11, style transfer."""
 
 import numpy as np
+import torch
 
 from sdkit.checks import answer_of, exercise
 
@@ -31,6 +32,12 @@ def _keep_the_face(pick_strength):
     content = [0.95, 0.85, 0.70, 0.55, 0.72]
     style = [0.05, 0.60, 0.45, 0.90, 0.50]
     answer = answer_of(pick_strength, strengths, content, style, 0.7)
+    if np.ndim(answer) > 0:
+        return [f"{np.size(answer)} things came back. Wanted is one strength.",
+                "of those with content >= floor, only the one with the highest style: max(..., key=...)."]
+    if answer in (0.6, 0.85):
+        return ["that is a score. Return the strength that it belongs to.",
+                "max((s, x) for x, c, s in zip(strengths, content, style) if c >= floor)[1]."]
     if answer == 0.7:
         return ["the winner must also keep the face: content at least floor.",
                 "throw out every strength with content < floor first, then look for the best style."]
@@ -55,9 +62,10 @@ def _keep_the_face(pick_strength):
 @exercise("11.3")
 def _blend(blend):
     """blend(mask, painted, kept): painted where mask is 0, kept where it is 1."""
-    kept, painted = np.full((2, 2), 2.0), np.full((2, 2), 10.0)
-    mask = np.array([[0.0, 1.0], [0.25, 1.0]])
-    answer = np.asarray(answer_of(blend, mask, painted, kept), dtype=float)
+    kept, painted = torch.full((2, 2), 2.0), torch.full((2, 2), 10.0)
+    mask = torch.tensor([[0.0, 1.0], [0.25, 1.0]])
+    answer = np.asarray(answer_of(blend, mask.clone(), painted.clone(), kept.clone()), dtype=float)
+    mask, painted, kept = mask.numpy(), painted.numpy(), kept.numpy()
     wanted = mask * kept + (1 - mask) * painted
     if answer.shape != wanted.shape:
         return [f"the answer has shape {answer.shape}, the latents have {wanted.shape}.",
@@ -69,6 +77,9 @@ def _blend(blend):
                 "swap the two: mask * kept + (1 - mask) * painted."]
     if np.allclose(answer, mask * kept + painted):
         return ["where the mask is 1, both are added up. What must painted be multiplied by?",
+                "mask * kept + (1 - mask) * painted."]
+    if np.allclose(answer, mask * kept) or np.allclose(answer, (1 - mask) * painted):
+        return ["that is one of the two parts. Add the other, weighed with what is left of the mask.",
                 "mask * kept + (1 - mask) * painted."]
     if np.allclose(answer, np.where(mask > 0.5, kept, painted)) or np.allclose(
             answer, np.where(mask > 0, kept, painted)):

@@ -9,7 +9,7 @@ Z = 1.96
 
 
 def _interval(answer):
-    return np.asarray([float(end) for end in answer])
+    return np.asarray([float(end) for end in (answer if np.iterable(answer) else [answer])])
 
 
 @exercise("12.1")
@@ -25,7 +25,7 @@ def _wilson(wilson):
     answer = _interval(answer_of(wilson, right, count))
     last = "middle = (p + z**2 / (2 * n)) / (1 + z**2 / n), and the half width is divided by 1 + z**2 / n as well."
     if answer.shape != (2,):
-        return [f"{answer.size} numbers came back. Wanted are two: low, high.", last]
+        return [f"{answer.size} number{'s' * (answer.size != 1)} came back. Wanted are two: low, high.", last]
     wald, root = (p * (1 - p) / count) ** 0.5, (p * (1 - p) / count + (Z / 2 / count) ** 2) ** 0.5
     middle, below = p + Z**2 / 2 / count, 1 + Z**2 / count
     ends = np.array([-1, 1])
@@ -41,6 +41,8 @@ def _wilson(wilson):
         (middle / below + ends * root / below, "the half width is z times the root."),
         (count * low_high, "those are numbers of answers. Wanted are shares, from 0 to 1."),
         (100 * low_high, "those are percent. Wanted are shares, from 0 to 1."),
+        ([low_high.mean(), np.ptp(low_high) / 2], "those are the middle and the half width. Wanted are the ends, "
+                                                  "middle - half and middle + half."),
         (low_high[::-1], "first the low end, then the high one."),
     )
     if hints := slip(answer, slips, last, atol=2e-4):
@@ -54,7 +56,7 @@ def _wilson(wilson):
 @exercise("12.2")
 def _fid_of_endless(fid_of_endless):
     """fid_of_endless(n1, f1, n2, f2): the FID that endlessly many pictures would have, where FID(n) = truth + c / n."""
-    n, m, truth, c = 100, 300, 5.0, 600.0
+    n, m, truth, c = 100, 250, 5.0, 600.0
     f, g = truth + c / n, truth + c / m
     answer = np.asarray(answer_of(fid_of_endless, n, f, m, g), dtype=float)
     last = "n1 * f1 = n1 * truth + c, and the same for 2. Subtract: truth = (n2 * f2 - n1 * f1) / (n2 - n1)."
@@ -65,6 +67,8 @@ def _fid_of_endless(fid_of_endless):
         ((f + g) / 2, "the mean of the two is too large as well: both are biased the same way."),
         ((n * f + m * g) / (n + m), "a mean lies between the two. The truth lies below both."),
         (g, "that is the better of the two, but biased still."),
+        (g + c / m, "the sign: the bias makes a FID too large, so take it off."),
+        (f + c / n, "the sign: the bias makes a FID too large, so take it off."),
         (c, "that is c, the size of the bias times n. What is left without it?"),
         (c / m, "that is the bias at n2. Take it off."),
         (c / n, "that is the bias at n1. Take it off."),
@@ -96,6 +100,8 @@ def _copied(copied):
     summed = (made - own).abs().sum(1) < (made[:, None] - fresh).abs().sum(2).amin(1)
     slips = (
         (hits.sum(), "that is how many. Wanted is the share."),
+        (100 * hits.float().mean(), "those are percent. Wanted is the share, from 0 to 1."),
+        ((near < far[:, 0]).float().mean(), "that is only the first of the fresh ones. Nearer than all of them?"),
         (hits, "that says which. Wanted is their share, one number."),
         (~hits, "that says which are not. Wanted is the share of those that are, one number."),
         ((~hits).float().mean(), "that is the share of those that are not nearer to their own."),
