@@ -135,6 +135,30 @@ def test_an_orthogonal_step_keeps_the_directions_and_evens_their_lengths():
     assert (made - made.diag().diag()).abs().max() < 1e-4 and 0.6 < made.diag().min() <= made.diag().max() < 1.25
 
 
+def test_aligned_latents_have_the_reference_s_covariance_and_show_the_same_pictures():
+    torch.manual_seed(0)
+    first, second = (AutoencoderKL(block_out_channels=[16, 16, 16], **vae.CONFIG).eval() for _ in range(2))
+    batches = [torch.rand(6, 3, 32, 32) * 2 - 1, torch.rand(4, 3, 40, 40) * 2 - 1]
+    before, apart = [vae.reconstruct(second, x) for x in batches], distance(first, second, batches)
+    vae.align(second, first, batches)
+    for x, y in zip(batches, before):
+        torch.testing.assert_close(vae.reconstruct(second, x), y, atol=1e-3, rtol=0)
+    wanted, got = (torch.cat([codes(network, x) for x in batches]) for network in (first, second))
+    torch.testing.assert_close(got.mean(0), wanted.mean(0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(got.T.cov(), wanted.T.cov(), atol=1e-3, rtol=1e-2)
+    assert distance(first, second, batches) < apart
+    assert second.encode(batches[0]).latent_dist.std.isfinite().all()
+
+
+def codes(network, x):
+    with torch.no_grad():
+        return network.encode(x).latent_dist.mean.permute(0, 2, 3, 1).flatten(0, 2)                   # (N, C)
+
+
+def distance(first, second, batches):
+    return sum((codes(first, x) - codes(second, x)).square().mean().item() for x in batches)
+
+
 def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(tmp_path):
     run = training.Run(tmp_path, training.accelerator())
     run.save(5, force=True)

@@ -50,9 +50,11 @@ class Muon(torch.optim.AdamW):
         for p in group["params"]:
             if p.grad is None:
                 continue
-            mean = self.state[p].setdefault("mean", torch.zeros_like(p))
-            mean.lerp_(p.grad, 1 - group["momentum"])
-            ahead = p.grad.lerp(mean, group["momentum"]).flatten(1)                            # Nesterov's
+            state = self.state[p]
+            if not state:      # AdamW asks for a step when it loads a checkpoint
+                state.update(step=torch.zeros(()), mean=torch.zeros_like(p))
+            state["mean"].lerp_(p.grad, 1 - group["momentum"])
+            ahead = p.grad.lerp(state["mean"], group["momentum"]).flatten(1)                   # Nesterov's
             update = orthogonal(ahead).view(p.shape) * 0.2 * max(ahead.shape) ** 0.5
             p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
             p.grad = None

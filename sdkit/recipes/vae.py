@@ -143,13 +143,47 @@ def held_out_psnr(vae, pictures):
     return psnr(vae, [np.asarray(ImageOps.fit(picture.image, (HELD_OUT_SIDE, HELD_OUT_SIDE))) for picture in pictures])
 
 
+def root(covariance):
+    """The symmetric square root of a covariance (C, C), and its inverse."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors * values.sqrt() @ vectors.T, vectors / values.sqrt() @ vectors.T
+
+
+@torch.no_grad()
+def align(vae, reference, batches):
+    """Turn the latents of ``vae`` so that they have ``reference``'s covariance and agree with its latents best.
+
+    A linear map of the channels (whitening, then the rotation of the orthogonal Procrustes problem, Schönemann 1966),
+    which is taken into one convolution of 1x1 px on either side: pictures come back as before, and a UNet that learned
+    on the latents of ``reference`` has less to learn anew. Batches (B, 3, H, W) in [-1, 1] are what both are compared
+    on.
+    """
+    hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])              # (N, 2C)
+    mean, logvar = (hidden @ vae.quant_conv.weight.flatten(1).T + vae.quant_conv.bias).chunk(2, 1)       # (N, C)
+    wanted = torch.cat([reference.encode(x).latent_dist.mean.permute(0, 2, 3, 1).flatten(0, 2) for x in batches])
+    (_, whiten), (colour, _) = root(mean.T.cov()), root(wanted.T.cov())
+    left, _, right = torch.linalg.svd(root(wanted.T.cov())[1] @ (wanted - wanted.mean(0)).T @ (mean - mean.mean(0))
+                                      @ whiten)
+    turn = colour @ left @ right @ whiten                                                                # (C, C)
+    shift = wanted.mean(0) - turn @ mean.mean(0)
+    # The noise of the turned posterior, channel by channel, as the linear function of ``hidden`` that is nearest to it.
+    noise = (logvar.clamp(-30, 20).exp() @ turn.square().T).log()        # clamped as in AutoencoderKL
+    linear = torch.linalg.lstsq(torch.cat([hidden, torch.ones_like(hidden[:, :1])], 1), noise).solution   # (2C + 1, C)
+    own, channels = vae.quant_conv, len(turn)
+    own.weight.copy_(torch.cat([turn @ own.weight[:channels, :, 0, 0], linear[:-1].T])[..., None, None])
+    own.bias.copy_(torch.cat([turn @ own.bias[:channels] + shift, linear[-1]]))
+    back = vae.post_quant_conv.weight[:, :, 0, 0] @ turn.inverse()
+    vae.post_quant_conv.weight.copy_(back[..., None, None])
+    vae.post_quant_conv.bias.sub_(back @ shift)
+
+
 @torch.no_grad()
 def latent_std(vae, squares):
     """Standard deviation of the latents of uint8 ``squares``, whose inverse is the scaling factor (Rombach, D.1)."""
     return vae.encode(art.to_batch(squares)).latent_dist.sample().std().item()
 
 
-def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, perceptual="", batch_size=6, size=80,
+def main(art_dir="../shared/art", out="", steps=3500, adversarial_from=3500, perceptual="", batch_size=6, size=80,
          channels="32,64,160", learning_rate=4e-3, adversarial_weight=0.12, perceptual_weight=0.3,
          anchor_steps=800, recoloured=0.15, card_share=0.5, drawn=6000, kl_weight=1e-6, ema_decay=0.999, initial="",
          seed=0, runs="runs/vae", limit=0, evaluate=6):
@@ -159,7 +193,8 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     extractor from the step ``adversarial_from`` on (never the one that measures); anchor_steps: how long the
     encoder is pulled towards the principal components, ever less; recoloured: share of crops given other colours;
     card_share: share of steps on postcards, three in four of them whole ones of 64 px; drawn: how many of those;
-    initial: folder of a trained VAE to go on from; runs: where checkpoints and the curve lie;
+    initial: folder of a trained VAE to go on from, to whose latents those of the new one are aligned;
+    runs: where checkpoints and the curve lie;
     limit: pictures per folder (0: all); evaluate: pictures per kind in the closing measure.
     """
     settings = dict(recipe="sdkit.recipes.vae", **locals())
@@ -200,7 +235,7 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
         rng = training.rng(seed, step, rank)
         if rng.random() < card_share:
             squares, side = (small, CARD_SIDES[0]) if rng.random() < 0.75 else (large, size)
-            count, edge = round(batch_size * (size / side) ** 2), squares.shape[1] - side
+            count, edge = max(1, round(batch_size * (size / side) ** 2)), squares.shape[1] - side
             chosen, corners = rng.integers(len(squares), size=count), rng.integers(edge + 1, size=(count, 2))
             x = art.to_batch([squares[k, top:top + side, left:left + side] for k, (top, left) in zip(chosen, corners)])
             return x, training.torch_rng(rng)
@@ -236,6 +271,9 @@ def main(art_dir="../shared/art", out="", steps=2300, adversarial_from=1500, per
     if not accelerator.is_main_process:
         return
     vae = run.averaged().vae
+    if initial:
+        align(vae, AutoencoderKL.from_pretrained(initial).float(),
+              [art.to_batch(sample), art.to_batch(list(cards.render(len(sample), CARD_SIDES[0])[1]))])
     vae.register_to_config(scaling_factor=1 / latent_std(vae, sample))
     held_out = art.load(art_dir, "validation", limit=limit or None)
     metrics = {f"psnr_{name.replace(' ', '_')}_256": round(held_out_psnr(vae, chosen[:evaluate]), 2)
