@@ -7,18 +7,20 @@ Every fault becomes one sentence with a remedy.
 import contextlib
 import errno
 import hashlib
-import json
 import os
+import queue
 import re
 import shutil
+import threading
 import time
 from pathlib import Path
 
-from sdkit.layout import WEIGHTS, check, parts_of, weight_files
+from sdkit.layout import WEIGHTS, check, parts_of, read_index, weight_files
 from sdkit.paths import SdkitError
 
-TIMEOUT = 5  # seconds that the hub may be silent
-TRIES = 3    # in a row, when a download breaks off
+TIMEOUT = 5      # seconds that the hub may be silent, and may take for an answer that is no download
+SLOWEST = 1000   # bytes in a second; below, a download counts as broken off
+TRIES = 3        # in a row, when a download breaks off
 
 
 class Gone(SdkitError):
@@ -37,7 +39,7 @@ def cached(repo, file=None):
         if file is None:
             check(folder)
         return folder if file is None or (folder / file).is_file() else None
-    except (OSError, SdkitError):
+    except (OSError, ValueError):  # SdkitError is one
         return None
 
 
@@ -52,9 +54,10 @@ def fetch(repo, file=None, weights=True):
         raise SdkitError(f"{repo} is not on this computer, and HF_HUB_OFFLINE forbids to fetch it. "
                          "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.")
     from huggingface_hub import HfApi, constants
+    _look_at_settings()
     home = Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
     with _faults(repo), _online(), _alone(home):
-        info = HfApi(endpoint=constants.ENDPOINT).model_info(repo, timeout=TIMEOUT)
+        info = _soon(HfApi(endpoint=constants.ENDPOINT).model_info, repo, timeout=TIMEOUT)
         if not re.fullmatch(r"\w+", info.sha or ""):
             raise ValueError(info.sha)
         names = {sibling.rfilename for sibling in info.siblings or []}
@@ -66,7 +69,7 @@ def fetch(repo, file=None, weights=True):
                 raise SdkitError(f"{repo} is not laid out as a Stable Diffusion of diffusers (no model_index.json). "
                                  "Take another, or download its .safetensors file and give its path.")
             _bring(repo, home, folder, ["model_index.json"])
-            parts = parts_of(json.loads((folder / "model_index.json").read_text(encoding="utf-8")), repo)
+            parts = parts_of(read_index(folder, repo), repo)
             settings = [n for n in names if n.split("/")[0] in parts and re.fullmatch(r"\w+/[\w.-]+\.(json|txt)", n)]
             _bring(repo, home, folder, sorted(settings + [name for part in parts if weights and part in WEIGHTS
                                                           for name in weight_files(names, part, repo)]))
@@ -82,8 +85,8 @@ def _bring(repo, home, folder, names):
     names, todo = [name for name in names if not (folder / name).is_file()], []
     for name in names:
         url = hf_hub_url(repo, name, revision=folder.name, endpoint=constants.ENDPOINT)
-        about = get_hf_file_metadata(url, token=None, timeout=TIMEOUT)
-        if not re.fullmatch(r"[\w.-]+", about.etag or ""):
+        about = _soon(get_hf_file_metadata, url, token=None, timeout=TIMEOUT)
+        if not re.fullmatch(r"[\w-][\w.-]*", about.etag or "") or (about.size or 0) < 0:
             raise ValueError(about.etag)
         todo.append((name, url, about.etag, about.size or 0))
     (home / "blobs").mkdir(parents=True, exist_ok=True)
@@ -119,7 +122,7 @@ def _download(url, part, size, bar, repo):
     broken, had = 0, part.stat().st_size if part.is_file() else 0
     bar.update(had)
     while not size or had < size:
-        start, trouble = had, None
+        start, trouble, paused, began = had, None, had, time.monotonic()
         headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes={had}-"} if had else {})}
         try:
             with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as answer:
@@ -127,21 +130,32 @@ def _download(url, part, size, bar, repo):
                 resumed = had and answer.status_code == 206
                 bar.update(0 if resumed else -had)
                 had = had if resumed else 0
+                length = answer.headers.get("Content-Length", size - had)
+                if size and int(length) != size - had and "Content-Encoding" not in answer.headers:
+                    raise ValueError(length)  # a page about something, not the file
                 with open(part, "ab" if resumed else "wb") as file:
                     for chunk in answer.iter_bytes():
                         file.write(chunk)
                         had += len(chunk)
                         bar.update(len(chunk))
+                        if had > size > 0:
+                            return  # without an end: the checksum tells
+                        if time.monotonic() - began > TIMEOUT:
+                            if had - paused < SLOWEST * TIMEOUT:
+                                raise TimeoutError
+                            paused, began = had, time.monotonic()
         except HfHubHTTPError:
             raise
-        except HTTPError as error:
+        except (HTTPError, TimeoutError) as error:
+            if "Redirect" in type(error).__name__:  # in circles: no use in trying again
+                raise
             trouble = error
         if had >= size and not trouble:
             return
         broken = 1 if had - start > 10e6 else broken + 1
         if broken == TRIES:
-            raise SdkitError(f"The connection to the hub broke off {TRIES} times, with {had / 1e6:.0f} of "
-                             f"{size / 1e6:.0f} MB of a file of {repo} here. They are kept: run it again to go on "
+            raise SdkitError(f"The connection to the hub broke off {TRIES} times, with {had / 1e6:.1f} of "
+                             f"{size / 1e6:.1f} MB of a file of {repo} here. They are kept: run it again to go on "
                              "from there.") from trouble
         time.sleep(broken)
 
@@ -157,6 +171,39 @@ def _right(path, etag, size):
             for digest in digests:
                 digest.update(chunk)
     return not digests or etag in [digest.hexdigest() for digest in digests]
+
+
+def _soon(call, *arguments, **keywords):
+    """What a call gives within `TIMEOUT`; otherwise `TimeoutError`: looking up a name, or answers drop by drop, may
+    take for ever, and the client's own time-out ends neither.
+    """
+    results = queue.SimpleQueue()
+
+    def work():
+        try:
+            results.put((call(*arguments, **keywords), None))
+        except Exception as error:
+            results.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = results.get(timeout=TIMEOUT)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error:
+        raise error
+    return result
+
+
+def _look_at_settings():
+    """Raise `SdkitError` where what a person has set about the network cannot even be read."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, get_session
+    try:
+        get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
+    except Exception as error:
+        raise SdkitError(f"The settings of the network cannot be used ({str(error)[:150]}). Look at HTTPS_PROXY, "
+                         "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.") from error
 
 
 @contextlib.contextmanager
@@ -210,10 +257,10 @@ def _faults(repo):
         what = {429: "asks for fewer requests"}.get(status, "has trouble" if status >= 500 else "refuses the request")
         raise SdkitError(f"The hub {what} (HTTP {status}). Run this again in a few minutes; "
                          "what has arrived is kept.") from error
-    except HTTPError as error:
+    except (HTTPError, TimeoutError) as error:
         silent = "Timeout" in type(error).__name__
-        raise SdkitError(f"The hub at {constants.ENDPOINT} " + (f"was silent for {TIMEOUT} s. " if silent else
-                         "cannot be reached. ") + "Look after network, proxy (HTTPS_PROXY) and firewall, then run this "
+        what = f"was silent, or far too slow, for {TIMEOUT} s." if silent else "cannot be reached."
+        raise SdkitError(f"The hub at {constants.ENDPOINT} {what} Look after network, proxy (HTTPS_PROXY) and firewall, then run this "
                          "again; the kit's own model, mini, needs none of them.") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
@@ -221,6 +268,6 @@ def _faults(repo):
                              "to a folder on another disk; what has arrived is kept.") from error
         raise SdkitError(f"The hub's cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror or error}). "
                          "Change its permissions, or set HF_HOME to another folder.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SdkitError(f"What answers at {constants.ENDPOINT} does not speak as the hub does: perhaps the login page "
                          "of a wireless network. Log in there, or unset HF_ENDPOINT, and run this again.") from error

@@ -34,7 +34,7 @@ def parts_of(index, where):
         if not name.startswith(CLASSES.get(part, "")):
             raise SdkitError(f"{where} has a {name} as its {part} and is no Stable Diffusion 1 or 2. "
                              "Take another model: sdkit models.")
-    for part in CLASSES:
+    for part in [*CLASSES, *["feature_extractor"] * ("safety_checker" in given)]:
         if part not in given:
             raise SdkitError(f"{where} has no {part}. Copy or download it again.")
     return [part for part in given if part in (*CLASSES, "safety_checker", "feature_extractor")]
@@ -51,12 +51,18 @@ def weight_files(names, part, where):
     return [name for name in found if ".fp16" in name] or found
 
 
+def read_index(folder, where):
+    """What stands in the `model_index.json` of a folder; `where` names the model in the `SdkitError`."""
+    try:
+        return json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SdkitError(f"The model_index.json of {where} is missing or damaged. Copy or download it again; if it "
+                         "stays so, take another model: sdkit models.") from error
+
+
 def check(folder):
     """What is to be loaded from a folder in diffusers' layout: {part: names of its weights}; or the `SdkitError`."""
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SdkitError(f"{folder / 'model_index.json'} is missing or damaged. Copy or download it again.") from error
+    index = read_index(folder, folder)
     names = [path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()]
     return {part: weight_files(names, part, folder) if part in WEIGHTS else []
             for part in parts_of(index, folder)}
@@ -70,10 +76,10 @@ def check_file(path):
         raise SdkitError(f"There is no file {path}. Give the path of a .safetensors file.")
     try:
         keys = header(path)
-    except (OSError, ValueError, struct.error, MemoryError) as error:
+        channels = keys.get("model.diffusion_model.input_blocks.0.0.weight", {"shape": [0, 0]})["shape"][1]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError) as error:
         raise SdkitError(f"{path.name} is damaged, cut off, or no safetensors file. Download it again.") from error
-    first = keys.get("model.diffusion_model.input_blocks.0.0.weight", {}).get("shape", [0, 0])
-    if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or first[1] != 4:
+    if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or channels != 4:
         raise SdkitError(f"{path.name} is not a whole Stable Diffusion 1.x (a LoRA, a VAE, an inpainting model, SDXL). "
                          "Of other models take the folder in diffusers' layout.")
     return path
@@ -97,7 +103,7 @@ def resolution(folder):
         unet, vae = (json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
                      for part in ("unet", "vae"))
         side = int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return 512
     return min(max(side, 64), 2048)
 

@@ -52,6 +52,8 @@ def _part(folder, part, files, dtype):
     path, how = folder / part, {"local_files_only": True}
     if part == "scheduler":
         name = json.loads((path / "scheduler_config.json").read_text(encoding="utf-8"))["_class_name"]
+        if not issubclass(getattr(diffusers, name), diffusers.SchedulerMixin):
+            raise ValueError(f"{name} is no scheduler")
         return getattr(diffusers, name).from_pretrained(path, **how)
     cls = {"tokenizer": transformers.CLIPTokenizer, "feature_extractor": transformers.CLIPImageProcessor,
            "text_encoder": transformers.CLIPTextModel, "safety_checker": StableDiffusionSafetyChecker,

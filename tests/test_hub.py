@@ -1,5 +1,6 @@
 """Weights from a hub on this computer by the real client: what is fetched, and what is said when it cannot be."""
 
+import contextlib
 import errno
 import importlib.util
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -41,8 +43,8 @@ def repository(tiny_sd, tmp_path_factory):
 def server(repository, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(hub, "TIMEOUT", 0.5)
-    monkeypatch.setattr(hub.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(hub, "TIMEOUT", 2)
+    monkeypatch.setattr(hub, "time", SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic))
     with fake_hub.Hub({REPO: repository}) as server:
         point_to(server.url, monkeypatch)
         yield server
@@ -165,6 +167,91 @@ def test_a_full_disk_before_and_while_writing(server, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(hub, "_download", full)
     assert "disk is too full" in the_sentence()
+
+
+WEIGHTS = "unet/diffusion_pytorch_model.fp16.safetensors"
+
+
+def page(handler, body=b"<html>", status=200, **headers):
+    """Any answer, to HEAD and GET alike."""
+    handler.answer(status, body, **headers)
+    return True
+
+
+def drops(handler, length=100_000):
+    """A drop every now and then, of what is announced as much."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(length))
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(200):
+            handler.wfile.write(b" ")
+            time.sleep(0.05)
+    handler.close_connection = True
+    return True
+
+
+def stream(handler):
+    """An answer that does not end, until the client has enough."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    with contextlib.suppress(OSError):
+        for _ in range(100_000):
+            handler.wfile.write(bytes(100_000))
+    return True
+
+
+def of_weights(handler):
+    return handler.command == "GET" and handler.path.endswith(WEIGHTS)
+
+
+@pytest.mark.parametrize("odd, words", [
+    (lambda h: page(h, status=302, Location=h.path), "cannot be reached"),
+    (lambda h: "/api/" not in h.path and page(h, status=302, Location=h.path), "cannot be reached"),
+    (lambda h: of_weights(h) and page(h, status=302, Location=h.path), "cannot be reached"),
+    (lambda h: "/api/" not in h.path and page(h, status=429, Retry_After="100"), "fewer requests"),
+    (lambda h: "/api/" in h.path and page(h, b"[" * 100_000), "login page"),
+    (lambda h: "/api/" in h.path and page(h, b"[]"), "login page"),
+    (lambda h: of_weights(h) and page(h), "login page"),
+    (lambda h: h.path.endswith(WEIGHTS) and page(h, ETag='"x"', X_Linked_Size="-5"), "login page"),
+    (lambda h: "/api/" in h.path and drops(h), "far too slow"),
+    (lambda h: of_weights(h) and stream(h), "checksum"),
+])
+def test_odd_answers_are_a_sentence_and_nothing_of_them_stays(server, odd, words):
+    server.odd = odd
+    assert words in the_sentence()
+    server.odd = None
+    assert hub.fetch(REPO)
+
+
+def test_a_download_by_drops_counts_as_broken_off(server, repository, monkeypatch):
+    size = (repository / WEIGHTS).stat().st_size
+    server.odd = lambda handler: of_weights(handler) and not handler.headers.get("Range") and drops(handler, size)
+    monkeypatch.setattr(hub, "TIMEOUT", 0.5)
+    with pytest.raises(SdkitError):            # and what the drops were is no longer believed
+        hub.fetch(REPO)
+    monkeypatch.setattr(hub, "TIMEOUT", 2)
+    server.odd = None
+    assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("index", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_an_index_that_is_damaged_on_the_hub(server, repository, tmp_path, index):
+    folder = shutil.copytree(repository, tmp_path / "other")
+    (folder / "model_index.json").write_bytes(index)
+    server.repositories[REPO] = folder
+    assert "model_index.json of some-one/tiny-sd" in the_sentence()
+    assert "model_index.json" in the_sentence(lambda: models.load(folder))
+
+
+@pytest.mark.parametrize("name, value", [("ALL_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/no/such/file")])
+def test_settings_of_the_network_that_make_no_sense(server, monkeypatch, name, value):
+    for other in ("HTTPS_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    close_session()
+    assert name in the_sentence()
 
 
 def test_a_cache_that_is_a_file_is_a_sentence(server, tmp_path, monkeypatch):
