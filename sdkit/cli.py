@@ -11,8 +11,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from sdkit import __version__, models, photos, verbs as do
-from sdkit.paths import SdkitError, unexpected
+from sdkit import __version__, cost, models, photos, verbs as do
+from sdkit.paths import SdkitError, plain, unexpected
 
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
 MODEL = ("mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
@@ -25,9 +25,11 @@ MEMORY_NEEDED = 1.0  # GB free: one process with torch, diffusers and mini-sd ta
 
 def main(argv=None):
     """Run a verb and return its exit code: 0 done, 2 something is wrong (and was said in a sentence)."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter or a tick shows a ? instead
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # a program that has no terminal may have closed them
+            setattr(sys, name, open(os.devnull, "w"))
+        elif hasattr(getattr(sys, name), "reconfigure"):  # a terminal that lacks a letter or a tick shows a ? instead
+            getattr(sys, name).reconfigure(errors="replace")
     arguments = _parser().parse_args(argv)
     try:
         code = arguments.verb(arguments)
@@ -47,8 +49,15 @@ def main(argv=None):
         return 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what it cannot read, as the rest of the kit does."""
+
+    def error(self, message):
+        self.exit(2, plain(f"sdkit: {message[:250]}. See: {self.prog} --help.") + "\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="sdkit", description="Stable Diffusion, small and in the open.")
+    parser = Parser(prog="sdkit", description="Stable Diffusion, small and in the open.")
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
@@ -104,6 +113,7 @@ def _parser():
                       help="validation (default) for tuning, test for closing figures only")
     verb.add_argument("--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs")
     verb.add_argument("--model", default="mini-sd", help=MODEL)
+    verb.add_argument("--yes", action="store_true", help="answer the question on a download with yes")
     verb.set_defaults(verb=measure)
     return parser
 
@@ -198,6 +208,7 @@ def _examine():
 
 def measure(arguments):
     """Print the measures of the weights; see `sdkit.measure`."""
+    cost.agree_to_fetch(arguments.model, arguments.yes)
     from sdkit import measure as measures
     return measures.main(art_dir=arguments.art, model=arguments.model, split=arguments.split,
                          sheet=arguments.sheet) or 0

@@ -156,7 +156,9 @@ def inpaint(pipe, image, mask, settings, on_step=None):
     mask = np.asarray(mask.convert("L").resize(image.size), np.float32) / 255
     if mask.max() < 0.5:
         raise SdkitError("The mask is black, so nothing would be repainted. Make white what shall be new.")
-    known = latents.encode(pipe.vae, photos.to_tensor(image))                            # (1, C, h, w)
+    what = f"{image.width} x {image.height} pixels"
+    with hardware.enough_memory(f"for {what}"):
+        known = latents.encode(pipe.vae, photos.to_tensor(image))                        # (1, C, h, w)
     new = torch.nn.functional.adaptive_max_pool2d(torch.tensor(mask)[None, None], known.shape[-2:]).to(known) > 0.5
     noise = torch.randn(known.shape, generator=torch.Generator("cpu").manual_seed(settings.seed)).to(known)
 
@@ -165,7 +167,7 @@ def inpaint(pipe, image, mask, settings, on_step=None):
         then = pipe.scheduler.add_noise(known, noise, later) if len(later) else known
         return {"latents": torch.where(new, tensors["latents"], then)}
 
-    painted, = _run(pipe, settings, f"{image.width} x {image.height} pixels", on_step, put_back,
+    painted, = _run(pipe, settings, what, on_step, put_back,
                     width=image.width, height=image.height,
                     generator=torch.Generator("cpu").manual_seed(settings.seed))
     mixed = np.asarray(image) + mask[..., None] * (np.asarray(painted, np.float32) - np.asarray(image))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from sdkit.paths import SdkitError
@@ -60,17 +61,23 @@ def used_memory(device):
     return getattr(memory, "peak_wset", memory.rss)
 
 
-def place(pipe, device, weights):
-    """Bring a pipeline whose weights take `weights` bytes to `device`, as the memory there allows, and return it.
+def shortage(device, weights):
+    """How short memory is for weights of so many bytes, still in the computer's memory: 0 not, 1 a little, 2 much."""
+    card = device.startswith("cuda")
+    free = free_memory(device) - (weights if card else 0)
+    return (free < 2 * ROOM) + (card and free < ROOM)
 
-    Where a graphics card cannot hold all at once, each network visits it in turn; where memory is short, attention is
-    computed in slices and pictures beyond 512 px are decoded in tiles, which costs time.
+
+def place(pipe, device, shortage):
+    """Bring a pipeline to `device`, as the memory there allows, and return it.
+
+    Where memory is short, attention is computed in slices and pictures beyond 512 px are decoded in tiles, which costs
+    time; where it is very short, on a graphics card, each network visits it in turn.
     """
-    free = free_memory(device)
-    if free < weights + 2 * ROOM:
+    if shortage:
         pipe.enable_attention_slicing()
         pipe.vae.enable_tiling()
-    if device.startswith("cuda") and free < weights + ROOM:
+    if shortage > 1:
         pipe.enable_model_cpu_offload(device=device)
         return pipe
     return pipe.to(device)
@@ -90,6 +97,6 @@ def enough_memory(what, remedy="Take a smaller size, or close other programs."):
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+        if not isinstance(error, MemoryError) and not re.search("memory|alloc", str(error), re.IGNORECASE):
             raise
         raise SdkitError(f"There is too little memory {what}. {remedy}") from error

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from sdkit import hardware, hub, layout, parts as networks
 from sdkit.hardware import device  # noqa: F401  (models.device() is what lessons ask)
 from sdkit.parts import ADAPTER
-from sdkit.paths import SdkitError, model_dir, models_dir
+from sdkit.paths import SdkitError, expand, model_dir, models_dir
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ REAL = {
 
 def label(name):
     """What a model is called in notes and messages: never where on this disk it lies."""
-    return {"mini": "mini-sd"}.get(str(name)) or (Path(name).name if Path(name).expanduser().exists() else str(name))
+    return {"mini": "mini-sd"}.get(str(name)) or (expand(name).name if os.path.exists(expand(name)) else str(name))
 
 
 def find(name="mini-sd"):
@@ -67,17 +68,20 @@ def find(name="mini-sd"):
         if entry.adapter and not hub.cached(entry.adapter, ADAPTER):
             return None
         return next(filter(None, map(hub.cached, entry.repos)), None)
-    path = model_dir(name) if name in REGISTRY else Path(name).expanduser()
-    if path.is_file() or path.suffix == ".safetensors" or path.suffix in layout.PICKLES:
+    path = model_dir(name) if name in REGISTRY else expand(name)
+    if os.path.isfile(path) or path.suffix == ".safetensors" or path.suffix in layout.PICKLES:
         return layout.check_file(path)
-    if (path / "model_index.json").is_file():
+    if os.path.isfile(path / "model_index.json"):  # of os.path, for a name that no disk takes is no error there
         return path
+    if os.path.isfile(path / "config.json"):
+        raise SdkitError(f"{name[:100]} is a single network and paints nothing alone. Take mini, or another model: "
+                         "sdkit models.")
     if name in REGISTRY:
         raise SdkitError(f"The weights of {name} are not in {path}. Clone the repository whole, or train "
                          "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler.")
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not path.exists():
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not os.path.exists(path):
         return hub.cached(name)
-    raise SdkitError(f"There is no model {name!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub "
+    raise SdkitError(f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub "
                      "(owner/name), a folder with a model_index.json, or a .safetensors file.")
 
 
@@ -112,11 +116,11 @@ def defaults(name="mini-sd"):
     if str(name) in REAL:
         return dict(REAL[str(name)].defaults)
     path = folder_of(name) / "defaults.json"
-    if not path.is_file() and str(name) not in (*REGISTRY, "mini"):
+    if not path.is_file() and str(name) not in ("mini", "mini-sd"):
         return {**USUAL, "size": layout.resolution(path.parent)}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return {**USUAL, **json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise SdkitError(f"{path} is missing or damaged. Put it back from the repository, or write strength, "
                          "guidance_scale, num_inference_steps, size and styles into it.") from error
 
@@ -166,7 +170,9 @@ def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=Non
     that was trained as a plain regressor, or None where there is none. Loaded once; raises `SdkitError` as `load`.
     """
     device = hardware.device(device) if device else globals()["device"]()
-    folder = folder_of(name)
+    folder = find(name)
+    if not folder or name in REAL:  # there is none on the hub that would fit, so nothing is fetched
+        raise SdkitError(f"{name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
     parts, _, pipes = _parts(folder_of(shared), device, dtype, None)
     if folder not in pipes:
         pipes[folder] = _load_upscaler(folder, parts, device, dtype)
@@ -198,20 +204,21 @@ def _load_upscaler(folder, shared, device, dtype):
 
 
 def _load(where, cls, device, dtype, adapter):
-    parts, weights, pipes = _parts(where, device, dtype, adapter)
+    parts, shortage, pipes = _parts(where, device, dtype, adapter)
     if cls not in pipes:
         pipe = cls(**parts, requires_safety_checker=False)
         pipe.register_to_config(_name_or_path=str(where))  # `generate` looks there for words.json
         pipe.set_progress_bar_config(disable=True)
         with hardware.enough_memory(f"on {device} to load {where.name}", "Take a smaller model."):
-            pipes[cls] = hardware.place(pipe, device, weights)
+            pipes[cls] = hardware.place(pipe, device, shortage)
     return pipes[cls]
 
 
 @functools.lru_cache(maxsize=2)
 def _parts(where, device, dtype, adapter):
-    """The parts of a model, the bytes that their weights take, and a dict for the pipelines that are made of them."""
-    return *networks.load(where, device, dtype, adapter, _like_sd15() if where.is_file() else None), {}
+    """The parts of a model, how short memory is for them, and a dict for the pipelines that are made of them."""
+    parts, weights = networks.load(where, device, dtype, adapter, _like_sd15() if where.is_file() else None)
+    return parts, hardware.shortage(device, weights), {}
 
 
 def _like_sd15():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sdkit import photos
 from sdkit.paths import AlreadyThere, SdkitError, write_atomically
 
+PASTED = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=-]*")  # where an editor writes pictures into the text
 ROOM_FOR_MARK = 128  # px, short side: on less, the mark would cover what there is to see
 
 
@@ -59,7 +61,7 @@ def _same(path, other):
 def clear(path):
     """Take every output, pasted picture and widget state out of the notebook at `path`: how many it were.
 
-    Jupyter's checkpoint of it goes, too, for it is an older copy. Cells stay as they are.
+    Jupyter's checkpoint of it goes, too, for it is an older copy. What else is in the cells stays.
     """
     path = Path(path)
     try:
@@ -69,6 +71,9 @@ def clear(path):
         gone += notebook["metadata"].pop("widgets", None) is not None
         for cell in cells:
             cell.pop("attachments", None)
+            source, pasted = PASTED.subn("", "".join(cell.get("source", "")))
+            if pasted and cell["cell_type"] != "code":
+                cell["source"], gone = source, gone + pasted
             if cell["cell_type"] == "code":
                 cell |= {"outputs": [], "execution_count": None}
     except OSError as error:

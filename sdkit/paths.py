@@ -14,6 +14,10 @@ class SdkitError(ValueError):
     def __init__(self, sentence):
         super().__init__(plain(sentence))
 
+    def _render_traceback_(self):
+        """What a notebook shows: the sentence, without the lines of code that led to it (IPython asks for this)."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class AlreadyThere(SdkitError):
     """A file of that name came to be while another was about to get it."""

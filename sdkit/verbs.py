@@ -38,6 +38,7 @@ def draw(arguments):
         large.tensors([photos.Image.new("RGB", (side, side))])          # says now whether the size can be taken
     if in_style:
         second, painter = models.settings(in_style, arguments.model, seed=settings.seed), _load(arguments)
+        cost.agree_to_run(painter, second, (second.size, second.size), arguments.count, arguments.yes)
         note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
                  if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
         tail = "-" + _slug(in_style)
@@ -114,6 +115,7 @@ def style(arguments):
 
     from sdkit import generate
     note = generate.note(settings, models.label(arguments.model))
+    pipe = _load(arguments) if sources else None  # before the photos, so that what is wrong with it is said once
     written, pairs, start, agreed = [], [], time.perf_counter(), False
     with (tqdm(total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
           warnings.catch_warnings()):
@@ -121,7 +123,6 @@ def style(arguments):
         for source in sources:
             with _told(Path(source).name, failed, bar.write):
                 photo = photos.open_photo(source)
-                pipe = _load(arguments)  # loaded once; not at all when no photo can be opened
                 if not agreed:
                     size = photos.resize(photo, settings.size).size
                     cost.agree_to_run(pipe, settings, size, len(sources), arguments.yes)
@@ -198,8 +199,10 @@ def _close(done, failed, start):
 
 def clear(arguments):
     """Take pictures and all other outputs out of notebooks; one that cannot be cleared does not stop the rest."""
-    failed = []
-    for path in outputs.find_notebooks(arguments.notebooks):
+    failed, found = [], outputs.find_notebooks(arguments.notebooks)
+    if not found:
+        raise SdkitError("There is no notebook (.ipynb) in there. Give a notebook, or a folder that holds some.")
+    for path in found:
         with _told(path, failed, print):
             print(f"cleared  {plain(path)}  ({outputs.clear(path)} outputs)")
     return 2 if failed else 0
@@ -229,6 +232,10 @@ def _make_folder(folder):
                          "Choose another with --out.") from error
     if not os.access(folder, os.W_OK):
         raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
+    for part in folder.glob(".????????????????.part"):
+        with contextlib.suppress(OSError):  # of a run that was killed outright, and not of one that is at work
+            if time.time() - part.stat().st_mtime > 3600:
+                part.unlink()
 
 
 def _advise(prompt, model, task):

@@ -86,12 +86,23 @@ def test_a_grid_comes_with_the_settings(work):
     (["--strength", "1.5"], "Strength"), (["--strength", "0.01"], "less than one step"),
     (["--strength", "nan"], "Strength"), (["--steps", "0"], "steps"), (["--size", "10"], "Size"),
     (["--seed", "-1"], "Seed"), (["--model", "nonsense"], "no model"), (["--out", "file"], "folder"),
+    (["--model", "x" * 300], "no model"), (["--device", "tpu"], "no device"),
 ])
 def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word):
     (work / "file").write_text("")
-    assert cli.main(["style", "coffee", "--prompt", "van gogh", *arguments]) == 2
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("sdkit: ") and word in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["style"], ["style", "x", "--prompt", "x", "--steps", "1e9"], ["nonsense"], [],
+                                       ["draw", "x", "--\x1b]0;x\a"], ["style", "x", "--prompt", "x", "--seed", "z" * 999]])
+def test_what_cannot_be_read_at_all_is_a_sentence_and_two(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.startswith("sdkit: ") and error.endswith("--help.\n")
+    assert error.strip().isprintable() and len(error) < 400
 
 
 def test_unknown_words_are_said_once(work, capsys, recwarn):

@@ -61,6 +61,9 @@ def test_no_verb_fetches_or_runs_long_unasked(tiny_data, tmp_path, monkeypatch, 
             assert cli.main([*verb, "--model", model]) == 2
             error = capsys.readouterr().err
             assert "would be fetched" in error and "--yes" in error and len(error.splitlines()) == 1
+    assert cli.main(["measure", "--model", "sd15"]) == 2 and "would be fetched" in capsys.readouterr().err
+    for model in ("sd15", "some-one/tiny"):
+        assert cli.main(["upscale", "coffee", "--model", model]) == 2 and "no upscaler" in capsys.readouterr().err
     monkeypatch.setattr(cost, "UNNOTICED", 0)
     monkeypatch.setattr(cost, "estimate", lambda *arguments: 1000)
     monkeypatch.setattr(models, "device", lambda: "cpu")

@@ -52,7 +52,7 @@ class Pipe:
 def test_the_less_memory_the_more_is_saved(monkeypatch, device, free, asked):
     monkeypatch.setattr(hardware, "free_memory", lambda device: free)
     pipe = Pipe()
-    assert hardware.place(pipe, device, 2.7e9) is pipe and pipe.asked == asked
+    assert hardware.place(pipe, device, hardware.shortage(device, 2.7e9)) is pipe and pipe.asked == asked
 
 
 def test_weights_that_cannot_fit_are_refused_before_they_are_read(monkeypatch):
@@ -65,7 +65,8 @@ def test_weights_that_cannot_fit_are_refused_before_they_are_read(monkeypatch):
 
 def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
     for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory."),
-                  RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+                  RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+                  RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)")):
         with pytest.raises(SdkitError, match="too little memory for a test"), hardware.enough_memory("for a test"):
             raise error
     with pytest.raises(RuntimeError, match="else"), hardware.enough_memory("for a test"):

@@ -42,7 +42,9 @@ def test_the_way_to_a_gpu_is_chosen_where_there_is_one(monkeypatch):
 
 def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatch):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
-    for name, word in (("mini-sd", "Clone"), ("nonsense", "no model 'nonsense'")):
+    (tmp_path / "models" / "mini-clip").mkdir(parents=True)
+    (tmp_path / "models" / "mini-clip" / "config.json").write_text("{}")
+    for name, word in (("mini-sd", "Clone"), ("nonsense", "no model 'nonsense'"), ("mini-clip", "single network")):
         with pytest.raises(SdkitError, match=word):
             models.load(name)
     with pytest.raises(SdkitError, match="no task"):
@@ -52,9 +54,10 @@ def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatc
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(SdkitError, match="cannot be loaded"):
         models.load("mini-sd", device="cpu")
-    (tmp_path / "models" / "mini-sd" / "defaults.json").write_text("{")
-    with pytest.raises(SdkitError, match="defaults.json"):
-        models.defaults("mini-sd")
+    for damaged in ("{", "[1]", "[" * 100_000):
+        (tmp_path / "models" / "mini-sd" / "defaults.json").write_text(damaged)
+        with pytest.raises(SdkitError, match="defaults.json"):
+            models.defaults("mini-sd")
 
 
 def test_settings_are_the_defaults_of_the_model_apart_from_changes(tiny_data, tiny_sd):

@@ -52,12 +52,13 @@ def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
     nbclient = pytest.importorskip("nbclient")
     tries = ["import urllib.request; urllib.request.urlopen('http://192.0.2.1')",
              "import socket; socket.create_connection(('example.org', 443))",
-             "refuse", "import sdkit.photos; sdkit.photos.sample('coffee').size"]
+             "refuse", "import sdkit.photos; sdkit.photos.sample('coffee').size", "sdkit.photos.open_photo('gone.jpg')"]
     notebook = new_notebook(cells=[new_code_cell(source) for source in tries])
     nbclient.NotebookClient(notebook, kernel_name="python3", allow_errors=True,
                             resources={"metadata": {"path": str(ROOT)}}).execute()
     said = [output.get("evalue") or output["data"]["text/plain"] for cell in notebook.cells for output in cell.outputs]
     assert "no network here" in said[0] and "no network here" in said[1]
+    assert notebook.cells[-1].outputs[0].traceback == ["SdkitError: " + said[4]]   # the sentence, no lines of code
     assert "not defined" in said[2] and said[3] == "(600, 400)"      # nothing is left in a lesson's names
 
 

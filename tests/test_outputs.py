@@ -124,6 +124,26 @@ def test_clear_takes_pictures_out_of_outputs_pasted_ones_widgets_and_checkpoints
     assert cleared["metadata"] == {"kernelspec": before.metadata.kernelspec}
     assert cleared["cells"][1]["outputs"] == [] and cleared["cells"][1]["execution_count"] is None
     assert outputs.clear(path) == 0
+    assert cli.main(["clear", str(tmp_path / "in" / ".ipynb_checkpoints")]) == 2
+    assert "There is no notebook" in capsys.readouterr().err
+
+
+def test_clear_takes_out_pictures_that_an_editor_wrote_into_the_text(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text(writes(new_notebook(cells=[new_markdown_cell("before\n![me](data:image/png;base64,SECRET/+0==) after")])))
+    assert outputs.clear(path) == 1
+    assert "".join(json.loads(path.read_text())["cells"][0]["source"]) == "before\n![me]() after"
+
+
+def test_parts_of_files_that_a_killed_run_left_go_with_the_next_run(work):
+    import os
+    (work / "styled").mkdir()
+    old, new = (work / "styled" / f".{digit * 16}.part" for digit in "ab")
+    old.touch()
+    new.touch()
+    os.utime(old, (0, 0))
+    assert cli.main(["style", "gone.jpg", "--prompt", "van gogh"]) == 2
+    assert not old.exists() and new.exists()
 
 
 def jpeg_segment(marker, data):
