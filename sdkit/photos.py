@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from sdkit.paths import SdkitError, expand, write_atomically
@@ -28,6 +28,8 @@ MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
 MAX_ASPECT = 4            # long side / short side
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif",
             ".tiff", ".bmp", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"}
+TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
+                        "ROTATE_90"), 2))  # what each value of EXIF's orientation asks for
 # Only plain raster formats: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000", "PPM", "TGA")
 
@@ -145,10 +147,11 @@ def _clean(image, name, max_pixels=MAX_PIXELS):
                          f"{MIN_SIDE} pixels a side; 256 or more look best.")
     with _quiet_libtiff() if getattr(image, "format", None) == "TIFF" else contextlib.nullcontext():
         image.load()
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # unreadable EXIF says nothing about how to turn the picture
-        pass
+    turn = None
+    with contextlib.suppress(Exception):  # unreadable EXIF says nothing about how to turn the picture
+        turn = TURNS.get(image.getexif().get(0x0112))
+    if turn:  # not by ImageOps.exif_transpose: it writes all of the EXIF anew, and gives up over any odd entry in it
+        image = image.transpose(Image.Transpose[turn])
     # Through an array and back: a copy or a convert would carry EXIF, GPS, comments and profiles along.
     return Image.fromarray(np.array(_to_rgb(image)))
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,19 @@ def test_a_colour_profile_is_applied(tmp_path):
     image.info["icc_profile"] = _swap_red_and_green(srgb)
     difference = np.asarray(photos.open_photo(image), dtype=int) - strange.colours()[..., [1, 0, 2]]
     assert abs(difference).max() <= 3
+
+
+def test_turned_also_where_other_entries_of_the_exif_make_no_sense(tmp_path):
+    """An entry whose type is not its own, as some programs write it, can be read but not written anew."""
+    entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]   # a date that is no text
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)
+    image = Image.fromarray(strange.colours())
+    image.save(tmp_path / "x.jpg", exif=exif, quality=95)
+    with Image.open(tmp_path / "x.jpg") as image:
+        with pytest.raises(Exception):
+            ImageOps.exif_transpose(image)
+        expected = np.rot90(np.asarray(image), -1)
+    np.testing.assert_array_equal(photos.open_photo(tmp_path / "x.jpg"), expected)
 
 
 def _swap_red_and_green(profile):
