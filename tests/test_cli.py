@@ -222,6 +222,16 @@ def test_names_of_photos_may_hold_anything(work, capsys):
     assert [line[:6] for line in said.err.splitlines()] == ["Note: "]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, name, code):
+    """In the place of torch, whose import takes a second or two, a module that sends the signal."""
+    (tmp_path / "torch.py").write_text(f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)")
+    done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=tmp_path,
+                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_who_reads_only_the_first_line_meets_no_traceback(tiny_data):
     head = subprocess.Popen([sys.executable, "-m", "sdkit", "models"], cwd=ROOT, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE)

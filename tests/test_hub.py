@@ -290,6 +290,8 @@ def test_where_the_first_is_gone_the_next_is_asked(server, repository, monkeypat
     ({"unet": ["my_unet", "UNet2DConditionModel"]}, "code of its own"),
     ({"unet": ["os", "UNet2DConditionModel"]}, "code"),
     ({"unet": ["diffusers", "UNet3D"]}, "UNet3D"), ({"vae": [None, None]}, "no vae"),
+    ({"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "feature_extractor": [None, None]},
+     "no feature_extractor"),
 ])
 def test_other_kinds_and_foreign_code_are_refused_before_weights_come(server, repository, tmp_path, change, words):
     folder = shutil.copytree(repository, tmp_path / "other")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,15 @@ def test_a_published_folder_paints_as_with_diffusers_but_for_its_slow_scheduler(
     assert models.settings("x", folder).size == 128                 # 16 x 8, from its configuration
 
 
+@pytest.mark.parametrize("name", ["DiffusionPipeline", "UNet2DConditionModel", "Nonsense", 5])
+def test_nothing_but_a_scheduler_is_built_as_one(real, tmp_path, name):
+    folder = shutil.copytree(real[1], tmp_path / "model")
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
+    with pytest.raises(SdkitError, match="cannot be loaded"):
+        models.load(folder, device="cpu")
+
+
 def test_text_encoders_as_they_were_saved_years_ago_load(real, tmp_path):
-    import shutil
     folder = shutil.copytree(real[1], tmp_path / "old")
     path = folder / "text_encoder" / "model.safetensors"
     state = {"text_model." + key.removeprefix("text_model."): value for key, value in load_file(path).items()}
