@@ -201,7 +201,7 @@ def _examine():
         for row in models.table():
             yield row["present"], f"model {row['name']}" + (
                 f": {row['megabytes']:.1f} MB" if row["present"] else
-                " is missing: clone the repository whole")
+                " is missing or damaged: clone the repository whole")
     except SdkitError as error:  # no data folder at all
         yield False, str(error)
 

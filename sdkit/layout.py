@@ -13,6 +13,7 @@ CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder
 WEIGHTS = ("unet", "vae", "text_encoder", "safety_checker")
 PIPELINES = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)  # over a header
 PICKLED = "is pickled, and opening a pickle runs whatever program it holds"
 
 
@@ -77,7 +78,7 @@ def check_file(path):
     try:
         keys = header(path)
         channels = keys.get("model.diffusion_model.input_blocks.0.0.weight", {"shape": [0, 0]})["shape"][1]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError) as error:
+    except DAMAGED as error:
         raise SdkitError(f"{path.name} is damaged, cut off, or no safetensors file. Download it again.") from error
     if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or channels != 4:
         raise SdkitError(f"{path.name} is not a whole Stable Diffusion 1.x (a LoRA, a VAE, an inpainting model, SDXL). "

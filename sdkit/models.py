@@ -243,10 +243,14 @@ def table():
     for name, entry in REGISTRY.items():
         folder = models_dir() / name
         weights = sorted(folder.rglob("*.safetensors"))
+        try:
+            parameters = sum(map(layout.count_parameters, weights))
+        except layout.DAMAGED:
+            weights, parameters = [], 0
         rows.append({
             "name": name,
             "does": entry.does,
-            "parameters": sum(map(layout.count_parameters, weights)),
+            "parameters": parameters,
             "megabytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6,
             "licence": entry.licence,
             "present": bool(weights),

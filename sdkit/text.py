@@ -10,6 +10,8 @@ import re
 import unicodedata
 from pathlib import Path
 
+from sdkit.paths import SdkitError
+
 
 def encode(tokenizer, text_encoder, prompts):
     """Embed a prompt or a list of B prompts: prompt_embeds (B, L, D), L = `tokenizer.model_max_length`.
@@ -36,7 +38,10 @@ def known_words(folder):
     None where the folder has no such list: real Stable Diffusion has seen nearly every word.
     """
     path = Path(folder) / "words.json"
-    return set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    try:
+        return set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    except (OSError, ValueError, TypeError) as error:
+        raise SdkitError(f"{path} is damaged. Put it back from the repository.") from error
 
 
 def split_prompt(prompt, known):

@@ -122,7 +122,7 @@ def test_doctor_ticks_and_says_what_to_do(work, capsys):
     assert cli.main(["doctor"]) == 2  # the style classifier is not there
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("\u2713 model mini-sd") for line in lines)
-    assert any(line.startswith("\u2717 model style-classifier is missing: ") for line in lines)
+    assert any(line.startswith("\u2717 model style-classifier is missing or damaged: ") for line in lines)
     assert any(line.startswith("\u2713 torch ") for line in lines)
 
 

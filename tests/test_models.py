@@ -52,6 +52,7 @@ def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatc
     shutil.copytree(tiny_sd, tmp_path / "models" / "mini-sd")
     weights = next((tmp_path / "models" / "mini-sd" / "unet").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:1000])
+    assert not models.table()[0]["present"]
     with pytest.raises(SdkitError, match="cannot be loaded"):
         models.load("mini-sd", device="cpu")
     for damaged in ("{", "[1]", "[" * 100_000):

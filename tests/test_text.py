@@ -1,8 +1,10 @@
 """Prompts: embeddings as the pipeline makes them, and words that the model knows."""
 
+import pytest
 import torch
 
 from sdkit import text
+from sdkit.paths import SdkitError
 
 
 def test_embeddings_are_those_of_the_pipeline(tiny_pipe):
@@ -33,3 +35,6 @@ def test_known_words_come_from_the_model_folder(tiny_sd, tmp_path):
     assert text.unknown_words(tiny_sd, "van gogh by picasso") == ["by", "picasso"]
     assert text.known_words(tmp_path) is None
     assert text.unknown_words(tmp_path, "picasso") == []
+    (tmp_path / "words.json").write_text("{")
+    with pytest.raises(SdkitError, match="words.json is damaged"):
+        text.known_words(tmp_path)
