@@ -54,7 +54,7 @@ def agree_to_run(pipe, settings, size, pictures, yes=False):
     print(f"{pictures} x {settings.steps_run} steps at {size[0]} x {size[1]} pixels: about {minutes(seconds)} and "
           f"{memory / 1e9:.1f} GB of memory on {device}.", file=sys.stderr)
     if seconds > LONG:
-        ask("That is long.", yes, "take fewer steps, a smaller --size, or a faster model: lcm, sd-turbo, small")
+        ask("That is long.", yes, "take fewer steps, a smaller size, or a faster model: lcm, sd-turbo, small")
 
 
 def agree_to_fetch(name, yes=False):
@@ -76,7 +76,7 @@ def ask(what, yes, otherwise):
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
         raise Declined(f"Nothing was done. You can {otherwise}.")
-    raise Declined(f"{what} Say --yes to go on, or {otherwise}.")
+    raise Declined(f"{what} Say --yes (in a lesson: YES = True) to go on, or {otherwise}.")
 
 
 def minutes(seconds):

@@ -40,7 +40,8 @@ def check(exercise_id, *answer):
         print(f"{exercise_id}: not attempted yet.")
         return
     except Exception as error:  # the reader's own function, or an answer of a kind that nobody thought of
-        hints = [f"that stopped with {type(error).__name__}: {error}"]
+        said = str(error).partition("\n")[0]
+        hints = [f"that stopped with {type(error).__name__}: {said}"]
     if hints is None:
         print(f"{exercise_id}: ✓ right.")
         return

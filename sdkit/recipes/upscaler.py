@@ -24,6 +24,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from sdkit import art, latents as latent, measure
 from sdkit.paths import models_dir
 from sdkit.recipes import cards, training
+from sdkit.recipes.muon import Muon, split
 from sdkit.upscale import FACTOR, own_scaling
 
 SIDE = 256          # px, of the pictures that are learned from; their small versions have 64
@@ -101,7 +102,7 @@ def repainted(vae, squares, rng, together=50):
 
 
 def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=32, sizes="24,32",
-         channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, repainted_share=0.5, learning_rate=6e-4,
+         channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, repainted_share=0.5, learning_rate=2.4e-3,
          max_noise_level=100, clean=0.5, ema_decay=0.999, initial="", shown=12, seed=0, runs="", limit=0):
     """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
 
@@ -129,7 +130,7 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
         settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     unet = unet.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(unet.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizer = Muon(*split(unet), learning_rate, weight_decay=0.01)
     run = training.Run(runs or f"runs/{'regressor' if regression else 'upscaler'}", accelerator)
     unet, start = run.begin(unet, optimizer, steps, warmup=200, ema_decay=ema_decay)
 
