@@ -66,7 +66,8 @@ def _parser():
     _settings(verb, "drawn")
     verb.add_argument("--count", type=int, default=1, help="how many, with this seed and the following (default 1)")
     verb.add_argument("--style", help='paint the result again in a style, for instance "van gogh"')
-    verb.add_argument("--upscale", action="store_true", help="make the result four times larger in the end")
+    verb.add_argument("--upscale", action=argparse.BooleanOptionalAction, default=None,
+                      help="make what is drawn four times larger (mini-sd does, unless a --size is asked for)")
     verb.set_defaults(verb=do.draw)
 
     verb = verbs.add_parser("style", help="paint photographs in the style of a prompt", epilog=DEFAULTS)

@@ -163,15 +163,16 @@ def test_the_verb_writes_the_picture_of_the_api(tiny_upscaler, tiny_data, tmp_pa
     assert capsys.readouterr().err == "sdkit: Number of steps 0 is not a whole number from 1 to 500. Choose one.\n"
 
 
-@pytest.mark.parametrize("more, tail", [([], ""), (["--style", "van gogh"], "-van-gogh")])
-def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, tmp_path, monkeypatch, more, tail):
+def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
-    draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4", *more]
+    draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4"]
     assert [cli.main(draw), cli.main([*draw, "--upscale", "--no-mark"])] == [0, 0]
+    assert cli.main([*draw, "--upscale", "--no-mark", "--style", "van gogh"]) == 0
     for seed in (4, 5):
-        with Image.open(f"drawn/a-photo{tail}-seed{seed}.png") as small, Image.open(
-                f"drawn/a-photo{tail}-x4-seed{seed}.png") as large:
+        with (Image.open(f"drawn/a-photo-seed{seed}.png") as small,
+              Image.open(f"drawn/a-photo-x4-seed{seed}.png") as large,
+              Image.open(f"drawn/a-photo-x4-van-gogh-seed{seed}.png") as styled):
             expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed,
                                         noise_level=upscale.DRAWN_NOISE)
             np.testing.assert_array_equal(large, expected)
@@ -179,6 +180,21 @@ def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, t
                                   "Steps of the enlargement": str(upscale.STEPS),
                                   "Strength of the enlargement": str(upscale.STRENGTH),
                                   "Noise level of the enlargement": str(upscale.DRAWN_NOISE)}
+            settings = models.settings("van gogh", seed=4)
+            np.testing.assert_array_equal(styled, generate.style(models.load(), [expected], settings)[0])
+            assert styled.text.items() > large.text.items() and styled.text["Prompt of the second go"] == "van gogh"
+
+
+@pytest.mark.parametrize("more, names", [([], "a-photo-x4-seed0.png"), (["--no-upscale"], "a-photo-seed0.png"),
+                                         (["--size", "64"], "a-photo-seed0.png")])
+def test_a_model_of_small_pictures_may_ask_for_larger_ones(tiny_upscaler, tiny_data, tmp_path, monkeypatch, more,
+                                                           names):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    own = models.defaults()
+    monkeypatch.setattr(models, "defaults", lambda *_: {**own, "draw": {**own.get("draw", {}), "upscale": True}})
+    assert cli.main(["draw", "a photo", "--steps", "2", *more]) == 0
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == [names]
 
 
 def test_a_drawing_that_cannot_be_made_larger_is_not_begun(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):
