@@ -8,6 +8,9 @@ from tests.taught import taught
 
 @pytest.mark.parametrize("lesson, number, name", [
     ("00_start_here", "00.2", "latent_numbers"),
+    ("01_gans", "01.1", "discriminator_loss"),
+    ("01_gans", "01.2", "covered"),
+    ("01_gans", "01.3", "best_discriminator"),
     ("02_forward_diffusion", "02.2", "rebuild"),
     ("02_forward_diffusion", "02.3", "shifted"),
     ("03_reverse_diffusion", "03.1", "noise_between"),
