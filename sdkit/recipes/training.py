@@ -56,7 +56,7 @@ def torch_rng(generator, device="cpu"):
     return torch.Generator(device).manual_seed(int(generator.integers(2**62)))
 
 
-def learning_rate_schedule(optimizer, steps, warmup, decay=0.2):
+def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
     """Linear warm-up, then constant, and over the last share ``decay`` of the steps linearly down to a tenth.
 
     Constant, so that a run which is later given more steps goes on as if it had had them from the start

@@ -87,9 +87,11 @@ def main():
     pairs = [[points.dino(N, torch.Generator().manual_seed(2 * seed + k)) for k in (0, 1)] for seed in range(repeats)]
     floor = SIZE * statistics.median(metrics.sliced_wasserstein(*pair) for pair in pairs)
     print(f"\n{repeats} repeats, {torch.get_num_threads()} threads; two fresh drawings are {floor:.3f} apart")
-    for way, runs in results.items():
-        seconds, distance = (statistics.median(column) for column in zip(*runs))
-        print(f"{way:18} {seconds:6.1f} s   sliced Wasserstein-1 {distance:.3f}")
+    medians = {way: [statistics.median(column) for column in zip(*runs)] for way, runs in results.items()}
+    for way, (seconds, distance) in medians.items():
+        print(f"{way:18} {seconds:6.1f} s to learn   sliced Wasserstein-1 {distance:.3f}")
+    print(f"sdkit learns in {medians['sdkit'][0] / medians['tutorial'][0]:.2f} of the tutorial's time (aim: 0.10, at a "
+          "distance of at most 0.065)")
 
 
 if __name__ == "__main__":
