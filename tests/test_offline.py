@@ -14,7 +14,7 @@ from sdkit import cli
 from sdkit.paths import ROOT
 
 RUNS = [["draw", "a photo, van gogh", "--steps", "2", "--upscale"],
-        ["style", "coffee", "--prompt", "picasso", "--grid"], ["inpaint", "coffee", "coffee", "--prompt", "a photo"], ["upscale", "drawn/a-photo-van-gogh-x4-seed0.png"],
+        ["style", "coffee", "--prompt", "picasso", "--grid"], ["inpaint", "coffee", "coffee", "--prompt", "a photo"], ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
         ["clear", "x.ipynb"], ["models"], ["doctor"], ["measure"]]
 # Every verb in one process that may not open a socket; `measure` with a small reader and few drawings.
 PROGRAM = """
