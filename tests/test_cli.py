@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -225,10 +226,14 @@ def test_names_of_photos_may_hold_anything(work, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, name, code):
-    """In the place of torch, whose import takes a second or two, a module that sends the signal."""
+    """In the place of torch, whose import takes a second or two, a module that sends the signal.
+
+    Who runs the tests in the background may have it ignored, which a child inherits: hence the default beforehand.
+    """
     (tmp_path / "torch.py").write_text(f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)")
     done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=tmp_path,
-                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL))
     assert (done.returncode, done.stderr) == (code, "")
 
 
