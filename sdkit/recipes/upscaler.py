@@ -90,7 +90,7 @@ def encoded(vae, squares, accelerator, together=16):
 def repainted(vae, squares, rng, together=50):
     """Squares (list of uint8 (S, S, 3)) four times smaller, as if the model had drawn them: uint8 (N, S/4, S/4, 3).
 
-    What its decoder gives is soft and has a weave on it. Some noise in the latents stands for the sampler's errors.
+    What its decoder gives is soft. Some noise in the latents stands for the sampler's errors.
     """
     made, generator = [], training.torch_rng(rng)
     for k in tqdm(range(0, len(squares), together), desc="repainted"):

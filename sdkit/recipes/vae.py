@@ -161,9 +161,8 @@ def align(vae, reference, batches):
     hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])              # (N, 2C)
     mean, logvar = (hidden @ vae.quant_conv.weight.flatten(1).T + vae.quant_conv.bias).chunk(2, 1)       # (N, C)
     wanted = torch.cat([reference.encode(x).latent_dist.mean.permute(0, 2, 3, 1).flatten(0, 2) for x in batches])
-    (_, whiten), (colour, _) = root(mean.T.cov()), root(wanted.T.cov())
-    left, _, right = torch.linalg.svd(root(wanted.T.cov())[1] @ (wanted - wanted.mean(0)).T @ (mean - mean.mean(0))
-                                      @ whiten)
+    (_, whiten), (colour, bleach) = root(mean.T.cov()), root(wanted.T.cov())
+    left, _, right = torch.linalg.svd(bleach @ (wanted - wanted.mean(0)).T @ (mean - mean.mean(0)) @ whiten)
     turn = colour @ left @ right @ whiten                                                                # (C, C)
     shift = wanted.mean(0) - turn @ mean.mean(0)
     # The noise of the turned posterior, channel by channel, as the linear function of ``hidden`` that is nearest to it.
