@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from sdkit import art, measure, postcards
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import ROOT, SdkitError
-from sdkit.recipes import captions, classifier, muon, reader, strokes, text, training, unet, upscaler, vae
+from sdkit.recipes import captions, classifier, muon, pairs, reader, strokes, text, training, unet, upscaler, vae
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
@@ -46,7 +46,7 @@ def toy(tmp_path_factory):
 def small(toy, monkeypatch):
     """The toy folder is the data folder, and the recipes' picture sizes fit it."""
     monkeypatch.setenv("SDKIT_DATA", str(toy))
-    monkeypatch.setattr(unet, "SHORT_SIDES", (64, 80))
+    monkeypatch.setattr(pairs, "SHORT_SIDES", (64, 80))
     monkeypatch.setattr(unet, "HELD_OUT_SIDE", 64)
     monkeypatch.setattr(upscaler, "SIDE", 64)
     monkeypatch.setattr(measure, "SIDE", 64)
@@ -323,7 +323,8 @@ def test_a_training_can_go_on_from_trained_weights(toy, tmp_path):
     vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "run"), out=str(tmp_path / "next"), initial=str(first),
              **{**TINY["vae"], "steps": 1, "learning_rate": 0.0})
     before, after = weights(first), weights(tmp_path / "next")
-    assert all(torch.equal(before[key], after[key]) for key in before)
+    for key in before:              # alignment with itself is the identity up to rounding, which differs by machine
+        torch.testing.assert_close(after[key], before[key], atol=1e-3, rtol=1e-2)
     record, config = ((tmp_path / "next" / name).read_text() for name in ("recipe.json", "config.json"))
     assert json.loads(record)["settings"]["initial"] == json.loads((first / "recipe.json").read_text())
     assert str(tmp_path) not in record + config
@@ -435,16 +436,35 @@ def test_the_weights_of_the_loss_make_every_noise_level_count():
     assert losses.max() > 4 * losses.min() and weighted.max() < 2 * weighted.min()
 
 
-def test_a_hidden_picture_is_noise_alone_and_the_right_answer_leaves_the_picture():
-    noise_scheduler, (latents, noise) = unet.scheduler(), torch.randn(2, 3, 8, 4, 4)
-    timesteps, hidden = torch.tensor([300, 950, 950]), torch.tensor([False, False, True])
-    noisy, answer = unet.noised(latents, noise, timesteps, hidden, noise_scheduler)
-    usual = noise_scheduler.add_noise(latents, noise, timesteps)
-    assert torch.equal(noisy[:2], usual[:2]) and torch.allclose(answer[:2], noise[:2], atol=1e-4)
-    assert torch.corrcoef(torch.stack([noisy[2].flatten(), noise[2].flatten()]))[0, 1] == pytest.approx(1)
-    for x, eps, t, x0 in zip(noisy, answer, timesteps, latents):       # DDIM's own idea of what is under the noise
-        noise_scheduler.set_timesteps(1000)
-        assert torch.allclose(noise_scheduler.step(eps, t, x).pred_original_sample, x0, atol=1e-3)
+def test_the_answers_lead_from_the_noised_source_to_the_picture():
+    """By DDIM's own steps, whether the source is the picture itself, another one or nothing."""
+    noise_scheduler = unet.scheduler()
+    noise_scheduler.set_timesteps(1000)
+    latents, others, noise = torch.randn(3, 3, 8, 4, 4)
+    sources, starts = torch.stack([latents[0], others[1], torch.zeros(8, 4, 4)]), torch.tensor([400, 400, 950])
+    x, answer = unet.noised(latents, sources, noise, starts, starts, noise_scheduler)
+    torch.testing.assert_close(x, noise_scheduler.add_noise(sources, noise, starts), atol=1e-4, rtol=0)
+    assert torch.equal(answer[0], noise[0])
+    for t in range(400, 100, -1):
+        x = noise_scheduler.step(answer[:2], t, x[:2]).prev_sample
+    below = torch.tensor([100, 100, 100])
+    seen, same = unet.noised(latents, sources, noise, starts, below, noise_scheduler)
+    torch.testing.assert_close(seen[:2], x, atol=1e-3, rtol=0)
+    assert torch.equal(same, answer)
+    for eps, z, x0 in zip(answer, seen, latents):       # DDIM's own idea of what is under the noise
+        torch.testing.assert_close(noise_scheduler.step(eps, 100, z).pred_original_sample, x0, atol=1e-3, rtol=0)
+
+
+def test_a_plain_picture_is_smooth_and_has_the_other_palette():
+    rng = np.random.default_rng(0)
+    rough = (128 + 40 * np.sign(np.arange(96) - 48)[:, None, None] + rng.normal(0, 25, (96, 96, 3))).clip(0, 255)
+    image, red = Image.fromarray(rough.astype(np.uint8)), Image.new("RGB", (50, 300), (200, 40, 30))
+    smooth = np.asarray(pairs.plain(image, red, rng)).astype(float)
+    assert smooth.shape == rough.shape
+    assert smooth[2:40].std((0, 1)).max() < 0.5 * rough[2:40].std((0, 1)).min()
+    assert smooth[..., 0].mean() > smooth[..., 1].mean() + 60
+    halves = smooth[:48].mean(), smooth[48:].mean()
+    assert halves[1] > halves[0]                              # the drawing stays
 
 
 def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought(toy, tmp_path):
