@@ -137,7 +137,7 @@ def main(art_dir="../shared/art", out="runs/strokes", portraits=110, scenes=55, 
     for number, photo in enumerate(tqdm(jobs, desc="strokes")):
         rng = training.rng(seed, 1 + number)
         painting = paintings[rng.integers(len(paintings))]
-        file = Path(out) / f"{Path(photo.file).parent}-{Path(photo.file).stem}-{Path(painting.file).stem}.png"
+        file = Path(out) / f"{Path(photo.file).parent}-{Path(photo.file).stem}--{Path(painting.file).stem}.png"
         if file.exists():
             continue
         short = rng.uniform(240, 340)      # px: brush strokes are as wide as in his paintings at such a size

@@ -3,8 +3,7 @@
 Noise prediction on latents with captions (Rombach et al. 2022), a share of them dropped for classifier-free guidance
 (Ho & Salimans 2022), the loss weighted so that all noise levels pull about equally. One network learns two worlds:
 whole postcards of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures.
-Latents are made once, those of paintings and photographs at several scales; being convolutional, the network works at
-any size.
+Latents are made once; being convolutional, the network works at any size.
 """
 import json
 from pathlib import Path
@@ -22,19 +21,14 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit import art, postcards
 from sdkit.paths import models_dir
-from sdkit.recipes import captions, cards, training
+from sdkit.recipes import captions, cards, pairs, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.text import tokens
 
-# For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
-# the lab demo asks for, and there are only 25 of his paintings to learn from.
-GROUPS = {"van gogh": (0.13, 8), "van gogh, portrait": (0.09, 8), "van gogh, repainted": (0.30, 1),
-          "a photo": (0.09, 3), "a photo, portrait": (0.12, 1), "ukiyo-e": (0.10, 3), "impressionism": (0.09, 3),
-          "oil painting": (0.08, 1)}
-SHORT_SIDES = (240, 520)   # px
 HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
 CARD_SIDE = 64             # px, of postcards
 FIRST = 900                # from this timestep on, sampling may begin
+STARTS = (300, 700)        # timesteps at which image to image begins, strength 0.3 to 0.7
 SILENT = -100              # what cross_entropy leaves out
 
 
@@ -42,36 +36,6 @@ def scheduler():
     """Stable Diffusion 1.x's schedule: scaled linear, 1000 steps, noise prediction."""
     return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
                          set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading")
-
-
-def group_of(picture):
-    """Key into ``GROUPS``."""
-    if picture.file.startswith("repainted/"):
-        return "van gogh, repainted"
-    head = picture.is_portrait and picture.style in ("van gogh", "a photo")
-    return picture.style + ", portrait" * head
-
-
-@torch.no_grad()
-def encode_all(vae, pictures, rng, device, dtype):
-    """Latents of every picture at several scales: group -> list of (picture, [float16 (C, h, w), ...])."""
-    encoded, mirrored = {}, 0
-    for picture in tqdm(pictures, desc="latents"):
-        copies = GROUPS[group_of(picture)][1]
-        native, latents = min(picture.image.size), []
-        for copy in range(copies):
-            low, high = np.log(SHORT_SIDES[0]), np.log(max(SHORT_SIDES[0], min(SHORT_SIDES[1], 1.2 * native)))
-            short = np.exp(low + (high - low) * (copy + rng.uniform()) / copies)
-            size = [8 * round(side * short / native / 8) for side in picture.image.size]
-            image = picture.image.resize(size, Image.Resampling.LANCZOS)
-            mirrored = 1 - mirrored                                      # every other one
-            image = ImageOps.mirror(image) if mirrored else image
-            x = art.to_batch([np.asarray(image)]).to(device, memory_format=torch.channels_last)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bf16"):
-                mean = vae.encode(x).latent_dist.mode()
-            latents.append((mean[0].float() * vae.config.scaling_factor).half().cpu())
-        encoded.setdefault(group_of(picture), []).append((picture, latents))
-    return encoded
 
 
 @torch.no_grad()
@@ -118,17 +82,20 @@ def loss_weights(snr, gamma):
     return (gamma / snr).clamp(max=1) * snr.rsqrt().clamp(min=1)
 
 
-def noised(latents, noise, timesteps, hidden, noise_scheduler):
+def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     """What the UNet gets and what it shall answer, both (B, C, h, w).
 
-    The first step of sampling gets noise alone, but even at t = 999 the x_t of training holds a trace of its picture
-    (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it (Lin et al. 2024, "Common
-    diffusion noise schedules and sample steps are flawed"). So where ``hidden`` (B,), x_t is noise alone, and the
-    answer is the noise whose removal would leave the picture, which only the caption tells.
+    Sampling begins at ``starts`` (B,) with noised ``sources`` and shall end with ``latents``. The noise in question is
+    what then hides the latents; along it, as DDIM walks, lies what the UNet sees at ``timesteps`` <= starts. Where
+    the source is the picture itself, that is the noise that was added to it (Ho et al. 2020). Where it is plain, the
+    answer takes what is plain away as if it were noise (sdkit.recipes.pairs). Where it is nought, nothing but the
+    caption tells what shall be left, as in the first step from a sentence: for even at t = 999 the x_t of training
+    holds a trace of its picture (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it
+    (Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed").
     """
-    noisy = noise_scheduler.add_noise(latents * ~hidden[:, None, None, None], noise, timesteps)
-    alpha_cumprod = noise_scheduler.alphas_cumprod[timesteps, None, None, None]
-    return noisy, (noisy - alpha_cumprod.sqrt() * latents) / (1 - alpha_cumprod).sqrt()
+    alpha_cumprod = noise_scheduler.alphas_cumprod[starts, None, None, None]
+    noise = noise + (alpha_cumprod / (1 - alpha_cumprod)).sqrt() * (sources - latents)
+    return noise_scheduler.add_noise(latents, noise, timesteps), noise
 
 
 @torch.no_grad()
@@ -145,7 +112,7 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
          channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=2.4e-3, text_rate=0.2, read_weight=0.05,
-         drop=0.15, focus=0.6, blank=0.3, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, initial="",
+         drop=0.15, focus=0.6, blank=0.3, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, initial="",
          seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
@@ -157,7 +124,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     latent diffusion models trained both together, too); read_weight: of the loss of the heads, see Denoiser; drop:
     share of captions left empty; focus: share of the timesteps drawn from where the work is decided, for art below 650,
     where image to image works, for postcards above 400, where a thing finds its shape and place; the rest is drawn from
-    all; blank: share of the postcards that are hidden behind pure noise, see noised; offset: standard deviation of what
+    all; blank: share of the postcards that are hidden behind pure noise, see noised; paired: share of the crops that
+    begin as plain ones, see there; offset: standard deviation of what
     is added to the noise of a whole crop, by channel (offset noise, Guttenberg 2023), so that colours are less sure
     than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes; initial:
     folder of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per folder (0:
@@ -195,14 +163,16 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     model, start = run.begin(model, optimizer, steps, warmup=200, ema_decay=ema_decay)
 
     pictures = art.load(art_dir, "train", limit=limit or None)
+    photos, originals = {p.file.replace("/", "-").rsplit(".", 1)[0]: p.image for p in pictures}, {}
     for path in sorted(Path(repainted).glob("*.png")) if repainted else ():
         pictures.append(art.Picture(f"repainted/{path.name}", "van gogh", path.name.split("-")[0], Image.open(path)))
+        originals[pictures[-1].file] = photos[path.name.split("--")[0]]
     rng, precision = training.rng(seed, 2**31), accelerator.mixed_precision
-    encoded = encode_all(vae, pictures if start < steps else [], rng, device, precision)
+    encoded = pairs.encode_all(vae, pictures if start < steps else [], originals, rng, device, precision)
     drawn_cards, drawings = cards.render(drawn if start < steps else 1, CARD_SIDE)
     drawings = encode_squares(vae, list(drawings), device)
     groups = list(encoded)
-    share = np.array([GROUPS[group][0] for group in groups])
+    share = np.array([pairs.GROUPS[group][0] for group in groups])
 
     def crops(rng):
         squares, texts = [], []
@@ -211,10 +181,10 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             group = encoded[groups[rng.choice(len(groups), p=share / share.sum())]]
             picture, latents = group[rng.integers(len(group))]
             z = latents[rng.integers(len(latents))]
-            top, left = (int(rng.integers(side - size + 1)) for side in z.shape[1:])
-            squares.append(z[:, top:top + size, left:left + size])
+            top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
+            squares.append(z[..., top:top + size, left:left + size])
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
-        return torch.stack(squares), texts, np.full((len(texts), len(postcards.PARTS)), SILENT), (0, 650), 0
+        return *torch.stack(squares, 1), texts, np.full((len(texts), len(postcards.PARTS)), SILENT)
 
     def whole_cards(rng):
         size = drawings.shape[-1]
@@ -223,25 +193,29 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         texts = [postcards.caption(drawn_cards[k], rng, parts) for k, parts in zip(chosen, unsaid)]
         said = np.array([postcards.indices(drawn_cards[k]) for k in chosen])
         said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
-        return drawings[chosen], texts, said, (400, 1000), blank
+        return drawings[chosen], torch.zeros_like(drawings[chosen]), texts, said
 
     def make(step):
         rng = training.rng(seed, step, rank)
-        latents, texts, said, decided, unseen = whole_cards(rng) if rng.random() < card_share else crops(rng)
+        of_cards = rng.random() < card_share
+        latents, sources, texts, said = whole_cards(rng) if of_cards else crops(rng)
+        decided, begin, apart = ((400, 1000), (FIRST, 1000), blank) if of_cards else ((0, 650), STARTS, paired)
         dropped = rng.random(len(texts)) < drop
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
                                               rng.integers(1000, size=len(texts))))
-        hidden = torch.from_numpy(rng.random(len(texts)) < unseen)
-        timesteps[hidden] = torch.from_numpy(rng.integers(FIRST, 1000, len(texts)))[hidden]
-        return (latents.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps, hidden,
-                training.torch_rng(rng))
+        apart, starts = map(torch.from_numpy, (rng.random(len(texts)) < apart, rng.integers(*begin, len(texts))))
+        if of_cards:
+            timesteps = torch.where(apart, starts, timesteps)
+        sources = torch.where(apart[:, None, None, None], sources, latents)
+        return (latents.float(), sources.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps,
+                torch.maximum(starts, timesteps), training.torch_rng(rng))
 
-    for step, (latents, ids, said, timesteps, hidden, generator) in run.steps("unet", make, start, steps):
+    for step, (latents, sources, ids, said, timesteps, starts, generator) in run.steps("unet", make, start, steps):
         noise = torch.randn(latents.shape, generator=generator)
         noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
-        noisy, noise = noised(latents, noise, timesteps, hidden, noise_scheduler)
+        noisy, noise = noised(latents, sources, noise, starts, timesteps, noise_scheduler)
         predicted, read = model(noisy.to(device, memory_format=torch.channels_last), timesteps.to(device),
                                 ids.to(device), said.to(device))
         losses = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
