@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.functional import softplus
 
 
-
 class Linear(nn.Module):
     """K linear layers side by side: (K, B, inside) -> (K, B, outside), initialised as `nn.Linear`."""
 
@@ -41,10 +40,11 @@ def loss_G(D, fake):
 
 
 class Player:
-    """A network and its Adam (Kingma & Ba 2015), with a learning rate for each pair where `lr` is (K, 1, 1)."""
+    """A network and its Adam (Kingma & Ba 2015); `lr` is one learning rate, or K of them, one for each pair."""
 
     def __init__(self, net, lr, betas=(0.5, 0.999)):
-        self.parameters, self.lr = list(net.parameters()), torch.as_tensor(lr)
+        self.parameters = list(net.parameters())    # pair by pair along the first axis, whatever axes follow
+        self.rates = [torch.as_tensor(lr).reshape(-1, *[1] * (p.dim() - 1)) for p in self.parameters]
         self.optimizer = torch.optim.Adam(self.parameters, lr=1.0, betas=betas)
 
     def move(self, losses):
@@ -53,8 +53,8 @@ class Player:
         self.optimizer.zero_grad()
         losses.sum().backward(inputs=self.parameters)
         self.optimizer.step()                       # with a learning rate of 1, of which each pair takes its part
-        for p, old in zip(self.parameters, before):
-            p.data = torch.lerp(old, p.data, self.lr)
+        for p, old, rate in zip(self.parameters, before, self.rates):
+            p.data = torch.lerp(old, p.data, rate)
 
 
 def play(G, D, sample, updates, generator, lr_G=1e-3, lr_D=1e-3, batch=64, inputs=2, betas=(0.5, 0.999), D_moves=1,
@@ -62,7 +62,7 @@ def play(G, D, sample, updates, generator, lr_G=1e-3, lr_D=1e-3, batch=64, input
     """Play for so many `updates` of the generators; yields 1, 2, ..., `updates`, and the caller looks on.
 
     sample(n, generator) gives (n, numbers) real samples; G turns (K, B, `inputs`) of normal noise into fakes.
-    lr_G, lr_D : floats, or (K, 1, 1) for pairs that learn at different speeds.
+    lr_G, lr_D : floats, or K numbers each, for pairs that learn at different speeds.
     D_moves : updates of the discriminators before each one of the generators, each on fresh draws.
     loss_D(D, real, fake) and loss_G(D, fake) -> (K,).
     """

@@ -76,10 +76,20 @@ def test_each_pair_learns_at_its_own_rate():
     lr_G, lr_D = torch.tensor([0.0, 1e-3, 1e-2]), torch.tensor([3e-3, 1e-3, 1e-4])
     before = alone(G, 0)
     plain = [plain_loop(alone(G, k), alone(D, k), k, float(lr_G[k]), float(lr_D[k])) for k in (1, 2)]
-    list(gans.play(G, D, RING.sample, UPDATES, generator(), lr_G[:, None, None], lr_D[:, None, None], batch=BATCH))
+    list(gans.play(G, D, RING.sample, UPDATES, generator(), lr_G, lr_D, batch=BATCH))
     assert_same(G, before, 0)
     assert_same(G, plain[0], 1)
     assert_same(G, plain[1], 2)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1, 1)])
+def test_a_rate_for_each_pair_fits_parameters_of_any_shape(shape):
+    """torch.func stacks biases as (K, n), `gans.Linear` has (K, 1, n): each pair moves at its own rate in both."""
+    rates = torch.tensor([0.0, 1e-3, 1e-2])
+    net = nn.ParameterList([torch.zeros(3, 4, 5), torch.zeros(3, 1, 5), torch.zeros(3, 5), torch.zeros(3)])
+    gans.Player(net, rates.reshape(shape)).move(sum(p.reshape(3, -1).sum(1) for p in net))
+    for p in net:                                  # Adam's first step is one learning rate long, against the slope
+        torch.testing.assert_close(p.data, -rates.reshape(-1, *[1] * (p.dim() - 1)).expand_as(p))
 
 
 def test_layers_start_as_those_of_torch_do():
