@@ -1,20 +1,21 @@
 """Weights from the Hugging Face hub into its own cache: only safetensors, checked, taken up again where a line broke.
 
 The only place of the kit that opens a socket, and only where a person named a model that is not on the disk yet.
-Every fault becomes one sentence with a remedy.
+Every fault becomes one sentence with a remedy: see `sdkit.network`.
 """
 
 import contextlib
 import errno
 import hashlib
 import os
-import queue
 import re
 import shutil
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
+from sdkit import network
 from sdkit.layout import WEIGHTS, check, parts_of, read_index, weight_files
 from sdkit.paths import SdkitError
 
@@ -23,17 +24,12 @@ SLOWEST = 1000   # bytes in a second; below, a download counts as broken off
 TRIES = 3        # in a row, when a download breaks off
 
 
-class Gone(SdkitError):
-    """A repository that is not on the hub (any more): another may hold the same."""
-
-
 def cached(repo, file=None):
     """The folder of a repository in the hub's cache when all of it is there, otherwise None. No network.
 
     With `file`, a repository that is wanted for this one file only.
     """
-    from huggingface_hub import constants
-    home = Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
+    home = _home(repo)
     try:
         folder = home / "snapshots" / (home / "refs" / "main").read_text(encoding="utf-8").strip()
         if file is None:
@@ -43,22 +39,27 @@ def cached(repo, file=None):
         return None
 
 
+def _home(repo):
+    from huggingface_hub import constants
+    return Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
+
+
 def fetch(repo, file=None, weights=True):
     """Bring a repository into the hub's cache and return its folder there; see `cached` for `file`.
 
     weights : False leaves them out, for a single file has its own.
 
-    Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, `Gone` among them.
+    Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, `network.Gone` among them.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):  # "on" is the kit's own word: see __init__
         raise SdkitError(f"{repo} is not on this computer, and HF_HUB_OFFLINE forbids to fetch it. "
                          "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.")
     from huggingface_hub import HfApi, constants
-    _look_at_settings()
-    home = Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
-    with _faults(repo), _online(), _alone(home):
+    network.look_at_settings()
+    home = _home(repo)
+    with network.faults(repo, TIMEOUT), network.online(), _alone(home):
         info = _soon(HfApi(endpoint=constants.ENDPOINT).model_info, repo, timeout=TIMEOUT)
-        if not re.fullmatch(r"\w+", info.sha or ""):
+        if not re.fullmatch(r"\w{1,64}", info.sha or ""):
             raise ValueError(info.sha)
         names = {sibling.rfilename for sibling in info.siblings or []}
         folder = home / "snapshots" / info.sha
@@ -86,11 +87,11 @@ def _bring(repo, home, folder, names):
     for name in names:
         url = hf_hub_url(repo, name, revision=folder.name, endpoint=constants.ENDPOINT)
         about = _soon(get_hf_file_metadata, url, token=None, timeout=TIMEOUT)
-        if not re.fullmatch(r"[\w-][\w.-]*", about.etag or "") or (about.size or 0) < 0:
+        if not re.fullmatch(r"[\w-][\w.-]{0,127}", about.etag or "") or (about.size or 0) < 0:
             raise ValueError(about.etag)
         todo.append((name, url, about.etag, about.size or 0))
     (home / "blobs").mkdir(parents=True, exist_ok=True)
-    total = sum(size for _, _, _, size in todo)
+    total = sum(size for _, _, etag, size in todo if not (home / "blobs" / etag).is_file())
     there = sum(path.stat().st_size for path in home.glob("blobs/*.part"))
     if total - there > shutil.disk_usage(home).free:
         raise OSError(errno.ENOSPC, "")
@@ -116,20 +117,24 @@ def _bring(repo, home, folder, names):
 def _download(url, part, size, bar, repo):
     """Append to the file `part` what of `url` is missing from it; the hub's checksum is looked at afterwards."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils import hf_raise_for_status
     if not size:
         part.unlink(missing_ok=True)  # there would be no telling where to go on
     broken, had = 0, part.stat().st_size if part.is_file() else 0
     bar.update(had)
     while not size or had < size:
         start, trouble, paused, began = had, None, had, time.monotonic()
-        headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes={had}-"} if had else {})}
         try:
-            with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as answer:
+            with contextlib.closing(_soon(_open, url, had)) as answer:
+                resumed = had and answer.status_code == 206 and (
+                    answer.headers.get("Content-Range", f"bytes {had}-").startswith(f"bytes {had}-"))
+                if not resumed:
+                    bar.update(-had)
+                    had = 0
+                if start and answer.status_code == 416:  # a server that cannot go on from there: all of it anew
+                    part.unlink()
+                    continue
                 hf_raise_for_status(answer)
-                resumed = had and answer.status_code == 206
-                bar.update(0 if resumed else -had)
-                had = had if resumed else 0
                 length = answer.headers.get("Content-Length", size - had)
                 if size and int(length) != size - had and "Content-Encoding" not in answer.headers:
                     raise ValueError(length)  # a page about something, not the file
@@ -160,61 +165,40 @@ def _download(url, part, size, bar, repo):
         time.sleep(broken)
 
 
+def _open(url, start):
+    """What the hub answers to the wish for a file from byte `start` on, with the bytes themselves still to be read."""
+    from huggingface_hub.utils import build_hf_headers, get_session
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
+    session = get_session()
+    return session.send(session.build_request("GET", url, headers=headers, timeout=TIMEOUT), stream=True)
+
+
 def _right(path, etag, size):
     """Whether a file is what the hub says: its SHA-256, its SHA-1 (git's, or plain), at least its size."""
-    if size and path.stat().st_size != size:
-        return False
-    git = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-    digests = {64: [hashlib.sha256()], 40: [git, hashlib.sha1()]}.get(len(etag), [])
-    with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            for digest in digests:
-                digest.update(chunk)
-    return not digests or etag in [digest.hexdigest() for digest in digests]
+    length = path.stat().st_size
+    kinds = {64: ["sha256"], 40: [lambda: hashlib.sha1(b"blob %d\0" % length), "sha1"]}.get(len(etag), [])
+
+    def digest(kind):
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, kind).hexdigest()
+
+    return (not size or length == size) and (not kinds or etag in map(digest, kinds))
 
 
 def _soon(call, *arguments, **keywords):
     """What a call gives within `TIMEOUT`; otherwise `TimeoutError`: looking up a name, or answers drop by drop, may
     take for ever, and the client's own time-out ends neither.
     """
-    results = queue.SimpleQueue()
+    future = Future()
 
     def work():
         try:
-            results.put((call(*arguments, **keywords), None))
+            future.set_result(call(*arguments, **keywords))
         except Exception as error:
-            results.put((None, error))
+            future.set_exception(error)
 
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        result, error = results.get(timeout=TIMEOUT)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error:
-        raise error
-    return result
-
-
-def _look_at_settings():
-    """Raise `SdkitError` where what a person has set about the network cannot even be read."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers, get_session
-    try:
-        get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
-    except Exception as error:
-        raise SdkitError(f"The settings of the network cannot be used ({str(error)[:150]}). Look at HTTPS_PROXY, "
-                         "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.") from error
-
-
-@contextlib.contextmanager
-def _online():
-    """The libraries are switched offline by the kit; here, and only here, they may ask the hub."""
-    from huggingface_hub import constants
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+    threading.Thread(target=work, daemon=True).start()  # of a pool, Python would wait for it at its end
+    return future.result(TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -222,52 +206,8 @@ def _alone(home):
     """Let one program at a time fetch a repository; the system lifts the lock when it ends, in whatever way."""
     import filelock
     home.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(home / ".sdkit.lock", timeout=0)
     try:
-        lock.acquire()
+        with filelock.FileLock(home / ".sdkit.lock", timeout=0):
+            yield
     except filelock.Timeout as error:
         raise SdkitError(f"Another program is just fetching {home.name}. Wait for it, then run this again.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def _faults(repo):
-    """Turn what the hub, the network and the disk do wrong into one sentence each."""
-    from huggingface_hub import constants
-    from huggingface_hub.errors import (DisabledRepoError, GatedRepoError, HFValidationError, HfHubHTTPError, HTTPError,
-                                        RepositoryNotFoundError)
-    try:
-        yield
-    except SdkitError:
-        raise
-    except HFValidationError as error:
-        raise SdkitError(f"{repo!r} is no name on the hub. It has the form owner/name; see: sdkit models.") from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        unknown = isinstance(error, (RepositoryNotFoundError, DisabledRepoError))
-        if isinstance(error, GatedRepoError) or (status in (401, 403) and not unknown):
-            raise SdkitError(f"{repo} is gated. Open {constants.ENDPOINT}/{repo} in a browser, log in and accept its "
-                             "licence; then run `hf auth login` here, once.") from error
-        if unknown or status in (404, 410, 451):
-            raise Gone(f"{repo} is not on the hub: removed, private or misspelt. "
-                       "Take another: sdkit models lists some.") from error
-        what = {429: "asks for fewer requests"}.get(status, "has trouble" if status >= 500 else "refuses the request")
-        raise SdkitError(f"The hub {what} (HTTP {status}). Run this again in a few minutes; "
-                         "what has arrived is kept.") from error
-    except (HTTPError, TimeoutError) as error:
-        silent = "Timeout" in type(error).__name__
-        what = f"was silent, or far too slow, for {TIMEOUT} s." if silent else "cannot be reached."
-        raise SdkitError(f"The hub at {constants.ENDPOINT} {what} Look after network, proxy (HTTPS_PROXY) and firewall, then run this "
-                         "again; the kit's own model, mini, needs none of them.") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-            raise SdkitError(f"The disk is too full for {repo}. Make room in {constants.HF_HUB_CACHE}, or set HF_HOME "
-                             "to a folder on another disk; what has arrived is kept.") from error
-        raise SdkitError(f"The hub's cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror or error}). "
-                         "Change its permissions, or set HF_HOME to another folder.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise SdkitError(f"What answers at {constants.ENDPOINT} does not speak as the hub does: perhaps the login page "
-                         "of a wireless network. Log in there, or unset HF_ENDPOINT, and run this again.") from error

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdkit import hardware, hub, layout, parts as networks
+from sdkit import hardware, hub, layout, network, parts as networks
 from sdkit.hardware import device  # noqa: F401  (models.device() is what lessons ask)
 from sdkit.parts import ADAPTER
 from sdkit.paths import SdkitError, expand, model_dir, models_dir
@@ -101,7 +101,7 @@ def _first(repos, get):
     for repo, following in zip(repos, [*repos[1:], None]):
         try:
             return get(repo)
-        except hub.Gone as error:
+        except network.Gone as error:
             if not following:
                 raise
             print(f"{error} Trying the same at {following}.", file=sys.stderr)

@@ -6,8 +6,10 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -234,6 +236,49 @@ def test_a_download_by_drops_counts_as_broken_off(server, repository, monkeypatc
     monkeypatch.setattr(hub, "TIMEOUT", 2)
     server.odd = None
     assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
+
+
+def test_the_lookup_of_a_name_that_never_ends_is_a_sentence(server, monkeypatch):
+    """The weights lie elsewhere, as on the real hub, and nobody answers where that is."""
+    never, really = threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **keywords: (
+        never.wait() if host == "elsewhere.test" else really(host, *more, **keywords)))
+    monkeypatch.setattr(hub, "TRIES", 1)
+    server.odd = lambda h: of_weights(h) and page(h, status=302, Location="http://elsewhere.test/weights")
+    assert "broke off" in the_sentence()
+    never.set()
+    server.odd = None
+    assert hub.fetch(REPO)
+
+
+def test_a_head_by_drops_is_a_sentence(server, monkeypatch):
+    def trickles(handler):
+        with contextlib.suppress(OSError):
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for k in range(90):
+                handler.wfile.write(b"X-%d: y\r\n" % k)
+                time.sleep(0.05)
+        handler.close_connection = True
+        return True
+    monkeypatch.setattr(hub, "TRIES", 1)
+    server.odd = lambda h: of_weights(h) and trickles(h)
+    assert "broke off" in the_sentence()
+
+
+@pytest.mark.parametrize("refuses", [
+    lambda h, data: page(h, status=416), lambda h, data: page(
+        h, data, 206, Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}")])
+def test_a_server_that_cannot_go_on_in_the_middle_sends_all_of_it_anew(server, repository, refuses):
+    server.cuts, data = 1, (repository / WEIGHTS).read_bytes()
+    server.odd = lambda h: of_weights(h) and h.headers.get("Range") and refuses(h, data)
+    assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == data
+
+
+def test_what_is_in_the_cache_already_needs_no_room(server, monkeypatch):
+    folder, usage = hub.fetch(REPO), shutil.disk_usage("/")
+    (folder / WEIGHTS).unlink()                                  # the link: the weights themselves are there
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    assert hub.fetch(REPO) == folder == hub.cached(REPO)
 
 
 @pytest.mark.parametrize("index", [b"", b"{", b"\xff", b"[" * 100_000])

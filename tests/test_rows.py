@@ -13,6 +13,7 @@ PACKAGE = ROOT / "sdkit"
 ROWS = {
     "paths": 0,
     "photos": 1, "points": 1, "postcards": 1, "art": 1, "layout": 1, "hardware": 1,
+    "network": 1,
     "text": 2, "hub": 2, "parts": 2, "outputs": 2,
     "latents": 3,
     "schedule": 4,
