@@ -49,7 +49,8 @@ def fetch(repo, file=None, weights=True):
 
     weights : False leaves them out, for a single file has its own.
 
-    Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, `network.Gone` among them.
+    Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, and `network.Gone`
+    where another repository may hold the same.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):  # "on" is the kit's own word: see __init__
         raise SdkitError(f"{repo} is not on this computer, and HF_HUB_OFFLINE forbids to fetch it. "

@@ -175,32 +175,9 @@ def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=Non
         raise SdkitError(f"{name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
     parts, _, pipes = _parts(folder_of(shared), device, dtype, None)
     if folder not in pipes:
-        pipes[folder] = _load_upscaler(folder, parts, device, dtype)
+        from sdkit import upscale
+        pipes[folder] = upscale.load(folder, parts, device, dtype)
     return pipes[folder]
-
-
-def _load_upscaler(folder, shared, device, dtype):
-    import torch
-    from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
-
-    from sdkit.upscale import own_scaling
-    parts = {name: shared[name] for name in ("vae", "text_encoder", "tokenizer")}
-    how = {"local_files_only": True, "use_safetensors": True}
-    index = "" if folder.is_file() else (folder / "model_index.json").read_text("utf-8", "replace")
-    if '"StableDiffusionUpscalePipeline"' not in index:
-        raise SdkitError(f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
-    try:
-        with own_scaling(parts["vae"]):
-            pipe = StableDiffusionUpscalePipeline.from_pretrained(
-                folder, **parts, dtype=dtype or torch.float32, **how).to(device)
-        regressor = folder / "regressor"
-        pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype or torch.float32)
-                          if regressor.is_dir() else None)
-    except Exception as error:
-        raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
-                         "Put the folder back from the repository.") from error
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 def _load(where, cls, device, dtype, adapter):

@@ -1,9 +1,11 @@
 """What leaves the kit: marked as made by AI, under a name that replaces nothing, and notebooks without pictures."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import time
 from itertools import count
 from pathlib import Path
 
@@ -56,6 +58,35 @@ def save(image, folder, stem, note, replace=False, written=()):
 def _same(path, other):
     """Whether two names lead to one file; A.png and a.png do on some disks."""
     return path.exists() and other.exists() and os.path.samefile(path, other)
+
+
+def make_folder(folder):
+    """Make the folder for results now, so that a wrong one is known before the work and not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SdkitError(f"Cannot make the folder {folder}: {error.strerror}. "
+                         "Choose another with --out.") from error
+    if not os.access(folder, os.W_OK):
+        raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
+    for part in folder.glob(".????????????????.part"):
+        with contextlib.suppress(OSError):  # of a run that was killed outright, and not of one that is at work
+            if time.time() - part.stat().st_mtime > 3600:
+                part.unlink()
+
+
+def slug(prompt):
+    """The prompt as part of a file name."""
+    return _cut(re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60], 80).rstrip("-") or "no-prompt"
+
+
+def stem(source):
+    """The name of a photo as part of a file name: printable letters only, and no more bytes than all disks take."""
+    return _cut("".join(c if c.isprintable() else "-" for c in Path(source).stem)[:80], 100)
+
+
+def _cut(text, size):
+    return text.encode(errors="ignore")[:size].decode(errors="ignore")
 
 
 def clear(path):

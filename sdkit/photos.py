@@ -11,9 +11,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from sdkit import pixels
 from sdkit.paths import SdkitError, expand, write_atomically
 
 SAMPLES = {
@@ -28,8 +29,6 @@ MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
 MAX_ASPECT = 4            # long side / short side
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif",
             ".tiff", ".bmp", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"}
-TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
-                        "ROTATE_90"), 2))  # what each value of EXIF's orientation asks for
 # Only plain raster formats: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000", "PPM", "TGA")
 
@@ -89,36 +88,21 @@ def _sentences(name, max_pixels):
                          "Copy it again from where it came.") from error
 
 
-@contextlib.contextmanager
-def _quiet_libtiff():
-    """Send to nowhere what libtiff writes to the terminal, past Python, about a damaged file: a sentence says it."""
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
-
-
 def _read(path):
     """The bytes of a file, or the sentence why there are none."""
     if os.path.isdir(path):
         raise SdkitError(f"{path} is a folder. Give one picture file.")
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
+        raise SdkitError(f"{path} is not a file. Give one picture file.")
+    if os.path.isfile(path) and os.path.getsize(path) > MAX_BYTES:
+        raise SdkitError(f"{path.name} has more than {MAX_BYTES / 1e9:g} GB. Save it as JPEG first.")
     try:
-        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
-            raise SdkitError(f"{path} is not a file. Give one picture file.")
-        if os.path.isfile(path) and path.stat().st_size > MAX_BYTES:
-            raise SdkitError(f"{path.name} has more than {MAX_BYTES / 1e9:g} GB. Save it as JPEG first.")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise SdkitError(f"There is no file {path}. Give a picture file, or a sample photo: "
                          f"{', '.join(SAMPLES)}.") from error
     except PermissionError as error:
         raise SdkitError(f"{path} may not be read by you. Change its permissions, or copy it.") from error
-    except SdkitError:
-        raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
         raise SdkitError(f"{path.name[:100]} cannot be read: {reason}. Check its name, and the disk.") from error
@@ -145,46 +129,8 @@ def _clean(image, name, max_pixels=MAX_PIXELS):
     if min(width, height) < MIN_SIDE:
         raise SdkitError(f"{name} is only {width} x {height} pixels. Give a picture of at least "
                          f"{MIN_SIDE} pixels a side; 256 or more look best.")
-    with _quiet_libtiff() if getattr(image, "format", None) == "TIFF" else contextlib.nullcontext():
-        image.load()
-    turn = None
-    with contextlib.suppress(Exception):  # unreadable EXIF says nothing about how to turn the picture
-        turn = TURNS.get(image.getexif().get(0x0112))
-    if turn:  # not by ImageOps.exif_transpose: it writes all of the EXIF anew, and gives up over any odd entry in it
-        image = image.transpose(Image.Transpose[turn])
     # Through an array and back: a copy or a convert would carry EXIF, GPS, comments and profiles along.
-    return Image.fromarray(np.array(_to_rgb(image)))
-
-
-def _to_rgb(image):
-    """Any mode of Pillow to RGB, 8 bit, over white, in sRGB."""
-    if image.mode[0] in "IF":  # I;16, I;16B, I, F: convert("RGB") would clip these
-        grey = _to_8_bit(np.asarray(image), sixteen=image.mode.startswith("I;16"))
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode in ("La", "RGBa"):  # premultiplied alpha has one way out only
-        image = image.convert(image.mode.upper())
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK"):
-        try:  # phones save Display P3: without this step its greens and reds go dull
-            return ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(BytesIO(profile)),
-                                             ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile: take the numbers as they are
-    return image.convert("RGB")
-
-
-def _to_8_bit(array, sixteen=False):
-    """Grey or colour values of more than 8 bits to uint8, rounded: 65535 (or 1.0) becomes 255."""
-    most = np.fmax.reduce(array, axis=None)  # without NaN
-    top = 65535 if sixteen or most > 255 else 255 if most > 1 else 1
-    small = np.empty(array.shape, np.uint8)
-    for rows in range(0, len(array), 256):  # a few rows at a time: 100 million pixels as float64 take 800 MB
-        part = np.nan_to_num(array[rows:rows + 256].astype(np.float64), posinf=top, neginf=0)
-        small[rows:rows + 256] = np.clip(part * (255 / top), 0, 255).round()
-    return small
+    return Image.fromarray(np.array(pixels.to_rgb(pixels.upright(image))))
 
 
 def _from_array(array):
@@ -193,7 +139,7 @@ def _from_array(array):
         raise SdkitError(f"An array of shape {array.shape} is not a picture. "
                          "Give (height, width), (height, width, 3) or (height, width, 4).")
     if array.dtype == np.uint16:
-        array = _to_8_bit(array, sixteen=True)
+        array = pixels.to_8_bit(array, sixteen=True)
     elif array.dtype == bool:
         array = array.astype(np.uint8) * 255
     elif array.dtype.kind == "f" and 0 <= array.min() and array.max() <= 1:  # NaN fails both

@@ -183,6 +183,28 @@ def check(value, what, low, high):
         raise SdkitError(f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one.")
 
 
+def load(folder, shared, device, dtype=None):
+    """The pipeline in `folder` around the VAE, text encoder and tokenizer of `shared`; see `models.load_upscaler`."""
+    from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
+    parts = {name: shared[name] for name in ("vae", "text_encoder", "tokenizer")}
+    how = {"local_files_only": True, "use_safetensors": True}
+    index = "" if folder.is_file() else (folder / "model_index.json").read_text("utf-8", "replace")
+    if '"StableDiffusionUpscalePipeline"' not in index:
+        raise SdkitError(f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
+    try:
+        with own_scaling(parts["vae"]):
+            pipe = StableDiffusionUpscalePipeline.from_pretrained(
+                folder, **parts, dtype=dtype or torch.float32, **how).to(device)
+        regressor = folder / "regressor"
+        pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype or torch.float32)
+                          if regressor.is_dir() else None)
+    except Exception as error:
+        raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
+                         "Put the folder back from the repository.") from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 @contextlib.contextmanager
 def own_scaling(vae):
     """Let `vae` keep its scaling factor while a `StableDiffusionUpscalePipeline` is built around it.

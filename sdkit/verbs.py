@@ -5,8 +5,6 @@ What is slow to import (torch, diffusers) is imported inside the verb that needs
 
 import contextlib
 import io
-import os
-import re
 import sys
 import time
 import warnings
@@ -47,7 +45,7 @@ def draw(arguments):
         cost.agree_to_run(painter, second, (second.size, second.size), arguments.count, arguments.yes)
         note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
                  if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
-        tail += "-" + _slug(in_style)
+        tail += "-" + outputs.slug(in_style)
         steps += arguments.count * second.steps_run
     written, failed = [], []
     with (tqdm(total=steps, unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
@@ -65,8 +63,8 @@ def draw(arguments):
                                            on_step=bar.update)
                 if in_style:
                     image, = generate.style(painter, [image], second, on_step=bar.update)
-                _save(arguments, image, f"{_slug(prompt)}{tail}-seed{seed}", {**note, "Seed": str(seed)}, written,
-                      bar.write)
+                _save(arguments, image, f"{outputs.slug(prompt)}{tail}-seed{seed}", {**note, "Seed": str(seed)},
+                      written, bar.write)
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
     return 2 if failed else 0
 
@@ -84,7 +82,7 @@ def inpaint(arguments):
           warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)
         painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
-        _save(arguments, painted, f"{_stem(arguments.photo)}-{_tail(settings)}",
+        _save(arguments, painted, f"{outputs.stem(arguments.photo)}-{_tail(settings)}",
               generate.note(settings, models.label(arguments.model), "a part of a picture repainted"), [], bar.write,
               began)
     return 0
@@ -102,7 +100,7 @@ def _ready(arguments, prompt, task):
                if getattr(arguments, name, None) is not None}
     settings = models.settings(prompt, arguments.model, task, negative_prompt=arguments.negative_prompt,
                                seed=arguments.seed, **changes)
-    _make_folder(arguments.out)
+    outputs.make_folder(arguments.out)
     _advise(prompt, arguments.model, task)
     return settings
 
@@ -130,10 +128,10 @@ def style(arguments):
                     agreed = True
                 began = time.perf_counter()
                 after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]
-                _save(arguments, after, f"{_stem(source)}-{_tail(settings)}", note, written, bar.write, began)
+                _save(arguments, after, f"{outputs.stem(source)}-{_tail(settings)}", note, written, bar.write, began)
                 if arguments.grid:
                     before = photo.resize(after.size, photos.Image.Resampling.LANCZOS)
-                    pairs.append((before, after, _stem(source)))
+                    pairs.append((before, after, outputs.stem(source)))
         done = len(written)
         for first in range(0, len(pairs), SHEET):
             with _told("sheet", failed, bar.write):
@@ -145,7 +143,7 @@ def style(arguments):
 def upscale(arguments):
     """Make each picture four times larger; one that cannot be used gets its sentence, and the rest is still done."""
     pipe, written = models.load_upscaler(arguments.model, device=arguments.device), []
-    _make_folder(arguments.out)
+    outputs.make_folder(arguments.out)
     from tqdm import tqdm
 
     from sdkit import upscale as large
@@ -159,7 +157,7 @@ def upscale(arguments):
             with _told(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()
                 after, = large.upscale(pipe, [picture], **settings, on_step=bar.update)
-                _save(arguments, after, f"{_stem(source)}-x4", large.note(**settings), written, bar.write, began)
+                _save(arguments, after, f"{outputs.stem(source)}-x4", large.note(**settings), written, bar.write, began)
     return _close(len(written), failed, start)
 
 
@@ -224,21 +222,6 @@ def _find(sources):
     return found, failed
 
 
-def _make_folder(folder):
-    """Make the folder for results now, so that a wrong one is known before the work and not after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SdkitError(f"Cannot make the folder {folder}: {error.strerror}. "
-                         "Choose another with --out.") from error
-    if not os.access(folder, os.W_OK):
-        raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
-    for part in folder.glob(".????????????????.part"):
-        with contextlib.suppress(OSError):  # of a run that was killed outright, and not of one that is at work
-            if time.time() - part.stat().st_mtime > 3600:
-                part.unlink()
-
-
 def _advise(prompt, model, task):
     """Say which words of the prompt the model does not know, and which styles it has."""
     from sdkit import generate, text
@@ -250,21 +233,7 @@ def _advise(prompt, model, task):
 
 def _tail(settings):
     """The part of a file name that tells of the prompt and the seed."""
-    return f"{_slug(settings.prompt)}-seed{settings.seed}"
-
-
-def _slug(prompt):
-    """The prompt as part of a file name."""
-    return _cut(re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60], 80).rstrip("-") or "no-prompt"
-
-
-def _stem(source):
-    """The name of a photo as part of a file name: printable letters only, and no more bytes than all disks take."""
-    return _cut("".join(c if c.isprintable() else "-" for c in Path(source).stem)[:80], 100)
-
-
-def _cut(text, size):
-    return text.encode(errors="ignore")[:size].decode(errors="ignore")
+    return f"{outputs.slug(settings.prompt)}-seed{settings.seed}"
 
 
 def _sheet(pairs, settings):

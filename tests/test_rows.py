@@ -11,7 +11,7 @@ from sdkit.paths import ROOT
 
 PACKAGE = ROOT / "sdkit"
 ROWS = {
-    "paths": 0,
+    "paths": 0, "pixels": 0,
     "photos": 1, "points": 1, "postcards": 1, "art": 1, "layout": 1, "hardware": 1,
     "network": 1,
     "text": 2, "hub": 2, "parts": 2, "outputs": 2,
