@@ -48,6 +48,7 @@ def agree_to_run(pipe, settings, size, pictures, yes=False):
     """Try one step where a run may take long, print what it will cost, and ask when that is more than a few minutes."""
     if operations(pipe, settings, size, pictures) < UNNOTICED:
         return
+    hardware.refuse_too_large(pipe, size)
     device = str(pipe._execution_device)
     seconds = estimate(pipe, settings, size, pictures)
     memory = hardware.used_memory(device)

@@ -108,6 +108,7 @@ def style(pipe, images, settings, on_step=None):
         raise SdkitError("style() wants a list of pictures. Put brackets around the one: [image].")
     styled = []
     for image in [photos.resize(image, settings.size) for image in images]:
+        hardware.refuse_too_large(pipe, image.size)
         styled += _run(pipe, settings, f"{image.width} x {image.height} pixels", on_step, image=image,
                        strength=settings.strength, generator=torch.Generator("cpu").manual_seed(settings.seed))
     return styled
@@ -121,6 +122,7 @@ def draw(pipe, settings, count=1, on_step=None):
     that may be shown, where the model brings a safety checker that blacked some out.
     """
     drawn = []
+    hardware.refuse_too_large(pipe, (settings.size, settings.size))
     for seeds in batches(settings, count):
         try:
             drawn += _run(pipe, settings, f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels", on_step,
@@ -157,6 +159,7 @@ def inpaint(pipe, image, mask, settings, on_step=None):
     if mask.max() < 0.5:
         raise SdkitError("The mask is black, so nothing would be repainted. Make white what shall be new.")
     what = f"{image.width} x {image.height} pixels"
+    hardware.refuse_too_large(pipe, image.size)
     with hardware.enough_memory(f"for {what}"):
         known = latents.encode(pipe.vae, photos.to_tensor(image))                        # (1, C, h, w)
     new = torch.nn.functional.adaptive_max_pool2d(torch.tensor(mask)[None, None], known.shape[-2:]).to(known) > 0.5
