@@ -49,8 +49,9 @@ SLIDERS = [
     ("09_assembled.ipynb", "day 0 %", "day 20 %", [64, 256]),
     ("10_super_resolution.ipynb", "strength 0.4", "strength 0.7", [288, 288]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
+    ("12_how_good.ipynb", "suspect 1", "suspect 2", [256, 256]),
 ]
-SHIPPED = ("06", "07", "08", "09", "10")  # these lessons ask for more than the tiny model can answer
+SHIPPED = ("06", "07", "08", "09", "10", "12")  # these lessons ask for more than the tiny model can answer
 OURS = f"import os\nos.environ['SDKIT_DATA'] = {str(ROOT / 'data')!r}"
 PRIVATE = """
 import numpy as np
