@@ -13,7 +13,8 @@ class Gone(SdkitError):
 def look_at_settings():
     """Raise `SdkitError` where what a person has set about the network cannot even be read."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers, get_session
+    from huggingface_hub.utils import build_hf_headers, close_session, get_session
+    close_session()  # a kernel may live long: what was set since holds, and no cookie of an earlier answer
     try:
         get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
     except Exception as error:

@@ -274,6 +274,14 @@ def test_a_server_that_cannot_go_on_in_the_middle_sends_all_of_it_anew(server, r
     assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == data
 
 
+def test_nothing_of_an_odd_answer_is_left_for_the_next_try(server):
+    """A cookie that no header can hold, of a login page, would go along with every further request."""
+    server.odd = lambda h: "/api/" in h.path and page(h, Set_Cookie="a=\xff")
+    assert "login page" in the_sentence()
+    server.odd = None
+    assert hub.fetch(REPO)
+
+
 def test_what_is_in_the_cache_already_needs_no_room(server, monkeypatch):
     folder, usage = hub.fetch(REPO), shutil.disk_usage("/")
     (folder / WEIGHTS).unlink()                                  # the link: the weights themselves are there
