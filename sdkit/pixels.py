@@ -44,14 +44,17 @@ def to_rgb(image):
         image = image.convert(image.mode.upper())
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    elif image.mode == "P":
+        image = image.convert("RGB")
     profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK"):
-        try:  # phones save Display P3: without this step its greens and reds go dull
-            return ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(BytesIO(profile)),
-                                             ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile: take the numbers as they are
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        # phones save Display P3, as do pictures of a screen: without this step its greens and reds go dull
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a broken profile: take the numbers as they are
+            image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(BytesIO(profile)),
+                                              ImageCms.createProfile("sRGB"),
+                                              outputMode="RGBA" if image.mode == "RGBA" else "RGB")
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 

@@ -156,6 +156,20 @@ def test_a_colour_profile_is_applied(tmp_path):
     assert abs(difference).max() <= 3
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tmp_path, mode):
+    """As programs for pictures of a screen save them."""
+    from PIL import ImageCms
+    image = Image.fromarray(strange.colours()).convert(mode)
+    expected = np.asarray(image.convert("RGB"), dtype=int)[..., [1, 0, 2]]
+    if mode == "RGBA":
+        image.putalpha(Image.new("L", image.size, 128))
+        expected = (expected * 128 + 255 * 127) / 255
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "x.png", icc_profile=_swap_red_and_green(srgb))
+    assert abs(np.asarray(photos.open_photo(tmp_path / "x.png")) - expected).max() <= 3
+
+
 def test_turned_also_where_other_entries_of_the_exif_make_no_sense(tmp_path):
     """An entry whose type is not its own, as some programs write it, can be read but not written anew."""
     entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]   # a date that is no text
