@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from sdkit import photos
 from sdkit.paths import AlreadyThere, SdkitError, write_atomically
 
-PASTED = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=-]*")  # where an editor writes pictures into the text
+# where an editor writes pictures into the text, perhaps with a name and in characters of an address
+PASTED = re.compile(r"data:image/[\w.+-]+(;[^;,\s]*)*;base64,[\w+/=%-]*", re.IGNORECASE)
 ROOM_FOR_MARK = 128  # px, short side: on less, the mark would cover what there is to see
 
 

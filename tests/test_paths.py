@@ -22,6 +22,12 @@ def test_data_lies_in_the_repository_unless_said_otherwise(tmp_path, monkeypatch
     assert paths.models_dir() == tmp_path / "elsewhere" / "models"
 
 
+def test_a_full_disk_is_named_wherever_it_is_met(monkeypatch):
+    monkeypatch.delenv("SDKIT_DEBUG", raising=False)
+    assert paths.unexpected(OSError(errno.ENOSPC, "No space left on device")).startswith("The disk is full.")
+    assert paths.unexpected(OSError("else")).startswith("This should not happen")
+
+
 def test_missing_data_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(paths.SdkitError, match="SDKIT_DATA"):
