@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sdkit import __version__, cost, models, photos, verbs as do
+from sdkit import __version__, cost, hardware, models, photos, verbs as do
 from sdkit.paths import SdkitError, plain, unexpected
 
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
@@ -189,8 +189,7 @@ def _examine():
     except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing
         yield False, f"torch does not start ({error}): delete .venv and run python3 run.py lab again"
     try:
-        import psutil
-        memory = psutil.virtual_memory().available / 1e9
+        memory = hardware.free_memory() / 1e9
         yield memory >= MEMORY_NEEDED, f"memory: {memory:.1f} GB free" + (
             "" if memory >= MEMORY_NEEDED else f", {MEMORY_NEEDED:g} GB are needed: close other programs")
     except ImportError:

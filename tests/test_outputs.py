@@ -202,7 +202,8 @@ def with_secrets(side=64):
         "frames.webp": encoded(image, "WEBP", save_all=True, append_images=[photo(64)] * 2, exif=exif, xmp=XMP),
         "pages.tif": encoded(image, "TIFF", save_all=True, append_images=[photo(32)], tiffinfo=tags),
         "id.tga": encoded(image, "TGA", id_section=SECRET) + SECRET,
-        **({"all.avif": encoded(image, "AVIF", exif=exif, xmp=XMP, icc_profile=profile)} if "AVIF" in Image.SAVE else {}),
+        **({"all.avif": encoded(image, "AVIF", exif=exif, xmp=XMP, icc_profile=profile)}
+           if "AVIF" in Image.SAVE else {}),
         "comment.ppm": b"P6 # " + SECRET + b"\n64 64 255\n" + image.tobytes(),
         "tail.bmp": encoded(image, "BMP") + SECRET,
     }

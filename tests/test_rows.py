@@ -100,4 +100,4 @@ def test_import_sdkit_brings_nothing_heavy():
 
 def test_no_module_is_too_long_to_read_in_one_go():
     lengths = {str(path): len((PACKAGE / path).read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    assert {path: lines for path, lines in lengths.items() if lines > 300} == {}
+    assert {path: lines for path, lines in lengths.items() if lines > (300 if "recipes" in path else 250)} == {}
