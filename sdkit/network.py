@@ -48,6 +48,9 @@ def faults(repo, patience):
     except HfHubHTTPError as error:
         status = error.response.status_code
         unknown = isinstance(error, (RepositoryNotFoundError, DisabledRepoError))
+        if status == 401 and "invalid credentials" in error.response.headers.get("X-Error-Message", "").lower():
+            raise SdkitError("The hub does not accept your token any more. Run `hf auth login` anew, or "
+                             "`hf auth logout` (and unset HF_TOKEN): models that are not gated need none.") from error
         if isinstance(error, GatedRepoError) or (status in (401, 403) and not unknown):
             raise SdkitError(f"{repo} is gated. Open {constants.ENDPOINT}/{repo} in a browser, log in and accept its "
                              "licence; then run `hf auth login` here, once.") from error

@@ -123,6 +123,7 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
 @pytest.mark.parametrize("status, headers, words", [
     (401, {"X_Error_Code": "GatedRepo"}, "accept its licence"),
     (403, {"X_Error_Code": "GatedRepo"}, "hf auth login"),
+    (401, {"X_Error_Message": "Invalid credentials in Authorization header"}, "your token"),
     (401, {}, "gated"), (404, {"X_Error_Code": "RepoNotFound"}, "not on the hub"), (404, {}, "not on the hub"),
     (403, {"X_Error_Message": "Access to this resource is disabled."}, "not on the hub"), (451, {}, "not on the hub"),
     (429, {"Retry_After": "3600"}, "fewer requests"), (500, {}, "HTTP 500"), (503, {}, "HTTP 503"),
