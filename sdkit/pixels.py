@@ -38,7 +38,10 @@ def _quiet_libtiff():
 def to_rgb(image):
     """Any mode of Pillow to RGB, 8 bit, over white, in sRGB."""
     if image.mode[0] in "IF":  # I;16, I;16B, I, F: convert("RGB") would clip these
-        grey = to_8_bit(np.asarray(image), sixteen=image.mode.startswith("I;16"))
+        values = np.asarray(image)
+        grey = to_8_bit(values, sixteen=image.mode.startswith("I;16"))
+        if isinstance(image.info.get("transparency"), int):  # the one shade of a PNG that is not shown
+            grey[values == image.info["transparency"]] = 255
         return Image.fromarray(grey).convert("RGB")
     if image.mode in ("La", "RGBa"):  # premultiplied alpha has one way out only
         image = image.convert(image.mode.upper())

@@ -258,6 +258,11 @@ def test_hidden_colours_and_later_frames_do_not_come_out():
     """What was made transparent is gone, and not only invisible: white is all there is."""
     hidden = Image.open(io.BytesIO(with_secrets()["hidden.png"]))
     assert np.asarray(photos.open_photo(hidden)).min() == 255
+    for image in (Image.new("L", (9, 9), 18), Image.fromarray(np.full((9, 9), 0x1234, np.uint16))):
+        file = encoded(image, "PNG")
+        shade = struct.pack(">H", np.asarray(image)[0, 0])
+        keyed = Image.open(io.BytesIO(file[:33] + png_chunk(b"tRNS", shade) + file[33:]))
+        assert np.asarray(photos.open_photo(keyed)).min() == 255
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="not a clone")
