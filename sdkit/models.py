@@ -110,8 +110,8 @@ def _first(repos, get):
 def defaults(name="mini-sd"):
     """The settings at which this model looks best, from the registry or its `defaults.json`; otherwise the usual ones.
 
-    A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for); under
-    "draw" and "inpaint" what is different there.
+    A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for);
+    guidance_scales: what suits prompts with certain words in them; under "draw" and "inpaint" what is different there.
     """
     if str(name) in REAL:
         return dict(REAL[str(name)].defaults)
@@ -128,7 +128,11 @@ def defaults(name="mini-sd"):
 def settings(prompt, name="mini-sd", task="style", **changes):
     """`generate.Settings` for `prompt` at the model's defaults for "style", "draw" or "inpaint", but for `changes`."""
     chosen = defaults(name)
-    if task != "style":
+    if task == "style":
+        scales = chosen.get("guidance_scales", {}).items()
+        named = [scale for words, scale in scales if words in str(prompt).lower()]
+        chosen = {**chosen, "guidance_scale": [*named, chosen["guidance_scale"]][0]}
+    else:
         chosen = {**chosen, "strength": 1.0, **chosen.get(task, {})}
     from sdkit.generate import Settings  # brings torch, so after what may be missing
     values = {key: value for key, value in chosen.items() if key in Settings.__dataclass_fields__}

@@ -94,6 +94,16 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
     assert not [style for style in models.DEFAULTS["styles"] if text.unknown_words(shipped, style)]
 
 
+@pytest.mark.parametrize("prompt, scale", [("a cat", 4.0), ("a cat by Hokusai", 3.0), ("oil, after hokusai", 3.0),
+                                           ("an oil painting", 2.0), ("", 4.0)])
+def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch, prompt, scale):
+    monkeypatch.setattr(models, "defaults", lambda name: {**models.USUAL, "guidance_scale": 4.0,
+                                                          "guidance_scales": {"hokusai": 3.0, "oil": 2.0}})
+    assert models.settings(prompt).guidance_scale == scale
+    assert models.settings(prompt, guidance_scale=1.0).guidance_scale == 1.0
+    assert models.settings(prompt, task="draw").guidance_scale == 4.0
+
+
 @pytest.mark.parametrize("prompt, parts", [
     ("a red house by the sea, van gogh", ("a red house by the sea", "van gogh")),
     ("a cat in the style of Ukiyo-e.", ("a cat", "ukiyo-e")), ("a cat by van gogh", ("a cat", "van gogh")),

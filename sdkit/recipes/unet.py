@@ -28,7 +28,7 @@ from sdkit.recipes.text import tokens
 HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
 CARD_SIDE = 64             # px, of postcards
 FIRST = 900                # from this timestep on, sampling may begin
-STARTS = (300, 700)        # timesteps at which image to image begins, strength 0.3 to 0.7
+STARTS = (200, 700)        # timesteps at which image to image begins, strength 0.2 to 0.7
 SILENT = -100              # what cross_entropy leaves out
 
 
