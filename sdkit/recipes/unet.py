@@ -112,8 +112,8 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
          channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=2.4e-3, text_rate=0.2, read_weight=0.05,
-         drop=0.15, focus=0.6, blank=0.3, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999, initial="",
-         seed=0, runs="runs/unet", limit=0):
+         drop=0.15, focus=0.6, blank=0.3, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999,
+         initial="", seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
