@@ -111,7 +111,7 @@ def defaults(name="mini-sd"):
     """The settings at which this model looks best, from the registry or its `defaults.json`; otherwise the usual ones.
 
     A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for);
-    guidance_scales: what suits prompts with certain words in them; under "draw" and "inpaint" what is different there.
+    guidance_scales: what suits prompts with words that begin so; under "draw" and "inpaint" what is different there.
     """
     if str(name) in REAL:
         return dict(REAL[str(name)].defaults)
@@ -129,9 +129,9 @@ def settings(prompt, name="mini-sd", task="style", **changes):
     """`generate.Settings` for `prompt` at the model's defaults for "style", "draw" or "inpaint", but for `changes`."""
     chosen = defaults(name)
     if task == "style":
-        scales = chosen.get("guidance_scales", {}).items()
-        named = [scale for words, scale in scales if words in str(prompt).lower()]
-        chosen = {**chosen, "guidance_scale": [*named, chosen["guidance_scale"]][0]}
+        named = (scale for words, scale in chosen.get("guidance_scales", {}).items()
+                 if re.search(rf"\b{re.escape(words)}", str(prompt), re.IGNORECASE))
+        chosen["guidance_scale"] = next(named, chosen["guidance_scale"])
     else:
         chosen = {**chosen, "strength": 1.0, **chosen.get(task, {})}
     from sdkit.generate import Settings  # brings torch, so after what may be missing

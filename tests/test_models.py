@@ -95,7 +95,7 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
 
 
 @pytest.mark.parametrize("prompt, scale", [("a cat", 4.0), ("a cat by Hokusai", 3.0), ("oil, after hokusai", 3.0),
-                                           ("an oil painting", 2.0), ("", 4.0)])
+                                           ("an oil painting", 2.0), ("a boiling pot", 4.0), ("", 4.0)])
 def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch, prompt, scale):
     monkeypatch.setattr(models, "defaults", lambda name: {**models.USUAL, "guidance_scale": 4.0,
                                                           "guidance_scales": {"hokusai": 3.0, "oil": 2.0}})

@@ -199,13 +199,14 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         rng = training.rng(seed, step, rank)
         of_cards = rng.random() < card_share
         latents, sources, texts, said = whole_cards(rng) if of_cards else crops(rng)
-        decided, begin, apart = ((400, 1000), (FIRST, 1000), blank) if of_cards else ((0, 650), STARTS, paired)
+        decided, begin = ((400, 1000), (FIRST, 1000)) if of_cards else ((0, 650), STARTS)
         dropped = rng.random(len(texts)) < drop
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
                                               rng.integers(1000, size=len(texts))))
-        apart, starts = map(torch.from_numpy, (rng.random(len(texts)) < apart, rng.integers(*begin, len(texts))))
+        apart = torch.from_numpy(rng.random(len(texts)) < (blank if of_cards else paired))
+        starts = torch.from_numpy(rng.integers(*begin, len(texts)))
         if of_cards:
             timesteps = torch.where(apart, starts, timesteps)
         sources = torch.where(apart[:, None, None, None], sources, latents)
