@@ -67,7 +67,8 @@ def _parser():
     verb.add_argument("--count", type=int, default=1, help="how many, with this seed and the following (default 1)")
     verb.add_argument("--style", help='paint the result again in a style, for instance "van gogh"')
     verb.add_argument("--upscale", action=argparse.BooleanOptionalAction, default=None,
-                      help="make what is drawn four times larger (mini-sd does, unless a --size is asked for)")
+                      help="make what is drawn larger: mini-sd draws it again at twice the size, and then it is enlarged "
+                           "four times (its default, unless a --size is asked for)")
     verb.set_defaults(verb=do.draw)
 
     verb = verbs.add_parser("style", help="paint photographs in the style of a prompt", epilog=DEFAULTS)
@@ -154,9 +155,9 @@ def list_models(arguments):
         print(f"{'':<18}from {', else '.join(row['repositories'])}")
     print("--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n")
     chosen = models.defaults()
-    for task in ("style", "draw", "inpaint"):
+    for task in ("style", "draw", "redraw", "inpaint"):
         values = {name: value for name, value in {**chosen, **chosen.get(task, {})}.items()
-                  if not isinstance(value, (list, dict)) and (name != "strength" or task == "style")}
+                  if not isinstance(value, (list, dict)) and (name != "strength" or task in ("style", "redraw"))}
         print(f"defaults of mini-sd to {task}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
     print("its styles: " + ", ".join(chosen.get("styles", [])))
     return 0

@@ -17,12 +17,12 @@ import torch
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from sdkit import art, latents, metrics, models, photos, plots, postcards, upscale
-from sdkit.generate import note, style
+from sdkit import art, generate, latents, metrics, models, photos, plots, postcards, upscale
 from sdkit.paths import SdkitError, model_dir, write_atomically
 
 SIDE = 256         # px, the short side at which photographs and paintings are measured
 NEIGHBOURS = 4000  # training postcards among which a copied one would be found
+REDRAWN = 100      # drawn postcards that are drawn again at twice the size
 
 
 def mean(values):
@@ -54,7 +54,7 @@ def measure_style(pipe, photographs, paintings, prompt, settings):
     classifier = metrics.StyleClassifier.load()
     before = [photos.resize(photograph, settings.size) for photograph in photographs]
     bar = tqdm(total=len(before) * settings.steps_run, desc=prompt, leave=False)
-    after = style(pipe, before, settings, on_step=bar.update)
+    after = generate.style(pipe, before, settings, on_step=bar.update)
     bar.close()
     faces = [k for k, image in enumerate(before) if metrics.face_found(image)]
     figures = {"style score of photos": mean(classifier.score(before, prompt)),
@@ -80,26 +80,41 @@ def measure_drawing(pipe, model, count):
     """Do pictures drawn for ``count`` held-out combinations show what was asked for? And are they copies?
 
     Each picture has a random caption of its own that says all five parts; a quarter has a second thing. "Nearest" is
-    the root mean square distance, in grey levels, to the nearest of ``NEIGHBOURS`` training postcards, beside that of rendered
-    postcards which no training saw: a model that copies would be nearer.
+    the root mean square distance, in grey levels, to the nearest of ``NEIGHBOURS`` training postcards, beside that of
+    rendered postcards which no training saw: a model that copies would be nearer. The first ``REDRAWN`` are also drawn
+    again at twice the size, where the model does that; KID compares both with rendered ones.
     """
     reader, rng, settings = metrics.PostcardReader.load(), np.random.default_rng(0), models.settings("", model, "draw")
     cards = [postcards.sample(5, index, held_out=True) for index in range(count)]
     prompts = [postcards.caption(card, rng, unsaid=()) for card in cards]
-    renders, drawn = art.to_batch([postcards.draw(card) for card in cards]), []
+    renders, images = art.to_batch([postcards.draw(card) for card in cards]), []
     for k in tqdm(range(0, count, 16), desc="drawing", leave=False):
         some = range(k, min(k + 16, count))
-        drawn += pipe(prompts[k:k + 16], guidance_scale=settings.guidance_scale, height=settings.size,
-                      width=settings.size, num_inference_steps=settings.num_inference_steps,
-                      generator=[torch.Generator().manual_seed(seed) for seed in some]).images
-    drawn = art.to_batch([np.asarray(image.resize((64, 64))) for image in drawn])
+        images += pipe(prompts[k:k + 16], guidance_scale=settings.guidance_scale, height=settings.size,
+                       width=settings.size, num_inference_steps=settings.num_inference_steps,
+                       generator=[torch.Generator().manual_seed(seed) for seed in some]).images
+    drawn = small(images)
     back = latents.decode(pipe.vae, latents.encode(pipe.vae, renders)).cpu()
     bar = tqdm(range(NEIGHBOURS), desc="training postcards", leave=False)
     seen = art.to_batch([postcards.draw(postcards.sample(1, k)) for k in bar])
     near = {name: mean([(torch.cdist(x.flatten(1), seen.flatten(1)).amin(1) / x[0].numel() ** 0.5 * 127.5).numpy()])
             for name, x in (("drawn", drawn), ("rendered", renders))}
-    return {"as asked, drawn": shares(reader.read_right(drawn, cards)),
-            "as asked, rendered, after the VAE": shares(reader.read_right(back, cards)), "nearest": near}
+    figures = {"as asked, drawn": shares(reader.read_right(drawn, cards)),
+               "as asked, rendered, after the VAE": shares(reader.read_right(back, cards)), "nearest": near}
+    if "redraw" in models.defaults(model):
+        painter, asked = models.load(model), list(zip(images, prompts))[:REDRAWN]
+        again = [generate.redraw(painter, [image], models.settings(prompt, model, "redraw", seed=k))[0]
+                 for k, (image, prompt) in enumerate(tqdm(asked, desc="drawing again", leave=False))]
+        figures["as asked, drawn again"] = shares(reader.read_right(small(again), cards[:REDRAWN]))
+        truths = [Image.fromarray(postcards.draw(card, again[0].width)) for card in cards[:REDRAWN]]
+        figures["KID to rendered"] = {name: mean([metrics.kid(some, truths)])
+                                      for name, some in (("drawn", images[:REDRAWN]), ("drawn again", again))}
+    return figures
+
+
+def small(images):
+    """List of PIL -> (B, 3, 64, 64) in [-1, 1], as the reader wants them."""
+    return art.to_batch([np.asarray(image.resize((64, 64))) for image in images])
 
 
 def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
@@ -114,7 +129,7 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
         kinds["photos" if picture.style == "a photo" else "paintings"].append(ImageOps.fit(picture.image, (SIDE, SIDE)))
     kinds = {kind: images[::max(1, len(images) // count)][:count] for kind, images in kinds.items()}
     truths = sum(kinds.values(), [])
-    small, figures = [truth.resize((SIDE // 4, SIDE // 4), Image.Resampling.BICUBIC) for truth in truths], {}
+    shrunk, figures = [truth.resize((SIDE // 4, SIDE // 4), Image.Resampling.BICUBIC) for truth in truths], {}
     ways = {"bicubic": lambda images: [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]}
     if pipe.regressor is not None:
         ways["regression"] = lambda images: upscale.regress(pipe, images)
@@ -123,7 +138,7 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
     if pipe.unet is not None:
         ways["diffusion from noise"] = lambda images: upscale.upscale(pipe, images, strength=1.0)
     for way, enlarge in ways.items():
-        large = [enlarge([image])[0] for image in tqdm(small, desc=way, leave=False)]
+        large = [enlarge([image])[0] for image in tqdm(shrunk, desc=way, leave=False)]
         figures[way], rest = {}, iter(large)
         for kind, some in kinds.items():
             pairs = [(next(rest), truth) for truth in some]
@@ -169,5 +184,5 @@ def measure_art(art_dir, model, split, portraits, sheet):
         if sheet and prompt == "van gogh":
             with write_atomically(sheet, replace=False) as part:
                 plots.before_after(before, after, models.settings(prompt, model)).savefig(
-                    part, format="png", metadata=note(models.settings(prompt, model), Path(model).name))
+                    part, format="png", metadata=generate.note(models.settings(prompt, model), Path(model).name))
     return figures

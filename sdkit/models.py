@@ -111,7 +111,8 @@ def defaults(name="mini-sd"):
     """The settings at which this model looks best, from the registry or its `defaults.json`; otherwise the usual ones.
 
     A dict with strength, guidance_scale, num_inference_steps, size and styles (the prompts it was made for);
-    guidance_scales: what suits prompts with words that begin so; under "draw" and "inpaint" what is different there.
+    guidance_scales: what suits prompts with words that begin so; under "draw", "redraw" and "inpaint" what is different
+    there.
     """
     if str(name) in REAL:
         return dict(REAL[str(name)].defaults)
@@ -126,7 +127,7 @@ def defaults(name="mini-sd"):
 
 
 def settings(prompt, name="mini-sd", task="style", **changes):
-    """`generate.Settings` for `prompt` at the model's defaults for "style", "draw" or "inpaint", but for `changes`."""
+    """`generate.Settings` for `prompt`: the model's own for "style", "draw", "redraw" or "inpaint", but for `changes`."""
     chosen = defaults(name)
     if task == "style":
         named = (scale for words, scale in chosen.get("guidance_scales", {}).items()

@@ -19,7 +19,6 @@ from sdkit.paths import SdkitError
 FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
 SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
 STEPS, STRENGTH = 20, 0.4       # where nothing else is asked for; chosen on validation pictures
-DRAWN_NOISE = 10                # noise level for what a model has drawn: its flaws are no detail to keep
 TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
 
 

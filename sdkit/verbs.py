@@ -20,33 +20,33 @@ def draw(arguments):
     """Paint pictures from the prompt, make them larger, and where a style is asked for, paint them again in it."""
     cost.agree_to_fetch(arguments.model, arguments.yes)
     prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
-    in_style = arguments.style or named
+    in_style, own, following = arguments.style or named, models.defaults(arguments.model), []
     larger = arguments.upscale
     if larger is None:      # not said: as the model likes it, for mini-sd's 64 px are small
-        larger = arguments.size is None and models.defaults(arguments.model).get("draw", {}).get("upscale", False)
+        larger = arguments.size is None and own.get("draw", {}).get("upscale", False)
     # before the work, for it may be missing
     upscaler = models.load_upscaler(device=arguments.device) if larger else None
     settings = _ready(arguments, prompt, "draw")
     pipe, began = _load(arguments, task="text2img"), time.perf_counter()
     from tqdm import tqdm
 
-    from sdkit import generate, upscale as large
+    from sdkit import generate, stages
     cost.agree_to_run(pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes)
-    note, tail = generate.note(settings, models.label(arguments.model), "a picture painted from a sentence"), ""
-    steps = len(generate.batches(settings, arguments.count)) * settings.num_inference_steps
-    if upscaler:
-        large.tensors([photos.Image.new("RGB", 2 * (settings.size,))])          # says now whether the size can be taken
-        note |= {f"{key} of the enlargement": value for key, value in large.note(noise_level=large.DRAWN_NOISE).items()
-                 if key in ("Model", "Steps", "Strength", "Noise level")}
-        tail = "-x4"
-        steps += arguments.count * large.steps_run(large.STEPS, large.STRENGTH)
+    if larger:
+        size = settings.size
+        if own.get("redraw", {}).get("size") == 2 * size:
+            again = models.settings(prompt, arguments.model, "redraw", negative_prompt=arguments.negative_prompt)
+            following.append(stages.paint_again(_load(arguments), again, "redrawing"))
+            size = again.size
+        following.append(stages.enlarge(upscaler, size))
     if in_style:
         second, painter = models.settings(in_style, arguments.model, seed=settings.seed), _load(arguments)
         cost.agree_to_run(painter, second, (second.size, second.size), arguments.count, arguments.yes)
-        note |= {f"{key} of the second go": value for key, value in generate.note(second, "").items()
-                 if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")}
-        tail += "-" + outputs.slug(in_style)
-        steps += arguments.count * second.steps_run
+        following.append(stages.paint_again(painter, second, "second go", f"-{outputs.slug(in_style)}"))
+    note = generate.note(settings, models.label(arguments.model), "a picture painted from a sentence")
+    tail = "".join(stage.tail for stage in following)
+    steps = (len(generate.batches(settings, arguments.count)) * settings.num_inference_steps
+             + arguments.count * sum(stage.steps for stage in following))
     written, failed = [], []
     with (tqdm(total=steps, unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
         warnings.simplefilter("ignore", generate.UnknownWords)  # said once, in _ready
@@ -58,12 +58,10 @@ def draw(arguments):
             with _told(f"seed {seed}", failed, bar.write):
                 if image is None:
                     raise generate.Withheld([None])
-                if upscaler:
-                    image, = large.upscale(upscaler, [image], noise_level=large.DRAWN_NOISE, seed=seed,
-                                           on_step=bar.update)
-                if in_style:
-                    image, = generate.style(painter, [image], second, on_step=bar.update)
-                _save(arguments, image, f"{outputs.slug(prompt)}{tail}-seed{seed}", {**note, "Seed": str(seed)},
+                for stage in following:
+                    image = stage.apply(image, seed, bar.update)
+                _save(arguments, image, f"{outputs.slug(prompt)}{tail}-seed{seed}",
+                      {**note, "Seed": str(seed), **dict(chunk for stage in following for chunk in stage.note.items())},
                       written, bar.write)
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
     return 2 if failed else 0

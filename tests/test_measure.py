@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdkit import art, measure, metrics, postcards
+from sdkit import art, generate, measure, metrics, models, postcards
 from sdkit.paths import SdkitError
 
 
@@ -60,6 +60,21 @@ def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
     for kind in ("drawn", "rendered, after the VAE"):
         assert figures["drawing"][f"as asked, {kind}"].keys() == {*postcards.PARTS, "all at once"}
     assert min(figures["drawing"]["nearest"].values()) > 0
+
+
+def test_what_is_drawn_again_is_read_again(tiny_data, reader, monkeypatch):
+    own = {**models.defaults(), "redraw": {"size": 128, "strength": 0.5, "guidance_scale": 2, "num_inference_steps": 2}}
+    monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
+    monkeypatch.setattr(measure, "REDRAWN", 2)
+    classifier, torn = metrics.StyleClassifier(channels=(8, 16)).eval(), []
+    monkeypatch.setattr(metrics.StyleClassifier, "load", lambda: classifier)
+    monkeypatch.setattr(generate, "redraw", lambda pipe, images, settings: torn.append(settings) or [
+        image.resize((128, 128), Image.Resampling.NEAREST) for image in images])
+    figures = measure.measure_drawing(models.load(task="text2img"), "mini-sd", 3)
+    assert [(settings.seed, settings.size) for settings in torn] == [(0, 128), (1, 128)]
+    share, *interval = figures["as asked, drawn again"]["all at once"]
+    assert interval == pytest.approx(metrics.wilson(round(2 * share), 2), abs=1e-3)
+    assert figures["KID to rendered"].keys() == {"drawn", "drawn again"}
 
 
 def test_the_reader_is_asked_about_each_part(reader):

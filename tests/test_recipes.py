@@ -13,16 +13,17 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdkit import art, measure, postcards
+from sdkit import art, latents, measure, models, photos, postcards
 from sdkit.metrics import StyleClassifier
 from sdkit.paths import ROOT, SdkitError
-from sdkit.recipes import captions, classifier, muon, pairs, reader, strokes, text, training, unet, upscaler, vae
+from sdkit.recipes import (captions, classifier, muon, pairs, reader, redraws, strokes, text, training, unet, upscaler,
+                           vae)
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
         "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
         "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
-        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, ema_decay=0.9),
+        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, large=3, ema_decay=0.9),
         "upscaler": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=3, squares=3, shown=2)}
 
 
@@ -465,6 +466,21 @@ def test_a_plain_picture_is_smooth_and_has_the_other_palette():
     assert smooth[..., 0].mean() > smooth[..., 1].mean() + 60
     halves = smooth[:48].mean(), smooth[48:].mean()
     assert halves[1] > halves[0]                              # the drawing stays
+
+
+def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size(tiny_data, monkeypatch):
+    pipe = models.load(tiny_data / "models" / "mini-sd", device="cpu")
+    parts = {name: getattr(pipe, name) for name in ("vae", "text_encoder", "tokenizer", "unet")}
+    monkeypatch.setattr(redraws, "TOGETHER", 1)
+    cards, made = redraws.encode(parts, unet.scheduler(), 2, np.random.default_rng(0))
+    assert cards == [postcards.sample(1, k) for k in range(2)] and made.shape[:2] == (2, 2)
+    large, small = (photos.to_tensor(Image.fromarray(postcards.draw(cards[1], side))) for side in (128, 64))
+    with torch.no_grad():
+        softened = latents.decode(pipe.vae, latents.encode(pipe.vae, small))
+        expected = torch.cat([latents.encode(pipe.vae, x) for x in (
+            large, photos.to_tensor(photos.resize(photos.to_image(softened), 128)))])
+    torch.testing.assert_close(made[1].float(), expected, atol=2e-3, rtol=2e-3)
+    assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01          # the model has drawn a part of it
 
 
 def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought(toy, tmp_path):

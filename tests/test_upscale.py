@@ -173,16 +173,33 @@ def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, t
         with (Image.open(f"drawn/a-photo-seed{seed}.png") as small,
               Image.open(f"drawn/a-photo-x4-seed{seed}.png") as large,
               Image.open(f"drawn/a-photo-x4-van-gogh-seed{seed}.png") as styled):
-            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed,
-                                        noise_level=upscale.DRAWN_NOISE)
+            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed)
             np.testing.assert_array_equal(large, expected)
             assert large.text == {**small.text, "Model of the enlargement": "mini-upscaler",
                                   "Steps of the enlargement": str(upscale.STEPS),
                                   "Strength of the enlargement": str(upscale.STRENGTH),
-                                  "Noise level of the enlargement": str(upscale.DRAWN_NOISE)}
-            settings = models.settings("van gogh", seed=4)
+                                  "Noise level of the enlargement": "0"}
+            settings = models.settings("van gogh", seed=seed)
             np.testing.assert_array_equal(styled, generate.style(models.load(), [expected], settings)[0])
             assert styled.text.items() > large.text.items() and styled.text["Prompt of the second go"] == "van gogh"
+
+
+@pytest.mark.parametrize("size, times", [(64, 8), (128, 4)])
+def test_a_model_may_draw_again_at_twice_the_size_first(tiny_upscaler, tiny_data, tmp_path, monkeypatch, size, times):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    again = {"size": 128, "strength": 0.5, "guidance_scale": 2.0, "num_inference_steps": 4}
+    own = {**models.defaults(), "redraw": again}
+    monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
+    draw = ["draw", "a photo", "--steps", "2", "--seed", "4", "--size", str(size), "--no-mark"]
+    assert [cli.main(draw), cli.main([*draw, "--upscale"])] == [0, 0]
+    with Image.open("drawn/a-photo-seed4.png") as small, Image.open("drawn/a-photo-x4-seed4.png") as large:
+        assert large.width == times * small.width == times * size
+        assert ("Strength of the redrawing" in large.text) == (times == 8)
+        if times == 8:
+            twice = generate.style(models.load(), [small.convert("RGB")],
+                                   generate.Settings("a photo", seed=4, **again))
+            np.testing.assert_array_equal(large, upscale.upscale(models.load_upscaler(), twice, seed=4)[0])
 
 
 @pytest.mark.parametrize("more, names", [([], "a-photo-x4-seed0.png"), (["--no-upscale"], "a-photo-seed0.png"),

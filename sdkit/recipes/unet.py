@@ -2,7 +2,8 @@
 
 Noise prediction on latents with captions (Rombach et al. 2022), a share of them dropped for classifier-free guidance
 (Ho & Salimans 2022), the loss weighted so that all noise levels pull about equally. One network learns two worlds:
-whole postcards of 64 px, to make pictures from sentences, and crops of paintings and photographs, to restyle pictures.
+whole postcards, to make pictures of 64 px from sentences and draw them again at twice the size, and crops of paintings
+and photographs, to restyle pictures.
 Latents are made once; being convolutional, the network works at any size.
 """
 import json
@@ -21,7 +22,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit import art, postcards
 from sdkit.paths import models_dir
-from sdkit.recipes import captions, cards, pairs, training
+from sdkit.recipes import captions, cards, pairs, redraws, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.text import tokens
 
@@ -111,25 +112,26 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", card_share=0.5, drawn=24000, learning_rate=2.4e-3, text_rate=0.2, read_weight=0.05,
-         drop=0.15, focus=0.6, blank=0.3, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0, ema_decay=0.999,
-         initial="", seed=0, runs="runs/unet", limit=0):
+         channels="64,128,192", card_share=0.5, drawn=24000, large=0, learning_rate=2.4e-3, text_rate=0.2,
+         read_weight=0.05, drop=0.15, focus=0.6, blank=0.3, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0,
+         ema_decay=0.999, initial="", seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
     crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer than
     batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds as many
-    as cost the same; drawn: how many postcards are drawn; learning_rate: of Muon, see there; text_rate: learning rate
-    of the text encoder, as a share of AdamW's for the UNet (0 leaves it as the contrastive training left it; the first
-    latent diffusion models trained both together, too); read_weight: of the loss of the heads, see Denoiser; drop:
-    share of captions left empty; focus: share of the timesteps drawn from where the work is decided, for art below 650,
-    where image to image works, for postcards above 400, where a thing finds its shape and place; the rest is drawn from
-    all; blank: share of the postcards that are hidden behind pure noise, see noised; paired: share of the crops that
-    begin as plain ones, see there; offset: standard deviation of what
-    is added to the noise of a whole crop, by channel (offset noise, Guttenberg 2023), so that colours are less sure
-    than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes; initial:
-    folder of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per folder (0:
-    all).
+    as cost the same; drawn: how many postcards are drawn; large: how many are learned at twice the size, too, two steps
+    on them for one on the small ones, see sdkit.recipes.redraws (0: none; it takes an ``initial`` that can draw);
+    learning_rate: of Muon, see there; text_rate: learning rate of the text encoder, as a share of AdamW's for the UNet
+    (0 leaves it as the contrastive training left it; the first latent diffusion models trained both together, too);
+    read_weight: of the loss of the heads, see Denoiser; drop: share of captions left empty; focus: share of the
+    timesteps drawn from where the work is decided, for art and large postcards below 650, where image to image works,
+    for small ones above 400, where a thing finds its shape and place; the rest is drawn from all; blank: share of the
+    postcards that are hidden behind pure noise, see noised; paired: share of the crops that begin as plain ones
+    (sdkit.recipes.pairs) and of the large postcards that begin as enlarged ones; offset: standard deviation of what is
+    added to the noise of a whole crop, by channel (offset noise, Guttenberg 2023), so that colours are less sure than
+    strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes; initial: folder
+    of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
@@ -152,6 +154,10 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
         settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     unet = unet.to(device, memory_format=torch.channels_last)
+    parts = {"vae": vae, "text_encoder": encoder, "tokenizer": tokenizer, "unet": unet}
+    # Drawn by the network as it is before its first step, also where a run is resumed.
+    again = [redraws.encode(parts, noise_scheduler, large, training.rng(seed, 2**31 + 1),
+                            accelerator.mixed_precision)] if large else []
     if device.type == "cpu":      # there the fused attention's backward pass costs a third of a step
         unet.set_attn_processor(AttnProcessor())
     model = Denoiser(unet, encoder)
@@ -171,6 +177,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     encoded = pairs.encode_all(vae, pictures if start < steps else [], originals, rng, device, precision)
     drawn_cards, drawings = cards.render(drawn if start < steps else 1, CARD_SIDE)
     drawings = encode_squares(vae, list(drawings), device)
+    worlds = [(drawn_cards, torch.stack([drawings, torch.zeros_like(drawings)], 1)), *again]
     groups = list(encoded)
     share = np.array([pairs.GROUPS[group][0] for group in groups])
 
@@ -186,28 +193,30 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
         return *torch.stack(squares, 1), texts, np.full((len(texts), len(postcards.PARTS)), SILENT)
 
-    def whole_cards(rng):
-        size = drawings.shape[-1]
-        chosen = rng.integers(len(drawings), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
+    def whole_cards(rng, shown, latents):
+        size = latents.shape[-1]
+        chosen = rng.integers(len(latents), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
         unsaid = [postcards.leave_unsaid(rng) for _ in chosen]
-        texts = [postcards.caption(drawn_cards[k], rng, parts) for k, parts in zip(chosen, unsaid)]
-        said = np.array([postcards.indices(drawn_cards[k]) for k in chosen])
+        texts = [postcards.caption(shown[k], rng, parts) for k, parts in zip(chosen, unsaid)]
+        said = np.array([postcards.indices(shown[k]) for k in chosen])
         said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
-        return drawings[chosen], torch.zeros_like(drawings[chosen]), texts, said
+        return *latents[chosen].unbind(1), texts, said
 
     def make(step):
         rng = training.rng(seed, step, rank)
         of_cards = rng.random() < card_share
-        latents, sources, texts, said = whole_cards(rng) if of_cards else crops(rng)
-        decided, begin = ((400, 1000), (FIRST, 1000)) if of_cards else ((0, 650), STARTS)
+        twice = of_cards and large and rng.random() < 2 / 3
+        from_nothing = of_cards and not twice
+        latents, sources, texts, said = whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
+        decided, begin = ((400, 1000), (FIRST, 1000)) if from_nothing else ((0, 650), STARTS)
         dropped = rng.random(len(texts)) < drop
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
                                               rng.integers(1000, size=len(texts))))
-        apart = torch.from_numpy(rng.random(len(texts)) < (blank if of_cards else paired))
+        apart = torch.from_numpy(rng.random(len(texts)) < (blank if from_nothing else paired))
         starts = torch.from_numpy(rng.integers(*begin, len(texts)))
-        if of_cards:
+        if from_nothing:
             timesteps = torch.where(apart, starts, timesteps)
         sources = torch.where(apart[:, None, None, None], sources, latents)
         return (latents.float(), sources.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps,
