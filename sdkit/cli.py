@@ -67,8 +67,8 @@ def _parser():
     verb.add_argument("--count", type=int, default=1, help="how many, with this seed and the following (default 1)")
     verb.add_argument("--style", help='paint the result again in a style, for instance "van gogh"')
     verb.add_argument("--upscale", action=argparse.BooleanOptionalAction, default=None,
-                      help="make what is drawn larger: mini-sd draws it again at twice the size, and then it is enlarged "
-                           "four times (its default, unless a --size is asked for)")
+                      help="make what is drawn larger: mini-sd draws it again at twice the size, and it is then "
+                           "enlarged four times (its default, unless a --size is asked for)")
     verb.set_defaults(verb=do.draw)
 
     verb = verbs.add_parser("style", help="paint photographs in the style of a prompt", epilog=DEFAULTS)

@@ -27,7 +27,7 @@ def paint_again(pipe, settings, name, tail=""):
 
 
 def enlarge(pipe, size):
-    """Four times larger by the upscaler, from pictures with a side of `size`; `SdkitError` where it cannot take those."""
+    """Four times larger by the upscaler, from sides of `size` px; raises `SdkitError` where it cannot take those."""
     upscale.tensors([photos.Image.new("RGB", (size, size))])
     note = {f"{key} of the enlargement": value for key, value in upscale.note().items()
             if key in ("Model", "Steps", "Strength", "Noise level")}
