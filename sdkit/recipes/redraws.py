@@ -45,4 +45,3 @@ def encode(parts, scheduler, count, rng, precision="no"):
                     for squares in (pictures[some], starts)]
         latents.append((torch.stack(pair, 1).float() * vae.config.scaling_factor).half().cpu())
     return shown, torch.cat(latents)
-
