@@ -101,7 +101,7 @@ def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch,
                                                           "guidance_scales": {"hokusai": 3.0, "oil": 2.0}})
     assert models.settings(prompt).guidance_scale == scale
     assert models.settings(prompt, guidance_scale=1.0).guidance_scale == 1.0
-    assert models.settings(prompt, task="draw").guidance_scale == 3.0
+    assert models.settings(prompt, task="draw").guidance_scale == 4.0
 
 
 @pytest.mark.parametrize("prompt, parts", [

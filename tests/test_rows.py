@@ -21,7 +21,7 @@ ROWS = {
     "sampler": 6,
     "generate": 7, "upscale": 7,
     "models": 8, "metrics": 8,
-    "cost": 9,
+    "cost": 9, "stages": 9,
     "plots": 9,
     "widgets": 10, "checks": 10, "measure": 10,
     "recipes": 11, "verbs": 11, "turing": 11,
