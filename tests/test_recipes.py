@@ -479,7 +479,8 @@ def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size
         softened = latents.decode(pipe.vae, latents.encode(pipe.vae, small))
         expected = torch.cat([latents.encode(pipe.vae, x) for x in (
             large, photos.to_tensor(photos.resize(photos.to_image(softened), 128)))])
-    torch.testing.assert_close(made[1].float(), expected, atol=1e-2, rtol=2e-3)
+    apart = (made[1].float() - expected).abs()          # a pixel on the edge of two grey levels may fall either way
+    assert apart.mean() < 1e-3 * expected.std() and apart.max() < 0.1 * expected.std()
     assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01          # the model has drawn a part of it
 
 
