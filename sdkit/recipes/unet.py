@@ -89,10 +89,11 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     Sampling begins at ``starts`` (B,) with noised ``sources`` and shall end with ``latents``. The noise in question is
     what then hides the latents; along it, as DDIM walks, lies what the UNet sees at ``timesteps`` <= starts. Where
     the source is the picture itself, that is the noise that was added to it (Ho et al. 2020). Where it is plain, the
-    answer takes what is plain away as if it were noise (sdkit.recipes.pairs). Where it is nought, nothing but the
-    caption tells what shall be left, as in the first step from a sentence: for even at t = 999 the x_t of training
-    holds a trace of its picture (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it
-    (Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed").
+    answer takes what is plain away as if it were noise (sdkit.recipes.pairs). Where it is nought, the walk begins in
+    pure noise, as from a sentence, and the picture grows out of it from nothing. Otherwise even the x_t of t = 999
+    holds a trace of its picture (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it, and
+    what pure noise happens to look like is taken for such a trace: two half mushrooms, where it was not said where one
+    stands (Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed").
     """
     alpha_cumprod = noise_scheduler.alphas_cumprod[starts, None, None, None]
     noise = noise + (alpha_cumprod / (1 - alpha_cumprod)).sqrt() * (sources - latents)
@@ -113,25 +114,26 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
          channels="64,128,192", card_share=0.5, drawn=24000, large=0, learning_rate=2.4e-3, text_rate=0.2,
-         read_weight=0.05, drop=0.15, focus=0.6, blank=0.3, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0,
+         read_weight=0.05, drop=0.15, focus=0.6, blank=0.7, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0,
          ema_decay=0.999, initial="", seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
     crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer than
     batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds as many
-    as cost the same; drawn: how many postcards are drawn; large: how many are learned at twice the size, too, two steps
-    on them for one on the small ones, see sdkit.recipes.redraws (0: none; it takes an ``initial`` that can draw);
+    as cost the same; drawn: how many postcards are drawn; large: how many are learned at twice the size, too, one step
+    on them for two on the small ones, see sdkit.recipes.redraws (0: none; it takes an ``initial`` that can draw);
     learning_rate: of Muon, see there; text_rate: learning rate of the text encoder, as a share of AdamW's for the UNet
     (0 leaves it as the contrastive training left it; the first latent diffusion models trained both together, too);
     read_weight: of the loss of the heads, see Denoiser; drop: share of captions left empty; focus: share of the
     timesteps drawn from where the work is decided, for art and large postcards below 650, where image to image works,
     for small ones above 400, where a thing finds its shape and place; the rest is drawn from all; blank: share of the
-    postcards that are hidden behind pure noise, see noised; paired: share of the crops that begin as plain ones
+    small postcards that begin in pure noise, see noised; paired: share of the crops that begin as plain ones
     (sdkit.recipes.pairs) and of the large postcards that begin as enlarged ones; offset: standard deviation of what is
-    added to the noise of a whole crop, by channel (offset noise, Guttenberg 2023), so that colours are less sure than
-    strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes; initial: folder
-    of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
+    added to the noise of a crop or large postcard, by channel (offset noise, Guttenberg 2023), so that colours are less
+    sure than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes;
+    initial: folder of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per
+    folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
@@ -205,7 +207,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     def make(step):
         rng = training.rng(seed, step, rank)
         of_cards = rng.random() < card_share
-        twice = of_cards and large and rng.random() < 2 / 3
+        twice = of_cards and large and rng.random() < 1 / 3
         from_nothing = of_cards and not twice
         latents, sources, texts, said = whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
         decided, begin = ((400, 1000), (FIRST, 1000)) if from_nothing else ((0, 650), STARTS)
@@ -216,16 +218,16 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
                                               rng.integers(1000, size=len(texts))))
         apart = torch.from_numpy(rng.random(len(texts)) < (blank if from_nothing else paired))
         starts = torch.from_numpy(rng.integers(*begin, len(texts)))
-        if from_nothing:
-            timesteps = torch.where(apart, starts, timesteps)
         sources = torch.where(apart[:, None, None, None], sources, latents)
-        return (latents.float(), sources.float(), tokens(tokenizer, texts), torch.from_numpy(said), timesteps,
-                torch.maximum(starts, timesteps), training.torch_rng(rng))
-
-    for step, (latents, sources, ids, said, timesteps, starts, generator) in run.steps("unet", make, start, steps):
+        generator = training.torch_rng(rng)
         noise = torch.randn(latents.shape, generator=generator)
-        noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
-        noisy, noise = noised(latents, sources, noise, starts, timesteps, noise_scheduler)
+        if not from_nothing:
+            noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
+        noisy, noise = noised(latents.float(), sources.float(), noise, torch.maximum(starts, timesteps), timesteps,
+                              noise_scheduler)
+        return noisy, noise, timesteps, tokens(tokenizer, texts), torch.from_numpy(said)
+
+    for step, (noisy, noise, timesteps, ids, said) in run.steps("unet", make, start, steps):
         predicted, read = model(noisy.to(device, memory_format=torch.channels_last), timesteps.to(device),
                                 ids.to(device), said.to(device))
         losses = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
