@@ -91,9 +91,8 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     the source is the picture itself, that is the noise that was added to it (Ho et al. 2020). Where it is plain, the
     answer takes what is plain away as if it were noise (sdkit.recipes.pairs). Where it is nought, the walk begins in
     pure noise, as from a sentence, and the picture grows out of it from nothing. Otherwise even the x_t of t = 999
-    holds a trace of its picture (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it, and
-    what pure noise happens to look like is taken for such a trace: two half mushrooms, where it was not said where one
-    stands (Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed").
+    holds a trace of its picture (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it (Lin et
+    al. 2024, "Common diffusion noise schedules and sample steps are flawed").
     """
     alpha_cumprod = noise_scheduler.alphas_cumprod[starts, None, None, None]
     noise = noise + (alpha_cumprod / (1 - alpha_cumprod)).sqrt() * (sources - latents)
