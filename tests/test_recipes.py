@@ -291,6 +291,13 @@ def test_a_batch_for_clip_holds_groups_that_share_two_parts():
         assert len(set(same) - {"thing"}) >= 2
 
 
+@pytest.mark.parametrize("workers", (0, 2))
+def test_batches_come_in_order_whoever_makes_them(workers):
+    made = training.made_ahead(lambda step: (torch.full((2,), step), f"{step}"), range(3, 9), workers)
+    assert [(int(x[0]), words) for x, words in made] == [(step, f"{step}") for step in range(3, 9)]
+    assert list(training.made_ahead(str, range(0), workers)) == []
+
+
 def test_a_slip_changes_one_word_a_little():
     rng, clean = np.random.default_rng(0), "a red lighthouse by the sea"
     slips = [captions.misspell(clean, rng, share=1) for _ in range(50)]
@@ -298,7 +305,16 @@ def test_a_slip_changes_one_word_a_little():
         assert abs(len(slip) - len(clean)) <= 1 and len(slip.split()) == 6 and slip.split()[0] == "a"
         assert sorted(set(slip)) == sorted(set(clean)) or len(set(clean) - set(slip)) <= 1
     assert captions.misspell(clean, rng, share=0) == clean
-    assert captions.misspell("a cat", rng, share=1) == "a cat"            # short words stay whole
+    assert captions.misspell("by a", rng, share=1) == "by a"              # short words stay whole
+    assert not {"a cat", "cat"} & {captions.misspell("a car", rng, share=1) for _ in range(50)}
+
+
+def test_a_heap_of_keywords_has_the_words_of_the_caption_that_say_something():
+    rng = np.random.default_rng(0)
+    heaps = {captions.heap("a red boat on the left by the sea at night", rng, share=1) for _ in range(50)}
+    assert len(heaps) > 20 and all(sorted(heap.split(", ")) == ["boat", "left", "night", "red", "sea"] for heap in heaps)
+    two = "a red boat on the left with a green tree"
+    assert captions.heap(two, rng, share=1) == two and captions.heap("a boat by the sea", rng, share=0).startswith("a ")
 
 
 def test_chroma_ignores_grey_and_keeps_colour():

@@ -1,7 +1,7 @@
 """What the training pictures are called, each in many phrasings, so that synonyms steer alike.
 
-Paintings and photographs by style and subject; postcards as `sdkit.postcards` says it. One caption in fifteen has a
-slip of the keyboard in it, so that the model reads over a visitor's.
+Paintings and photographs by style and subject; postcards as `sdkit.postcards` says it. One caption in six has a slip
+of the keyboard in it, and one in twenty is a heap of keywords, so that the model reads what visitors type.
 """
 import numpy as np
 
@@ -29,6 +29,7 @@ STYLE_ONLY = ("{style}", "{style}", "in the style of {style}", "in {style} style
               "as painted by {style}", "like {style}", "a work of {style}")
 WITH_SUBJECT = ("{subject}, {style}", "{style}, {subject}", "{subject} in the style of {style}",
                 "{subject} by {style}", "{subject} painted by {style}", "{subject} like {style}")
+LITTLE = {"a", "an", "at", "by", "in", "of", "on", "the", "to"}
 PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {subject}")
 
 
@@ -55,15 +56,27 @@ def every_caption():
     return sorted(made)
 
 
-def misspell(caption, rng, share=1 / 15):
-    """``caption``, or with the probability ``share`` with two letters swapped, one left out or one doubled."""
-    long_words = [word for word in caption.split() if len(word) > 3]
+def misspell(caption, rng, share=1 / 6):
+    """``caption``, or with the probability ``share`` with two letters swapped, or one left out, doubled or replaced."""
+    long_words = [word for word in caption.split() if len(word) > 2]
     if rng.random() >= share or not long_words:
         return caption
     word = str(rng.choice(long_words))
     k = int(rng.integers(1, len(word) - 1))
-    slips = (word[:k] + word[k + 1] + word[k] + word[k + 2:], word[:k] + word[k + 1:], word[:k] + word[k] + word[k:])
-    return caption.replace(word, slips[rng.integers(3)], 1)
+    slips = (word[:k] + word[k + 1] + word[k] + word[k + 2:], word[:k] + word[k + 1:], word[:k] + word[k] + word[k:],
+             word[:k] + str(rng.choice(list("aeiou"))) + word[k + 1:])
+    return caption.replace(word, slips[rng.integers(4 if len(word) > 3 else 3)], 1)      # else a car becomes a cat
+
+
+def heap(caption, rng, share=1 / 20):
+    """``caption``, or with the probability ``share`` its words without order: "night, boat, red".
+
+    Captions of two things stay, for a heap does not say which of them is red.
+    """
+    words = text.words(caption)
+    if rng.random() >= share or {"and", "with"} & set(words):
+        return caption
+    return ", ".join(map(str, rng.permutation([word for word in words if word not in LITTLE])))
 
 
 def vocabulary():

@@ -11,9 +11,9 @@ import torch
 from PIL import Image, ImageOps
 from skimage.color import lab2rgb, rgb2lab
 from skimage.restoration import denoise_tv_chambolle
-from tqdm.auto import tqdm
 
 from sdkit import art
+from sdkit.recipes import training
 from sdkit.recipes.strokes import transfer_palette
 
 # For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
@@ -36,11 +36,28 @@ def group_of(picture):
 
 
 def plain(image, other, rng):
-    """PIL ``image`` without its brush strokes, and more or less with the palette of ``other``."""
-    swatch = ImageOps.contain(other, SWATCH)
+    """PIL ``image`` without its brush strokes, and more or less with the palette of the PIL image ``other``."""
     smooth = denoise_tv_chambolle(np.asarray(image) / 255, rng.uniform(*SMOOTHING), channel_axis=-1)
-    lab = transfer_palette(rgb2lab(smooth), rgb2lab(np.asarray(swatch) / 255), rng.uniform(*PALETTE))
+    lab = transfer_palette(rgb2lab(smooth), rgb2lab(np.asarray(other) / 255), rng.uniform(*PALETTE))
     return Image.fromarray((255 * lab2rgb(lab)).round().astype(np.uint8))
+
+
+def versions(job):
+    """A picture at several scales, each as it is and plain: list of uint8 (2, h, w, 3).
+
+    job: the `art.Picture`; for each version the picture whose palette makes it plain; what it was before it was
+    repainted, or None; which versions are mirrored, the odd ones (1) or the even (0); a generator.
+    """
+    picture, others, original, odd, rng = job
+    native, made = min(picture.image.size), []
+    low, high = np.log(SHORT_SIDES[0]), np.log(max(SHORT_SIDES[0], min(SHORT_SIDES[1], 1.2 * native)))
+    for number, other in enumerate(others):
+        short = np.exp(low + (high - low) * (number + rng.uniform()) / len(others))
+        size = [8 * round(side * short / native / 8) for side in picture.image.size]
+        image = picture.image.resize(size, Image.Resampling.LANCZOS)
+        pair = [image, original.resize(size, Image.Resampling.LANCZOS) if original else plain(image, other, rng)]
+        made.append(np.stack([ImageOps.mirror(one) if number % 2 == odd else one for one in pair]))
+    return made
 
 
 @torch.no_grad()
@@ -50,22 +67,17 @@ def encode_all(vae, pictures, originals, rng, device, dtype):
     A painting is made plain by the palette of a photograph, a photograph by that of a painting; ``originals``, file ->
     PIL image, knows the photographs that were repainted, and need not be made.
     """
-    encoded, mirrored = {}, 0
-    photos, paintings = ([p.image for p in pictures if (p.style == "a photo") == wanted] for wanted in (True, False))
-    for picture in tqdm(pictures, desc="latents"):
+    photos, paintings = ([ImageOps.contain(p.image, SWATCH) for p in pictures if (p.style == "a photo") == wanted]
+                         for wanted in (True, False))
+    jobs, encoded = [], {}
+    for number, (picture, own) in enumerate(zip(pictures, rng.spawn(len(pictures)))):
         others = paintings if picture.style == "a photo" else photos
-        copies, native, latents = GROUPS[group_of(picture)][1], min(picture.image.size), []
-        for copy in range(copies):
-            low, high = np.log(SHORT_SIDES[0]), np.log(max(SHORT_SIDES[0], min(SHORT_SIDES[1], 1.2 * native)))
-            short = np.exp(low + (high - low) * (copy + rng.uniform()) / copies)
-            size = [8 * round(side * short / native / 8) for side in picture.image.size]
-            image = picture.image.resize(size, Image.Resampling.LANCZOS)
-            other = others[rng.integers(len(others))]
-            original = originals.get(picture.file)
-            pair = [image, original.resize(size, Image.Resampling.LANCZOS) if original else plain(image, other, rng)]
-            mirrored = 1 - mirrored                                      # every other one
-            pair = [ImageOps.mirror(one) if mirrored else one for one in pair]
-            x = art.to_batch([np.asarray(one) for one in pair]).to(device, memory_format=torch.channels_last)
+        chosen = [others[own.integers(len(others))] for _ in range(GROUPS[group_of(picture)][1])]
+        jobs.append((picture, chosen, originals.get(picture.file), number % 2, own))
+    for (picture, *_), made in zip(jobs, training.by_all_cores(versions, jobs, "pairs")):
+        latents = []
+        for pair in made:
+            x = art.to_batch(pair).to(device, memory_format=torch.channels_last)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bf16"):
                 mean = vae.encode(x).latent_dist.mode()
             latents.append((mean.float() * vae.config.scaling_factor).half().cpu())

@@ -13,7 +13,7 @@ from sdkit import art, photos, postcards
 from sdkit.recipes import cards, training
 
 SIDE = 128                  # px, of the pictures to arrive at; half of that is where they come from
-TOGETHER = 32               # pictures in a batch; every other batch is only enlarged, softened by the VAE
+TOGETHER = 64               # pictures in a batch; every other batch is only enlarged, softened by the VAE
 STRENGTHS = (0.3, 0.7)      # how much of the small picture the model draws itself; more, and it would be another one
 STEPS, GUIDANCE = 16, 2.0
 

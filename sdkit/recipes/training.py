@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from sdkit.paths import ROOT, SdkitError, write_atomically
@@ -46,6 +48,16 @@ def accelerator(mixed_precision=None):
     return Accelerator(mixed_precision=mixed_precision)
 
 
+def by_all_cores(function, items, name):
+    """Yield ``function(item)`` for each of the ``items``, with a bar; many are shared among a process for each core."""
+    if len(items) < 200:
+        yield from map(function, items)
+        return
+    # Spawned, for a forked copy of a process with torch's threads in it may hang.
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        yield from tqdm(pool.map(function, items, chunksize=8), total=len(items), desc=name)
+
+
 def rng(seed, step, rank=0):
     """NumPy generator for one step of one process."""
     return np.random.default_rng([seed, step, rank])
@@ -68,6 +80,29 @@ def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
+class Made(Dataset):
+    """What ``make`` makes, by number."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __getitem__(self, number):
+        return self.make(number)
+
+
+def made_ahead(make, numbers, workers):
+    """Yield ``make(number)`` for a range of ``numbers``, made ahead by ``workers`` processes, or (0) by one thread."""
+    if workers:
+        yield from DataLoader(Made(make), batch_size=None, sampler=numbers, num_workers=workers, collate_fn=tuple,
+                              multiprocessing_context="fork")
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, numbers[0]) if numbers else None
+        for number in numbers:
+            made, coming = coming.result(), pool.submit(make, min(number + 1, numbers[-1]))
+            yield made
+
+
 class Run:
     """A folder that a training can be resumed from: ``checkpoint/`` (whole or absent), ``log.jsonl``, ``curve.png``.
 
@@ -78,12 +113,14 @@ class Run:
     def __init__(self, folder, accelerator, save_every=240.0):
         self.folder, self.accelerator, self.save_every = Path(folder), accelerator, save_every
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.workers = min(12, os.cpu_count() - 1) if accelerator.device.type == "cuda" else 0
         self.saved, self.started, self.before, self.log = time.monotonic(), time.monotonic(), 0.0, []
 
     def begin(self, model, optimizer, steps, warmup=100, ema_decay=0.999):
         """Give a network its learning rates and moving average and load the last checkpoint: (network, first step)."""
         self.schedule = learning_rate_schedule(optimizer, steps, min(warmup, steps // 10 + 1))
-        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
+        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75,
+                            foreach=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.schedule, self.ema)
         start = self.resume()
@@ -111,15 +148,13 @@ class Run:
         return self.before + time.monotonic() - self.started
 
     def steps(self, name, make, start, steps):
-        """Yield ``(step, make(step))`` for start <= step < steps, with a bar; the next batch is made meanwhile.
+        """Yield ``(step, make(step))`` for start <= step < steps, with a bar; the next batches are made meanwhile.
 
         After each step a checkpoint is saved if it is due, and after the last one in any case.
         """
         bar = tqdm(total=steps, initial=start, desc=name, disable=not self.accelerator.is_main_process)
-        with bar, ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(make, start)
-            for step in range(start, steps):
-                batch, coming = coming.result(), pool.submit(make, min(step + 1, steps - 1))
+        with bar:
+            for step, batch in zip(range(start, steps), made_ahead(make, range(start, steps), self.workers)):
                 yield step, batch
                 self.save(step + 1)
                 bar.update()

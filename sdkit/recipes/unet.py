@@ -198,7 +198,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         size = latents.shape[-1]
         chosen = rng.integers(len(latents), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
         unsaid = [postcards.leave_unsaid(rng) for _ in chosen]
-        texts = [postcards.caption(shown[k], rng, parts) for k, parts in zip(chosen, unsaid)]
+        texts = [captions.heap(postcards.caption(shown[k], rng, parts), rng) for k, parts in zip(chosen, unsaid)]
         said = np.array([postcards.indices(shown[k]) for k in chosen])
         said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
         return *latents[chosen].unbind(1), texts, said
