@@ -33,5 +33,5 @@ def enlarge(pipe, size):
             if key in ("Model", "Steps", "Strength", "Noise level")}
 
     def apply(image, seed, on_step=None):
-        return upscale.upscale(pipe, [image], seed=seed, on_step=on_step)[0]
+        return upscale.upscale(pipe, [image], seed=seed, on_step=on_step, drawn=True)[0]
     return Stage(apply, upscale.steps_run(upscale.STEPS, upscale.STRENGTH), note, "-x4")

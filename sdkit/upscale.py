@@ -22,15 +22,17 @@ STEPS, STRENGTH = 20, 0.4       # where nothing else is asked for; chosen on val
 TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
 
 
-def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, on_step=None):
+def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, on_step=None,
+            drawn=False):
     """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
 
     pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; strength : how much is invented, over 0 to 1: the
     last int(num_inference_steps * strength) steps are made, from the regressor's picture; all of them at 1, from noise
     alone, as in diffusers. noise_level : how much noise the small picture gets first, 0 to the model's most (100): it
-    hides flaws of the picture, and the result then agrees with it in broad areas only. Each picture has a generator of
-    its own: one seed gives one picture, whatever else is in the list. `on_step()` is called after each step. Raises
-    `SdkitError` for pictures and numbers outside.
+    hides flaws of the picture, and the result then agrees with it in broad areas only. drawn : whether a model drew the
+    pictures: single pixels are then soft and woven, so the result agrees with them at half their size only. Each
+    picture has a generator of its own: one seed gives one picture, whatever else is in the list. `on_step()` is called
+    after each step. Raises `SdkitError` for pictures and numbers outside.
     """
     check(num_inference_steps, "Number of steps", 1, 500)
     steps_run(num_inference_steps, strength)
@@ -41,7 +43,7 @@ def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_le
         generator = torch.Generator("cpu").manual_seed(seed)
         return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
 
-    return [enlarged(pipe, low, latents_of, noise_level) for low in tensors(images)]
+    return [enlarged(pipe, low, latents_of, 4 if noise_level else 2 if drawn else 1) for low in tensors(images)]
 
 
 def regress(pipe, images):
@@ -51,10 +53,10 @@ def regress(pipe, images):
             for low in tensors(images)]
 
 
-def enlarged(pipe, low, latents_of, noise_level=0):
+def enlarged(pipe, low, latents_of, coarser=1):
     """The large `PIL.Image` for the small picture low (1, 3, h, w), by the latents that `latents_of(low)` gives."""
     with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
-        return finish(pipe.vae, latents_of(low), low, noise_level)
+        return finish(pipe.vae, latents_of(low), low, coarser)
 
 
 def steps_run(num_inference_steps, strength):
@@ -144,14 +146,14 @@ def window(length, ramp):
     return torch.sin(torch.pi / 2 * (distance / ramp).clamp(max=1)).square()
 
 
-def finish(vae, latents, low, noise_level=0):
+def finish(vae, latents, low, coarser=1):
     """Latents (1, C, h, w) -> the large `PIL.Image`, which shrinks to the small picture `low` (1, 3, h, w) again.
 
-    Where `low` was not trusted, at a noise level above 0, only to what is left of it at a quarter of its size.
+    Where the pixels of `low` are not trusted, only to what is left of it when it is `coarser` times smaller.
     """
     large = tiled(lambda part: latent.decode(vae, part), latents).float().cpu()
-    if noise_level:
-        low = F.interpolate(low, [side // 4 for side in low.shape[2:]], mode="bicubic", antialias=True)
+    if coarser > 1:
+        low = F.interpolate(low, [side // coarser for side in low.shape[2:]], mode="bicubic", antialias=True)
     return photos.to_image(project(large, low))
 
 

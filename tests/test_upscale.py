@@ -31,18 +31,19 @@ def test_loading_leaves_the_shared_vae_alone(pipe):
     assert all(p.dtype == torch.float32 for net in (pipe.unet, pipe.regressor) for p in net.parameters())
 
 
-@pytest.mark.parametrize("level, steps", [(0, 4), (30, 3)])
-def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps):
+@pytest.mark.parametrize("level, steps, drawn, trusted", [(0, 4, False, (24, 20)), (0, 4, True, (12, 10)),
+                                                          (30, 3, False, (6, 5))])
+def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps, drawn, trusted):
     image = picture(24, 20)
     expected = pipe(prompt="a cat", image=image, num_inference_steps=steps, guidance_scale=1.0, noise_level=level,
                     generator=torch.Generator().manual_seed(7), output_type="latent").images
     got = upscale.sample(pipe, photos.to_tensor(image), steps, level, torch.Generator().manual_seed(7))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     decoded = pipe.vae.decode(expected / 0.6).sample.clamp(-1, 1).detach()
-    large = upscale.upscale(pipe, [image], steps, 1.0, level, seed=7)[0]
-    trusted = image if level == 0 else image.resize((6, 5), Image.Resampling.BICUBIC)    # with noise, in broad areas
-    wanted = upscale.project(decoded, photos.to_tensor(trusted))
-    np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=(4 if level else 1.01) / 127.5)
+    large = upscale.upscale(pipe, [image], steps, 1.0, level, seed=7, drawn=drawn)[0]
+    wanted = upscale.project(decoded, photos.to_tensor(image.resize(trusted, Image.Resampling.BICUBIC)))
+    rounded = 1.01 if trusted == image.size else 4
+    np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=rounded / 127.5)
 
 
 def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
@@ -173,7 +174,7 @@ def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, t
         with (Image.open(f"drawn/a-photo-seed{seed}.png") as small,
               Image.open(f"drawn/a-photo-x4-seed{seed}.png") as large,
               Image.open(f"drawn/a-photo-x4-van-gogh-seed{seed}.png") as styled):
-            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed)
+            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed, drawn=True)
             np.testing.assert_array_equal(large, expected)
             assert large.text == {**small.text, "Model of the enlargement": "mini-upscaler",
                                   "Steps of the enlargement": str(upscale.STEPS),
@@ -199,7 +200,7 @@ def test_a_model_may_draw_again_at_twice_the_size_first(tiny_upscaler, tiny_data
         if times == 8:
             twice = generate.style(models.load(), [small.convert("RGB")],
                                    generate.Settings("a photo", seed=4, **again))
-            np.testing.assert_array_equal(large, upscale.upscale(models.load_upscaler(), twice, seed=4)[0])
+            np.testing.assert_array_equal(large, upscale.upscale(models.load_upscaler(), twice, seed=4, drawn=True)[0])
 
 
 @pytest.mark.parametrize("more, names", [([], "a-photo-x4-seed0.png"), (["--no-upscale"], "a-photo-seed0.png"),

@@ -101,15 +101,31 @@ def repainted(vae, squares, rng, together=50):
     return ((torch.cat(made).permute(0, 2, 3, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
 
 
+@torch.no_grad()
+def worlds_of(vae, pictures, drawn, squares, seed, accelerator):
+    """What is learned from: for each world its pictures, their latents, and the small pictures as the model draws them.
+
+    Postcards of 256 px, for what is drawn at 64; of 512, for what is drawn again at 128; and squares of 256 px of
+    ``pictures``, of which nobody draws small ones (None).
+    """
+    worlds = []
+    for number, side in enumerate((SIDE, 2 * SIDE)):
+        whole = list(cards.render(drawn, side)[1])
+        worlds.append((whole, encoded(vae, whole, accelerator),
+                       repainted(vae, whole, training.rng(seed, 2**31 + 1 + number))))
+    chosen = squares_of(pictures, squares, training.rng(seed, 2**31))
+    return [*worlds, (chosen, encoded(vae, chosen, accelerator), None)]
+
+
 def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3000, batch_size=32, sizes="24,32",
-         channels="64,96,96", drawn=1000, squares=1400, card_share=0.4, repainted_share=0.5, learning_rate=2.4e-3,
+         channels="64,96,96", drawn=1000, squares=1400, card_share=0.5, repainted_share=0.5, learning_rate=2.4e-3,
          max_noise_level=100, clean=0.5, ema_decay=0.999, initial="", shown=12, seed=0, runs="", limit=0):
     """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
 
     pipeline: folder with vae, tokenizer and text_encoder (default: data/models/mini-sd); out: folder to save in
     (default: data/models/mini-upscaler); regression: train the regressor instead and save it in out/regressor;
     sizes: of crops in latent pixels, four picture pixels each, as in sdkit.recipes.unet, and of larger ones fewer than
-    batch_size; drawn, squares: how many postcards and how many squares of paintings and photographs are learned from;
+    batch_size; drawn, squares: how many postcards of each size and squares of art are learned from, see worlds_of;
     card_share: share of steps on postcards; repainted_share: of the small ones, how many have been through the VAE,
     as have those that mini-sd draws; max_noise_level: timestep of the noise that small pictures may get, half of
     them get the least; clean: share of the small pictures that are not degraded; initial: folder of a trained network
@@ -135,21 +151,17 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
     unet, start = run.begin(unet, optimizer, steps, warmup=200, ema_decay=ema_decay)
 
     pictures = art.load(art_dir, "train", limit=limit or None)
-    worlds = []                                                  # (pictures of 256 px, their latents), postcards first
-    if start < steps:
-        for chosen in (list(cards.render(drawn, SIDE)[1]), squares_of(pictures, squares, training.rng(seed, 2**31))):
-            worlds.append((chosen, encoded(vae, chosen, accelerator)))
-        as_drawn = repainted(vae, worlds[0][0], training.rng(seed, 2**31 + 1))
+    worlds = worlds_of(vae, pictures, drawn, squares, seed, accelerator) if start < steps else []
 
     def make(step):
         rng = training.rng(seed, step, rank)
-        truths, latents = worlds[int(of_art := rng.random() >= card_share)]
+        truths, latents, as_drawn = worlds[rng.integers(2) if rng.random() < card_share else 2]
         size = crop_sizes[rng.integers(len(crop_sizes))]
         small, wanted = [], []
         for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2))):
             k, (top, left) = rng.integers(len(truths)), rng.integers(latents.shape[-1] - size + 1, size=2)
             box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
-            if of_art or rng.random() >= repainted_share:
+            if as_drawn is None or rng.random() >= repainted_share:
                 small.append(shrink(truths[k], box, rng, clean))
             else:
                 small.append(as_drawn[k, top:top + size, left:left + size])
@@ -157,13 +169,14 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
         levels = rng.integers(max_noise_level + 1, size=len(small)) * (rng.random(len(small)) < 0.5)
         # The last steps are practised oftener, for details are decided there; regression: all 0.
         timesteps = (len(noiser) * rng.random(len(small)) ** 1.5).astype(int) * (not regression)
-        return (art.to_batch(small), torch.stack(wanted).float(), torch.from_numpy(levels),
-                torch.from_numpy(timesteps), training.torch_rng(rng))
+        generator = training.torch_rng(rng)
+        small, latents = art.to_batch(small), torch.stack(wanted).float()
+        grain, noise = (torch.randn(x.shape, generator=generator) for x in (small, latents))
+        return (noiser.add_noise(small, grain, torch.from_numpy(levels)), latents, noise, torch.from_numpy(levels),
+                torch.from_numpy(timesteps))
 
     name = "regressor" if regression else "upscaler"
-    for step, (small, latents, levels, timesteps, generator) in run.steps(name, make, start, steps):
-        grain, noise = (torch.randn(x.shape, generator=generator) for x in (small, latents))
-        small = noiser.add_noise(small, grain, levels)
+    for step, (small, latents, noise, levels, timesteps) in run.steps(name, make, start, steps):
         if regression:
             noisy, target = torch.zeros_like(latents), latents
         else:
