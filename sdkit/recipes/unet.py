@@ -114,7 +114,7 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
          channels="64,128,192", card_share=0.5, drawn=24000, large=0, learning_rate=2.4e-3, text_rate=0.2,
          read_weight=0.05, drop=0.15, focus=0.6, blank=0.7, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0,
-         ema_decay=0.999, initial="", seed=0, runs="runs/unet", limit=0):
+         ema_decay=0.999, initial="", keep=0.0, seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
@@ -131,7 +131,9 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     (sdkit.recipes.pairs) and of the large postcards that begin as enlarged ones; offset: standard deviation of what is
     added to the noise of a crop or large postcard, by channel (offset noise, Guttenberg 2023), so that colours are less
     sure than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes;
-    initial: folder of a trained UNet to go on from; runs: where checkpoints and the curve lie; limit: pictures per
+    initial: folder of a trained UNet to go on from; keep: share of its weights in those that are saved, and of the text
+    encoder's, for what was learned before fades otherwise (WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of
+    zero-shot models"); runs: where checkpoints and the curve lie; limit: pictures per
     folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
@@ -162,6 +164,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     if device.type == "cpu":      # there the fused attention's backward pass costs a third of a step
         unet.set_attn_processor(AttnProcessor())
     model = Denoiser(unet, encoder)
+    before = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()} if keep else {}
     kernels, others = split(unet)
     optimizer = Muon(kernels, [{"params": [*others, *model.heads.parameters()]},
                                {"params": encoder.parameters(), "lr": text_rate * learning_rate / 4}],
@@ -237,6 +240,9 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     if not accelerator.is_main_process:
         return
     model, vae = run.averaged(), vae.cpu()
+    for name, value in model.state_dict().items():
+        if name in before:
+            value.lerp_(before[name], keep)
     unet, encoder = model.unet, model.text_encoder
     held_out, side = art.load(art_dir, "validation", limit=limit or None), (HELD_OUT_SIDE, HELD_OUT_SIDE)
     shown, drawings = cards.render(64, CARD_SIDE, held_out=True)
