@@ -501,14 +501,15 @@ def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size
     assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01          # the model has drawn a part of it
 
 
-def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought(toy, tmp_path):
+def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_is_kept(toy, tmp_path):
     parts = tmp_path / "parts"
     vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])
     text.main(art_dir=str(toy / "art"), runs=str(tmp_path / "t"), out=str(parts), **TINY["text"])
     before = weights(parts / "text_encoder")
-    for rate, alike in ((0.0, True), (0.2, False)):
-        shutil.copytree(parts, tmp_path / f"{rate}")
-        unet.main(art_dir=str(toy / "art"), runs=str(tmp_path / f"u{rate}"), pipeline=str(tmp_path / f"{rate}"),
-                  **{**TINY["unet"], "text_rate": rate, "learning_rate": 0.1})
-        after = weights(tmp_path / f"{rate}/text_encoder")
+    for rate, keep, alike in ((0.0, 0.0, True), (0.2, 0.5, False), (0.2, 1.0, True)):
+        place = tmp_path / f"{rate}-{keep}"
+        shutil.copytree(parts, place / "model")
+        unet.main(art_dir=str(toy / "art"), runs=str(place / "run"), pipeline=str(place / "model"),
+                  **{**TINY["unet"], "text_rate": rate, "keep": keep, "learning_rate": 0.1})
+        after = weights(place / "model/text_encoder")
         assert all(torch.equal(before[key], after[key]) for key in before) == alike
