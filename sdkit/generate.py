@@ -16,9 +16,6 @@ AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
 MAX_STEPS = 500  # "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
 
 
-LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())  # say little
-
-
 class UnknownWords(UserWarning):
     """The prompt holds words that the model never saw in training."""
 
@@ -211,7 +208,7 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
 
 def advice(prompt, known):
     """A sentence on the words of `prompt` that are not in the set `known`, or None when there are none."""
-    unknown = [word for word in text.split_prompt(prompt, known)[1] if word not in LITTLE_WORDS]
+    unknown = [word for word in text.split_prompt(prompt, known)[1] if word not in text.LITTLE_WORDS]
     if not unknown:
         return None
     near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}

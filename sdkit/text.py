@@ -12,6 +12,8 @@ from pathlib import Path
 
 from sdkit.paths import SdkitError
 
+LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())  # say little
+
 
 def encode(tokenizer, text_encoder, prompts):
     """Embed a prompt or a list of B prompts: prompt_embeds (B, L, D), L = `tokenizer.model_max_length`.

@@ -111,13 +111,14 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
 
 
 def test_muon_takes_the_steps_of_torch_for_matrices_and_of_adamw_for_the_rest():
-    network = torch.nn.Sequential(torch.nn.Conv2d(16, 24, 3), torch.nn.Linear(40, 20), torch.nn.Linear(20, 3))
+    network = torch.nn.Sequential(torch.nn.Conv2d(16, 24, 3), torch.nn.Linear(40, 20), torch.nn.Linear(40, 20),
+                                  torch.nn.Linear(20, 3))
     copy = [torch.nn.Parameter((p.flatten(1) if p.ndim > 1 else p).detach().clone()) for p in network.parameters()]
     kernels, others = muon.split(network)
-    assert [tuple(p.shape) for p in kernels] == [(24, 16, 3, 3), (20, 40)] and len(others) == 4
+    assert [tuple(p.shape) for p in kernels] == [(24, 16, 3, 3), (20, 40), (20, 40)] and len(others) == 5
     optimizers = [muon.Muon(kernels, others, 0.02, weight_decay=0.1),
-                  torch.optim.Muon([copy[0], copy[2]], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
-                  torch.optim.AdamW([copy[1], *copy[3:]], 0.005, betas=(0.9, 0.99), weight_decay=0.1)]
+                  torch.optim.Muon([copy[0], copy[2], copy[4]], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+                  torch.optim.AdamW([copy[1], copy[3], *copy[5:]], 0.005, betas=(0.9, 0.99), weight_decay=0.1)]
     for _ in range(4):
         for p, q in zip(network.parameters(), copy):
             p.grad = torch.randn_like(p)
@@ -506,10 +507,13 @@ def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_
     vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])
     text.main(art_dir=str(toy / "art"), runs=str(tmp_path / "t"), out=str(parts), **TINY["text"])
     before = weights(parts / "text_encoder")
-    for rate, keep, alike in ((0.0, 0.0, True), (0.2, 0.5, False), (0.2, 1.0, True)):
+    saved = {}
+    for rate, keep, alike in ((0.0, 0.0, True), (0.2, 0.0, False), (0.2, 0.5, False), (0.2, 1.0, True)):
         place = tmp_path / f"{rate}-{keep}"
         shutil.copytree(parts, place / "model")
         unet.main(art_dir=str(toy / "art"), runs=str(place / "run"), pipeline=str(place / "model"),
                   **{**TINY["unet"], "text_rate": rate, "keep": keep, "learning_rate": 0.1})
-        after = weights(place / "model/text_encoder")
+        saved[rate, keep] = after = weights(place / "model/text_encoder")
         assert all(torch.equal(before[key], after[key]) for key in before) == alike
+    for key in before:
+        torch.testing.assert_close(saved[0.2, 0.5][key], (before[key] + saved[0.2, 0.0][key]) / 2, atol=1e-3, rtol=2e-3)

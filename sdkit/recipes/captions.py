@@ -1,7 +1,8 @@
 """What the training pictures are called, each in many phrasings, so that synonyms steer alike.
 
 Paintings and photographs by style and subject; postcards as `sdkit.postcards` says it. One caption in six has a slip
-of the keyboard in it, and one in twenty is a heap of keywords, so that the model reads what visitors type.
+of the keyboard in it, and of the postcards' one in twenty is a heap of keywords, so that the model reads what
+visitors type.
 """
 import numpy as np
 
@@ -29,7 +30,6 @@ STYLE_ONLY = ("{style}", "{style}", "in the style of {style}", "in {style} style
               "as painted by {style}", "like {style}", "a work of {style}")
 WITH_SUBJECT = ("{subject}, {style}", "{style}, {subject}", "{subject} in the style of {style}",
                 "{subject} by {style}", "{subject} painted by {style}", "{subject} like {style}")
-LITTLE = {"a", "an", "at", "by", "in", "of", "on", "the", "to"}
 PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {subject}")
 
 
@@ -76,7 +76,7 @@ def heap(caption, rng, share=1 / 20):
     words = text.words(caption)
     if rng.random() >= share or {"and", "with"} & set(words):
         return caption
-    return ", ".join(map(str, rng.permutation([word for word in words if word not in LITTLE])))
+    return ", ".join(map(str, rng.permutation([word for word in words if word not in text.LITTLE_WORDS])))
 
 
 def vocabulary():

@@ -119,8 +119,7 @@ class Run:
     def begin(self, model, optimizer, steps, warmup=100, ema_decay=0.999):
         """Give a network its learning rates and moving average and load the last checkpoint: (network, first step)."""
         self.schedule = learning_rate_schedule(optimizer, steps, min(warmup, steps // 10 + 1))
-        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75,
-                            foreach=True)
+        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.schedule, self.ema)
         start = self.resume()

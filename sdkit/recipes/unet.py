@@ -133,8 +133,7 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     sure than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes;
     initial: folder of a trained UNet to go on from; keep: share of its weights in those that are saved, and of the text
     encoder's, for what was learned before fades otherwise (WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of
-    zero-shot models"); runs: where checkpoints and the curve lie; limit: pictures per
-    folder (0: all).
+    zero-shot models"); runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
