@@ -73,6 +73,12 @@ def weights(folder):
             for name, tensor in load_file(path).items()}
 
 
+def other_parts(toy, folder):
+    """A VAE and a text encoder, which the UNet and the upscaler need first."""
+    vae.main(art_dir=str(toy / "art"), runs=str(folder.parent / "v"), out=str(folder / "vae"), **TINY["vae"])
+    text.main(art_dir=str(toy / "art"), runs=str(folder.parent / "t"), out=str(folder), **TINY["text"])
+
+
 def train(name, toy, folder):
     recipe = {"vae": vae, "classifier": classifier, "reader": reader, "text": text, "unet": unet,
               "upscaler": upscaler}[name]
@@ -85,13 +91,11 @@ def train(name, toy, folder):
 @pytest.mark.parametrize("name", TINY)
 def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    if name == "unet":        # needs the other parts of the pipeline first
-        vae.main(art_dir=str(toy / "art"), runs=str(whole / "v"), out=str(whole / "model/vae"), **TINY["vae"])
-        text.main(art_dir=str(toy / "art"), runs=str(whole / "t"), out=str(whole / "model"), **TINY["text"])
+    if name == "unet":
+        other_parts(toy, whole / "model")
         shutil.copytree(whole / "model", halves / "model")
-    if name == "upscaler":    # uses them, and is saved elsewhere
-        vae.main(art_dir=str(toy / "art"), runs=str(whole / "v"), out=str(tmp_path / "parts/vae"), **TINY["vae"])
-        text.main(art_dir=str(toy / "art"), runs=str(whole / "t"), out=str(tmp_path / "parts"), **TINY["text"])
+    if name == "upscaler":    # which is saved elsewhere
+        other_parts(toy, tmp_path / "parts")
     train(name, toy, whole)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupted(patch, at=3)
@@ -190,8 +194,7 @@ def test_a_changed_picture_is_refused(toy, tmp_path):
 
 def test_the_upscaler_is_loaded_by_diffusers_and_measured_beside_the_regressor(toy, tmp_path):
     parts, out = tmp_path / "parts", tmp_path / "model"
-    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])
-    text.main(art_dir=str(toy / "art"), runs=str(tmp_path / "t"), out=str(parts), **TINY["text"])
+    other_parts(toy, parts)
     for regression, place in ((True, "regressor"), (False, "unet")):
         upscaler.main(art_dir=str(toy / "art"), pipeline=str(parts), out=str(out), regression=regression,
                       runs=str(tmp_path / place), **TINY["upscaler"])
@@ -504,8 +507,7 @@ def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size
 
 def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_is_kept(toy, tmp_path):
     parts = tmp_path / "parts"
-    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "v"), out=str(parts / "vae"), **TINY["vae"])
-    text.main(art_dir=str(toy / "art"), runs=str(tmp_path / "t"), out=str(parts), **TINY["text"])
+    other_parts(toy, parts)
     before = weights(parts / "text_encoder")
     saved = {}
     for rate, keep, alike in ((0.0, 0.0, True), (0.2, 0.0, False), (0.2, 0.5, False), (0.2, 1.0, True)):
@@ -517,3 +519,23 @@ def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_
         assert all(torch.equal(before[key], after[key]) for key in before) == alike
     for key in before:
         torch.testing.assert_close(saved[0.2, 0.5][key], (before[key] + saved[0.2, 0.0][key]) / 2, atol=1e-3, rtol=2e-3)
+
+
+def test_a_teacher_is_matched_in_its_answers_and_in_what_the_caption_changes():
+    answers, wrong = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 0])[:, None, None, None]      # with the caption only
+    for error, losses in ((0, [0, 0]), (2, [4, 4]), (wrong, [0.25 + unet.GUIDED / 4, unet.GUIDED / 4])):
+        made = unet.taught(answers + error, lambda *given: (answers, 0), (), training.accelerator())
+        assert made.tolist() == pytest.approx(losses, abs=1e-5)
+
+
+def test_who_is_his_own_teacher_has_nothing_to_learn(toy, tmp_path):
+    other_parts(toy, tmp_path / "model")
+    train("unet", toy, tmp_path)
+    first = tmp_path / "first"
+    shutil.copytree(tmp_path / "model", first)
+    unet.main(art_dir=str(toy / "art"), runs=str(tmp_path / "again"), pipeline=str(tmp_path / "model"),
+              **{**TINY["unet"], "initial": str(first / "unet"), "teacher": str(first), "card_share": 0.0, "large": 0})
+    log = (tmp_path / "again/log.jsonl").read_text().splitlines()
+    assert json.loads(log[0])["unweighted"] < 0.01        # 1 of the noise, which an untrained network knows nothing of
+    record = json.loads((tmp_path / "model/unet/recipe.json").read_text())
+    assert record["settings"]["teacher"] == json.loads((first / "unet/recipe.json").read_text())

@@ -31,6 +31,7 @@ CARD_SIDE = 64             # px, of postcards
 FIRST = 900                # from this timestep on, sampling may begin
 STARTS = (200, 700)        # timesteps at which image to image begins, strength 0.2 to 0.7
 SILENT = -100              # what cross_entropy leaves out
+GUIDED = 4                 # weight of a teacher's difference between with and without a caption
 
 
 def scheduler():
@@ -99,6 +100,20 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     return noise_scheduler.add_noise(latents, noise, timesteps), noise
 
 
+def taught(predicted, teacher, given, accelerator):
+    """Losses (B,) of what was ``predicted`` against a ``teacher``'s answers to what was ``given``.
+
+    The second half of the batch is the first without captions. Guidance makes their difference several times as large,
+    and errors in it, too, so that it counts by itself as well. Some Van Goghs and portraits shown ten thousand
+    times are learned by heart, but how an earlier network answers is not (learning without forgetting, Li & Hoiem 2016).
+    """
+    with torch.no_grad(), accelerator.autocast():
+        answers, _ = teacher(*given)
+    errors = predicted.float() - answers.float()
+    difference = torch.sub(*errors.chunk(2)).square().mean((1, 2, 3))
+    return errors.square().mean((1, 2, 3)) + GUIDED * difference.repeat(2)
+
+
 @torch.no_grad()
 def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)):
     """Mean squared error of the predicted noise, at each timestep."""
@@ -114,7 +129,7 @@ def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100,
 def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
          channels="64,128,192", card_share=0.5, drawn=24000, large=0, learning_rate=2.4e-3, text_rate=0.2,
          read_weight=0.05, drop=0.15, focus=0.6, blank=0.7, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0,
-         ema_decay=0.999, initial="", keep=0.0, seed=0, runs="runs/unet", limit=0):
+         ema_decay=0.999, initial="", keep=0.0, teacher="", seed=0, runs="runs/unet", limit=0):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
@@ -133,7 +148,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     sure than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes;
     initial: folder of a trained UNet to go on from; keep: share of its weights in those that are saved, and of the text
     encoder's, for what was learned before fades otherwise (WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of
-    zero-shot models"); runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
+    zero-shot models"); teacher: folder of a pipeline whose answers the network is to give for crops, in place of the
+    noise that was added, see taught; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
@@ -156,6 +172,11 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
         settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     unet = unet.to(device, memory_format=torch.channels_last)
+    if teacher:
+        settings["teacher"] = json.loads((Path(teacher) / "unet" / "recipe.json").read_text())
+        teacher = Denoiser(UNet2DConditionModel.from_pretrained(teacher, subfolder="unet"),
+                           CLIPTextModel.from_pretrained(teacher, subfolder="text_encoder"))
+        teacher = teacher.float().to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     parts = {"vae": vae, "text_encoder": encoder, "tokenizer": tokenizer, "unet": unet}
     # Drawn by the network as it is before its first step, also where a run is resumed.
     again = [redraws.encode(parts, noise_scheduler, large, training.rng(seed, 2**31 + 1),
@@ -184,15 +205,20 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     groups = list(encoded)
     share = np.array([pairs.GROUPS[group][0] for group in groups])
 
+    def some_picture(rng):
+        group = encoded[groups[rng.choice(len(groups), p=share / share.sum())]]
+        return group[rng.integers(len(group))]
+
     def crops(rng):
         squares, texts = [], []
         size = crop_sizes[rng.integers(len(crop_sizes))]
-        for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2))):
-            group = encoded[groups[rng.choice(len(groups), p=share / share.sum())]]
-            picture, latents = group[rng.integers(len(group))]
+        for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2 / (2 if teacher else 1)))):
+            picture, latents = some_picture(rng)
             z = latents[rng.integers(len(latents))]
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
             squares.append(z[..., top:top + size, left:left + size])
+            if teacher and rng.random() < 0.5:      # it knows what to make of a photograph called a Van Gogh
+                picture, _ = some_picture(rng)
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
         return *torch.stack(squares, 1), texts, np.full((len(texts), len(postcards.PARTS)), SILENT)
 
@@ -212,7 +238,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         from_nothing = of_cards and not twice
         latents, sources, texts, said = whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
         decided, begin = ((400, 1000), (FIRST, 1000)) if from_nothing else ((0, 650), STARTS)
-        dropped = rng.random(len(texts)) < drop
+        learned = bool(teacher) and not of_cards
+        dropped = rng.random(len(texts)) < (0 if learned else drop)
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
@@ -226,12 +253,17 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
         noisy, noise = noised(latents.float(), sources.float(), noise, torch.maximum(starts, timesteps), timesteps,
                               noise_scheduler)
-        return noisy, noise, timesteps, tokens(tokenizer, texts), torch.from_numpy(said)
+        batch = noisy, noise, timesteps, tokens(tokenizer, texts), torch.from_numpy(said)
+        if learned:
+            without = tokens(tokenizer, [""] * len(texts))
+            batch = [torch.cat(both) for both in zip(batch, (*batch[:3], without, batch[4]))]
+        return *batch, learned
 
-    for step, (noisy, noise, timesteps, ids, said) in run.steps("unet", make, start, steps):
-        predicted, read = model(noisy.to(device, memory_format=torch.channels_last), timesteps.to(device),
-                                ids.to(device), said.to(device))
-        losses = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))                 # (B,)
+    for step, (noisy, noise, timesteps, ids, said, learned) in run.steps("unet", make, start, steps):
+        given = (noisy.to(device, memory_format=torch.channels_last), *(x.to(device) for x in (timesteps, ids, said)))
+        predicted, read = model(*given)
+        losses = (taught(predicted, teacher, given, accelerator) if learned else
+                  (predicted.float() - noise.to(device)).square().mean((1, 2, 3)))               # (B,)
         weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
         loss = (losses * weights.to(device)).mean()
         run.descend(loss + read_weight * read)
