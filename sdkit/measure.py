@@ -1,21 +1,24 @@
 """Measure the shipped weights on what no training saw: ``python3 run.py measure --art DIR``.
 
 Of pictures painted from sentences: do they show what was asked for, read by a network that learned from rendered
-postcards alone, for combinations held out of every training? Are they copies of training postcards?
+postcards alone, for combinations held out of every training? Are they copies of training postcards? And does CLIP tell
+which sentence belongs to a picture?
 
-Of photographs and paintings: does a painting's style survive the VAE, does "van gogh" turn photographs into what the classifier and
-KID take for Van Gogh, and is the content, above all the face, still there? Both networks that answer are ours, too, but
-were in no loss of the generator.
+Of photographs and paintings: does a painting's style survive the VAE, does "van gogh" turn photographs into what the
+classifier and KID take for Van Gogh, and is the content, above all the face, still there? Both networks that answer are
+ours, too, but were in no loss of the generator.
 """
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
+from transformers import CLIPModel, CLIPTokenizer
 
 from sdkit import art, generate, latents, metrics, models, photos, plots, postcards, upscale
 from sdkit.paths import SdkitError, model_dir, write_atomically
@@ -100,6 +103,7 @@ def measure_drawing(pipe, model, count):
     near = {name: mean([(torch.cdist(x.flatten(1), seen.flatten(1)).amin(1) / x[0].numel() ** 0.5 * 127.5).numpy()])
             for name, x in (("drawn", drawn), ("rendered", renders))}
     figures = {"as asked, drawn": shares(reader.read_right(drawn, cards)),
+               "as asked, rendered": shares(reader.read_right(renders, cards)),
                "as asked, rendered, after the VAE": shares(reader.read_right(back, cards)), "nearest": near}
     if "redraw" in models.defaults(model):
         painter, asked = models.load(model), list(zip(images, prompts))[:REDRAWN]
@@ -115,6 +119,56 @@ def measure_drawing(pipe, model, count):
 def small(images):
     """List of PIL -> (B, 3, 64, 64) in [-1, 1], as the reader wants them."""
     return art.to_batch([np.asarray(image.resize((64, 64))) for image in images])
+
+
+def similarity(model, tokenizer, x, texts):
+    """A CLIP's similarity of pictures (B, 3, S, S) and ``texts``, on a scale of each picture's own: (B, texts)."""
+    ids = tokenizer(texts, padding=True, truncation=True, return_tensors="pt",
+                    max_length=model.config.text_config.max_position_embeddings).input_ids
+    text = model.get_text_features(input_ids=ids).pooler_output
+    return model.get_image_features(pixel_values=x).pooler_output @ (text / text.norm(dim=1, keepdim=True)).T
+
+
+@torch.no_grad()
+def zero_shot_styles(model, tokenizer, pictures, crops=4):
+    """For each style, the share of its `art.Picture`s whose nearest caption, of one for each style, names it."""
+    said, figures = [f"a picture in the style of {style}" for style in art.STYLES], {}
+    for style in art.STYLES:
+        rng, right = np.random.default_rng(0), []
+        for picture in (picture for picture in pictures if picture.style == style):
+            x = art.to_batch([art.crop(picture, model.config.vision_config.image_size, rng, (128, 256))
+                              for _ in range(crops)])
+            right.append(art.STYLES[int(similarity(model, tokenizer, x, said).mean(0).argmax())] == style)
+        figures |= {style: mean(right)} if right else {}
+    return figures
+
+
+@torch.no_grad()
+def zero_shot_postcards(model, tokenizer, shown, x):
+    """For each part, the share of postcards ``shown`` whose nearest caption is the right one.
+
+    The captions to choose from say all else as it is, and each of the words that this part can take. ``x`` (N, 3, S,
+    S): the pictures.
+    """
+    right = {part: [] for part in postcards.PARTS}
+    for card, picture in zip(shown, x):
+        said = [(part, word, postcards.plain_caption(replace(card, second=None, **{part: word})))
+                for part, words in postcards.WORDS.items() for word in words]
+        near = similarity(model, tokenizer, picture[None], [text for *_, text in said])[0].tolist()
+        for part in postcards.PARTS:
+            _, best = max((value, word) for value, (of, word, _) in zip(near, said) if of == part)
+            right[part].append(best == getattr(card, part))
+    return {part: mean(right[part]) for part in right}
+
+
+def measure_clip(pictures, count=200):
+    """mini-clip's accuracy without any training for the task, on held-out postcards and on art: a dict."""
+    model = CLIPModel.from_pretrained(model_dir("mini-clip")).float().eval()
+    tokenizer = CLIPTokenizer.from_pretrained(model_dir("mini-sd") / "tokenizer")
+    cards = [postcards.sample(1, index, held_out=True) for index in range(count)]
+    drawings = art.to_batch([postcards.draw(card, model.config.vision_config.image_size) for card in cards])
+    return {"postcards": zero_shot_postcards(model, tokenizer, cards, drawings),
+            "styles": zero_shot_styles(model, tokenizer, pictures)}
 
 
 def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
@@ -150,15 +204,17 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
 def main(art_dir=None, model="mini-sd", split="validation", portraits=8, sheet=None, drawings=300):
     """Print every figure as JSON; ``sheet``: PNG to write with the styled photographs.
 
-    ``art_dir``: folder with the training pictures, without which only drawing is measured; ``split``: "validation", or
-    "test" for the closing figures; ``portraits``: how many of the official portraits; ``drawings``: how many postcards.
+    ``art_dir``: folder with the training pictures, without which only postcards are measured; ``split``: "validation",
+    or "test" for the closing figures; ``portraits``: how many of the official portraits; ``drawings``: of postcards.
     """
     if sheet and os.path.lexists(sheet):
         raise SdkitError(f"{sheet} is there already. Name another file for the sheet.")
     figures = {"drawing": measure_drawing(models.load(model, task="text2img"), model, drawings)}
+    if (model_dir("mini-clip") / "config.json").is_file():
+        figures["clip"] = measure_clip(art.load(art_dir, split) if art_dir else [])
     if art_dir is None:
-        print("Without --art DIR only drawing is measured (data/README.md says how to get the pictures).",
-              file=sys.stderr)
+        print("Without --art DIR only postcards are measured, drawn and named (data/README.md says how to get the "
+              "pictures).", file=sys.stderr)
     else:
         figures |= measure_art(art_dir, model, split, portraits, sheet)
         if (model_dir("mini-upscaler") / "model_index.json").is_file():

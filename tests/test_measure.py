@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from sdkit import art, generate, measure, metrics, models, postcards
-from sdkit.paths import SdkitError
+from sdkit.paths import ROOT, SdkitError
 
 
 @pytest.fixture
@@ -60,6 +60,13 @@ def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
     for kind in ("drawn", "rendered, after the VAE"):
         assert figures["drawing"][f"as asked, {kind}"].keys() == {*postcards.PARTS, "all at once"}
     assert min(figures["drawing"]["nearest"].values()) > 0
+
+
+def test_mini_clip_names_postcards_as_well_as_its_record_says():
+    folder = ROOT / "data" / "models" / "mini-clip"
+    record = json.loads((folder / "recipe.json").read_text())["metrics"]["zero_shot_accuracy_on_held_out_postcards"]
+    figures = measure.measure_clip([])
+    assert figures["styles"] == {} and figures["postcards"] == pytest.approx(record, abs=0.0051)      # 1 of 200
 
 
 def test_what_is_drawn_again_is_read_again(tiny_data, reader, monkeypatch):

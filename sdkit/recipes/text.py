@@ -6,7 +6,6 @@ them count as right (as in Khosla et al. 2020). The text tower is what mini-sd's
 """
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdkit import art, postcards
+from sdkit.measure import zero_shot_postcards, zero_shot_styles
 from sdkit.paths import models_dir, write_atomically
 from sdkit.recipes import captions, cards, training
 from sdkit.recipes.classifier import jitter
@@ -73,37 +73,6 @@ def contrastive_loss(logits, fits):
 def tokens(tokenizer, texts):
     """List of B texts -> (B, LENGTH) token numbers."""
     return tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
-
-
-@torch.no_grad()
-def zero_shot_style(model, tokenizer, pictures, size, crops=4):
-    """Share of ``pictures`` whose nearest caption, of one for each style, names the right style."""
-    prompts = [f"a picture in the style of {style}" for style in art.STYLES]
-    text = model.get_text_features(input_ids=tokens(tokenizer, prompts)).pooler_output
-    rng, right = np.random.default_rng(0), []
-    for picture in pictures:
-        x = art.to_batch([art.crop(picture, size, rng, (128, 256)) for _ in range(crops)])
-        similarity = model.get_image_features(pixel_values=x).pooler_output.mean(0) @ text.T / text.norm(dim=1)
-        right.append(art.STYLES[int(similarity.argmax())] == picture.style)
-    return float(np.mean(right))
-
-
-@torch.no_grad()
-def zero_shot_postcards(model, tokenizer, shown, x):
-    """For each part, the share of postcards ``shown`` whose nearest caption is the right one.
-
-    The captions to choose from say all else as it is, and each of the words that this part can take. ``x`` (N, 3, S,
-    S): the pictures.
-    """
-    pictures, figures = model.get_image_features(pixel_values=x).pooler_output, {}
-    for part, words in postcards.WORDS.items():
-        right = []
-        for card, picture in zip(shown, pictures):
-            said = [postcards.plain_caption(replace(card, second=None, **{part: word})) for word in words]
-            text = model.get_text_features(input_ids=tokens(tokenizer, said)).pooler_output
-            right.append(words[int((text @ picture / text.norm(dim=1)).argmax())] == getattr(card, part))
-        figures[part] = round(float(np.mean(right)), 3)
-    return figures
 
 
 def hard_choice(cards, alike, count, rng, groups=4):
@@ -187,11 +156,9 @@ def main(art_dir="../shared/art", out="", steps=2000, batch_size=32, postcards_p
     model = run.averaged()
     held_out = art.load(art_dir, "validation", limit=limit or None)
     shown, drawings = cards.render(min(drawn, 200), size, held_out=True)
-    metrics = {"zero_shot_style_accuracy": {
-        style: round(zero_shot_style(model, tokenizer, [p for p in held_out if p.style == style], size), 3)
-        for style in art.STYLES},
-        "zero_shot_accuracy_on_held_out_postcards": zero_shot_postcards(model, tokenizer, shown,
-                                                                        art.to_batch(list(drawings)))}
+    metrics = {"zero_shot_style_accuracy": zero_shot_styles(model, tokenizer, held_out),
+               "zero_shot_accuracy_on_held_out_postcards": zero_shot_postcards(model, tokenizer, shown,
+                                                                               art.to_batch(list(drawings)))}
     tokenizer.save_pretrained(out / "tokenizer")
     encoder = CLIPTextModel(model.config.text_config)
     weights = model.state_dict()

@@ -6,7 +6,8 @@ import torch
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from sdkit import postcards
-from sdkit.recipes.text import contrastive_loss, learn_merges, zero_shot_postcards
+from sdkit.measure import zero_shot_postcards
+from sdkit.recipes.text import contrastive_loss, learn_merges
 from tests.taught import taught
 
 TEXT = "06_text_encoder.ipynb"
