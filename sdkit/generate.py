@@ -214,7 +214,7 @@ def advice(prompt, known):
     near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
     listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:20]
     kind = "near ones that it knows" if near else "some that it knows"
-    return (f"This model was not trained on {', '.join(map(repr, unknown))} and will hardly heed it; "
+    return (f"This model was not trained on {', '.join(map(repr, unknown))} and may not heed it; "
             f"{kind}: {', '.join(listed)}.")
 
 
