@@ -150,15 +150,14 @@ def zero_shot_postcards(model, tokenizer, shown, x):
     The captions to choose from say all else as it is, and each of the words that this part can take. ``x`` (N, 3, S,
     S): the pictures.
     """
-    right = {part: [] for part in postcards.PARTS}
+    right, counts = {part: [] for part in postcards.PARTS}, [len(words) for words in postcards.WORDS.values()]
     for card, picture in zip(shown, x):
-        said = [(part, word, postcards.plain_caption(replace(card, second=None, **{part: word})))
+        said = [postcards.plain_caption(replace(card, second=None, **{part: word}))
                 for part, words in postcards.WORDS.items() for word in words]
-        near = similarity(model, tokenizer, picture[None], [text for *_, text in said])[0].tolist()
-        for part in postcards.PARTS:
-            _, best = max((value, word) for value, (of, word, _) in zip(near, said) if of == part)
-            right[part].append(best == getattr(card, part))
-    return {part: mean(right[part]) for part in right}
+        near = similarity(model, tokenizer, picture[None], said)[0].split(counts)
+        for (part, words), values in zip(postcards.WORDS.items(), near):
+            right[part].append(words[int(values.argmax())] == getattr(card, part))
+    return {part: mean(answers) for part, answers in right.items()}
 
 
 def measure_clip(pictures, count=200):

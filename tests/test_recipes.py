@@ -523,8 +523,9 @@ def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_
 
 def test_a_teacher_is_matched_in_its_answers_and_in_what_the_caption_changes():
     answers, wrong = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 0])[:, None, None, None]      # with the caption only
-    for error, losses in ((0, [0, 0]), (2, [4, 4]), (wrong, [0.25 + unet.GUIDED / 4, unet.GUIDED / 4])):
-        made = unet.taught(answers + error, lambda *given: (answers, 0), (), training.accelerator())
+    extra = unet.DIFFERENCE_WEIGHT / 4
+    for error, losses in ((0, [0, 0]), (2, [4, 4]), (wrong, [0.25 + extra, extra])):
+        made = unet.distillation_losses(answers + error, lambda *given: (answers, 0), (), training.accelerator())
         assert made.tolist() == pytest.approx(losses, abs=1e-5)
 
 

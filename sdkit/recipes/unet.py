@@ -31,7 +31,7 @@ CARD_SIDE = 64             # px, of postcards
 FIRST = 900                # from this timestep on, sampling may begin
 STARTS = (200, 700)        # timesteps at which image to image begins, strength 0.2 to 0.7
 SILENT = -100              # what cross_entropy leaves out
-GUIDED = 4                 # weight of a teacher's difference between with and without a caption
+DIFFERENCE_WEIGHT = 4      # of the teacher's prediction with a caption minus that without
 
 
 def scheduler():
@@ -100,18 +100,18 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     return noise_scheduler.add_noise(latents, noise, timesteps), noise
 
 
-def taught(predicted, teacher, given, accelerator):
-    """Losses (B,) of what was ``predicted`` against a ``teacher``'s answers to what was ``given``.
+def distillation_losses(predicted, teacher, inputs, accelerator):
+    """Losses (B,) of what was ``predicted`` for the ``inputs`` of a `Denoiser` against its ``teacher``'s predictions.
 
     The second half of the batch is the first without captions. Guidance makes their difference several times as large,
-    and errors in it, too, so that it counts by itself as well. Some Van Goghs and portraits shown ten thousand
-    times are learned by heart, but how an earlier network answers is not (learning without forgetting, Li & Hoiem 2016).
+    and errors in it, too, so that it counts by itself as well. A few Van Goghs, each shown ten thousand times, are
+    learned by heart; how an earlier network answers is not (learning without forgetting, Li & Hoiem 2016).
     """
     with torch.no_grad(), accelerator.autocast():
-        answers, _ = teacher(*given)
+        answers, _ = teacher(*inputs)
     errors = predicted.float() - answers.float()
     difference = torch.sub(*errors.chunk(2)).square().mean((1, 2, 3))
-    return errors.square().mean((1, 2, 3)) + GUIDED * difference.repeat(2)
+    return errors.square().mean((1, 2, 3)) + DIFFERENCE_WEIGHT * difference.repeat(2)
 
 
 @torch.no_grad()
@@ -149,7 +149,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     initial: folder of a trained UNet to go on from; keep: share of its weights in those that are saved, and of the text
     encoder's, for what was learned before fades otherwise (WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of
     zero-shot models"); teacher: folder of a pipeline whose answers the network is to give for crops, in place of the
-    noise that was added, see taught; runs: where checkpoints and the curve lie; limit: pictures per folder (0: all).
+    noise that was added, see distillation_losses; runs: where checkpoints and the curve lie; limit: pictures per folder
+    (0: all).
     """
     settings = dict(recipe="sdkit.recipes.unet", **locals())
     folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
@@ -238,8 +239,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         from_nothing = of_cards and not twice
         latents, sources, texts, said = whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
         decided, begin = ((400, 1000), (FIRST, 1000)) if from_nothing else ((0, 650), STARTS)
-        learned = bool(teacher) and not of_cards
-        dropped = rng.random(len(texts)) < (0 if learned else drop)
+        distilled = bool(teacher) and not of_cards
+        dropped = rng.random(len(texts)) < (0 if distilled else drop)
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
         timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
@@ -254,15 +255,15 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         noisy, noise = noised(latents.float(), sources.float(), noise, torch.maximum(starts, timesteps), timesteps,
                               noise_scheduler)
         batch = noisy, noise, timesteps, tokens(tokenizer, texts), torch.from_numpy(said)
-        if learned:
+        if distilled:
             without = tokens(tokenizer, [""] * len(texts))
             batch = [torch.cat(both) for both in zip(batch, (*batch[:3], without, batch[4]))]
-        return *batch, learned
+        return *batch, distilled
 
-    for step, (noisy, noise, timesteps, ids, said, learned) in run.steps("unet", make, start, steps):
-        given = (noisy.to(device, memory_format=torch.channels_last), *(x.to(device) for x in (timesteps, ids, said)))
-        predicted, read = model(*given)
-        losses = (taught(predicted, teacher, given, accelerator) if learned else
+    for step, (noisy, noise, timesteps, ids, said, distilled) in run.steps("unet", make, start, steps):
+        inputs = (noisy.to(device, memory_format=torch.channels_last), *(x.to(device) for x in (timesteps, ids, said)))
+        predicted, read = model(*inputs)
+        losses = (distillation_losses(predicted, teacher, inputs, accelerator) if distilled else
                   (predicted.float() - noise.to(device)).square().mean((1, 2, 3)))               # (B,)
         weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
         loss = (losses * weights.to(device)).mean()
