@@ -1,20 +1,19 @@
-"""sdkit: a teaching kit on Stable Diffusion, small enough to read in one sitting.
+"""sdkit: a teaching kit on Stable Diffusion, in small files sorted by subject.
 
-``import sdkit`` is cheap and does not import torch; a submodule is loaded when it is first touched
-(``sdkit.photos``, ``sdkit.sampler``, ...). Nothing here reaches for the network: the libraries below read
-their offline switches when they are imported, so these are set before that, where nobody set them already.
-"on" instead of "1" tells the kit's own switch, which `sdkit.hub` may lift for a model that somebody asked for by name,
-from a person's HF_HUB_OFFLINE=1, which holds always.
+``import sdkit`` is quick and does not import torch. A module is imported when you first ask for it, and the name of its
+folder may be left out: ``from sdkit import photos`` and ``sdkit.photos`` give the module `sdkit.pictures.photos`.
+
+The kit stays offline. The libraries that could use the network read their switches when they are imported, so this file
+sets the switches first; a switch that you have set yourself keeps its value. The value "on" marks the kit's own switch.
+`sdkit.models.hub` may lift that one to fetch a model that you asked for. It never lifts your own HF_HUB_OFFLINE=1.
 """
 
+import functools
 import importlib
 import os
+import pkgutil
 
 __version__ = "0.1.0"
-
-_MODULES = ("paths", "layout", "hardware", "hub", "parts", "photos", "points", "text", "latents", "schedule", "unet",
-            "gans", "sampler", "generate", "upscale", "outputs", "models", "cost", "metrics", "measure", "plots",
-            "widgets", "checks", "recipes", "cli")
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "on",
@@ -27,11 +26,27 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 
+@functools.cache
+def _modules():
+    """The full name of each module and folder of the package, by its short name; nothing is imported for this."""
+    found = {}
+
+    def walk(folders, package):
+        for module in pkgutil.iter_modules(folders):
+            full = f"{package}.{module.name}"
+            found.setdefault(module.name, full)
+            if module.ispkg:
+                walk([os.path.join(folder, module.name) for folder in folders], full)
+
+    walk(__path__, __name__)
+    return {name: full for name, full in found.items() if not name.startswith("_")}
+
+
 def __getattr__(name):
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+    if not name.startswith("_") and name in _modules():
+        return importlib.import_module(_modules()[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *_modules()})

@@ -9,8 +9,11 @@ from unicodedata import category
 import numpy as np
 import torch
 
-from sdkit import __version__, hardware, latents, photos, text
-from sdkit.paths import SdkitError
+from sdkit import __version__
+from sdkit.diffusion import latents, prompts
+from sdkit.models import hardware
+from sdkit.pictures import photos
+from sdkit.errors import SdkitError
 
 AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
 MAX_STEPS = 500  # "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
@@ -187,7 +190,7 @@ def inpaint(pipe, image, mask, settings, on_step=None):
 
 def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
     """Call a pipeline with `settings`; `change(pipe, step, timestep, tensors)` may replace latents after a step."""
-    sentence = advice(settings.prompt, text.known_words(pipe.config._name_or_path))
+    sentence = advice(settings.prompt, prompts.known_words(pipe.config._name_or_path))
     if sentence:
         warnings.warn(sentence, UnknownWords, stacklevel=3)
 
@@ -208,7 +211,7 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
 
 def advice(prompt, known):
     """A sentence on the words of `prompt` that are not in the set `known`, or None when there are none."""
-    unknown = [word for word in text.split_prompt(prompt, known)[1] if word not in text.LITTLE_WORDS]
+    unknown = [word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.LITTLE_WORDS]
     if not unknown:
         return None
     near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
@@ -219,7 +222,7 @@ def advice(prompt, known):
 
 
 def note(settings, model, kind="a photograph restyled"):
-    """How a picture was made, as text chunks for `photos.save_png`: nothing of a photo is in it."""
+    """How a picture was made, as text chunks for `provenance.save_png`: nothing of a photo is in it."""
     chunks = {
         "Software": f"sdkit {__version__}",
         "Description": f"Made with AI: {kind} by the diffusion model {model}",

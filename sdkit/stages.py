@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sdkit import generate, photos, upscale
+from sdkit import generate, upscale
+from sdkit.pictures import photos
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,11 @@ from numbers import Integral, Real
 import torch
 import torch.nn.functional as F
 
-from sdkit import __version__, hardware, latents as latent, photos
-from sdkit.paths import SdkitError
+from sdkit import __version__
+from sdkit.diffusion import latents as latent
+from sdkit.models import hardware
+from sdkit.pictures import photos
+from sdkit.errors import SdkitError
 
 FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
 SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
@@ -222,7 +225,7 @@ def own_scaling(vae):
 
 
 def note(num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, model="mini-upscaler"):
-    """How a picture was made, as text chunks for `photos.save_png`: nothing of the small picture is in it."""
+    """How a picture was made, as text chunks for `provenance.save_png`: nothing of the small picture is in it."""
     return {"Software": f"sdkit {__version__}",
             "Description": f"Made with AI: a picture made four times larger by the diffusion model {model}",
             "Model": model, "Steps": str(num_inference_steps), "Strength": f"{strength:g}",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import sdkit.paths  # noqa: F401  (importing sdkit switches the libraries below to offline)
+import sdkit  # noqa: F401  (importing sdkit switches the libraries below to offline)
 
 IPYTHON = pytest.StashKey()
 STYLES = ["van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo"]

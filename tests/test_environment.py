@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from sdkit import __version__
-from sdkit.paths import ROOT
+from sdkit.files import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WANTED = {canonicalize_name(r.name): r for r in map(

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
 
 from sdkit import cli, generate, models, photos
-from sdkit.paths import SdkitError
+from sdkit.errors import SdkitError
 from tests import strange
 
 NORMAL = {"database": None, "deadline": None,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from sdkit import generate, latents, models, photos
-from sdkit.paths import SdkitError
+from sdkit.errors import SdkitError
 
 GOOD = generate.Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64)
 

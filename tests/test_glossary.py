@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 
-from sdkit.paths import ROOT
+from sdkit.files import ROOT
 from tests.normalise import NOTEBOOKS
 
 GLOSSARY = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from sdkit import plots
-from sdkit.paths import models_dir
+from sdkit.files import models_dir
 from tests import normalise
 
 NOTEBOOKS = normalise.all_notebooks()

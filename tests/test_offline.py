@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from sdkit import cli
-from sdkit.paths import ROOT
+from sdkit.cli import parser
+from sdkit.files import ROOT
 
 RUNS = [["draw", "a photo, van gogh", "--steps", "2", "--upscale"],
         ["style", "coffee", "--prompt", "picasso", "--grid"], ["inpaint", "coffee", "coffee", "--prompt", "a photo"], ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
@@ -21,11 +21,11 @@ PROGRAM = """
 import functools, json, sys
 exec(open(sys.argv[1]).read(), {})
 import torch
-from sdkit import cli, measure, metrics, models
+from sdkit import cli, judges, measure, models
 models.device = lambda: "cpu"
-reader = metrics.PostcardReader((8, 8, 8), 64).eval()
-metrics.PostcardReader.load = lambda: reader
-measure.NEIGHBOURS, measure.main = 3, functools.partial(measure.main, drawings=2)
+reader = judges.PostcardReader((8, 8, 8), 64).eval()
+judges.PostcardReader.load = lambda: reader
+measure.NEIGHBOURS, measure.measure_all = 3, functools.partial(measure.measure_all, drawings=2)
 codes = [cli.main(run) for run in json.loads(sys.argv[2])]
 print("\\n" + json.dumps([codes, sys.attempts]))
 """
@@ -43,8 +43,8 @@ def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
     assert attempts == []
     verbs = dict(zip([run[0] for run in RUNS], codes))
     assert {verb for verb, code in verbs.items() if code} == {"doctor"}, done.stderr   # no style classifier
-    parser = next(a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
-    assert set(verbs) == set(parser.choices)
+    verb = next(a for a in parser._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    assert set(verbs) == set(verb.choices)
 
 
 def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
@@ -52,7 +52,7 @@ def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
     nbclient = pytest.importorskip("nbclient")
     tries = ["import urllib.request; urllib.request.urlopen('http://192.0.2.1')",
              "import socket; socket.create_connection(('example.org', 443))",
-             "refuse", "import sdkit.photos; sdkit.photos.sample('coffee').size", "sdkit.photos.open_photo('gone.jpg')"]
+             "refuse", "import sdkit; sdkit.photos.sample('coffee').size", "sdkit.photos.open_photo('gone.jpg')"]
     notebook = new_notebook(cells=[new_code_cell(source) for source in tries])
     nbclient.NotebookClient(notebook, kernel_name="python3", allow_errors=True,
                             resources={"metadata": {"path": str(ROOT)}}).execute()

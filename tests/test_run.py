@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sdkit.paths import ROOT
+from sdkit.files import ROOT
 
 SCRIPT = ROOT / "run.py"
 NO_INDEX = """\

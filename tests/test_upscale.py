@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionUpscalePipeline
 from PIL import Image
 
-from sdkit import cli, generate, metrics, models, photos, upscale
-from sdkit.paths import SdkitError
+from sdkit import cli, generate, judges, models, photos, upscale
+from sdkit.errors import SdkitError
 
 
 @pytest.fixture
@@ -246,8 +246,8 @@ def test_damaged_weights_are_a_sentence(tiny_upscaler, tiny_data, tmp_path):
 
 def test_feature_distance_is_none_for_equals_and_sees_a_blur():
     torch.manual_seed(0)
-    classifier, image = metrics.StyleClassifier(channels=(8, 16)).eval(), picture(32, 32)
-    assert metrics.feature_distance(image, image, classifier) == 0
-    near, far = (metrics.feature_distance(image.resize((side, side)).resize((32, 32)), image, classifier)
+    classifier, image = judges.StyleClassifier(channels=(8, 16)).eval(), picture(32, 32)
+    assert judges.feature_distance(image, image, classifier) == 0
+    near, far = (judges.feature_distance(image.resize((side, side)).resize((32, 32)), image, classifier)
                  for side in (24, 8))
     assert 0 < near < far

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from sdkit.paths import SdkitError
+from sdkit.errors import SdkitError
 from sdkit.postcards import scenes, things
 
 TIMES = tuple(scenes.TIMES)          # "dawn", "day", "sunset", "night"

@@ -6,7 +6,8 @@ visitors type.
 """
 import numpy as np
 
-from sdkit import postcards, text
+from sdkit import postcards
+from sdkit.diffusion import prompts
 
 SUBJECTS = {
     "portrait": ("a portrait", "portrait", "portrait of a person", "portrait of a man", "portrait of a woman",
@@ -73,10 +74,10 @@ def heap(caption, rng, share=1 / 20):
 
     Captions of two things stay, for a heap does not say which of them is red.
     """
-    words = text.words(caption)
+    words = prompts.words(caption)
     if rng.random() >= share or {"and", "with"} & set(words):
         return caption
-    return ", ".join(map(str, rng.permutation([word for word in words if word not in text.LITTLE_WORDS])))
+    return ", ".join(map(str, rng.permutation([word for word in words if word not in prompts.LITTLE_WORDS])))
 
 
 def vocabulary():
@@ -88,4 +89,4 @@ def vocabulary():
 
 def words():
     """The lower-case words that captions contain, sorted: what the model can be asked for."""
-    return sorted({word for caption in every_caption() for word in text.words(caption)} | set(postcards.words()))
+    return sorted({word for caption in every_caption() for word in prompts.words(caption)} | set(postcards.words()))

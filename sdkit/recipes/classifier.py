@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageFilter
 
-from sdkit import art
-from sdkit.metrics import StyleClassifier
-from sdkit.paths import models_dir
+from sdkit.pictures import art
+from sdkit.evaluate.judges import StyleClassifier
+from sdkit.files import models_dir
 from sdkit.recipes import training
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from skimage.color import lab2rgb, rgb2lab
 from skimage.restoration import denoise_tv_chambolle
 
-from sdkit import art
+from sdkit.pictures import art
 from sdkit.recipes import training
 from sdkit.recipes.strokes import transfer_palette
 

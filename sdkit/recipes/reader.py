@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
-from sdkit import art, postcards
-from sdkit.metrics import PostcardReader
-from sdkit.paths import models_dir
+from sdkit import postcards
+from sdkit.pictures import art
+from sdkit.evaluate.judges import PostcardReader
+from sdkit.files import models_dir
 from sdkit.recipes import cards, training
 
 

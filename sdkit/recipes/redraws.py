@@ -9,7 +9,8 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionImg2ImgPipeline
 from tqdm.auto import tqdm
 
-from sdkit import art, photos, postcards
+from sdkit import postcards
+from sdkit.pictures import art, photos
 from sdkit.recipes import cards, training
 
 SIDE = 128                  # px, of the pictures to arrive at; half of that is where they come from

@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.color import lab2rgb, rgb2lab
 from tqdm.auto import tqdm
 
-from sdkit import art
-from sdkit.paths import write_atomically
+from sdkit.pictures import art
+from sdkit.files import write_atomically
 from sdkit.recipes import training
 
 # The coarsest brush first: width (px at a short side of 256), how much detail in Lab calls for it, the largest share

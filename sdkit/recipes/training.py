@@ -23,7 +23,8 @@ from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from sdkit.paths import ROOT, SdkitError, write_atomically
+from sdkit.errors import SdkitError
+from sdkit.files import ROOT, write_atomically
 
 
 def command_line(main):

@@ -20,8 +20,9 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdkit import art, postcards
-from sdkit.paths import models_dir
+from sdkit import postcards
+from sdkit.pictures import art
+from sdkit.files import models_dir
 from sdkit.recipes import captions, cards, pairs, redraws, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.text import tokens

@@ -21,8 +21,10 @@ from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdkit import art, latents as latent, measure
-from sdkit.paths import models_dir
+from sdkit.diffusion import latents as latent
+from sdkit.evaluate import measure
+from sdkit.pictures import art
+from sdkit.files import models_dir
 from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.upscale import FACTOR, own_scaling

@@ -23,9 +23,9 @@ from diffusers import AutoencoderKL
 from PIL import ImageOps
 from torch import nn
 
-from sdkit import art
-from sdkit.metrics import StyleClassifier
-from sdkit.paths import models_dir
+from sdkit.pictures import art
+from sdkit.evaluate.judges import StyleClassifier
+from sdkit.files import models_dir
 from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 

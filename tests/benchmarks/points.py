@@ -15,7 +15,7 @@ import time
 import torch
 from torch import nn
 
-from sdkit import metrics, points, sampler, schedule, unet
+from sdkit import denoiser, metrics, points, sampler, schedule
 
 N, SIZE = 8000, 2.0             # the drawing's standard deviation
 BETAS = torch.linspace(1e-4, 0.02, 50, dtype=torch.float64)
@@ -57,8 +57,8 @@ def tutorial(chain, data, generator, steps=50_000):
 
 def ours(chain, data, generator):
     """A trained `PointDenoiser`."""
-    net = unet.PointDenoiser(chain)
-    unet.train_points([net], chain, lambda n, g: data[torch.randint(N, (n,), generator=g)], generator, batch_size=512)
+    net = denoiser.PointDenoiser(chain)
+    denoiser.train_points([net], chain, lambda n, g: data[torch.randint(N, (n,), generator=g)], generator, batch_size=512)
     return net
 
 

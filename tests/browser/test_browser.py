@@ -20,7 +20,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from sdkit.paths import ROOT
+from sdkit.files import ROOT
 from tests.normalise import METADATA
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
@@ -124,7 +124,7 @@ def _finish(models):
     """What the lessons need beside the tiny Stable Diffusion: steps enough for strength 0.1, a critic, a CLIP."""
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    from sdkit.metrics import StyleClassifier
+    from sdkit.evaluate.judges import StyleClassifier
     path = models / "mini-sd" / "defaults.json"
     defaults = json.loads(path.read_text()) | {"num_inference_steps": 10, "size": 64}
     path.write_text(json.dumps(defaults))

@@ -1,10 +1,10 @@
 """Lesson 00: what its cells define does what sdkit and diffusers do."""
 
-from sdkit import layout
+from sdkit import formats
 from tests.taught import taught
 
 
 def test_counted_parameters_are_those_in_the_files(tiny_sd, tiny_pipe):
     count = taught("00_start_here.ipynb")["count"]
     for part in ("unet", "vae", "text_encoder"):
-        assert count(getattr(tiny_pipe, part)) == layout.count_parameters(next((tiny_sd / part).glob("*.safetensors")))
+        assert count(getattr(tiny_pipe, part)) == formats.count_parameters(next((tiny_sd / part).glob("*.safetensors")))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sdkit import gans, metrics
-from sdkit.points import GRID, RING
+from sdkit.toy.points import GRID, RING
 from tests.taught import taught
 
 GANS = "01_gans.ipynb"

@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler
 from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 
 from sdkit import schedule
-from sdkit.schedule import Schedule
+from sdkit.diffusion.schedule import Schedule
 from tests.taught import ENDS, taught
 
 FORWARD = "02_forward_diffusion.ipynb"

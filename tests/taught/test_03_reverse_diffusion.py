@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from sdkit import points, sampler, schedule, unet
+from sdkit import denoiser, points, sampler, schedule
 from tests.taught import taught
 
 
@@ -28,10 +28,10 @@ def test_lesson_03_steps_back_as_diffusers_and_sdkit_do(t):
 
 def test_lesson_03_trains_as_sdkit_does():
     chain, grid, weights = schedule.log_linear(), points.GRID.scaled(8.0025**-0.5), []
-    for train in (taught("03_reverse_diffusion.ipynb")["train"], unet.train_points):
+    for train in (taught("03_reverse_diffusion.ipynb")["train"], denoiser.train_points):
         torch.manual_seed(0)
-        net = unet.PointDenoiser(chain, width=8)
-        given = net if train is not unet.train_points else [net]
+        net = denoiser.PointDenoiser(chain, width=8)
+        given = net if train is not denoiser.train_points else [net]
         train(given, chain, grid.sample, torch.Generator().manual_seed(1), steps=5, batch_size=100)
         weights.append(net.mlp[2].weight.detach())
     torch.testing.assert_close(*weights)

@@ -6,7 +6,7 @@ import torch
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from sdkit import postcards
-from sdkit.measure import zero_shot_postcards
+from sdkit.evaluate.measure import zero_shot_postcards
 from sdkit.recipes.text import contrastive_loss, learn_merges
 from tests.taught import taught
 

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.models.embeddings import get_timestep_embedding
 
-from sdkit.schedule import Schedule
+from sdkit.diffusion.schedule import Schedule
 from tests.taught import ENDS, taught
 
 UNET = "07_unet_denoising.ipynb"

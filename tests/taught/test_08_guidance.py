@@ -8,7 +8,7 @@ import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from sdkit import models, points, sampler, schedule
-from sdkit.schedule import Schedule
+from sdkit.diffusion.schedule import Schedule
 from tests.taught import taught
 
 GUIDANCE = "08_guidance.ipynb"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from sdkit import generate, latents, photos, sampler, text
-from sdkit.schedule import Schedule
+from sdkit import generate, latents, photos, prompts, sampler
+from sdkit.diffusion.schedule import Schedule
 from tests.taught import taught
 
 
@@ -33,7 +33,7 @@ def test_paint_by_hand_believes_what_sdkit_believes(pipe, photo):
     timesteps = sampler.timesteps(schedule, 8, 0.5)
     x0 = latents.encode(pipe.vae, photos.to_tensor(photo), generator)
     noised = schedule.add_noise(x0, torch.randn(x0.shape, generator=generator), timesteps[0])
-    embeds = text.encode(pipe.tokenizer, pipe.text_encoder, ["van gogh", ""])
+    embeds = prompts.encode(pipe.tokenizer, pipe.text_encoder, ["van gogh", ""])
     states = list(sampler.denoise(pipe.unet, schedule, noised, embeds[:1], embeds[1:], timesteps, 4.0))
     for ours, state in zip(believed, states, strict=True):
         torch.testing.assert_close(ours, state.pred_x0, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,1 @@
+"""The diffusion itself: schedule, samplers, latents, prompts, and where attention looks."""

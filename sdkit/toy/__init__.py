@@ -1,0 +1,1 @@
+"""Small models of points in the plane, for the lessons that watch everything at once."""

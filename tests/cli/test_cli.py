@@ -1,0 +1,239 @@
+"""The command line from outside: what is written, what is said, and the exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdkit import cli, generate, models, photos
+from sdkit.files import ROOT
+from tests import strange
+
+
+@pytest.fixture
+def work(tiny_data, tmp_path, monkeypatch):
+    """An empty current folder, and the tiny model as mini-sd on the CPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    return tmp_path
+
+
+def test_a_sample_photo_becomes_the_picture_of_the_api(work, capsys):
+    assert cli.main(["style", "chelsea", "--prompt", "van gogh", "--seed", "3"]) == 0
+    path = work / "styled" / "chelsea-van-gogh-seed3.png"
+    settings = models.settings("van gogh", seed=3)
+    expected = generate.style(models.load(device="cpu"), [photos.sample("chelsea")], settings)[0]
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(image, expected)
+        assert image.text == generate.note(settings, "mini-sd")
+    out = capsys.readouterr().out
+    assert path.name in out and "96 x 64" in out and " s)" in out
+
+
+def test_every_setting_reaches_the_picture(work):
+    assert cli.main(["style", "coffee", "--prompt", "oil painting", "--negative-prompt", "a photo", "--strength",
+                     "0.25", "--guidance-scale", "2.5", "--steps", "12", "--size", "72", "--out", "here"]) == 0
+    with Image.open(work / "here" / "coffee-oil-painting-seed0.png") as image:
+        assert min(image.size) == 72
+        note = image.text
+    assert [note[key] for key in ("Negative prompt", "Strength", "Guidance scale", "Steps", "Size")] == [
+        "a photo", "0.25", "2.5", "12", "72"]
+
+
+def test_nothing_is_replaced_unless_it_may_be(work, capsys):
+    style = ["style", "coffee", "--prompt", "van gogh"]
+    assert [cli.main(style), cli.main(style), cli.main([*style, "--overwrite"])] == [0, 0, 0]
+    assert sorted(p.name for p in (work / "styled").iterdir()) == [
+        "coffee-van-gogh-seed0-2.png", "coffee-van-gogh-seed0.png"]
+    assert "is there already" in capsys.readouterr().out
+
+
+def test_a_folder_of_strange_files(work, capsys):
+    """Each unusable file gets its line, and every usable one its picture, without anything of the photographer."""
+    (work / "in").mkdir()
+    strange.write_all(work / "in")
+    assert cli.main(["style", "in", "gone.jpg", "--prompt", "van gogh", "--steps", "2"]) == 2
+    captured = capsys.readouterr()
+    for name, word in strange.UNUSABLE.items():
+        lines = [line for line in captured.err.splitlines() if line.startswith(f"failed   {name}: ")]
+        assert len(lines) == 1 and word in lines[0], name
+    assert "failed   gone.jpg: There is no file" in captured.err
+    assert "Traceback" not in captured.err and "skipped  notes.txt" in captured.out
+    done = list((work / "styled").iterdir())
+    assert len(done) == len(strange.USABLE)
+    assert f"{len(done)} done, {len(strange.UNUSABLE) + 1} failed" in captured.out
+    assert not any(strange.SECRET.encode() in path.read_bytes() for path in done)
+    with Image.open(work / "styled" / "turned-van-gogh-seed0.png") as image:
+        assert image.height > image.width
+
+
+def test_a_grid_comes_with_the_settings(work):
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", "--grid"]) == 0
+    with Image.open(work / "styled" / "sheet-van-gogh-seed0.png") as sheet:
+        assert sheet.text["Prompt"] == "van gogh" and sheet.text["Software"].startswith("sdkit")
+        assert min(sheet.size) > 200
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["--strength", "1.5"], "Strength"), (["--strength", "0.01"], "less than one step"),
+    (["--strength", "nan"], "Strength"), (["--steps", "0"], "steps"), (["--size", "10"], "Size"),
+    (["--seed", "-1"], "Seed"), (["--model", "nonsense"], "no model"), (["--out", "file"], "folder"),
+    (["--model", "x" * 300], "no model"), (["--device", "tpu"], "no device"),
+])
+def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word):
+    (work / "file").write_text("")
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("sdkit: ") and word in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["style"], ["style", "x", "--prompt", "x", "--steps", "1e9"], ["nonsense"], [],
+                                       ["draw", "x", "--\x1b]0;x\a"], ["style", "x", "--prompt", "x", "--seed", "z" * 999]])
+def test_what_cannot_be_read_at_all_is_a_sentence_and_two(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.startswith("sdkit: ") and error.endswith("--help.\n")
+    assert error.strip().isprintable() and len(error) < 400
+
+
+def test_unknown_words_are_said_once(work, capsys, recwarn):
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "picasso"]) == 0
+    error = capsys.readouterr().err
+    assert error.count("picasso") == 1 and "ukiyo-e" in error
+    assert not [w for w in recwarn if issubclass(w.category, generate.UnknownWords)]
+
+
+def test_models_lists_what_is_there(work, capsys):
+    assert cli.main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "mini-sd" in out and "strength 0.5" in out and "ukiyo-e" in out
+
+
+def test_doctor_ticks_and_says_what_to_do(work, capsys):
+    assert cli.main(["doctor"]) == 2  # the style classifier is not there
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("\u2713 model mini-sd") for line in lines)
+    assert any(line.startswith("\u2717 model style-classifier is missing or damaged: ") for line in lines)
+    assert any(line.startswith("\u2713 torch ") for line in lines)
+
+
+def test_doctor_without_any_data_still_answers(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "nowhere"))
+    assert cli.main(["doctor"]) == 2
+    assert "There is no data folder" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from sdkit.cli import parser; parser._parser().format_help(); print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "False"
+
+
+def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
+    environment = {**os.environ, "SDKIT_DATA": str(tmp_path / "nowhere"), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=ROOT,
+                          capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stderr.startswith("sdkit: There is no data folder")
+
+
+def test_draw_writes_the_pictures_of_the_api_each_with_its_seed(work, capsys):
+    assert cli.main(["draw", "a", "photo", "of", "van", "gogh's", "--count", "2", "--seed", "5", "--steps", "3"]) == 0
+    settings = models.settings("a photo of van gogh's", task="draw", seed=5, num_inference_steps=3)
+    expected = generate.draw(models.load(task="text2img", device="cpu"), settings, 2)
+    for seed, picture in zip((5, 6), expected, strict=True):
+        with Image.open(work / "drawn" / f"a-photo-of-van-gogh-s-seed{seed}.png") as image:
+            np.testing.assert_array_equal(image, picture)
+            assert image.text["Seed"] == str(seed) and "painted from a sentence" in image.text["Description"]
+    assert "2 in " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["a photo, van gogh"], ["a photo", "--style", "van gogh"]])
+def test_a_drawing_in_a_style_is_painted_twice(work, words):
+    assert cli.main(["draw", *words, "--steps", "3"]) == 0
+    scene = generate.draw(models.load(task="text2img", device="cpu"),
+                          models.settings("a photo", task="draw", num_inference_steps=3))
+    expected, = generate.style(models.load(device="cpu"), scene, models.settings("van gogh"))
+    with Image.open(work / "drawn" / "a-photo-van-gogh-seed0.png") as image:
+        np.testing.assert_array_equal(image, expected)
+        assert (image.text["Prompt"], image.text["Prompt of the second go"]) == ("a photo", "van gogh")
+
+
+def test_inpaint_writes_what_the_api_paints(work):
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (10, 10, 40, 40))
+    mask.save("mask.png")
+    photos.resize(photos.sample("astronaut"), 64).save("face.png")
+    assert cli.main(["inpaint", "face.png", "mask.png", "--prompt", "a photo", "--steps", "3"]) == 0
+    expected = generate.inpaint(models.load(task="text2img", device="cpu"), photos.open_photo("face.png"), mask,
+                                models.settings("a photo", task="inpaint", num_inference_steps=3))
+    with Image.open(work / "inpainted" / "face-a-photo-seed0.png") as image:
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_words_that_a_drawing_cannot_heed_are_named(work, capsys):
+    assert cli.main(["draw", "a zebra", "--steps", "2"]) == 0
+    assert "'zebra'" in capsys.readouterr().err
+
+
+def test_what_the_safety_checker_withholds_is_said_and_the_rest_is_written(work, monkeypatch, capsys):
+    pipe = models.load(task="text2img", device="cpu")
+    monkeypatch.setattr(pipe, "run_safety_checker", lambda image, *_: (image, [k == 1 for k in range(len(image))]))
+    assert cli.main(["draw", "a photo", "--count", "3", "--steps", "2"]) == 2
+    assert sorted(p.name for p in (work / "drawn").iterdir()) == ["a-photo-seed0.png", "a-photo-seed2.png"]
+    assert "failed   seed 1: The model's safety checker withheld" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(work, monkeypatch, capsys):
+    style = generate.style
+
+    def breaks(pipe, images, settings, on_step=None):
+        if images[0].size == photos.sample("coffee").size:
+            raise RuntimeError("no\nluck")
+        return style(pipe, images, settings, on_step)
+
+    monkeypatch.setattr(generate, "style", breaks)
+    run = ["style", "astronaut", "coffee", "chelsea", "--prompt", "van gogh", "--steps", "2"]
+    assert cli.main(run) == 2 and len(list((work / "styled").iterdir())) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error[0].startswith("failed   coffee: This should not happen (RuntimeError: no luck)")
+    assert error[1:] == ["Not done: coffee"]
+    monkeypatch.setenv("SDKIT_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="luck"):
+        cli.main(run)
+
+
+def test_names_of_photos_may_hold_anything(work, capsys):
+    """Formulas of matplotlib, letters without a glyph, names as long as a disk takes, commands to a terminal."""
+    names = ["$\\frac{1$.png", "\u65e5\u672c" * 40 + ".png", "a\x1b[31m\nb.png", "%s {0}.png"]
+    for name in names:
+        photos.sample("coffee").resize((48, 32)).save(name)
+    assert cli.main(["style", *names, "--prompt", "$\\x{" + "\u68b5\u9ad8" * 60, "--steps", "2", "--grid"]) == 0
+    said = capsys.readouterr()
+    assert len(list((work / "styled").iterdir())) == 5 and "\x1b" not in said.out
+    assert [line[:6] for line in said.err.splitlines()] == ["Note: "]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, name, code):
+    """In the place of torch, whose import takes a second or two, a module that sends the signal.
+
+    Who runs the tests in the background may have it ignored, which a child inherits: hence the default beforehand.
+    """
+    (tmp_path / "torch.py").write_text(f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)")
+    done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=tmp_path,
+                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL))
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_who_reads_only_the_first_line_meets_no_traceback(tiny_data):
+    head = subprocess.Popen([sys.executable, "-m", "sdkit", "models"], cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+    head.stdout.close()
+    assert head.stderr.read() == b"" and head.wait() == 0

@@ -1,0 +1,81 @@
+"""What a run costs is said before it, and asked where it is much."""
+
+import io
+
+import pytest
+
+from sdkit import cli, consent, models
+from sdkit.generate import Settings
+from sdkit.errors import SdkitError
+
+SETTINGS = Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64)
+
+
+@pytest.fixture
+def pipe(tiny_pipe):
+    return tiny_pipe
+
+
+def test_one_step_and_one_decoding_are_tried_and_multiplied(pipe, monkeypatch):
+    calls = []
+    monkeypatch.setattr(consent, "_seconds", lambda device, call: calls.append(call()) or 2.0)
+    assert consent.estimate(pipe, SETTINGS, (96, 64), 3) == 3 * (4 * 2.0 + 1.5 * 2.0)
+    assert calls[0].sample.shape == (2, 8, 16, 24) and calls[1].sample.shape == (1, 3, 64, 96)
+    parameters = sum(p.numel() for p in pipe.unet.parameters())
+    assert consent.operations(pipe, SETTINGS, (96, 64), 3) == parameters * 24 * 16 * 4 * 3
+
+
+def test_a_short_run_is_not_held_up_and_a_long_one_is_asked(pipe, monkeypatch, capsys):
+    monkeypatch.setattr(consent, "estimate", lambda *arguments: pytest.fail("tried"))
+    consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)
+    monkeypatch.setattr(consent, "UNNOTICED", 0)
+    for seconds, asked in ((100, False), (1000, True)):
+        monkeypatch.setattr(consent, "estimate", lambda *arguments: seconds)
+        if asked:
+            with pytest.raises(consent.Declined, match="--yes"):
+                consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)
+        consent.agree_to_run(pipe, SETTINGS, (64, 64), 1, yes=True)
+        error = capsys.readouterr().err
+        assert consent.minutes(seconds) in error and "GB of memory on cpu" in error
+
+
+@pytest.mark.parametrize("answer, goes_on", [
+    ("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False)])
+def test_the_answer_at_the_terminal(monkeypatch, answer, goes_on):
+    terminal = io.StringIO(answer)
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    if goes_on:
+        consent.ask("Long.", False, "wait")
+    else:
+        with pytest.raises(consent.Declined, match="Nothing was done"):
+            consent.ask("Long.", False, "wait")
+
+
+def test_no_verb_fetches_or_runs_long_unasked(tiny_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models.hub, "cached", lambda *arguments: None)
+    monkeypatch.setattr(models.hub, "fetch", lambda *arguments: pytest.fail("fetched"))
+    for verb in (["draw", "x"], ["style", "coffee", "--prompt", "x"], ["inpaint", "coffee", "coffee", "--prompt", "x"]):
+        for model in ("sd15", "lcm", "some-one/tiny"):
+            assert cli.main([*verb, "--model", model]) == 2
+            error = capsys.readouterr().err
+            assert "would be fetched" in error and "--yes" in error and len(error.splitlines()) == 1
+    assert cli.main(["measure", "--model", "sd15"]) == 2 and "would be fetched" in capsys.readouterr().err
+    for model in ("sd15", "some-one/tiny"):
+        assert cli.main(["upscale", "coffee", "--model", model]) == 2 and "no upscaler" in capsys.readouterr().err
+    monkeypatch.setattr(consent, "UNNOTICED", 0)
+    monkeypatch.setattr(consent, "estimate", lambda *arguments: 1000)
+    monkeypatch.setattr(models, "device", lambda: "cpu")
+    assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("--yes") == 1 and not list((tmp_path / "styled").iterdir())
+    assert cli.main(["style", "coffee", "--prompt", "van gogh", "--yes", "--device", "cpu"]) == 0
+    assert cli.main(["draw", "van gogh", "--device", "tpu", "--yes"]) == 2
+    assert "no device 'tpu'" in capsys.readouterr().err
+
+
+def test_durations_in_words():
+    assert [consent.minutes(x) for x in (40.2, 170, 1000, 9000)] == ["40 s", "3 min", "17 min", "2.5 h"]
+    with pytest.raises(SdkitError):
+        consent.ask("x", False, "y")

@@ -1,0 +1,40 @@
+"""Prompts: embeddings as the pipeline makes them, and words that the model knows."""
+
+import pytest
+import torch
+
+from sdkit import prompts
+from sdkit.errors import SdkitError
+
+
+def test_embeddings_are_those_of_the_pipeline(tiny_pipe):
+    prompts = ["van gogh", "", "a photo of a very long sentence that does not fit"]
+    embeds = prompts.encode(tiny_pipe.tokenizer, tiny_pipe.text_encoder, prompts)
+    expected, _ = tiny_pipe.encode_prompt(prompts, "cpu", 1, False)
+    assert embeds.shape == (3, tiny_pipe.tokenizer.model_max_length, 8)
+    torch.testing.assert_close(embeds, expected)
+    one = prompts.encode(tiny_pipe.tokenizer, tiny_pipe.text_encoder, "van gogh")
+    torch.testing.assert_close(one, expected[:1])
+
+
+def test_words():
+    assert prompts.words("A Photo, in the style of UKIYO-E: Vincent\u2019s!") == [
+        "a", "photo", "in", "the", "style", "of", "ukiyo-e", "vincent's"]
+    assert prompts.words("") == []
+
+
+def test_split_prompt():
+    known = {"van", "gogh", "oil", "ukiyo-e"}
+    assert prompts.split_prompt("Van Gogh, van Dyck", known) == (["van", "gogh"], ["dyck"])
+    assert prompts.split_prompt("van-gogh ukiyo-e oil-pastel", known) == (["van-gogh", "ukiyo-e"], ["oil-pastel"])
+    assert prompts.split_prompt("anything", None) == (["anything"], [])
+
+
+def test_known_words_come_from_the_model_folder(tiny_sd, tmp_path):
+    assert "gogh" in prompts.known_words(tiny_sd)
+    assert prompts.unknown_words(tiny_sd, "van gogh by picasso") == ["by", "picasso"]
+    assert prompts.known_words(tmp_path) is None
+    assert prompts.unknown_words(tmp_path, "picasso") == []
+    (tmp_path / "words.json").write_text("{")
+    with pytest.raises(SdkitError, match="words.json is damaged"):
+        prompts.known_words(tmp_path)

@@ -1,0 +1,68 @@
+"""The plain measures against closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdkit import metrics, photos, points
+
+
+def test_psnr_of_a_known_error():
+    black, grey = (Image.new("RGB", (16, 16), (level,) * 3) for level in (0, 10))
+    assert metrics.psnr(grey, black) == pytest.approx(20 * np.log10(255 / 10), abs=1e-6)
+
+
+def test_blurred_ssim_forgives_strokes_and_not_another_picture():
+    cat, cup = photos.sample("chelsea"), photos.sample("coffee").resize((451, 300))
+    grain = np.random.default_rng(0).normal(0, 15, np.asarray(cat).shape)
+    grainy = Image.fromarray((np.asarray(cat) + grain).clip(0, 255).astype(np.uint8))
+    assert metrics.blurred_ssim(cat, cat) == pytest.approx(1)
+    assert metrics.blurred_ssim(grainy, cat) > 0.9
+    assert metrics.blurred_ssim(cup, cat) < 0.5
+
+
+def test_faces_are_found_where_there_are_some():
+    assert metrics.face_found(photos.sample("astronaut"))
+    assert not metrics.face_found(photos.sample("coffee"))
+
+
+def test_mode_scores_of_samples_whose_scores_are_known():
+    centres = points.GRID.centres
+    assert metrics.mode_scores(centres, points.GRID) == (25, 1.0, pytest.approx(0, abs=1e-6))
+    collapsed = centres[:1] + 0.01 * torch.ones(100, 2)
+    assert metrics.mode_scores(collapsed, points.GRID) == (1, 1.0, pytest.approx(np.log(25), abs=1e-5))
+    # Three of four samples on two modes, one 3.2 sigma off a third: it counts for the histogram, and not as covered.
+    samples = torch.stack([centres[0], centres[0], centres[7], centres[9] + torch.tensor([0.16, 0])])
+    kl = 0.5 * np.log(0.5 * 25) + 2 * 0.25 * np.log(0.25 * 25)
+    assert metrics.mode_scores(samples, points.GRID) == (2, 0.75, pytest.approx(kl, abs=1e-5))
+    nothing = torch.full((10, 2), float("nan"))                 # a training that blew up
+    assert metrics.mode_scores(nothing, points.GRID)[:2] == (0, 0.0)
+
+
+@pytest.mark.parametrize("mixture", [points.GRID, points.RING])
+def test_mode_scores_of_the_truth(mixture):
+    """Within 3 sigma of a round Gaussian in the plane lies 1 - exp(-9/2) of it; KL is about (K - 1) / (2 n)."""
+    n, k = 100_000, len(mixture.centres)
+    modes, good, kl = metrics.mode_scores(mixture.sample(n, torch.Generator().manual_seed(0)), mixture)
+    assert modes == k
+    assert good == pytest.approx(1 - np.exp(-4.5), abs=0.002)
+    assert 0 < kl < 4 * (k - 1) / (2 * n)
+
+
+def test_sliced_wasserstein_of_a_shift_and_on_one_line():
+    """A shift by v costs |v . line| on each line, on average 2 / pi |v|; scipy knows the distance on one line."""
+    from scipy.stats import wasserstein_distance
+    x, y = torch.randn(2, 500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shift = torch.tensor([0.3, -0.4])
+    assert metrics.sliced_wasserstein(x, x + shift) == pytest.approx(0.5 * 2 / np.pi, rel=1e-3)
+    assert metrics.sliced_wasserstein(x, x[torch.randperm(500)]) == pytest.approx(0, abs=1e-12)
+    one = metrics.sliced_wasserstein(x, y, directions=1)
+    assert one == pytest.approx(wasserstein_distance(x[:, 0].numpy(), y[:, 0].numpy()), abs=1e-12)
+
+
+def test_wilson_against_its_closed_form():
+    right, n, z = 45, 50, 1.959964
+    centre = (right + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * (right * (n - right) / n + z**2 / 4) ** 0.5
+    assert metrics.wilson(right, n) == pytest.approx((centre - half, centre + half), abs=1e-6)

@@ -1,0 +1,698 @@
+"""Checkers: what a right, a wrong, a strange and a missing answer get to read; never a traceback."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sdkit import checks, metrics, schedule
+from sdkit.lessons.checks.lesson_00 import JOBS
+
+
+@pytest.fixture(autouse=True)
+def fresh_session():
+    checks._tries.clear()
+    checks._guesses.clear()
+
+
+def say(capsys, *arguments):
+    assert checks.check(*arguments) is None  # else a notebook would show it
+    return capsys.readouterr().out.strip()
+
+
+def right_pick(strengths, content, style, floor):
+    return max((score, s) for s, kept, score in zip(strengths, content, style) if kept >= floor)[1]
+
+
+def right_covered(x, centres, sigma):
+    distance, nearest = torch.cdist(x, centres).min(1)
+    return len(nearest[distance <= 3 * sigma].unique())
+
+
+def right_shift(abar, size, base=64):
+    snr = abar / (1 - abar) * (base / size) ** 2
+    return snr / (1 + snr)
+
+
+def right_paste(target, source, top, left, side, f=4):
+    result = target.clone()
+    rows, columns = slice(top // f, (top + side) // f), slice(left // f, (left + side) // f)
+    result[:, :, rows, columns] = source[:, :, rows, columns]
+    return result
+
+
+def paste_in_place(target, source, top, left, side, f=4):
+    target[:] = right_paste(target, source, top, left, side, f)
+    return target
+
+
+def paste_whole_side(target, source, top, left, side, f=4):
+    result = target.clone()
+    rows, columns = slice(top // f, top // f + side), slice(left // f, left // f + side)
+    result[:, :, rows, columns] = source[:, :, rows, columns]
+    return result
+
+
+def right_heun(eps, x, sigma, sigma_next):
+    first = eps(x, sigma)
+    second = eps(x + (sigma_next - sigma) * first, sigma_next)
+    return x + (sigma_next - sigma) * (first + second) / 2
+
+
+def right_rows(pieces, word):
+    rows, letters, mine = [], "", []
+    for row, piece in enumerate(pieces, 1):
+        letters, mine = letters + piece.removesuffix("</w>"), [*mine, row]
+        if piece.endswith("</w>"):
+            rows += mine if letters == word else []
+            letters, mine = "", []
+    return rows
+
+
+def masked(q, k, v, before=lambda scores: scores, after=lambda weights: weights, axis=1):
+    """Attention whose scores and weights are changed on the way."""
+    return after(before(q @ k.T / q.shape[-1] ** 0.5).softmax(axis)) @ v
+
+
+def back(scores, diagonal=0, hidden=-torch.inf):
+    return scores.masked_fill(torch.ones_like(scores).triu(1 + diagonal).bool(), hidden)
+
+
+def right_amplify(uncond, cond, scale):
+    return uncond + scale * (cond - uncond)
+
+
+def by_hand(x):
+    return x.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+def smooth(x):
+    return torch.nn.functional.interpolate(x, scale_factor=4, mode="bilinear")
+
+
+def shrunk(x):
+    return x.unflatten(2, (-1, 4)).unflatten(4, (-1, 4)).mean((3, 5))
+
+
+def right_agree(large, small, enlarge=lambda x: torch.nn.functional.interpolate(x, scale_factor=4.0)):
+    return large + enlarge(small - shrunk(large))
+
+
+def right_unbeaten(points):
+    return [k for k, (p, d) in enumerate(points) if not any(q > p and e < d for q, e in points)]
+
+
+def right_psnr(error, spread, k):
+    return -10 * math.log10(error - spread + spread / k)
+
+
+def right_interval(timesteps, scale, low, high):
+    return [scale if low <= t <= high else 1 for t in timesteps]
+
+
+def right_meet(deep, skip, **how):
+    return torch.cat([torch.nn.functional.interpolate(deep, scale_factor=2.0, **how), skip], 1)
+
+
+def phrase(layers, rows, side, heads=lambda x: x.mean(0), take=lambda x: x.sum(1), layout=lambda x: x, how="nearest"):
+    """Map of a phrase whose single steps are changed on the way."""
+    maps = []
+    for weights in layers:
+        n = int(weights.shape[1] ** 0.5)
+        square = layout(take(heads(weights)[:, rows]).reshape(n, n))
+        maps.append(torch.nn.functional.interpolate(square[None, None], size=(side, side), mode=how)[0, 0])
+    return torch.stack(maps).mean(0)
+
+
+def half_open(t, low, high):
+    return (t >= low) & (t < high)
+
+
+def right_levels(predicted, noise, t, edges, error=torch.square, reduce=torch.mean, inside=half_open):
+    each = error(predicted - noise).mean((1, 2, 3))
+    return torch.stack([reduce(each[inside(t, low, high)]) for low, high in zip(edges, edges[1:])])
+
+
+def wilson_parts(right, count, z=1.96):
+    """Share, what is added to it, the root, and what both are divided by."""
+    p = right / count
+    return p, z * z / 2 / count, z * (p * (1 - p) / count + z * z / 4 / count ** 2) ** 0.5, 1 + z * z / count
+
+
+def right_wilson(right, count):
+    p, shift, half, below = wilson_parts(right, count)
+    return (p + shift - half) / below, (p + shift + half) / below
+
+
+def around(middle, half):
+    return middle - half, middle + half
+
+
+def right_copied(made, own, fresh, take=lambda far: far.amin(1), over=torch.mean):
+    return over(((made - own).norm(dim=1) < take((made[:, None] - fresh).norm(dim=2))).float())
+
+
+def swapped(one, other):
+    return {**JOBS, one: JOBS[other], other: JOBS[one]}
+
+
+NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1")  # exercises whose answer is a value; the others want a function
+RIGHT = {
+    "00.1": [JOBS, {job: f" {part.upper()} " for job, part in JOBS.items()}],
+    "00.2": [lambda width, height, f, channels: width // f * (height // f) * channels,
+             lambda width, height, f, channels: width * height * channels / f ** 2],
+    "01.1": [lambda real, fake: -real.log().mean() - (1 - fake).log().mean(),
+             lambda real, fake: torch.nn.functional.binary_cross_entropy(real, torch.ones_like(real))
+             + torch.nn.functional.binary_cross_entropy(fake, torch.zeros_like(fake))],
+    "01.2": [right_covered,
+             lambda x, c, s: sum(((x - centre).norm(dim=1) <= 3 * s).any() for centre in c)],
+    "01.3": [lambda p, q: p / (p + q), lambda p, q: 1 / (1 + q / p)],
+    "02.1": [0.5904, 0.59, torch.tensor(0.5904), "0.5904"],
+    "02.2": [lambda x_t, noise, abar: (x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5,
+             lambda x_t, noise, abar: (x_t - np.sqrt(1 - float(abar)) * noise) / np.sqrt(float(abar))],
+    "02.3": [right_shift, lambda abar, size, base: abar / (abar + (1 - abar) * (size / base) ** 2)],
+    "04.1": [lambda n1, e1, n2, e2: math.log(e1 / e2) / math.log(n2 / n1),
+             lambda n1, e1, n2, e2: np.log(e2 / e1) / np.log(n1 / n2)],
+    "04.2": [right_heun],
+    "04.3": [lambda n, T: [round(T - i * T / n) - 1 for i in range(n)],
+             lambda n, T: np.round(np.arange(T, 0, -T / n)).astype(int) - 1,
+             lambda n, T: torch.arange(n, 0, -1) * T // n - 1],
+    "03.1": [lambda clean, noisy: 1 - noisy / clean, lambda clean, noisy: (clean - noisy) / clean],
+    "03.2": [lambda x, v, a: a ** 0.5 * x - (1 - a) ** 0.5 * v, lambda x, v, a: np.sqrt(a) * x - np.sqrt(1 - a) * v],
+    "03.3": [lambda T: torch.linspace(0.1, 20, T) / T, lambda T: np.linspace(1e-4, 20 / T, T),
+             lambda T: schedule.cosine(T).betas, lambda T: schedule.log_linear(T).betas.tolist()],
+    "05.1": [12, 12.0, "12", torch.tensor(12)],
+    "05.2": [right_paste],
+    "05.3": [lambda raw: 1 / raw.std(), lambda raw: 1 / float(np.std(raw.numpy()))],
+    "06.1": [right_rows, lambda pieces, word: np.array(right_rows(pieces, word))],
+    "06.2": [lambda q, k, v: masked(q, k, v, back),
+             lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
+             lambda q, k, v: torch.stack([masked(q[i:i + 1], k[:i + 1], v[:i + 1])[0] for i in range(len(q))])],
+    "06.3": [lambda p, c: (p @ torch.nn.functional.normalize(c, dim=-1).T).argmax(1),
+             lambda p, c: [int(torch.nn.functional.cosine_similarity(one, c).argmax()) for one in p]],
+    "07.1": [right_meet, lambda d, s: torch.cat([d.repeat_interleave(2, 2).repeat_interleave(2, 3), s], 1)],
+    "07.2": [phrase, lambda layers, rows, side: sum(phrase([layer], rows, side) for layer in layers) / len(layers)],
+    "07.3": [right_levels, lambda p, n, t, edges: right_levels(p, n, t, edges).tolist()],
+    "09.1": [50, 50.0, torch.tensor(50)],
+    "09.2": [lambda c, size, f, sigma, g: torch.randn(1, c, size // f, size // f, generator=g) * sigma,
+             lambda c, size, f, sigma, g: torch.empty(1, c, size // f, size // f).normal_(0, sigma, generator=g)],
+    "09.3": [lambda a, b, s: a + torch.as_tensor(s).reshape(-1, 1, 1) * (b - a),
+             lambda a, b, s: torch.stack([(1 - float(k)) * a[0] + float(k) * b[0] for k in s])],
+    "10.1": [right_agree, lambda large, small: right_agree(large, small, enlarge=by_hand)],
+    "10.2": [right_unbeaten, lambda points: np.array(right_unbeaten(points)[::-1])],
+    "10.3": [right_psnr, lambda error, spread, k: torch.tensor(10 * math.log10(1 / (error - spread * (1 - 1 / k))))],
+    "08.1": [right_amplify, lambda u, c, s: u.add_(s * (c - u)), lambda u, c, s: (1 - s) * u + s * c, lambda u, c, s: c + (s - 1) * (c - u)],
+    "08.2": [lambda output, s: right_amplify(*output.chunk(2), s),
+             lambda output, s: right_amplify(output[:len(output) // 2], output[len(output) // 2:], s)],
+    "08.3": [right_interval, lambda ts, s, low, high: np.where((np.array(ts) >= low) & (np.array(ts) <= high), s, 1)],
+    "12.1": [right_wilson, lambda r, n: np.array(right_wilson(r, n)), lambda r, n: metrics.wilson(r, n)],
+    "12.2": [lambda n, f, m, g: (m * g - n * f) / (m - n), lambda n, f, m, g: f - (f - g) / (1 / n - 1 / m) / n],
+    "12.3": [right_copied, lambda made, own, fresh: sum(
+        int(torch.cat([o[None], f]).sub(m).square().sum(1).argmin()) == 0 for m, o, f in zip(made, own, fresh)) / len(made)],
+    "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
+    "11.2": [right_pick],
+    "11.3": [lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
+             lambda mask, painted, kept: painted + mask * (kept - painted)],
+}
+# Plausible wrong answers, and a word of the hint that fits each.
+WRONG = {
+    "00.1": [(swapped("makes the photo small", "makes pixels"), "bring back"),
+             (swapped("says what in the latents is noise", "says how much of the noise to remove now"), "only counts"),
+             (swapped("makes the photo small", "reads the prompt"), "for words"),
+             (swapped("makes pixels", "reads the prompt"), "2 of the five"),
+             ({**JOBS, "makes pixels": "UNet"}, "Look at the map"),
+             ({**JOBS, "makes pixels": "GAN"}, "none of the five"),
+             ({"makes pixels": "VAE decoder"}, "keep the five jobs")],
+    "00.2": [(lambda w, h, f, c: (w // f) * (h // f), "places"),
+             (lambda w, h, f, c: 3 * w * h, "picture itself"),
+             (lambda w, h, f, c: w * h * c, "where is f"),
+             (lambda w, h, f, c: w * h // f * c, "f counts twice"),
+             (lambda w, h, f, c: (w // f) * (h // f) * 3, "three colours"),
+             (lambda w, h, f, c: (w // f) * (h // f) * 3 * c, "colours are gone"),
+             (lambda w, h, f, c: (w // f) * (h // f) // c, "multiply"),
+             (lambda w, h, f, c: w * f * h * f * c, "divide by f"),
+             (lambda w, h, f, c: (w // f, h // f, c), "one number"),
+             (lambda w, h, f, c: (w // 4) * (h // 4) * 8, "all four arguments"),
+             (lambda w, h, f, c: 7, "how many places"),
+             (lambda w, h: 7, "TypeError")],
+    "01.1": [(lambda r, f: r.log().mean() + (1 - f).log().mean(), "turn the sign"),
+             (lambda r, f: -r.log().mean(), "about the real samples"),
+             (lambda r, f: -(1 - f).log().mean(), "about the fake samples"),
+             (lambda r, f: -r.log().mean() - f.log().mean(), "not p_fake"),
+             (lambda r, f: -(1 - r).log().mean() - f.log().mean(), "swapped"),
+             (lambda r, f: -f.log().mean(), "generator's loss"),
+             (lambda r, f: -r.log().sum() - (1 - f).log().sum(), "Take means"),
+             (lambda r, f: -torch.cat([r, 1 - f]).log().mean(), "half of it"),
+             (lambda r, f: -r.log().mean() + (1 - f).log().mean(), "two signs"),
+             (lambda r, f: (1 - r).mean() + f.mean(), "where are the logarithms"),
+             (lambda r, f: f.mean() - r.mean(), "where are the logarithms"),
+             (lambda r, f: r.log().mean() - (1 - f).log().mean(), "two signs"),
+             (lambda r, f: (1 - r).square().mean() + f.square().mean(), "squared errors"),
+             (lambda r, f: -r.mean().log() - (1 - f).mean().log(), "then the average"),
+             (lambda r, f: -r.log2().mean() - (1 - f).log2().mean(), "natural logarithm"),
+             (lambda r, f: torch.nn.functional.softplus(-r).mean() + torch.nn.functional.softplus(f).mean(), "probabilities already"),
+             (lambda r, f: -r.log() - (1 - f).log(), "Average over the batch"),
+             (lambda r, f: r.mean(), "two terms")],
+    "01.2": [(lambda x, c, s: len(torch.cdist(x, c).argmin(1).unique()), "near some mode"),
+             (lambda x, c, s: right_covered(x, c, s / 3), "too strict"),
+             (lambda x, c, s: int((torch.cdist(x, c) <= 3 * s).sum()), "counts good samples"),
+             (lambda x, c, s: len(c), "how many modes there are"),
+             (lambda x, c, s: len(c[(torch.cdist(x, c).square() <= 3 * s).any(0)]), "root of the sum"),
+             (lambda x, c, s: float((torch.cdist(x, c).min(1).values <= 3 * s).float().mean()), "share of good"),
+             (lambda x, c, s: right_covered(x, c, s) / len(c), "share of the modes"),
+             (lambda x, c, s: right_covered(x, c, 0.1), "use the argument"),
+             (lambda x, c, s: torch.cdist(x, c).min(1).values <= 3 * s, "shape"),
+             (lambda x, c, s: 0, "which centre is nearest")],
+    "01.3": [(lambda p, q: p, "which share is real"),
+             (lambda p, q: p / q, "odds"),
+             (lambda p, q: q / p, "fake against real"),
+             (lambda p, q: torch.where(p >= q, 1.0, 0.0), "cannot tell"),
+             (lambda p, q: q / (p + q), "probability of fake"),
+             (lambda p, q: (p > q).float(), "cannot tell"),
+             (lambda p, q: p - q, "never negative"),
+             (lambda p, q: (p - q + 1) / 2, "should be certain"),
+             (lambda p, q: p / (1 + p), "does not come in"),
+             (lambda p, q: (p / (p + q)).mean(), "shape"),
+             (lambda p, q: p * q, "about how many of each")],
+    "02.1": [(0.72, "second step weakens"), (0.4096, "left of the picture"), (0.36, "alone"), (0.77, "deviation"),
+             (0.1296, "less than one step"), (0.64, "one step leaves"), (0.2304, "some of its own"), (5, "each step leaves")],
+    "02.2": [(lambda x, e, a: x - e, "whole noise"),
+             (lambda x, e, a: x - (1 - a) ** 0.5 * e, "still weakened"),
+             (lambda x, e, a: (x - (1 - a) * e) / a, "square roots"),
+             (lambda x, e, a: (x - (1 - a) ** 0.5 * e) / a, "not abar itself"),
+             (lambda x, e, a: (x - (1 - a) ** 0.5 * e) / (1 - a) ** 0.5, "before the noise"),
+             (lambda x, e, a: x / a ** 0.5 - (1 - a) ** 0.5 * e, "after the division"),
+             (lambda x, e, a: (x - a ** 0.5 * e) / (1 - a) ** 0.5, "swapped"),
+             (lambda x, e, a: x - (1 - a) ** 0.5 * e / a ** 0.5, "in brackets"),
+             (lambda x, e, a: (x - (1 - a) * e) / a ** 0.5, "not 1 - abar itself"),
+             (lambda x, e, a: (x - (1 - a ** 0.5) * e) / a ** 0.5, "first subtract"),
+             (lambda x, e, a: (x - e) / a ** 0.5, "which factor stands before it"),
+             (lambda x, e, a: (x + (1 - a) ** 0.5 * e) / a ** 0.5, "the sign"),
+             (lambda x, e, a: (x - (1 - a) ** 0.5 * e) * a ** 0.5, "divide"),
+             (lambda x, e, a: x / a ** 0.5, "still in it"),
+             (lambda x, e, a: x, "solve it"),
+             (lambda x, e, a: x.mean(), "shape"),
+             (lambda x, e: x, "TypeError")],
+    "02.3": [(lambda a, size, base: a / (1 - a) * (base / size) ** 2, "Turn it back"),
+             (lambda a, size, base: a * (base / size) ** 2, "itself was multiplied"),
+             (lambda a, size, base: 1 / (1 + (1 - a) / a * size / base), "square the ratio"),
+             (lambda a, size, base: right_shift(a, base, size), "wrong way"),
+             (lambda a, size, base: a, "nothing has changed"),
+             (lambda a, size, base: a / (1 - a) * base / size, "has to be squared"),
+             (lambda a, size, base: 10 * torch.log10(a / (1 - a) * (base / size) ** 2), "in dB"),
+             (lambda a, size, base: 1 - right_shift(a, size, base), "noise's share"),
+             (lambda a, size, base: 1 / (1 / a * (1 - a) * (size / base) ** 2 - 1), "turning back"),
+             (lambda a, size, base: right_shift(1 - a, size, base), "upside down"),
+             (lambda a, size, base: right_shift(a, size, 64), "both arguments"),
+             (lambda a, size, base: 1 - a, "three moves"),
+             (lambda a, size, base: a.sum(), "shape")],
+    "04.1": [(lambda n, e, m, f: math.log(e / f) / math.log(n / m), "upside down"),
+             (lambda n, e, m, f: math.log(m / n) / math.log(e / f), "belongs above"),
+             (lambda n, e, m, f: e / f, "power of 4"),
+             (lambda n, e, m, f: math.log2(e / f), "doubled"),
+             (lambda n, e, m, f: math.log(e / f), "divide by"),
+             (lambda n, e, m, f: (e - f) / (m - n), "plain axes"),
+             (lambda n, e, m, f: 2, "all four"),
+             (lambda n, e, m, f: [n, m], "one number"),
+             (lambda n, e, m, f: 3, "both sides")],
+    "04.2": [(lambda eps, x, s, n: x + (n - s) * eps(x, s), "Euler's step"),
+             (lambda eps, x, s, n: x + (n - s) * (eps(x, s) + eps(x, n)) / 2, "old x"),
+             (lambda eps, x, s, n: right_heun(lambda y, _: eps(y, s), x, s, n), "at sigma_next"),
+             (lambda eps, x, s, n: x + 2 * (right_heun(eps, x, s, n) - x), "added up"),
+             (lambda eps, x, s, n: x + (n - s) * eps(x + (n - s) * eps(x, s), n), "second slope alone"),
+             (lambda eps, x, s, n: right_heun(eps, x, s, n) + (n - s) * eps(x, s), "from x once more"),
+             (lambda eps, x, s, n: 2 * x - right_heun(eps, x, s, n), "wrong way"),
+             (lambda eps, x, s, n: x + (right_heun(eps, x, s, n) - x) / (n - s), "How far"),
+             (lambda eps, x, s, n: right_heun(eps, x, s, n) - x, "Add it to x"),
+             (lambda eps, x, s, n: x + (n - s) * eps(x + (n - s) / 2 * eps(x, s), (s + n) / 2), "half-way"),
+             (lambda eps, x, s, n: x + (n - s) * (eps(x, s) + eps(x + n * eps(x, s), n)) / 2, "not by sigma_next"),
+             (lambda eps, x, s, n: (eps(x, s), right_heun(eps, x, s, n))[1], "3 times"),
+             (lambda eps, x, s, n: 3 * x, "three lines"),
+             (lambda eps, x, s, n: x.mean(), "shape"),
+             (lambda eps, x, s: x, "TypeError")],
+    "04.3": [(lambda n, T: [T - i * T // n for i in range(n)], "subtract 1"),
+             (lambda n, T: [(i + 1) * T // n - 1 for i in range(n)], "largest"),
+             (lambda n, T: [i * T // n + 1 for i in range(n)][::-1], "leading"),
+             (lambda n, T: [i * T // n for i in range(n)][::-1], "leading"),
+             (lambda n, T: np.linspace(T - 1, 0, n), "hardly at all"),
+             (lambda n, T: [int(t) for t in np.linspace(T - 1, -1, n + 1)], "leave it out"),
+             (lambda n, T: list(range(T)), "shape"),
+             (lambda n, T: [999, 800, 600, 400, 200], "how long"),
+             (lambda n, T: [999, 799, 599, 399, 199], "both arguments"),
+             (lambda n, T: [T - i * T / n - 1 for i in range(n)], "whole number")],
+    "03.1": [(lambda a, b: a - b, "do not subtract"), (lambda a, b: 1 - b, "very beginning"),
+             (lambda a, b: b / a, "step leaves"), (lambda a, b: 1 - a / b, "upside down"),
+             (lambda a, b: (1 - b / a) ** 0.5, "deviation"), (lambda a, b: 1 - (b / a) ** 0.5, "no square root"),
+             (lambda a, b: a / b, "upside down"), (lambda a, b: b - a, "do not subtract"),
+             (lambda a, b: 0.6, "both arguments"), (lambda a, b: 0.1, "Which beta"), (lambda a: a, "TypeError")],
+    "03.2": [(lambda x, v, a: (1 - a) ** 0.5 * x + a ** 0.5 * v, "that is the noise"),
+             (lambda x, v, a: a ** 0.5 * x + (1 - a) ** 0.5 * v, "sign"),
+             (lambda x, v, a: (1 - a) ** 0.5 * x - a ** 0.5 * v, "swapped"),
+             (lambda x, v, a: a * x - (1 - a) * v, "square roots"),
+             (lambda x, v, a: (x - (1 - a) ** 0.5 * v) / a ** 0.5, "takes v for the noise"),
+             (lambda x, v, a: (1 - a) ** 0.5 * v - a ** 0.5 * x, "sign turned"),
+             (lambda x, v, a: (a ** 0.5 * x - (1 - a) ** 0.5 * v) / a ** 0.5, "to be divided by"),
+             (lambda x, v, a: a ** 0.5 * x, "where does v come in"),
+             (lambda x, v, a: x - v, "need factors"), (lambda x, v, a: x, "two equations"),
+             (lambda x, v, a: x.mean(), "shape")],
+    "03.3": [(lambda T: torch.linspace(1e-4, 0.02, T), "nothing has changed"),
+             (lambda T: 20 * torch.linspace(1e-4, 0.02, T), "depend on T"),
+             (lambda T: torch.linspace(1e-4, 0.4, T), "depend on T"),
+             (lambda T: torch.linspace(1e-4, 0.02, T) * T / 1000, "other way"),
+             (lambda T: torch.linspace(1e-4, 0.02, T) * 1000, "between 0 and 1"),
+             (lambda T: torch.linspace(1e-4, 0.02, T) * (1000 / T) ** 0.5, "still left"),
+             (lambda T: torch.full((T,), 0.5), "start gently"),
+             (lambda T: torch.linspace(1e-4, 0.02, 1000), "give T betas"),
+             (torch.linspace(0.002, 0.4, 50), "without calling")],
+    "05.1": [(48, "16 are kept"), (64, "positions"), (4, "three numbers"), (1.5, "area"), (1 / 12, "upside down"),
+             (192, "one patch"), (8, "side gets"), (6, "our VAE"), (7, "take one patch")],
+    "05.2": [(paste_in_place, "itself was changed"),
+             (paste_whole_side, "too large"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, left, top, side, f), "swapped"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side, 1), "divided by f"),
+             (lambda z, s, top, left, side, f=4: right_paste(z * 0, s, top, left, side, f), "as before"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side), "not for f = 8"),
+             (lambda z, s, top, left, side, f=4: right_paste(s, z, top, left, side, f), "exchanged"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s.roll((2, 4), (2, 3)), top, left, side, f), "upper left"),
+             (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side + f, f), "too many"),
+             (lambda z, s, top, left, side, f=4: s, "slice of rows"),
+             (lambda z, s, top, left, side, f=4: s[:, :, 2:4, 4:6], "shape")],
+    "05.3": [(lambda raw: raw.std(), "spread itself"),
+             (lambda raw: 1 / raw.var(), "over the variance"),
+             (lambda raw: raw.var(), "is the variance"),
+             (lambda raw: 1 / raw.mean(), "not the mean"),
+             (lambda raw: 1 / raw.abs().max(), "extreme"),
+             (lambda raw: 1 / raw.square().mean().sqrt(), "deviation from"),
+             (lambda raw: 1 / raw.std((0, 2, 3)), "one number"),
+             (lambda raw: 0.18215, "after multiplying")],
+    "06.1": [(lambda p, w: [row - 1 for row in right_rows(p, w)], "belongs to START"),
+             (lambda p, w: [row for row, piece in enumerate(p, 1) if piece == w + "</w>"], "not found"),
+             (lambda p, w: right_rows(p, w)[-1:], "one of its rows"),
+             (lambda p, w: right_rows(p, w)[:1], "one of its rows"),
+             (lambda p, w: [row for row, piece in enumerate(p, 1) if piece.removesuffix("</w>") in w], "other words"),
+             (lambda p, w: [p[row - 1] for row in right_rows(p, w)], "those are pieces"),
+             (lambda p, w: right_rows(p, w)[:3] if w == "zebra" else right_rows(p, w)[:1], "rows of both"),
+             (lambda p, w: [2, 3, 4], "but not for a"),
+             (lambda p, w: right_rows(p, w) or [row for row, piece in enumerate(p, 1) if piece == w + "</w>"], "polecat"),
+             (lambda p, w: [2, 4], "which pieces"),
+             (lambda p, w: 2, "flat list"), (lambda p, w: [right_rows(p, w)], "flat list"),
+             (lambda p: [2, 3, 4], "TypeError")],
+    "06.2": [(masked, "without the mask"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s.T).T), "the other way"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s, hidden=0)), "exp(0) = 1"),
+             (lambda q, k, v: masked(q, k, v, after=lambda w: back(w, hidden=0)), "no longer add up"),
+             (lambda q, k, v: masked(q, k, v, back, axis=0), "wrong axis"),
+             (lambda q, k, v: masked(2 * q, k, v, back), "root of D"),
+             (lambda q, k, v: masked(q * (4 / 5) ** 0.5, k, v, back), "not of L"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s, 1)), "one column too many"),
+             (lambda q, k, v: back(q @ k.T / 2, hidden=0) @ v, "softmax"),
+             (lambda q, k, v: masked(q, k, torch.eye(5), back), "the weights"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s, hidden=torch.inf)), "minus infinity"),
+             (lambda q, k, v: masked(q, k, v, lambda s: back(s, -1)), "see itself"),
+             (lambda q, k, v: masked(q, k, v, back)[-1], "shape"),
+             (lambda q, k, v: v, "minus infinity")],
+    "06.3": [(lambda p, c: (p @ c.T).argmax(1), "long vector"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).argmin(1), "worst"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).argmax(0), "for each caption"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).amax(1), "how well"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1), "all the cosines"),
+             (lambda p, c: torch.cdist(p, c).argmin(1), "distance"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).max(1), "the second"),
+             (lambda p, c: torch.nn.functional.cosine_similarity(p[:, None], c, dim=-1).argmax(1) + 1, "from 0"),
+             (lambda p, c: p.argmax(1), "from 0"),
+             (lambda p, c: 1, "one number for each")],
+    "07.1": [(lambda d, s: right_meet(d, s)[:, :3] + s, "are added"),
+             (lambda d, s: right_meet(d, s).roll(3, 1), "other order"),
+             (lambda d, s: torch.cat(right_meet(d, s).chunk(2, 1), 3), "side by side as pictures"),
+             (lambda d, s: torch.cat(right_meet(d, s).chunk(2, 1), 2), "one above the other"),
+             (lambda d, s: torch.cat(right_meet(d, s).chunk(2, 1), 0), "larger batch"),
+             (lambda d, s: torch.cat([d, torch.nn.functional.avg_pool2d(s, 2)], 1), "made smaller"),
+             (lambda d, s: torch.cat([d, torch.nn.functional.interpolate(s, scale_factor=0.5)], 1), "made smaller"),
+             (lambda d, s: torch.cat([d.repeat(1, 1, 2, 2), s], 1), "four copies"),
+             (lambda d, s: right_meet(d, s, mode="bilinear"), "without blending"),
+             (lambda d, s: right_meet(d, s)[:, :3], "Where is the skip"),
+             (lambda d, s: torch.cat([d, s], 1), "Enlarge deep"),
+             (lambda d, s: (right_meet(d, s)[:, :3] + s) / 2, "their mean"),
+             (lambda d, s: right_meet(d, s, mode="bicubic"), "2 x 2 times"),
+             (lambda d, s: s, "what comes from below"), (lambda d, s: s * s, "all channels of both"),
+             (lambda d, s: d.reshape(7, 7), "RuntimeError"),
+             (lambda d, s: 0 * right_meet(d, s), "the values are not")],
+    "07.2": [(lambda *a: 3 * phrase(*a), "layers are added up"),
+             (lambda layers, rows, side: phrase(layers, rows[:1], side), "first of the rows"),
+             (lambda layers, rows, side: phrase(layers, rows[-1:], side), "last of the rows"),
+             (lambda *a: phrase(*a, take=lambda x: x.mean(1)), "mean of the rows"),
+             (lambda *a: phrase(*a, heads=lambda x: x.sum(0)), "heads are added up"),
+             (lambda *a: phrase(*a, heads=lambda x: x[0]), "first head alone"),
+             (lambda *a: phrase(*a, heads=lambda x: x[-1]), "last head alone"),
+             (lambda layers, rows, side: phrase(layers[-1:], rows, side), "finest layer alone"),
+             (lambda *a: phrase(*a, layout=torch.t), "swapped"),
+             (lambda layers, rows, side: phrase(layers, [row - 1 for row in rows], side), "one row too early"),
+             (lambda layers, rows, side: phrase(layers, [row + 1 for row in rows], side), "one row too late"),
+             (lambda layers, rows, side: phrase(layers[:1], rows, side), "first layer alone"),
+             (lambda *a: phrase(*a, heads=lambda x: x.amax(0)), "takes the largest"),
+             (lambda *a: phrase(*a, how="bilinear"), "repeating its values"),
+             (lambda *a: phrase(*a).flatten(), "wanted is one map"),
+             (lambda layers, rows: layers[0], "TypeError")],
+    "07.3": [(lambda *a: right_levels(*a, reduce=torch.sum), "those are sums"),
+             (lambda *a: right_levels(*a, reduce=torch.sum) / len(a[2]), "divided by all"),
+             (lambda *a: right_levels(*a).sqrt(), "those are roots"),
+             (lambda *a: right_levels(*a) * 18, "summed over channels"),
+             (lambda *a: right_levels(*a, error=torch.abs), "absolute"),
+             (lambda p, n, t, edges: right_levels(p, n, t - 1, edges), "before its upper one"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: (t > low) & (t < high)), "belongs to its bin"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: (t >= low) & (t <= high)), "next bin only"),
+             (lambda p, n, t, edges: (p - n).square().mean((1, 2, 3)), "single pictures"),
+             (lambda p, n, t, edges: (p - n).square().mean(), "one loss for all"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: t < high), "a lower edge, too"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: t >= low & (t < high)), "into brackets"),
+             (lambda *a: right_levels(*a, inside=lambda t, low, high: t >= low and t < high), "wants single values"),
+             (lambda *a: right_levels(*a).flip(0), "order of the bins"),
+             (lambda *a: right_levels(*a)[:2], "there are 3 bins"),
+             (lambda *a: right_levels(*a) * 0, "square the error"),
+             (lambda p, n: 0, "TypeError")],
+    "09.1": [(25, "each call hold"), (1, "count its rounds"), (2, "one round"), (51, "another network"), (7, "how many rounds")],
+    "09.2": [(lambda c, size, f, sigma, g: torch.randn(1, c, size, size, generator=g) * sigma, "as large as the picture"),
+             (lambda c, size, f, sigma, g: torch.randn(1, 3, size // f, size // f, generator=g) * sigma, "for colours"),
+             (lambda c, size, f, sigma, g: torch.randn(c, size // f, size // f, generator=g) * sigma, "the shape is"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, size // f, size // f, generator=g), "has strength 1"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8, generator=g) * sigma ** 2, "multiply by it, once"),
+             (lambda c, size, f, sigma, g: torch.rand(1, c, 8, 8, generator=g) * sigma, "Gaussian"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8) * sigma, "pass the generator"),
+             (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8, generator=g) - 3, "scale it")],
+    "09.3": [(lambda a, b, s: b + s.reshape(-1, 1, 1) * (a - b), "other way round"),
+             (lambda a, b, s: a + s * (b - a), "two more axes"),
+             (lambda a, b, s: [a + x * (b - a) for x in s], "not a list"),
+             (lambda a, b, s: a + s.reshape(-1, 1, 1) * b, "nothing of the first"),
+             (lambda a, b, s: a + s[None, :, None] * (b - a), "of its own"),
+             (lambda a, b, s: a + 0.5 * (b - a), "three shares"),
+             (lambda a, b, s: (a + 0.5 * (b - a)).repeat(3, 1, 1), "three quarters")],
+    "10.1": [(lambda large, small: large, "nothing has changed"),
+             (lambda large, small: small - shrunk(large), "to all 16 pixels"),
+             (lambda large, small: by_hand(small - shrunk(large)), "Add it to large"),
+             (lambda large, small: by_hand(small), "nothing of large is left"),
+             (lambda large, small: large + by_hand(small), "a mean of their own"),
+             (lambda large, small: large - by_hand(small - shrunk(large)), "wrong way"),
+             (lambda large, small: large + by_hand(small - shrunk(large)) / 16, "too little"),
+             (lambda large, small: large + by_hand(small - shrunk(large)) * 16, "too much"),
+             (lambda large, small: large + (small - shrunk(large)).repeat(1, 1, 4, 4), "repeat lays"),
+             (lambda large, small: right_agree(large, small, enlarge=smooth), "a smooth change"),
+             (lambda large, small: right_agree(large.flip(2), small), "details are not as they were"),
+             (lambda large, small: small, "shape"),
+             (lambda large, small: large * 2, "spread the difference"),
+             (lambda large: large, "TypeError")],
+    "10.2": [(lambda points: [k + 1 for k in right_unbeaten(points)], "from 0"),
+             (lambda points: sorted(set(range(len(points))) - set(right_unbeaten(points))), "the beaten ones"),
+             (lambda points: [min(range(6), key=lambda k: points[k][1]), max(range(6), key=lambda k: points[k][0])],
+              "best of each axis"),
+             (lambda points: [max(range(6), key=lambda k: points[k][0])], "the best PSNR"),
+             (lambda points: [min(range(6), key=lambda k: points[k][1])], "the best look"),
+             (lambda points: right_unbeaten([(p, -d) for p, d in points]), "large distance is bad"),
+             (lambda points: right_unbeaten([(-p, d) for p, d in points]), "high PSNR is good"),
+             (lambda points: list(range(6)), "position 4 must go"),
+             (lambda points: [p for k, p in enumerate(points) if k in right_unbeaten(points)], "their positions"),
+             (lambda points: [k in right_unbeaten(points) for k in range(6)], "true or false"),
+             (lambda points: [k for k, (p, d) in enumerate(points) if not any(q >= p and e <= d for q, e in points)],
+              "does not beat itself"),
+             (lambda points: [1, 3], "is there another one"),
+             (lambda points: 1, "a list of positions"),
+             (lambda: [], "TypeError")],
+    "10.3": [(lambda e, s, k: e - s + s / k, "into decibel"),
+             (lambda e, s, k: -right_psnr(e, s, k), "turn the sign"),
+             (lambda e, s, k: 2 * right_psnr(e, s, k), "20 log10"),
+             (lambda e, s, k: -10 * math.log(e - s + s / k), "natural"),
+             (lambda e, s, k: right_psnr(e, s, k) / 10, "times 10"),
+             (lambda e, s, k: right_psnr(e / k, 0, k), "only the spread"),
+             (lambda e, s, k: right_psnr(e, s, math.inf), "endlessly many"),
+             (lambda e, s, k: right_psnr(e + s, s, k), "whole spread of one"),
+             (lambda e, s, k: right_psnr(s, s, k), "do wrong together"),
+             (lambda e, s, k: right_psnr(s + (e - s) / k, 0, k), "swapped"),
+             (lambda e, s, k: right_psnr(e - s / k, 0, k), "what is left of it"),
+             (lambda e, s, k: right_psnr(e, s, k ** 0.5), "not with its root"),
+             (lambda e, s, k: right_psnr(e, s, k ** 2), "once"),
+             (lambda e, s, k: right_psnr(e, 0, k), "that is one sample"),
+             (lambda e, s, k: right_psnr(e, s, 4), "all three arguments"),
+             (lambda e, s, k: right_psnr(e, s, k - 1), "estimating the spread"),
+             (lambda e, s, k: round(right_psnr(e, s, k), 1), "do not round"),
+             (lambda e, s, k: 17, "then -10 log10"),
+             (lambda e, s: 17, "TypeError")],
+    "08.1": [(lambda u, c, s: c + s * (c - u), "already beyond"),
+             (lambda u, c, s: c + s * (u - c), "swapped"),
+             (lambda u, c, s: u - s * (c - u), "the sign"),
+             (lambda u, c, s: s * c, "the noise as well"),
+             (lambda u, c, s: s * (c - u), "difference alone"),
+             (lambda u, c, s: u + s * c, "without any uncond left"),
+             (lambda u, c, s: s * c - u, "add up to 1"),
+             (lambda u, c, s: (u + c) / 2, "the middle"),
+             (lambda u, c, s: c, "at scale 1. Use"),
+             (lambda u, c, s: u, "at scale 0. Use"),
+             (lambda u, c, s: u + s ** 2 * (c - u), "What does the prompt add"),
+             (lambda u, c, s: u + 3 * (c - u), "at scale 0 it is not yet"),
+             (lambda u, c, s: (c - u).norm(), "shape"),
+             (lambda u, c: u, "TypeError")],
+    "08.2": [(lambda o, s: right_amplify(o[len(o) // 2:], o[:len(o) // 2], s), "your friend's"),
+             (lambda o, s: right_amplify(*o.chunk(2), -s), "the sign is not"),
+             (lambda o, s: right_amplify(o[::2], o[1::2], s), "every other one"),
+             (lambda o, s: right_amplify(o[1::2], o[::2], s), "every other one"),
+             (lambda o, s: right_amplify(*o.chunk(2), s + 1), "Start from uncond"),
+             (lambda o, s: s * (o.chunk(2)[1] - o.chunk(2)[0]), "difference alone"),
+             (lambda o, s: o.chunk(2)[1], "without any guidance"),
+             (lambda o, s: o.chunk(2)[0], "without the prompt"),
+             (lambda o, s: right_amplify(*o.chunk(2), 3), "at scale 0"),
+             (lambda o, s: right_amplify(*o.chunk(2, dim=2), s), "shape"),
+             (lambda o, s: right_amplify(o, o, s), "chunk the batch")],
+    "08.3": [(lambda ts, s, low, high: [s if low <= t <= high else 0 for t in ts], "without the prompt"),
+             (lambda ts, s, low, high: [1 if low <= t <= high else s for t in ts], "are swapped"),
+             (lambda ts, s, low, high: [0 if low <= t <= high else s for t in ts], "off is not 0"),
+             (lambda ts, s, low, high: [low <= t <= high for t in ts], "says where"),
+             (lambda ts, s, low, high: [s if low < t < high else 1 for t in ts], "bounds themselves"),
+             (lambda ts, s, low, high: [s if low <= t < high else 1 for t in ts], "upper bound"),
+             (lambda ts, s, low, high: [s if low < t <= high else 1 for t in ts], "lower bound"),
+             (lambda ts, s, low, high: right_interval(sorted(ts), s, low, high), "noisiest first"),
+             (lambda ts, s, low, high: [s] * len(ts), "every step"),
+             (lambda ts, s, low, high: [s if low <= k <= high else 1 for k in range(len(ts))], "ever true"),
+             (lambda ts, s, low, high: [s if t <= high else 1 for t in ts], "one by one"),
+             (lambda ts, s, low, high: [s if 401 <= t <= 701 else 1 for t in ts], "all four"),
+             (lambda ts, s, low, high: [s if low <= t <= high else None for t in ts], "is a number"),
+             (lambda ts, s, low, high: s, "shape"),
+             (lambda ts, s: [s] * len(ts), "TypeError")],
+    "12.1": [(lambda r, n: around(r / n, 1.96 * (r / n * (1 - r / n) / n) ** 0.5), "simple interval"),
+             (lambda r, n: around(r / n, wilson_parts(r, n)[2] / wilson_parts(r, n)[3]), "nearer to one half"),
+             (lambda r, n: around(r / n, wilson_parts(r, n)[2]), "nearer to one half"),
+             (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]), "nearly"),
+             (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2] / wilson_parts(r, n)[3]),
+              "The middle is, too"),
+             (lambda r, n: around(sum(wilson_parts(r, n)[:2]) / wilson_parts(r, n)[3], wilson_parts(r, n)[2]),
+              "The half width is, too"),
+             (lambda r, n: around(np.mean(right_wilson(r, n)), 1.96 * (r / n * (1 - r / n) / n) ** 0.5
+                                  / wilson_parts(r, n)[3]), "under the root"),
+             (lambda r, n: around(np.mean(right_wilson(r, n)), wilson_parts(r, n)[2] / 1.96 / wilson_parts(r, n)[3]),
+              "z times the root"),
+             (lambda r, n: [n * end for end in right_wilson(r, n)], "numbers of answers"),
+             (lambda r, n: [100 * end for end in right_wilson(r, n)], "percent"),
+             (lambda r, n: right_wilson(r, n)[::-1], "first the low end"),
+             (lambda r, n: [0.5], "Wanted are two"),
+             (lambda r, n: 0.5, "Wanted are two"),
+             (lambda r, n: (np.mean(right_wilson(r, n)), np.ptp(right_wilson(r, n)) / 2), "the half width"),
+             (lambda r, n: right_wilson(7, 10), "for 10 of 10"),
+             (lambda r: (0, 1), "TypeError")],
+    "12.2": [(lambda n, f, m, g: 2 * g - f, "twice n1"),
+             (lambda n, f, m, g: (f + g) / 2, "too large as well"),
+             (lambda n, f, m, g: (n * f + m * g) / (n + m), "below both"),
+             (lambda n, f, m, g: g, "biased still"),
+             (lambda n, f, m, g: g + (f - g) / (1 / n - 1 / m) / m, "so take it off"),
+             (lambda n, f, m, g: min(f, g), "biased still"),
+             (lambda n, f, m, g: (f - g) / (1 / n - 1 / m), "that is c"),
+             (lambda n, f, m, g: (f - g) / (1 / n - 1 / m) / m, "bias at n2"),
+             (lambda n, f, m, g: (f - g) / (1 / n - 1 / m) / n, "bias at n1"),
+             (lambda n, f, m, g: g - (f - g) / (m - n) * m, "straight line"),
+             (lambda n, f, m, g: (m * f - n * g) / (m - n), "which n"),
+             (lambda n, f, m, g: (n * f - m * g) / (m - n), "the sign"),
+             (lambda n, f, m, g: f - g, "has fallen"),
+             (lambda n, f, m, g: 5, "two equations"),
+             (lambda n, f, m, g: [f, g], "one number"),
+             (lambda n, f: f, "TypeError")],
+    "12.3": [(lambda *a: right_copied(*a, over=torch.sum), "how many"),
+             (lambda *a: 100 * right_copied(*a), "percent"),
+             (lambda made, own, fresh: right_copied(made, own, fresh[:, :1]), "only the first"),
+             (lambda *a: right_copied(*a, over=lambda hits: hits), "says which"),
+             (lambda *a: right_copied(*a, over=lambda hits: 1 - hits), "which are not"),
+             (lambda *a: 1 - right_copied(*a), "not nearer"),
+             (lambda *a: right_copied(*a, take=lambda far: far.mean(1)), "on average"),
+             (lambda *a: right_copied(*a, take=lambda far: far.amax(1)), "nearer than one"),
+             (lambda m, o, f: ((m - o).norm(dim=1)[:, None] < (m[:, None] - f).norm(dim=2)).float().mean(), "by itself"),
+             (lambda *a: right_copied(*a, take=lambda far: far.min()), "of its row"),
+             (lambda m, o, f: (m - o).norm(dim=1)[:3], "shape"),
+             (lambda m, o, f: 0.123, "the smallest"),
+             (lambda m, o: 0, "TypeError")],
+    "11.1": [(10.5, "half"), (11, "rounded"), (20, "skipped"), (19, "skipped"), (30, "noise alone"), (7, "share")],
+    "11.2": [(lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
+             (lambda s, c, v, f: max(y for k, y in zip(c, v) if k >= f), "that is a score"),
+             (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f], "Wanted is one"),
+             (lambda s, c, v, f: s[c.index(max(c))], "most style"),
+             (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f][-1], "strongest"),
+             (lambda s, c, v, f: 1, "position"),
+             (lambda s, c, v, f: "0.3", "best allowed"),
+             (lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k > f)[1], "floor itself"),
+             (lambda s, c: 0.3, "TypeError"),
+             (0.3, "without calling")],
+    "11.3": [(lambda m, p, k: m * p + (1 - m) * k, "wrong part"),
+             (lambda m, p, k: m * k, "one of the two parts"),
+             (lambda m, p, k: torch.where(m > 0, k, p), "a soft edge"),
+             (lambda m, p, k: m * k + p, "added up"),
+             (lambda m, p, k: np.where(m > 0.5, k, p), "soft edge"),
+             (lambda m, p, k: (m * k + (1 - m) * p).sum(), "shape"),
+             (lambda m, p, k: k, "where the mask is 1"),
+             (lambda m, p, k: 1 / 0, "ZeroDivisionError")],
+}
+
+
+@pytest.mark.parametrize("exercise_id, answer", [(e, a) for e, answers in RIGHT.items() for a in answers])
+def test_right_answers(exercise_id, answer, capsys):
+    assert say(capsys, exercise_id, answer) == f"{exercise_id}: ✓ right."
+
+
+@pytest.mark.parametrize("exercise_id, answer, word", [(e, *a) for e, answers in WRONG.items() for a in answers])
+def test_wrong_answers_get_the_hint_that_fits(exercise_id, answer, word, capsys):
+    line = say(capsys, exercise_id, answer)
+    assert line.startswith(f"{exercise_id}: not yet. Hint: ") and word in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("exercise_id", checks._checkers)
+def test_stubs_are_not_attempted_and_junk_makes_no_traceback(exercise_id, capsys):
+    for stub in (None, ..., lambda *a: None, lambda *a: ...):
+        line = say(capsys, exercise_id, stub)
+        assert "not attempted yet" in line or (exercise_id in NUMBERS and callable(stub))
+    for junk in ("x", [], {}, object(), float("nan"), lambda: 1, lambda *a: a, lambda *a: "text", np.zeros((3, 3))):
+        assert "✓" not in say(capsys, exercise_id, junk)
+    assert "expects" in say(capsys, exercise_id, 1, 2, 3)
+    assert "not attempted yet" in say(capsys, exercise_id)
+
+
+def test_every_checker_is_tested():
+    assert set(checks._checkers) == set(RIGHT) == set(WRONG)
+
+
+def test_hints_get_more_direct_and_the_last_one_stays(capsys):
+    lines = [say(capsys, "11.1", 7) for _ in range(4)]
+    assert len(set(lines)) == 3 and lines[2] == lines[3] and "int(30 * 0.35)" in lines[3]
+    assert "not attempted" in say(capsys, "11.1", None)
+    assert say(capsys, "11.1", 7) == lines[3]  # a blank in between is no try
+
+
+def test_unknown_exercise_lists_those_there_are(capsys):
+    assert "11.1" in say(capsys, "99.9", 1)
+
+
+def test_guess_is_kept_and_shown_beside_the_measured(capsys):
+    checks.predict("structure kept", None)
+    assert "No guess yet" in capsys.readouterr().out
+    checks.compare("structure kept", 0.8123)
+    assert capsys.readouterr().out == "structure kept: your guess none, measured 0.812\n"
+    checks.predict("structure kept", 0.5)
+    assert "0.5" in capsys.readouterr().out
+    checks.compare("structure kept", np.float32(0.8123))
+    assert capsys.readouterr().out == "structure kept: your guess 0.5, measured 0.812\n"
+    checks.compare("structure kept", "none of these")
+    assert capsys.readouterr().out.endswith("measured none of these\n")

@@ -1,0 +1,115 @@
+"""Loading what lies in a folder, and sentences for what does not."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+
+from sdkit import models
+from sdkit.errors import SdkitError
+from sdkit.files import model_dir
+
+
+def test_load_gives_the_pipeline_of_diffusers_in_float32(tiny_data, tiny_sd):
+    pipe = models.load("mini-sd", device="cpu")
+    assert type(pipe) is StableDiffusionImg2ImgPipeline
+    expected = StableDiffusionImg2ImgPipeline.from_pretrained(tiny_sd, local_files_only=True)
+    for name in ("unet", "vae", "text_encoder"):
+        ours, theirs = (dict(getattr(p, name).named_parameters()) for p in (pipe, expected))
+        assert ours.keys() == theirs.keys()
+        assert all(p.dtype == torch.float32 for p in ours.values())
+        assert all(torch.equal(ours[key], theirs[key].float()) for key in ours)
+    assert pipe.safety_checker is None
+
+
+def test_load_once_and_share_the_weights_between_tasks(tiny_data):
+    image, again = models.load(device="cpu"), models.load("mini-sd", "img2img", "cpu")
+    text = models.load(task="text2img", device="cpu")
+    assert image is again
+    assert type(text) is StableDiffusionPipeline and text.unet is image.unet
+
+
+def test_the_way_to_a_gpu_is_chosen_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert models.device() == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert models.device() == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert models.device() == "cpu"
+
+
+def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatch):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
+    (tmp_path / "models" / "mini-clip").mkdir(parents=True)
+    (tmp_path / "models" / "mini-clip" / "config.json").write_text("{}")
+    for name, word in (("mini-sd", "Clone"), ("nonsense", "no model 'nonsense'"), ("mini-clip", "single network")):
+        with pytest.raises(SdkitError, match=word):
+            models.load(name)
+    with pytest.raises(SdkitError, match="no task"):
+        models.load(tiny_sd, task="inpainting")
+    shutil.copytree(tiny_sd, tmp_path / "models" / "mini-sd")
+    weights = next((tmp_path / "models" / "mini-sd" / "unet").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert not models.table()[0]["present"]
+    with pytest.raises(SdkitError, match="cannot be loaded"):
+        models.load("mini-sd", device="cpu")
+    for damaged in ("{", "[1]", "[" * 100_000):
+        (tmp_path / "models" / "mini-sd" / "defaults.json").write_text(damaged)
+        with pytest.raises(SdkitError, match="defaults.json"):
+            models.defaults("mini-sd")
+
+
+def test_settings_are_the_defaults_of_the_model_apart_from_changes(tiny_data, tiny_sd):
+    chosen = models.settings("van gogh", seed=7, strength=0.25)
+    on_disk = json.loads((tiny_sd / "defaults.json").read_text())
+    assert models.defaults() == models.DEFAULTS == on_disk
+    assert chosen.guidance_scale == on_disk["guidance_scale"] and chosen.size == on_disk["size"]
+    assert (chosen.prompt, chosen.seed, chosen.strength) == ("van gogh", 7, 0.25)
+
+
+def test_the_table_counts_what_is_there(tiny_data):
+    rows = {row["name"]: row for row in models.table()}
+    pipe = models.load(device="cpu")
+    parts = (pipe.unet, pipe.vae, pipe.text_encoder)
+    assert rows["mini-sd"]["present"] and not rows["style-classifier"]["present"]
+    # safetensors holds buffers, too; the tiny model saves none
+    assert rows["mini-sd"]["parameters"] == sum(p.numel() for part in parts for p in part.parameters())
+    assert rows["mini-sd"]["megabytes"] > 0 == rows["style-classifier"]["megabytes"]
+
+
+@pytest.fixture
+def shipped():
+    if not (model_dir("mini-sd") / "model_index.json").exists():
+        pytest.skip("mini-sd is not trained yet")
+    return model_dir("mini-sd")
+
+
+def test_the_shipped_model_has_what_the_kit_reads(shipped):
+    """Plain diffusers loads it; its defaults are settings; its styles are words it knows."""
+    from sdkit import prompts
+    StableDiffusionImg2ImgPipeline.from_pretrained(shipped, local_files_only=True, use_safetensors=True)
+    assert models.settings("van gogh").steps_run >= 1
+    assert not [style for style in models.DEFAULTS["styles"] if prompts.unknown_words(shipped, style)]
+
+
+@pytest.mark.parametrize("prompt, scale", [("a cat", 4.0), ("a cat by Hokusai", 3.0), ("oil, after hokusai", 3.0),
+                                           ("an oil painting", 2.0), ("a boiling pot", 4.0), ("", 4.0)])
+def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch, prompt, scale):
+    monkeypatch.setattr(models, "defaults", lambda name: {**models.USUAL, "guidance_scale": 4.0,
+                                                          "guidance_scales": {"hokusai": 3.0, "oil": 2.0}})
+    assert models.settings(prompt).guidance_scale == scale
+    assert models.settings(prompt, guidance_scale=1.0).guidance_scale == 1.0
+    assert models.settings(prompt, task="draw").guidance_scale == 4.0
+
+
+@pytest.mark.parametrize("prompt, parts", [
+    ("a red house by the sea, van gogh", ("a red house by the sea", "van gogh")),
+    ("a cat in the style of Ukiyo-e.", ("a cat", "ukiyo-e")), ("a cat by van gogh", ("a cat", "van gogh")),
+    ("a cat, in the style of van gogh", ("a cat", "van gogh")),
+    ("van gogh", ("van gogh", None)), ("a cat", ("a cat", None)), ("", ("", None)),
+    ("van gogh, a cat", ("van gogh, a cat", None)), ("a house by the sea", ("a house by the sea", None))])
+def test_a_style_at_the_end_of_a_prompt_is_split_off(tiny_data, prompt, parts):
+    assert models.split_style(prompt) == parts

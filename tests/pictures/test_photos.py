@@ -1,0 +1,234 @@
+"""Pictures of every kind in, clean RGB out; and nothing of the photo's metadata."""
+
+import os
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from sdkit import photos
+from sdkit.errors import SdkitError
+from tests import strange
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("strange")
+    strange.write_all(path)
+    return path
+
+
+@pytest.mark.parametrize("name", photos.SAMPLES)
+def test_samples_are_there_without_a_network(name):
+    image = photos.open_photo(name)
+    assert image.mode == "RGB" and min(image.size) >= 256
+    np.testing.assert_array_equal(image, photos.sample(name))
+
+
+def test_unknown_sample_names_those_there_are():
+    with pytest.raises(SdkitError, match="astronaut"):
+        photos.sample("mona_lisa")
+
+
+@pytest.mark.parametrize("name", strange.USABLE)
+def test_usable_files_become_rgb_without_metadata(folder, name):
+    image = photos.open_photo(folder / name)
+    assert image.mode == "RGB" and image.info == {} and not image.getexif()
+    assert sorted(image.size) == [32, 48]
+
+
+@pytest.mark.parametrize("name, word", strange.UNUSABLE.items())
+def test_unusable_files_are_a_sentence(folder, name, word):
+    with pytest.raises(SdkitError, match=word) as caught:
+        photos.resize(photos.open_photo(folder / name), 64)
+    assert str(caught.value).endswith(".")
+
+
+def test_missing_files_folders_and_names_with_null_are_sentences(folder):
+    for source, word in ((folder / "gone.png", "no file"), (folder, "folder"), ("a\0b", "cannot be read")):
+        with pytest.raises(SdkitError, match=word):
+            photos.open_photo(source)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/x.jpg", "a**b", "**", "[", "", "\udcff.jpg"])
+def test_names_that_no_file_can_have_are_sentences(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SdkitError):
+        photos.open_photo(photos.find_photos([name])[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_devices_and_links_that_lead_nowhere_are_sentences_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    Image.fromarray(strange.colours()).save(tmp_path / "real.png")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "real.png")
+    found = photos.find_photos([tmp_path])
+    assert [p.name for p in found] == ["dangling.jpg", "link.jpg", "loop.jpg", "pipe.jpg", "real.png"]
+    for path in (found[0], found[2], found[3], "/dev/zero"):
+        with pytest.raises(SdkitError):
+            photos.open_photo(path)
+    np.testing.assert_array_equal(photos.open_photo(tmp_path / "link.jpg"), strange.colours())
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path):
+    path = tmp_path / "a\n\x1b[31mb.jpg"
+    path.write_bytes(b"no picture")
+    with pytest.raises(SdkitError) as caught:
+        photos.open_photo(path)
+    assert str(caught.value).startswith("a ?[31mb.jpg is not a picture")
+
+
+def test_what_libtiff_says_of_a_damaged_file_stays_within(tmp_path, capfd):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
+    image.save(tmp_path / "x.tif", compression="tiff_adobe_deflate")
+    data = bytearray((tmp_path / "x.tif").read_bytes())
+    data[200:260] = bytes(60)
+    (tmp_path / "x.tif").write_bytes(data)
+    with pytest.raises(SdkitError, match="damaged"):
+        photos.open_photo(tmp_path / "x.tif")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    (tmp_path / "x.png").chmod(0)
+    with pytest.raises(SdkitError, match="may not be read"):
+        photos.open_photo(tmp_path / "x.png")
+
+
+def test_pixels_without_loss_stay_as_they_are(folder):
+    np.testing.assert_array_equal(photos.open_photo(folder / "no-suffix"), strange.colours())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_as_exif_says(tmp_path, orientation):
+    Image.fromarray(strange.colours()).save(tmp_path / "x.jpg", exif=strange.exif(orientation), quality=95)
+    with Image.open(tmp_path / "x.jpg") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(photos.open_photo(tmp_path / "x.jpg"), expected)
+
+
+@pytest.mark.parametrize("name", ["rgb16.png", "rgb16.tif"])
+def test_16_bit_colour_keeps_its_values(folder, name):
+    difference = np.asarray(photos.open_photo(folder / name), dtype=int) - strange.colours()
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["grey16.png", "grey16.tif"])
+def test_16_bit_grey_is_scaled_and_not_clipped(folder, name):
+    image = np.asarray(photos.open_photo(folder / name))
+    np.testing.assert_array_equal(image, np.repeat(strange.colours()[..., :1], 3, axis=2))
+
+
+def test_transparency_lies_over_white(folder):
+    colour, alpha = strange.colours().astype(float), strange.colours()[..., :1] / 255.0
+    image = np.asarray(photos.open_photo(folder / "transparent.png"), dtype=float)
+    np.testing.assert_allclose(image, colour * alpha + 255 * (1 - alpha), atol=1)
+
+
+def test_an_animation_gives_its_first_frame(folder):
+    difference = np.asarray(photos.open_photo(folder / "animated.gif"), dtype=float) - strange.colours()
+    assert abs(difference).mean() < 8  # 256 colours; the other frames are red
+
+
+def test_a_colour_profile_is_applied(tmp_path):
+    """From sRGB to sRGB nothing changes; a broken profile is passed over; another one is brought to sRGB."""
+    from PIL import ImageCms
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(strange.colours())
+    image.info["icc_profile"] = srgb
+    difference = np.asarray(photos.open_photo(image), dtype=int) - strange.colours()
+    assert abs(difference).max() <= 2  # sRGB to sRGB changes nothing
+    image.info["icc_profile"] = b"broken"
+    np.testing.assert_array_equal(photos.open_photo(image), strange.colours())
+    image.info["icc_profile"] = _swap_red_and_green(srgb)
+    difference = np.asarray(photos.open_photo(image), dtype=int) - strange.colours()[..., [1, 0, 2]]
+    assert abs(difference).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tmp_path, mode):
+    """As programs for pictures of a screen save them."""
+    from PIL import ImageCms
+    image = Image.fromarray(strange.colours()).convert(mode)
+    expected = np.asarray(image.convert("RGB"), dtype=int)[..., [1, 0, 2]]
+    if mode == "RGBA":
+        image.putalpha(Image.new("L", image.size, 128))
+        expected = (expected * 128 + 255 * 127) / 255
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "x.png", icc_profile=_swap_red_and_green(srgb))
+    assert abs(np.asarray(photos.open_photo(tmp_path / "x.png")) - expected).max() <= 3
+
+
+def test_turned_also_where_other_entries_of_the_exif_make_no_sense(tmp_path):
+    """An entry whose type is not its own, as some programs write it, can be read but not written anew."""
+    entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]   # a date that is no text
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)
+    image = Image.fromarray(strange.colours())
+    image.save(tmp_path / "x.jpg", exif=exif, quality=95)
+    with Image.open(tmp_path / "x.jpg") as image:
+        with pytest.raises(Exception):
+            ImageOps.exif_transpose(image)
+        expected = np.rot90(np.asarray(image), -1)
+    np.testing.assert_array_equal(photos.open_photo(tmp_path / "x.jpg"), expected)
+
+
+def _swap_red_and_green(profile):
+    """sRGB's profile with the tags of its red and green primaries swapped: an RGB whose channels stand as GRB."""
+    head, table = bytearray(profile), slice(128, 132 + 12 * int.from_bytes(profile[128:132], "big"))
+    head[table] = bytes(head[table]).replace(b"rXYZ", b"tmp.").replace(b"gXYZ", b"rXYZ").replace(b"tmp.", b"gXYZ")
+    return bytes(head)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB",
+                                  "HSV", "I", "F", "I;16", "I;16B"])
+def test_every_mode_of_pillow_becomes_rgb(mode):
+    assert photos.open_photo(Image.new(mode, (9, 8))).mode == "RGB"
+
+
+def test_arrays():
+    array = strange.colours()
+    opaque = np.dstack([array, np.full_like(array[..., 0], 255)])
+    for same in (array, array / 255.0, array.astype(np.uint16) * 257, opaque):
+        np.testing.assert_array_equal(photos.open_photo(same), array)
+    assert photos.open_photo(array[..., 0] > 9).size == (48, 32)
+    for wrong in (np.zeros((9, 9, 5), np.uint8), np.zeros(9), np.zeros((0, 9)), np.full((9, 9), np.nan),
+                  np.full((9, 9), 300.0), np.zeros((9, 9), np.int32)):
+        with pytest.raises(SdkitError):
+            photos.open_photo(wrong)
+
+
+@pytest.mark.parametrize("width, height, size, expected", [
+    (512, 512, 256, (256, 256)), (600, 400, 256, (384, 256)), (400, 600, 256, (256, 384)),
+    (451, 300, 100, (152, 96)), (30, 20, 64, (96, 64)), (400, 100, 64, (256, 64)),
+])
+def test_resize_keeps_the_aspect_ratio_in_steps_of_8(width, height, size, expected):
+    assert photos.resize(Image.new("RGB", (width, height)), size).size == expected
+
+
+def test_tensor_and_back_is_the_same_picture():
+    image = photos.sample("coffee")
+    tensor = photos.to_tensor(image)
+    assert tensor.shape == (1, 3, 400, 600) and tensor.dtype == torch.float32
+    assert tensor.min() >= -1 and tensor.max() <= 1
+    np.testing.assert_array_equal(photos.to_image(tensor), image)
+    np.testing.assert_array_equal(photos.to_image(tensor[0]), image)
+    assert photos.to_image(torch.full((3, 8, 8), 9.0)).getpixel((0, 0)) == (255, 255, 255)
+    with pytest.raises(SdkitError, match="one at a time"):
+        photos.to_image(torch.zeros(2, 3, 8, 8))
+
+
+def test_find_photos(folder, tmp_path):
+    skipped = []
+    found = photos.find_photos([folder, "astronaut", tmp_path / "gone.png"], on_skip=skipped.append)
+    assert [p.name for p in found[:-2]] == sorted([*strange.USABLE, *strange.UNUSABLE])
+    assert found[-2:] == ["astronaut", tmp_path / "gone.png"]
+    assert [p.name for p in skipped] == ["notes.txt"]
+    assert [p.name for p in photos.find_photos([folder / "cut*.jpg"])] == ["cut-off.jpg"]
+    with pytest.raises(SdkitError, match="no pictures"):
+        photos.find_photos([tmp_path])

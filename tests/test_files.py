@@ -1,0 +1,82 @@
+"""Where things lie, and files that are whole or not there."""
+
+import errno
+import os
+import threading
+
+import pytest
+
+from sdkit import errors, files
+
+
+def test_data_lies_in_the_repository_unless_said_otherwise(tmp_path, monkeypatch):
+    monkeypatch.delenv("SDKIT_DATA", raising=False)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    (tmp_path / "data").mkdir()
+    assert files.data_dir() == tmp_path / "data"
+    assert files.model_dir("mini-sd") == tmp_path / "data" / "models" / "mini-sd"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "elsewhere"))
+    assert files.models_dir() == tmp_path / "elsewhere" / "models"
+
+
+def test_missing_data_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(errors.SdkitError, match="SDKIT_DATA"):
+        files.data_dir()
+
+
+def test_a_file_is_written_whole(tmp_path):
+    target = tmp_path / "new" / "file.txt"
+    with files.write_atomically(target) as part:
+        part.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), files.write_atomically(target) as part:
+        part.write_text("half")
+        1 / 0
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_that_takes_no_file_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.SdkitError, match="Cannot write"), files.write_atomically(tmp_path / "file" / "x"):
+        pass
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_of_many_who_want_one_name_exactly_one_gets_it(tmp_path, monkeypatch, links):
+    """As two runs into one folder: nobody's file is replaced by another's; also on disks without hard links."""
+    if not links:
+        monkeypatch.setattr(files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links")))
+    start, won = threading.Barrier(8), []
+
+    def run(name):
+        start.wait()
+        try:
+            with files.write_atomically(tmp_path / "x", replace=False) as part:
+                part.write_text(name)
+            won.append(name)
+        except errors.AlreadyThere:
+            pass
+
+    runs = [threading.Thread(target=run, args=[str(k)]) for k in range(8)]
+    [thread.start() for thread in runs]
+    [thread.join() for thread in runs]
+    assert len(won) == 1 and (tmp_path / "x").read_text() == won[0]
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
+    with pytest.raises(errors.SdkitError, match="No space left.*make room"), \
+            files.write_atomically(tmp_path / "x") as part:
+        part.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
