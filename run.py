@@ -31,26 +31,32 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "sdkit-installed.txt"  # written last: an interrupted installation has none and is done again
+# written last: an interrupted installation has none and is done again
+STAMP = VENV / "sdkit-installed.txt"
 LOG = VENV / "install.log"
 LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
 PYTHONS = (3, 11), (3, 12), (3, 13)  # as in pyproject.toml; a test compares
-GIGABYTES = {"cpu": 3, "cuda": 8, "default": 3}  # of free disk, for what is unpacked and for pip's copies
+# of free disk, for what is unpacked and for pip's copies
+GIGABYTES = {"cpu": 3, "cuda": 8, "default": 3}
 INDEX = "https://download.pytorch.org/whl/"
 
 # For every program that is started: offline, quiet, and none of a user's own settings in the way.
 # "on": this switch is ours, see sdkit/__init__.py; a person's own "1" stays.
 OFFLINE = {"HF_HUB_OFFLINE": "on", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1",
            "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error",
-           "OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads are ten times slower beside a second busy process
+           # spinning threads are ten times slower beside a second busy process
+           "OMP_WAIT_POLICY": "PASSIVE"}
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 LAB = ["-m", "jupyterlab", "--LabApp.news_url=None", "--LabApp.extension_manager=readonly",
        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-       '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}']  # or uploads over 10 MiB die
+       # or uploads over 10 MiB die
+       '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}']
 TEST = ["-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/sanitize.cfg",
-        "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]  # what is tested: testpaths in pyproject.toml
+        # what is tested: testpaths in pyproject.toml
+        "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
 STEP = re.compile(r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected) (\S+)(.*)")
-CAUSES = (  # what pip or venv print when they fail, and what a person can do; the first that matches counts
+# what pip or venv print when they fail, and what a person can do; the first that matches counts
+CAUSES = (
     (r"No space left|Errno 28\b|WinError 112|not enough space",
      "The disk is full: free a few GB (`python3 -m pip cache purge` helps) and start again."),
     (r"CERTIFICATE_VERIFY_FAILED|SSLError",
@@ -186,7 +192,7 @@ def only_one():
                 import fcntl
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Trouble("Another run.py is setting up this folder: wait for it, then start again.")
+            raise Trouble("Another run.py is setting up this folder: wait for it, then start again.") from None
         yield
 
 
@@ -209,10 +215,12 @@ def set_up():
         say("Setting up .venv once: Python %s, torch for %s." % (platform.python_version(), flavour))
         if STAMP.exists():
             STAMP.unlink()
-        base = getattr(sys, "_base_executable", None) or sys.executable  # never the .venv's own, just cleared
+        # never the .venv's own, just cleared
+        base = getattr(sys, "_base_executable", None) or sys.executable
         follow([base, "-m", "venv", "--clear", str(VENV)], os.devnull)
         packages = next(VENV.glob("[Ll]ib/**/site-packages"))
-        path = os.path.relpath(str(ROOT), str(packages))  # to the kit; relative, so the folder may be moved
+        # to the kit; relative, so the folder may be moved
+        path = os.path.relpath(str(ROOT), str(packages))
         (packages / "sdkit.pth").write_text(path + "\n", encoding="utf-8")
         say("Installing the locked packages; every detail goes to %s" % LOG)
         follow([str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--retries=2",

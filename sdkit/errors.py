@@ -28,7 +28,8 @@ def unexpected(error):
     """The sentence for an error that nobody thought of; with SDKIT_DEBUG set, the error itself with its traceback."""
     if os.environ.get("SDKIT_DEBUG"):
         raise error
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):  # of whatever was being written
+    # of whatever was being written
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full. Make room on it, then run this again."
     return plain(f"This should not happen ({type(error).__name__}: {str(error)[:200]}). "
                  "Set SDKIT_DEBUG=1 to see where, and tell those who wrote the kit.")

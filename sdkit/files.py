@@ -51,7 +51,8 @@ def write_atomically(path, replace=True):
     `replace` False, where there is a file at `path` by the time that the new one is ready.
     """
     path = Path(path)
-    part = path.parent / f".{secrets.token_hex(8)}.part"  # in the same folder, for os.replace does not cross disks
+    # in the same folder, for os.replace does not cross disks
+    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -61,7 +62,8 @@ def write_atomically(path, replace=True):
         raise SdkitError(f"Cannot write {path}: {reason}. "
                          "Choose another folder, or make room on the disk.") from error
     finally:
-        with contextlib.suppress(OSError):  # where there is no folder, there is no part of a file either
+        # where there is no folder, there is no part of a file either
+        with contextlib.suppress(OSError):
             part.unlink()
 
 
@@ -75,7 +77,8 @@ def _put(part, path):
             os.link(part, path)
         except FileExistsError:
             raise
-        except OSError:  # no second names on this disk (exFAT of a stick): claim the name first, then fill it
+        except OSError:
+            # no second names on this disk (exFAT of a stick): claim the name first, then fill it
             open(path, "x").close()
             os.replace(part, path)
     except FileExistsError as error:

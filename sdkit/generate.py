@@ -11,12 +11,13 @@ import torch
 
 from sdkit import __version__
 from sdkit.diffusion import latents, prompts
+from sdkit.errors import SdkitError
 from sdkit.models import hardware
 from sdkit.pictures import photos
-from sdkit.errors import SdkitError
 
 AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
-MAX_STEPS = 500  # "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
+# "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
+MAX_STEPS = 500
 
 
 class UnknownWords(UserWarning):

@@ -15,11 +15,12 @@ import torch.nn.functional as F
 
 from sdkit import __version__
 from sdkit.diffusion import latents as latent
+from sdkit.errors import SdkitError
 from sdkit.models import hardware
 from sdkit.pictures import photos
-from sdkit.errors import SdkitError
 
-FACTOR = 4          # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
+# the result's sides over the picture's; also the VAE's, so latents are as large as the picture
+FACTOR = 4
 SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
 STEPS, STRENGTH = 20, 0.4       # where nothing else is asked for; chosen on validation pictures
 TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
@@ -92,8 +93,9 @@ def sample(pipe, low, num_inference_steps, noise_level, generator, strength=1.0,
         scheduler.set_begin_index(skipped)
         latents = scheduler.add_noise(regressed(pipe, low, level, tile), noise, timesteps[:1])
     for t in timesteps:
-        inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)               # (1, C + 3, h, w)
-        output = tiled(lambda part: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile)
+        # (1, C + 3, h, w)
+        inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)
+        output = tiled(lambda part, t=t: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile)
         latents = scheduler.step(output, t, latents, return_dict=False)[0]
         if on_step:
             on_step()
@@ -106,7 +108,8 @@ def regressed(pipe, low, level, tile=TILE):
     if pipe.regressor is None:
         raise SdkitError("This upscaler came without its regressor. Clone the repository whole, or train it "
                          "(python -m sdkit.recipes.upscaler --regression); strength 1 needs none.")
-    nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])          # in the place of noisy latents
+    # in the place of noisy latents
+    nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])
     return tiled(lambda part: pipe.regressor(part, 0, None, class_labels=level).sample,
                  torch.cat([nothing, low], dim=1), tile)
 
@@ -145,7 +148,8 @@ def starts(length, tile, overlap):
 
 def window(length, ramp):
     """Weights (length,) that rise as a sine squared over `ramp` values, stay 1 and fall again."""
-    distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 0.5       # from the nearer edge
+    # from the nearer edge
+    distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 0.5
     return torch.sin(torch.pi / 2 * (distance / ramp).clamp(max=1)).square()
 
 

@@ -46,7 +46,12 @@ def _tokenizer(folder):
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory):
     """Folder of a tiny random model in mini-sd's layout: f = 4, 8 latent channels, epsilon, DDIM."""
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionImg2ImgPipeline, UNet2DConditionModel
+    from diffusers import (
+        AutoencoderKL,
+        DDIMScheduler,
+        StableDiffusionImg2ImgPipeline,
+        UNet2DConditionModel,
+    )
     from transformers import CLIPTextConfig, CLIPTextModel
     root = tmp_path_factory.mktemp("tiny")
     tokenizer, vocabulary = _tokenizer(root / "tokenizer")

@@ -22,7 +22,8 @@ class Hub:
         self.ranges = True      # False: every answer is the whole file
         self.lies = False       # bytes are changed on the way
         self.nonsense = False   # a login page for every address
-        self.odd = None         # function of the request's handler: True where it has given an answer of its own
+        # function of the request's handler: True where it has given an answer of its own
+        self.odd = None
         self.requests = []      # (method, path, Range)
 
     def file(self, path):

@@ -9,10 +9,11 @@ import sys
 sys.attempts = []
 
 
-def refuse(event, arguments, strict=bool(os.environ.get("NO_SOCKETS"))):
+def refuse(event, arguments, strict=bool(os.environ.get("NO_SOCKETS"))):  # noqa: B008
     if event == "socket.__new__" and strict:
         caller = sys._getframe(1).f_back
-        probe = caller and caller.f_code.co_name == "_has_ipv6"  # urllib3, when imported, sees what the system can do
+        # urllib3, when imported, sees what the system can do
+        probe = caller and caller.f_code.co_name == "_has_ipv6"
         target = None if arguments[1] == 1 or probe else arguments[1]        # 1: AF_UNIX
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         target = arguments[1][0] if isinstance(arguments[1], tuple) else None

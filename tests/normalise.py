@@ -21,7 +21,8 @@ METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "
             "language_info": {"name": "python"}}
 MAX_BYTES = 1_500_000
 MAX_LINES = 25     # of a code cell
-MAX_WIDTH = 98     # characters of a line of code: as much as a laptop shows beside JupyterLab's file list
+# characters of a line of code: as much as a laptop shows beside JupyterLab's file list
+MAX_WIDTH = 98
 MEDIAN_LINES = 10  # over the code cells of a lesson
 # A path from the root of somebody's disk: /x/y, ~/x or C:\x, not part of an address or of a relative path.
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`(=\[,]))(?:/[A-Za-z_][\w.-]*/[\w.-]+|~/\w+|[A-Za-z]:\\\w+)")

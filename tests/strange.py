@@ -84,7 +84,8 @@ def write_all(folder):
     (folder / "not-a-picture.jpg").write_text("A shopping list.")
     png16(folder / "bomb.png", np.zeros((1, 1), np.uint16))
     data = bytearray((folder / "bomb.png").read_bytes())
-    data[16:24] = struct.pack(">II", 100_000, 100_000)  # a header that promises 10,000 million pixels
+    # a header that promises 10,000 million pixels
+    data[16:24] = struct.pack(">II", 100_000, 100_000)
     data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     (folder / "bomb.png").write_bytes(data)
     (folder / "notes.txt").write_text("Bring milk.")

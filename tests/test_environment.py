@@ -73,7 +73,7 @@ def test_the_lock_is_whole_for_this_machine():
             continue
         for need in needed:
             other = canonicalize_name(need.name)
-            if other in cuda or need.marker and not need.marker.evaluate({"extra": ""}):
+            if other in cuda or (need.marker and not need.marker.evaluate({"extra": ""})):
                 continue
             assert other in locked, f"{name} needs {other}"
             assert version_of(locked[other]) in need.specifier, f"{name} needs {need}"

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from sdkit import cli, generate, models, photos
@@ -39,7 +40,7 @@ def whole_files():
     """A few dozen sound files: every format in every mode, with EXIF of every turn."""
     files = []
     grey = np.arange(20 * 14, dtype=np.uint16).reshape(14, 20) * 200
-    for kind in [kind for kind in MODES if kind in Image.SAVE or Image.init() and kind in Image.SAVE]:
+    for kind in [kind for kind in MODES if kind in Image.SAVE or (Image.init() and kind in Image.SAVE)]:
         for k, mode in enumerate(MODES[kind]):
             rgb = Image.fromarray(strange.colours(20, 14))
             image = Image.fromarray(grey) if mode == "I;16" else rgb.convert("L").convert(mode) if mode in ("F", "LA") \
@@ -61,7 +62,7 @@ def promise(width, height, depth, colour, rest):
 
 
 @st.composite
-def files(draw, whole=whole_files()):
+def files(draw, whole=whole_files()):  # noqa: B008
     """Bytes of a file, mostly of a picture to which something happened."""
     kind = draw(st.sampled_from(["damaged"] * 8 + ["promise", "promise", "noise"]))
     if kind == "noise":
@@ -170,7 +171,8 @@ def test_a_folder_run_is_pictures_and_sentences(tiny_data, tmp_path, monkeypatch
     """Of any options: whole pictures for the good photos, a line for each of the others, code 2 where one failed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "load", lambda *_, **__: Painter())
-    monkeypatch.setenv("SDKIT_DEBUG", "1")          # an error that nobody thought of comes out here as it is
+    # an error that nobody thought of comes out here as it is
+    monkeypatch.setenv("SDKIT_DEBUG", "1")
     (tmp_path / "in").mkdir()
     for name in ("good.png", "good.jpg"):
         Image.fromarray(strange.colours()).save(tmp_path / "in" / name)

@@ -193,7 +193,8 @@ def checked(tiny_sd, tmp_path_factory):
         checker = StableDiffusionSafetyChecker(CLIPConfig(
             text_config=CLIPTextConfig(**small, vocab_size=8).to_dict(), projection_dim=8,
             vision_config=CLIPVisionConfig(**small, image_size=32, patch_size=16).to_dict()))
-        checker.concept_embeds_weights.data[:] = -2.0 if flags else 2.0   # below, or above, every cosine
+        # below, or above, every cosine
+        checker.concept_embeds_weights.data[:] = -2.0 if flags else 2.0
         checker.special_care_embeds_weights.data[:] = 2.0
         folders[flags] = tmp_path_factory.mktemp("checked") / "model"
         pipe = StableDiffusionImg2ImgPipeline(

@@ -42,7 +42,8 @@ def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
     codes, attempts = json.loads(done.stdout.splitlines()[-1])
     assert attempts == []
     verbs = dict(zip([run[0] for run in RUNS], codes))
-    assert {verb for verb, code in verbs.items() if code} == {"doctor"}, done.stderr   # no style classifier
+    # no style classifier
+    assert {verb for verb, code in verbs.items() if code} == {"doctor"}, done.stderr
     verb = next(a for a in parser._parser()._actions if isinstance(a, argparse._SubParsersAction))
     assert set(verbs) == set(verb.choices)
 
@@ -58,8 +59,10 @@ def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
                             resources={"metadata": {"path": str(ROOT)}}).execute()
     said = [output.get("evalue") or output["data"]["text/plain"] for cell in notebook.cells for output in cell.outputs]
     assert "no network here" in said[0] and "no network here" in said[1]
-    assert notebook.cells[-1].outputs[0].traceback == ["SdkitError: " + said[4]]   # the sentence, no lines of code
-    assert "not defined" in said[2] and said[3] == "(600, 400)"      # nothing is left in a lesson's names
+    # the sentence, no lines of code
+    assert notebook.cells[-1].outputs[0].traceback == ["SdkitError: " + said[4]]
+    # nothing is left in a lesson's names
+    assert "not defined" in said[2] and said[3] == "(600, 400)"
 
 
 def test_telemetry_and_update_checks_are_off():

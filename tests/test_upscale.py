@@ -89,7 +89,8 @@ def test_the_result_shrinks_to_the_picture():
                      for x in (large, upscale.project(large, low)))
     assert after.square().mean() < 0.2 * before.square().mean()          # noise is the hardest case
     smooth = F.interpolate(low, (64, 64), mode="bicubic", antialias=True)
-    torch.testing.assert_close(upscale.project(large, low), smooth)      # of nothing, the smoothest picture is made
+    # of nothing, the smoothest picture is made
+    torch.testing.assert_close(upscale.project(large, low), smooth)
 
 
 @pytest.mark.parametrize("size", [(40, 40), (41, 97), (16, 130), (200, 40)])
@@ -156,7 +157,8 @@ def test_the_verb_writes_the_picture_of_the_api(tiny_upscaler, tiny_data, tmp_pa
     assert cli.main(["upscale", "small.png", "coffee", "gone.png", "--steps", "4", "--strength", "0.7", "--seed",
                      "3"]) == 2
     captured = capsys.readouterr()
-    assert "80 x 64" in captured.out and captured.err.endswith("Not done: coffee, gone.png\n")  # too large
+    # too large
+    assert "80 x 64" in captured.out and captured.err.endswith("Not done: coffee, gone.png\n")
     with Image.open("upscaled/small-x4.png") as image:
         np.testing.assert_array_equal(image, upscale.upscale(models.load_upscaler(), [small], 4, 0.7, seed=3)[0])
         assert image.text == upscale.note(4, 0.7, 0, 3) and image.text["Strength"] == "0.7"

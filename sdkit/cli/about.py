@@ -16,7 +16,8 @@ from sdkit.files import write_atomically
 from sdkit.models import hardware
 
 DISK_NEEDED = 0.5    # GB free, for results and notebooks
-MEMORY_NEEDED = 1.0  # GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
+# GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
+MEMORY_NEEDED = 1.0
 
 
 def list_models(arguments):

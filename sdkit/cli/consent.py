@@ -4,11 +4,12 @@ import sys
 import time
 
 from sdkit import models
-from sdkit.models import hardware
 from sdkit.errors import SdkitError
+from sdkit.models import hardware
 
 LONG = 180        # seconds from which a person is asked
-UNNOTICED = 2e13  # parameters x latent pixels x steps below which nothing is tried: a minute on two slow cores
+# parameters x latent pixels x steps below which nothing is tried: a minute on two slow cores
+UNNOTICED = 2e13
 
 
 class Declined(SdkitError):
@@ -32,7 +33,8 @@ def estimate(pipe, settings, size, pictures=1):
         words = torch.zeros(batch, 77, unet.config.cross_attention_dim, **where)
         step = _seconds(device, lambda: unet(x, 1, encoder_hidden_states=words))
         decoding = _seconds(device, lambda: vae.decode(x[:1, :vae.config.latent_channels].to(vae.dtype)))
-    return pictures * (settings.steps_run * step + 1.5 * decoding)  # encoding takes about half of decoding
+    # encoding takes about half of decoding
+    return pictures * (settings.steps_run * step + 1.5 * decoding)
 
 
 def _seconds(device, call):

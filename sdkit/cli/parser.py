@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from sdkit import __version__
-from sdkit.cli import about, verbs as do
+from sdkit.cli import about
+from sdkit.cli import verbs as do
+from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.pictures import photos
-from sdkit.errors import plain, SdkitError, unexpected
 
 MODEL = ("mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
          "a folder in diffusers' layout, or a .safetensors file")
@@ -24,8 +25,9 @@ def main(argv=None):
     """Run a verb and return its exit code: 0 done, 2 something is wrong (and was said in a sentence)."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # a program that has no terminal may have closed them
-            setattr(sys, name, open(os.devnull, "w"))
-        elif hasattr(getattr(sys, name), "reconfigure"):  # a terminal that lacks a letter or a tick shows a ? instead
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it stays open)
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            # a terminal that lacks a letter or a tick shows a ? instead
             getattr(sys, name).reconfigure(errors="replace")
     arguments = _parser().parse_args(argv)
     try:

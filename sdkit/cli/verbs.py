@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sdkit import models
 from sdkit.cli import consent
+from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.pictures import outputs, photos, provenance
-from sdkit.errors import plain, SdkitError, unexpected
 
 SHEET = 4            # photos on one before/after sheet
 
@@ -114,11 +114,13 @@ def style(arguments):
 
     from sdkit import generate
     note = generate.note(settings, models.label(arguments.model))
-    pipe = _load(arguments) if sources else None  # before the photos, so that what is wrong with it is said once
+    # before the photos, so that what is wrong with it is said once
+    pipe = _load(arguments) if sources else None
     written, pairs, start, agreed = [], [], time.perf_counter(), False
     with (tqdm(total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
           warnings.catch_warnings()):
-        warnings.simplefilter("ignore")  # unknown words are said once, above; fonts lack letters in a sheet
+        # unknown words are said once, above; fonts lack letters in a sheet
+        warnings.simplefilter("ignore")
         for source in sources:
             with _told(Path(source).name, failed, bar.write):
                 photo = photos.open_photo(source)

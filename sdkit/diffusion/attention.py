@@ -11,7 +11,8 @@ class Watcher:
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, *arguments, **keywords):
         query, key = (attn.head_to_batch_dim(x) for x in (attn.to_q(hidden_states), attn.to_k(encoder_hidden_states)))
-        weights = attn.get_attention_scores(query, key)                # softmax(Q K^T / sqrt(d)), (B heads, h w, L)
+        # softmax(Q K^T / sqrt(d)), (B heads, h w, L)
+        weights = attn.get_attention_scores(query, key)
         self.maps[self.name] = weights.unflatten(0, (-1, attn.heads)).detach()
         return self.inner(attn, hidden_states, encoder_hidden_states, *arguments, **keywords)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sdkit.errors import SdkitError
 
-LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())  # say little
+# say little
+LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())
 
 
 def encode(tokenizer, text_encoder, prompts):

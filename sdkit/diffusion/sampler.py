@@ -60,7 +60,8 @@ def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
     abar, abar_prev = schedule.alpha_cumprod(t), schedule.alpha_cumprod(t_prev)
     pred_x0, pred_epsilon = predictions(schedule, model_output, t, sample)
     sigma = eta * ((1 - abar_prev) / (1 - abar) * (1 - abar / abar_prev)).sqrt()        # equation 16
-    direction = (1 - abar_prev - sigma**2).clamp(min=0).sqrt().item() * pred_epsilon    # "pointing to x_t"
+    # "pointing to x_t"
+    direction = (1 - abar_prev - sigma**2).clamp(min=0).sqrt().item() * pred_epsilon
     prev_sample = abar_prev.sqrt().item() * pred_x0 + direction
     if eta > 0:
         prev_sample = prev_sample + sigma.item() * noise
@@ -78,7 +79,8 @@ def dpm_step(schedule, model_output, t, t_prev, sample, before=None):
         (abar.sqrt().item(), (1 - abar).sqrt().item()) for abar in map(schedule.alpha_cumprod, (t, t_prev)))
     if noise_prev == 0:
         return signal_prev * pred_x0, pred_x0
-    ahead, length = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)    # in half log-SNR
+    # in half log-SNR
+    ahead, length = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)
     if before is not None:
         abar = schedule.alpha_cumprod(before[0])
         length_before = math.log(signal / noise) - 0.5 * (abar / (1 - abar)).log().item()

@@ -56,7 +56,8 @@ class Schedule:
         x0 and noise (B, ...); t an int, or one int per picture (B,).
         """
         t = torch.as_tensor(t, device="cpu")
-        abar = self.alphas_cumprod[t].reshape(-1, *[1] * (x0.ndim - 1)).to(x0.device)   # (B or 1, 1, 1, ...)
+        # (B or 1, 1, 1, ...)
+        abar = self.alphas_cumprod[t].reshape(-1, *[1] * (x0.ndim - 1)).to(x0.device)
         return abar.sqrt().to(x0.dtype) * x0 + (1 - abar).sqrt().to(x0.dtype) * noise
 
 

@@ -90,7 +90,8 @@ class PostcardReader(ModelMixin, ConfigMixin):
         super().__init__()
         self.stem = nn.Conv2d(3, channels[0], 5, 2, 2)
         self.blocks = nn.Sequential(*(Residual(*pair) for pair in zip(channels, channels[1:])))
-        last = channels[-1] * (size // 2 ** len(channels)) ** 2         # not pooled: where a thing stands matters
+        # not pooled: where a thing stands matters
+        last = channels[-1] * (size // 2 ** len(channels)) ** 2
         self.heads = nn.ModuleList(nn.Linear(last, len(words)) for words in postcards.WORDS.values())
 
     @classmethod
@@ -124,7 +125,8 @@ def feature_distance(image, reference, classifier=None):
     (Zhang et al. 2018, equation 1) without learned weights, so compare its values with one another only.
     """
     classifier = classifier or StyleClassifier.load()
-    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in (image, reference)]))    # (2, H, W, 3)
+    # (2, H, W, 3)
+    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in (image, reference)]))
     maps = classifier.features(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
     directions = [F.normalize(features, dim=1) for features in maps]
     return float(sum((a - b).square().sum(0).mean() for a, b in directions))

@@ -20,8 +20,8 @@ from transformers import CLIPModel, CLIPTokenizer
 from sdkit import generate, models, postcards, upscale
 from sdkit.diffusion import latents
 from sdkit.evaluate import judges, metrics
-from sdkit.pictures import art, photos
 from sdkit.files import model_dir
+from sdkit.pictures import art, photos
 
 SIDE = 256         # px, the short side at which photographs and paintings are measured
 NEIGHBOURS = 4000  # training postcards among which a copied one would be found
@@ -181,7 +181,7 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
     for picture in art.load(art_dir, split, limit=limit):
         kinds["photos" if picture.style == "a photo" else "paintings"].append(ImageOps.fit(picture.image, (SIDE, SIDE)))
     kinds = {kind: images[::max(1, len(images) // count)][:count] for kind, images in kinds.items()}
-    truths = sum(kinds.values(), [])
+    truths = [image for images in kinds.values() for image in images]
     shrunk, figures = [truth.resize((SIDE // 4, SIDE // 4), Image.Resampling.BICUBIC) for truth in truths], {}
     ways = {"bicubic": lambda images: [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]}
     if pipe.regressor is not None:

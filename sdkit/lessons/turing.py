@@ -13,10 +13,10 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
-from sdkit.evaluate import metrics
-from sdkit.lessons import plots, widgets
 from sdkit.errors import SdkitError
+from sdkit.evaluate import metrics
 from sdkit.files import write_atomically
+from sdkit.lessons import plots, widgets
 
 SIDES = ("left", "right")
 GAP = 8             # px of white between the two pictures, before they are enlarged

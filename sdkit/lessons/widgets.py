@@ -4,8 +4,8 @@ import ipywidgets
 import numpy as np
 from IPython.display import display
 
-from sdkit.lessons import plots
 from sdkit.errors import SdkitError
+from sdkit.lessons import plots
 
 SMALLEST = 256  # px on the page; smaller frames are enlarged to it
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -41,7 +41,8 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
                                   style={"description_width": "initial"})
     wide = max(np.asarray(frame).shape[1] for frame in frames.values())
     image = ipywidgets.Image(format="jpeg", layout={"width": f"{max(wide, SMALLEST)}px", "max_width": "100%",
-                                                    "align_self": "flex-start"})  # a box would stretch it
+                                                    # a box would stretch it
+                                                    "align_self": "flex-start"})
     text = ipywidgets.Label()
 
     def turn(_=None):

@@ -7,10 +7,10 @@ import re
 import sys
 from dataclasses import dataclass
 
-from sdkit.models import formats, hardware, hub, loading, network
-from sdkit.models.loading import ADAPTER
 from sdkit.errors import SdkitError
 from sdkit.files import expand, model_dir, models_dir
+from sdkit.models import formats, hardware, hub, loading, network
+from sdkit.models.loading import ADAPTER
 
 device = hardware.device  # lessons ask models.device()
 
@@ -72,7 +72,8 @@ def find(name="mini-sd"):
     path = model_dir(name) if name in REGISTRY else expand(name)
     if os.path.isfile(path) or path.suffix == ".safetensors" or path.suffix in formats.PICKLES:
         return formats.check_file(path)
-    if os.path.isfile(path / "model_index.json"):  # of os.path, for a name that no disk takes is no error there
+    # of os.path, for a name that no disk takes is no error there
+    if os.path.isfile(path / "model_index.json"):
         return path
     if os.path.isfile(path / "config.json"):
         raise SdkitError(f"{name[:100]} is a single network and paints nothing alone. Take mini, or another model: "

@@ -13,7 +13,8 @@ CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder
 WEIGHTS = ("unet", "vae", "text_encoder", "safety_checker")
 PIPELINES = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)  # over a header
+# over a header
+DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)
 PICKLED = "is pickled, and opening a pickle runs whatever program it holds"
 
 
@@ -89,7 +90,8 @@ def check_file(path):
 def header(path):
     """The tensors of a safetensors file, {name: {"dtype", "shape", "data_offsets"}}, from its first bytes alone."""
     with open(path, "rb") as file:
-        length, = struct.unpack("<Q", file.read(8))  # the file starts with the length of its JSON header
+        # the file starts with the length of its JSON header
+        length, = struct.unpack("<Q", file.read(8))
         if length > Path(path).stat().st_size:
             raise ValueError("cut off")
         entries = json.loads(file.read(length))

@@ -55,8 +55,10 @@ def _free_of_groups(root=Path("/")):
             names = ("memory.max", "memory.current", "") if not kinds else (
                 "memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
             group = top / inside.lstrip("/")
-            for folder in (group, *group.parents):  # a limit holds for all below; in a container, only the top is seen
-                with contextlib.suppress(OSError, ValueError, KeyError):  # "max" is no number: no limit
+            # a limit holds for all below; in a container, only the top is seen
+            for folder in (group, *group.parents):
+                # "max" is no number: no limit
+                with contextlib.suppress(OSError, ValueError, KeyError):
                     limit, used = (int((folder / name).read_text()) for name in names[:2])
                     stat = dict(entry.split() for entry in (folder / "memory.stat").read_text().splitlines())
                     files = sum(int(stat[f"{names[2]}{kind}_file"]) for kind in ("active", "inactive"))

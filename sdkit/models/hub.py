@@ -15,9 +15,9 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
+from sdkit.errors import SdkitError
 from sdkit.models import network
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
-from sdkit.errors import SdkitError
 
 TIMEOUT = 5      # seconds that the hub may be silent, and may take for an answer that is no download
 SLOWEST = 1000   # bytes in a second; below, a download counts as broken off
@@ -52,7 +52,8 @@ def fetch(repo, file=None, weights=True):
     Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, and `network.Gone`
     where another repository may hold the same.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):  # "on" is the kit's own word: see __init__
+    # "on" is the kit's own word: see __init__
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
         raise SdkitError(f"{repo} is not on this computer, and HF_HUB_OFFLINE forbids to fetch it. "
                          "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.")
     from huggingface_hub import HfApi, constants
@@ -76,7 +77,8 @@ def fetch(repo, file=None, weights=True):
             _bring(repo, home, folder, sorted(settings + [name for part in parts if weights and part in WEIGHTS
                                                           for name in weight_files(names, part, repo)]))
         (home / "refs").mkdir(exist_ok=True)
-        (home / "refs" / "main").write_text(info.sha, encoding="utf-8")  # last: now all of it is there
+        # last: now all of it is there
+        (home / "refs" / "main").write_text(info.sha, encoding="utf-8")
     return folder
 
 
@@ -132,7 +134,8 @@ def _download(url, part, size, bar, repo):
                 if not resumed:
                     bar.update(-had)
                     had = 0
-                if start and answer.status_code == 416:  # a server that cannot go on from there: all of it anew
+                # a server that cannot go on from there: all of it anew
+                if start and answer.status_code == 416:
                     part.unlink()
                     continue
                 hf_raise_for_status(answer)
@@ -198,7 +201,8 @@ def _soon(call, *arguments, **keywords):
         except Exception as error:
             future.set_exception(error)
 
-    threading.Thread(target=work, daemon=True).start()  # of a pool, Python would wait for it at its end
+    # of a pool, Python would wait for it at its end
+    threading.Thread(target=work, daemon=True).start()
     return future.result(TIMEOUT)
 
 

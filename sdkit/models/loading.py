@@ -2,10 +2,11 @@
 
 import json
 
-from sdkit.models import formats, hardware
 from sdkit.errors import SdkitError
+from sdkit.models import formats, hardware
 
-SMALL = 100_000_000  # parameters: below, float32 costs little, and gives the same numbers everywhere
+# parameters: below, float32 costs little, and gives the same numbers everywhere
+SMALL = 100_000_000
 ADAPTER = "pytorch_lora_weights.safetensors"
 
 
@@ -33,7 +34,8 @@ def load(where, device, dtype=None, adapter=None, base=None):
                 _lay_over(parts, adapter)
     except SdkitError:
         raise
-    except Exception as error:  # a damaged folder makes anything: OSError, SafetensorError, KeyError, ...
+    except Exception as error:
+        # a damaged folder makes anything: OSError, SafetensorError, KeyError, ...
         reason = " ".join(str(error).split())[:300]
         raise SdkitError(f"The weights in {where} cannot be loaded ({reason}). "
                          "Put them back from where they came.") from error

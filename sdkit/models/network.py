@@ -14,7 +14,8 @@ def look_at_settings():
     """Raise `SdkitError` where what a person has set about the network cannot even be read."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers, close_session, get_session
-    close_session()  # a kernel may live long: what was set since holds, and no cookie of an earlier answer
+    # a kernel may live long: what was set since holds, and no cookie of an earlier answer
+    close_session()
     try:
         get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
     except Exception as error:
@@ -37,8 +38,14 @@ def online():
 def faults(repo, patience):
     """Turn what goes wrong while `repo` is fetched into one sentence each; `patience` : seconds that were waited."""
     from huggingface_hub import constants
-    from huggingface_hub.errors import (DisabledRepoError, GatedRepoError, HFValidationError, HfHubHTTPError, HTTPError,
-                                        RepositoryNotFoundError)
+    from huggingface_hub.errors import (
+        DisabledRepoError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        RepositoryNotFoundError,
+    )
     try:
         yield
     except SdkitError:

@@ -22,7 +22,8 @@ STYLE_OF_FOLDER = {"van_gogh": "van gogh", "ukiyo_e": "ukiyo-e", "impressionism"
                    "oil_painting": "oil painting", "pointillism": "pointillism",
                    "photo": "a photo", "portrait": "a photo"}
 STYLES = ("van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo")
-LONGEST_SHORT_SIDE = 640   # px; crops are never taken at a larger scale, so larger pictures only cost memory
+# px; crops are never taken at a larger scale, so larger pictures only cost memory
+LONGEST_SHORT_SIDE = 640
 
 
 @dataclass

@@ -9,9 +9,9 @@ import time
 from itertools import count
 from pathlib import Path
 
-from sdkit.pictures import provenance
 from sdkit.errors import AlreadyThere, SdkitError
 from sdkit.files import write_atomically
+from sdkit.pictures import provenance
 
 # where an editor writes pictures into the text, perhaps with a name and in characters of an address
 PASTED = re.compile(r"data:image/[\w.+-]+(;[^;,\s]*)*;base64,[\w+/=%-]*", re.IGNORECASE)
@@ -49,7 +49,8 @@ def make_folder(folder):
     if not os.access(folder, os.W_OK):
         raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
     for part in folder.glob(".????????????????.part"):
-        with contextlib.suppress(OSError):  # of a run that was killed outright, and not of one that is at work
+        # of a run that was killed outright, and not of one that is at work
+        with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > 3600:
                 part.unlink()
 

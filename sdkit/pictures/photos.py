@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sdkit.pictures import pixels
 from sdkit.errors import SdkitError
 from sdkit.files import expand
+from sdkit.pictures import pixels
 
 SAMPLES = {
     "astronaut": "Eileen Collins, NASA, public domain (scikit-image)",
@@ -23,8 +23,10 @@ SAMPLES = {
     "coffee": "A cup of coffee, by Rachel Michetti, CC0 (scikit-image)",
     "grace_hopper": "Grace Hopper, by James S. Davis, US Navy, public domain (matplotlib)",
 }
-MAX_PIXELS = 100_000_000  # takes up to 2 GB for a moment; looked up in the header, before anything is decoded
-MAX_BYTES = 1_000_000_000  # of a file: as many pixels without compression, 16 bits each, with transparency
+# takes up to 2 GB for a moment; looked up in the header, before anything is decoded
+MAX_PIXELS = 100_000_000
+# of a file: as many pixels without compression, 16 bits each, with transparency
+MAX_BYTES = 1_000_000_000
 MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
 MAX_ASPECT = 4            # long side / short side
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif",
@@ -71,7 +73,8 @@ def open_photo(source, max_pixels=MAX_PIXELS):
 def _sentences(name, max_pixels):
     """Turn into a sentence whatever Pillow raises over a file: damaged ones make it raise almost anything."""
     try:
-        with warnings.catch_warnings():  # our own limit is lower than the one that Pillow warns about
+        # our own limit is lower than the one that Pillow warns about
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except SdkitError:
@@ -92,7 +95,8 @@ def _read(path):
     """The bytes of a file, or the sentence why there are none."""
     if os.path.isdir(path):
         raise SdkitError(f"{path} is a folder. Give one picture file.")
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
+    # a pipe would wait for ever, a device never end
+    if os.path.exists(path) and not os.path.isfile(path):
         raise SdkitError(f"{path} is not a file. Give one picture file.")
     if os.path.isfile(path) and os.path.getsize(path) > MAX_BYTES:
         raise SdkitError(f"{path.name} has more than {MAX_BYTES / 1e9:g} GB. Save it as JPEG first.")
@@ -113,7 +117,8 @@ def _read(path):
 
 def _formats():
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]  # AVIF is missing from some builds of Pillow
+    # AVIF is missing from some builds of Pillow
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _too_large(name, max_pixels):
@@ -142,7 +147,7 @@ def _from_array(array):
         array = pixels.to_8_bit(array, sixteen=True)
     elif array.dtype == bool:
         array = array.astype(np.uint8) * 255
-    elif array.dtype.kind == "f" and 0 <= array.min() and array.max() <= 1:  # NaN fails both
+    elif array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:  # NaN fails both
         array = (array * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
         raise SdkitError(f"An array of {array.dtype} from {array.min():.3g} to {array.max():.3g} is not a "
@@ -197,7 +202,8 @@ def find_photos(sources, on_skip=None):
             if not photos:
                 raise SdkitError(f"The folder {path} holds no pictures. Put JPEG or PNG files into it.")
             found += photos
-        elif not os.path.lexists(path) and set("*?") & set(path.name):  # the shell of Windows leaves *.jpg to us
+        elif not os.path.lexists(path) and set("*?") & set(path.name):
+            # the shell of Windows leaves *.jpg to us
             matches = glob.glob(os.path.join(glob.escape(str(path.parent)), path.name))
             found += sorted(map(Path, matches)) or [path]
         else:
@@ -212,7 +218,7 @@ def _of_folder(folder, on_skip):
     except OSError as error:
         raise SdkitError(f"The folder {folder} cannot be listed: {error.strerror}. "
                          "Check its permissions.") from error
-    photos = [p for p in inside if p.suffix.lower() in SUFFIXES or os.path.isfile(p) and _looks_like_picture(p)]
+    photos = [p for p in inside if p.suffix.lower() in SUFFIXES or (os.path.isfile(p) and _looks_like_picture(p))]
     for p in inside:
         if on_skip and p not in photos:
             on_skip(p)

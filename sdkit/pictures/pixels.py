@@ -16,7 +16,8 @@ def upright(image):
     with _quiet_libtiff() if getattr(image, "format", None) == "TIFF" else contextlib.nullcontext():
         image.load()
     turn = None
-    with contextlib.suppress(Exception):  # unreadable EXIF says nothing about how to turn the picture
+    # unreadable EXIF says nothing about how to turn the picture
+    with contextlib.suppress(Exception):
         turn = TURNS.get(image.getexif().get(0x0112))
     # not by ImageOps.exif_transpose: it writes all of the EXIF anew, and gives up over any odd entry in it
     return image.transpose(Image.Transpose[turn]) if turn else image
@@ -40,7 +41,8 @@ def to_rgb(image):
     if image.mode[0] in "IF":  # I;16, I;16B, I, F: convert("RGB") would clip these
         values = np.asarray(image)
         grey = to_8_bit(values, sixteen=image.mode.startswith("I;16"))
-        if isinstance(image.info.get("transparency"), int):  # the one shade of a PNG that is not shown
+        # the one shade of a PNG that is not shown
+        if isinstance(image.info.get("transparency"), int):
             grey[values == image.info["transparency"]] = 255
         return Image.fromarray(grey).convert("RGB")
     if image.mode in ("La", "RGBa"):  # premultiplied alpha has one way out only
@@ -52,7 +54,8 @@ def to_rgb(image):
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):
         # phones save Display P3, as do pictures of a screen: without this step its greens and reds go dull
-        with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a broken profile: take the numbers as they are
+        # a broken profile: take the numbers as they are
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
             image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(BytesIO(profile)),
                                               ImageCms.createProfile("sRGB"),
                                               outputMode="RGBA" if image.mode == "RGBA" else "RGB")
@@ -66,7 +69,8 @@ def to_8_bit(array, sixteen=False):
     most = np.fmax.reduce(array, axis=None)  # without NaN
     top = 65535 if sixteen or most > 255 else 255 if most > 1 else 1
     small = np.empty(array.shape, np.uint8)
-    for rows in range(0, len(array), 256):  # a few rows at a time: 100 million pixels as float64 take 800 MB
+    # a few rows at a time: 100 million pixels as float64 take 800 MB
+    for rows in range(0, len(array), 256):
         part = np.nan_to_num(array[rows:rows + 256].astype(np.float64), posinf=top, neginf=0)
         small[rows:rows + 256] = np.clip(part * (255 / top), 0, 255).round()
     return small

@@ -39,7 +39,8 @@ OTHER_NAMES = {"house": ("cottage",), "boat": ("sailboat", "ship"), "balloon": (
                "car": ("automobile",)}
 
 
-WORDS = dict(zip(PARTS, (THINGS, COLOURS, PLACES, GROUNDS, TIMES)))     # part -> the words that it can take
+# part -> the words that it can take
+WORDS = dict(zip(PARTS, (THINGS, COLOURS, PLACES, GROUNDS, TIMES)))
 
 
 @dataclass(frozen=True)

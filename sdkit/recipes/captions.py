@@ -66,7 +66,8 @@ def misspell(caption, rng, share=1 / 6):
     k = int(rng.integers(1, len(word) - 1))
     slips = (word[:k] + word[k + 1] + word[k] + word[k + 2:], word[:k] + word[k + 1:], word[:k] + word[k] + word[k:],
              word[:k] + str(rng.choice(list("aeiou"))) + word[k + 1:])
-    return caption.replace(word, slips[rng.integers(4 if len(word) > 3 else 3)], 1)      # else a car becomes a cat
+    # else a car becomes a cat
+    return caption.replace(word, slips[rng.integers(4 if len(word) > 3 else 3)], 1)
 
 
 def heap(caption, rng, share=1 / 20):

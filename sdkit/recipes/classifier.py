@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageFilter
 
-from sdkit.pictures import art
 from sdkit.evaluate.judges import StyleClassifier
 from sdkit.files import models_dir
+from sdkit.pictures import art
 from sdkit.recipes import training
 
 
@@ -46,7 +46,7 @@ def accuracy(model, pictures):
     for picture in pictures:
         right[picture.style].append(styles[int(model.probabilities(picture.image).argmax())] == picture.style)
     figures = {style: round(float(np.mean(values)), 3) for style, values in right.items() if values}
-    return {"all": round(float(np.mean(sum(right.values(), []))), 3), **figures}
+    return {"all": round(float(np.mean(np.concatenate(list(right.values())))), 3), **figures}
 
 
 def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, channels="32,64,128,192",

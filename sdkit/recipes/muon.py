@@ -9,7 +9,8 @@ from collections import defaultdict
 import torch
 from torch import nn
 
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)     # of the quintic in Jordan et al.; singular values end within 0.7 to 1.2
+# of the quintic in Jordan et al.; singular values end within 0.7 to 1.2
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 SMALLEST = 16      # matrices with a side under this, as of colours, are left to AdamW
 
 
@@ -17,7 +18,8 @@ def orthogonal(matrix, steps=5):
     """Roughly the nearest orthogonal matrices to (..., m, n), by Newton-Schulz iteration: singular values near 1."""
     a, b, c = NEWTON_SCHULZ
     tall = matrix.shape[-2] > matrix.shape[-1]
-    x = (matrix.mT if tall else matrix).bfloat16()     # as in torch.optim.Muon: precise enough, and much faster
+    # as in torch.optim.Muon: precise enough, and much faster
+    x = (matrix.mT if tall else matrix).bfloat16()
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         square = x @ x.mT
@@ -59,7 +61,8 @@ class Muon(torch.optim.AdamW):
             ahead = p.grad.lerp(state["mean"], group["momentum"]).flatten(1)                   # Nesterov's
             alike[ahead.shape].append((p, ahead))
             p.grad = None
-        for shape, several in alike.items():      # those of one shape together, for small products starve a GPU
+        # those of one shape together, for small products starve a GPU
+        for shape, several in alike.items():
             for (p, _), update in zip(several, orthogonal(torch.stack([ahead for _, ahead in several]))):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.sub_(update.view(p.shape), alpha=group["lr"] * 0.2 * max(shape) ** 0.5)

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
 from sdkit import postcards
-from sdkit.pictures import art
 from sdkit.evaluate.judges import PostcardReader
 from sdkit.files import models_dir
+from sdkit.pictures import art
 from sdkit.recipes import cards, training
 
 

@@ -15,7 +15,8 @@ from sdkit.recipes import cards, training
 
 SIDE = 128                  # px, of the pictures to arrive at; half of that is where they come from
 TOGETHER = 64               # pictures in a batch; every other batch is only enlarged, softened by the VAE
-STRENGTHS = (0.3, 0.7)      # how much of the small picture the model draws itself; more, and it would be another one
+# how much of the small picture the model draws itself; more, and it would be another one
+STRENGTHS = (0.3, 0.7)
 STEPS, GUIDANCE = 16, 2.0
 
 

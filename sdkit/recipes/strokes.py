@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.color import lab2rgb, rgb2lab
 from tqdm.auto import tqdm
 
-from sdkit.pictures import art
 from sdkit.files import write_atomically
+from sdkit.pictures import art
 from sdkit.recipes import training
 
 # The coarsest brush first: width (px at a short side of 256), how much detail in Lab calls for it, the largest share
@@ -140,7 +140,8 @@ def main(art_dir="../shared/art", out="runs/strokes", portraits=110, scenes=55, 
         file = Path(out) / f"{Path(photo.file).parent}-{Path(photo.file).stem}--{Path(painting.file).stem}.png"
         if file.exists():
             continue
-        short = rng.uniform(240, 340)      # px: brush strokes are as wide as in his paintings at such a size
+        # px: brush strokes are as wide as in his paintings at such a size
+        short = rng.uniform(240, 340)
         scaled = [image.resize([round(side * short / min(image.size)) for side in image.size], Image.Resampling.LANCZOS)
                   for image in (photo.image, painting.image)]
         with write_atomically(file) as path:

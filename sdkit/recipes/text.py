@@ -14,9 +14,9 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdkit import postcards
-from sdkit.pictures import art
 from sdkit.evaluate.measure import zero_shot_postcards, zero_shot_styles
 from sdkit.files import models_dir, write_atomically
+from sdkit.pictures import art
 from sdkit.recipes import captions, cards, training
 from sdkit.recipes.classifier import jitter
 

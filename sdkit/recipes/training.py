@@ -218,7 +218,8 @@ def draw_curve(log, path):
         smooth = np.convolve(points[:, 1], np.ones(width) / width, "valid")
         axis.plot(points[width - 1:, 0], smooth, color="#1f4e79")
         axis.set(xlabel="step", title=name)
-        axis.set_ylim(top=np.percentile(points[:, 1], 99) * 1.05 + 1e-9)      # the first steps' peak hides the rest
+        # the first steps' peak hides the rest
+        axis.set_ylim(top=np.percentile(points[:, 1], 99) * 1.05 + 1e-9)
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
@@ -231,7 +232,8 @@ def write_record(folder, run, settings, metrics, data_hash):
     def git(*words):
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     command = "python -m " + settings["recipe"]
-    places = ("recipe", "art_dir", "out", "pipeline", "runs")       # of this machine, no business of the reader's
+    # of this machine, no business of the reader's
+    places = ("recipe", "art_dir", "out", "pipeline", "runs")
     settings = {name: value for name, value in settings.items() if name not in places}
     record = {"command": command, "settings": settings,
               "git_revision": git("rev-parse", "--short=12", "HEAD"), "data_hash": data_hash,

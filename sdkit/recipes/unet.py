@@ -12,8 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline,
-                       UNet2DConditionModel)
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
@@ -21,8 +26,8 @@ from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit import postcards
-from sdkit.pictures import art
 from sdkit.files import models_dir
+from sdkit.pictures import art
 from sdkit.recipes import captions, cards, pairs, redraws, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.text import tokens
@@ -159,7 +164,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     device, rank = accelerator.device, accelerator.process_index
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(folder / "vae").float().to(device, memory_format=torch.channels_last).eval()
-    vae.register_to_config(_name_or_path="mini-sd/vae")          # or the path on this machine would be published
+    # or the path on this machine would be published
+    vae.register_to_config(_name_or_path="mini-sd/vae")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device)
     noise_scheduler = scheduler()
@@ -219,7 +225,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             z = latents[rng.integers(len(latents))]
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
             squares.append(z[..., top:top + size, left:left + size])
-            if teacher and rng.random() < 0.5:      # it knows what to make of a photograph called a Van Gogh
+            # it knows what to make of a photograph called a Van Gogh
+            if teacher and rng.random() < 0.5:
                 picture, _ = some_picture(rng)
             texts.append(captions.caption(picture.style, picture.is_portrait, rng))
         return *torch.stack(squares, 1), texts, np.full((len(texts), len(postcards.PARTS)), SILENT)
@@ -287,7 +294,8 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
             prompt_embeds = encoder(tokens(tokenizer, texts)).last_hidden_state
         metrics[f"held_out_loss, {name}"] = held_out_loss(unet, encode_squares(vae, squares, "cpu").float(),
                                                           prompt_embeds, noise_scheduler)
-    solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)     # DDIM's quality in half the steps
+    # DDIM's quality in half the steps
+    solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)
     StableDiffusionPipeline(vae.half(), encoder.half(), tokenizer, unet.half(), solver, None, None,
                             requires_safety_checker=False).save_pretrained(folder)
     training.write_record(folder / "unet", run, settings, metrics, art.data_hash(pictures))

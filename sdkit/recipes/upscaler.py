@@ -15,23 +15,29 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from diffusers import (AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionUpscalePipeline,
-                       UNet2DConditionModel)
+from diffusers import (
+    AutoencoderKL,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionUpscalePipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit.diffusion import latents as latent
 from sdkit.evaluate import measure
-from sdkit.pictures import art
 from sdkit.files import models_dir
+from sdkit.pictures import art
 from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.upscale import FACTOR, own_scaling
 
 SIDE = 256          # px, of the pictures that are learned from; their small versions have 64
 FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
-BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}      # as the real upscaler's
+# as the real upscaler's
+BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
 
 
 def schedulers():
@@ -183,7 +189,8 @@ def main(art_dir="../shared/art", pipeline="", out="", regression=False, steps=3
             noisy, target = torch.zeros_like(latents), latents
         else:
             noisy, target = noiser.add_noise(latents, noise, timesteps), noiser.get_velocity(latents, noise, timesteps)
-        inputs = torch.cat([noisy, small], dim=1).to(device, memory_format=torch.channels_last)     # (B, C + 3, h, w)
+        # (B, C + 3, h, w)
+        inputs = torch.cat([noisy, small], dim=1).to(device, memory_format=torch.channels_last)
         predicted = unet(inputs, timesteps.to(device), None, class_labels=levels.to(device)).sample.float()
         loss = (predicted - target.to(device)).square().mean()
         run.descend(loss)

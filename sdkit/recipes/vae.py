@@ -23,9 +23,9 @@ from diffusers import AutoencoderKL
 from PIL import ImageOps
 from torch import nn
 
-from sdkit.pictures import art
 from sdkit.evaluate.judges import StyleClassifier
 from sdkit.files import models_dir
+from sdkit.pictures import art
 from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 
@@ -158,8 +158,10 @@ def align(vae, reference, batches):
     on the latents of ``reference`` has less to learn anew. Batches (B, 3, H, W) in [-1, 1] are what both are compared
     on.
     """
-    hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])              # (N, 2C)
-    mean, logvar = (hidden @ vae.quant_conv.weight.flatten(1).T + vae.quant_conv.bias).chunk(2, 1)       # (N, C)
+    # (N, 2C)
+    hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])
+    # (N, C)
+    mean, logvar = (hidden @ vae.quant_conv.weight.flatten(1).T + vae.quant_conv.bias).chunk(2, 1)
     wanted = torch.cat([reference.encode(x).latent_dist.mean.permute(0, 2, 3, 1).flatten(0, 2) for x in batches])
     (_, whiten), (colour, bleach) = root(mean.T.cov()), root(wanted.T.cov())
     left, _, right = torch.linalg.svd(bleach @ (wanted - wanted.mean(0)).T @ (mean - mean.mean(0)) @ whiten)
@@ -167,7 +169,8 @@ def align(vae, reference, batches):
     shift = wanted.mean(0) - turn @ mean.mean(0)
     # The noise of the turned posterior, channel by channel, as the linear function of ``hidden`` that is nearest to it.
     noise = (logvar.clamp(-30, 20).exp() @ turn.square().T).log()        # clamped as in AutoencoderKL
-    linear = torch.linalg.lstsq(torch.cat([hidden, torch.ones_like(hidden[:, :1])], 1), noise).solution   # (2C + 1, C)
+    # (2C + 1, C)
+    linear = torch.linalg.lstsq(torch.cat([hidden, torch.ones_like(hidden[:, :1])], 1), noise).solution
     own, channels = vae.quant_conv, len(turn)
     own.weight.copy_(torch.cat([turn @ own.weight[:channels, :, 0, 0], linear[:-1].T])[..., None, None])
     own.bias.copy_(torch.cat([turn @ own.bias[:channels] + shift, linear[-1]]))

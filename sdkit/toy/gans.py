@@ -43,7 +43,8 @@ class Player:
     """A network and its Adam (Kingma & Ba 2015); `lr` is one learning rate, or K of them, one for each pair."""
 
     def __init__(self, net, lr, betas=(0.5, 0.999)):
-        self.parameters = list(net.parameters())    # pair by pair along the first axis, whatever axes follow
+        # pair by pair along the first axis, whatever axes follow
+        self.parameters = list(net.parameters())
         self.rates = [torch.as_tensor(lr).reshape(-1, *[1] * (p.dim() - 1)) for p in self.parameters]
         self.optimizer = torch.optim.Adam(self.parameters, lr=1.0, betas=betas)
 

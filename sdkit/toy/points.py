@@ -71,7 +71,8 @@ _STROKES = (
     "72,46 76,46 79,43 78,40",          # lower arm
     "79,79 85,80 91,79",                # mouth
     "70,84 72,86 74,84 72,82 70,84",    # eye
-    "35,47 35,53 41,52", "43,54 43,61 50,61", "50,64 48,71 55,73", "55,76 53,83 60,84",     # plates on the back
+    # plates on the back
+    "35,47 35,53 41,52", "43,54 43,61 50,61", "50,64 48,71 55,73", "55,76 53,83 60,84",
 )
 
 
@@ -93,5 +94,6 @@ def dino(n, generator):
     length = (end - start).norm(dim=1)
     which = torch.multinomial(length, n, replacement=True, generator=generator)
     u = torch.rand(n, 1, generator=generator)
-    x = start[which] + u * (end - start)[which] + 0.5 * torch.randn(n, 2, generator=generator)  # width of the pen
+    # width of the pen
+    x = start[which] + u * (end - start)[which] + 0.5 * torch.randn(n, 2, generator=generator)
     return (x - torch.tensor([55.0, 45.5])) / torch.tensor([22.2, 27.5])

@@ -51,7 +51,8 @@ SLIDERS = [
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [64, 256]),
     ("12_how_good.ipynb", "suspect 1", "suspect 2", [256, 256]),
 ]
-SHIPPED = ("06", "07", "08", "09", "10", "12")  # these lessons ask for more than the tiny model can answer
+# these lessons ask for more than the tiny model can answer
+SHIPPED = ("06", "07", "08", "09", "10", "12")
 OURS = f"import os\nos.environ['SDKIT_DATA'] = {str(ROOT / 'data')!r}"
 PRIVATE = """
 import numpy as np
@@ -183,7 +184,8 @@ def run_all(page, server, name):
     address, folder = server
     page.goto(f"{address}/lab/tree/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.get_by_text("| Idle").wait_for()  # in the status bar; the toolbar says idle before there is a kernel
+    # in the status bar; the toolbar says idle before there is a kernel
+    page.get_by_text("| Idle").wait_for()
     started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
     for _ in range(10):  # on a busy machine the menu can be there before its commands are
         page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -221,7 +223,8 @@ def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_pa
     page.wait_for_function("([node, old]) => node.textContent != old", arg=[label.element_handle(), first])
     assert label.inner_text() == second
     page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
-    assert image.evaluate("node => [node.naturalWidth, node.clientWidth]") == widths  # not stretched to the page
+    # not stretched to the page
+    assert image.evaluate("node => [node.naturalWidth, node.clientWidth]") == widths
     page.screenshot(path=tmp_path / "lesson.png")
 
 

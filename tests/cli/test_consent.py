@@ -5,8 +5,8 @@ import io
 import pytest
 
 from sdkit import cli, consent, models
-from sdkit.generate import Settings
 from sdkit.errors import SdkitError
+from sdkit.generate import Settings
 
 SETTINGS = Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64)
 
@@ -30,7 +30,7 @@ def test_a_short_run_is_not_held_up_and_a_long_one_is_asked(pipe, monkeypatch, c
     consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)
     monkeypatch.setattr(consent, "UNNOTICED", 0)
     for seconds, asked in ((100, False), (1000, True)):
-        monkeypatch.setattr(consent, "estimate", lambda *arguments: seconds)
+        monkeypatch.setattr(consent, "estimate", lambda *arguments, seconds=seconds: seconds)
         if asked:
             with pytest.raises(consent.Declined, match="--yes"):
                 consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)

@@ -8,9 +8,9 @@ from sdkit.errors import SdkitError
 
 
 def test_embeddings_are_those_of_the_pipeline(tiny_pipe):
-    prompts = ["van gogh", "", "a photo of a very long sentence that does not fit"]
-    embeds = prompts.encode(tiny_pipe.tokenizer, tiny_pipe.text_encoder, prompts)
-    expected, _ = tiny_pipe.encode_prompt(prompts, "cpu", 1, False)
+    said = ["van gogh", "", "a photo of a very long sentence that does not fit"]
+    embeds = prompts.encode(tiny_pipe.tokenizer, tiny_pipe.text_encoder, said)
+    expected, _ = tiny_pipe.encode_prompt(said, "cpu", 1, False)
     assert embeds.shape == (3, tiny_pipe.tokenizer.model_max_length, 8)
     torch.testing.assert_close(embeds, expected)
     one = prompts.encode(tiny_pipe.tokenizer, tiny_pipe.text_encoder, "van gogh")

@@ -2,7 +2,12 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+)
 
 from sdkit import latents, models, photos, prompts, sampler, schedule
 from sdkit.errors import SdkitError
@@ -66,7 +71,8 @@ def test_denoise_is_image_to_image_of_diffusers(tiny_pipe, guidance_scale, stren
                          guidance_scale=guidance_scale, num_inference_steps=10, output_type="latent",
                          generator=torch.Generator().manual_seed(3)).images
 
-    generator = torch.Generator().manual_seed(3)  # the same draws: first the posterior's sample, then the noise
+    # the same draws: first the posterior's sample, then the noise
+    generator = torch.Generator().manual_seed(3)
     x0 = latents.encode(tiny_pipe.vae, photos.to_tensor(image), generator)
     noise = torch.randn(x0.shape, generator=generator)
     sched = schedule.Schedule.of(tiny_pipe.scheduler)

@@ -68,7 +68,8 @@ def test_mini_clip_names_postcards_as_well_as_its_record_says():
     folder = ROOT / "data" / "models" / "mini-clip"
     record = json.loads((folder / "recipe.json").read_text())["metrics"]["zero_shot_accuracy_on_held_out_postcards"]
     figures = measure.measure_clip([])
-    assert figures["styles"] == {} and figures["postcards"] == pytest.approx(record, abs=0.0051)      # 1 of 200
+    # 1 of 200
+    assert figures["styles"] == {} and figures["postcards"] == pytest.approx(record, abs=0.0051)
 
 
 def test_what_is_drawn_again_is_read_again(tiny_data, reader, monkeypatch):

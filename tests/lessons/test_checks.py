@@ -157,7 +157,8 @@ def swapped(one, other):
     return {**JOBS, one: JOBS[other], other: JOBS[one]}
 
 
-NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1")  # exercises whose answer is a value; the others want a function
+# exercises whose answer is a value; the others want a function
+NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1")
 RIGHT = {
     "00.1": [JOBS, {job: f" {part.upper()} " for job, part in JOBS.items()}],
     "00.2": [lambda width, height, f, channels: width // f * (height // f) * channels,

@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from sdkit import plots
-from sdkit.generate import Settings
 from sdkit.errors import SdkitError
+from sdkit.generate import Settings
 
 SETTINGS = Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=36, size=256, seed=7)
 
@@ -53,7 +53,7 @@ def test_nothing_overlaps_or_leaves_the_page(count, columns, settings):
 
 def test_heatmap_is_dark_where_values_are_large_and_writes_them_readably():
     values = np.array([[0.0, 0.25, 1.0], [-1.0, 0.5, 0.75]])
-    fig, (ax,) = plots.figure()
+    _, (ax,) = plots.figure()
     plots.heatmap(ax, values, ["up", "down"], ["a", "b", "c"], digits=1, vmin=-1, vmax=1)
     image, written = ax.images[0], {t.get_position(): t for t in ax.texts}
     shades = image.cmap(image.norm(values)).mean(-1)
@@ -98,7 +98,7 @@ def test_before_after_of_many_breaks_into_bands():
 
 
 def test_curve_draws_mean_and_range():
-    fig, (ax, other) = plots.figure(2)
+    _, (ax, other) = plots.figure(2)
     assert plots.curve(ax, [1, 2, 3], [[0, 1, 2], [2, 3, 4]], "style") is ax
     assert ax.lines[0].get_ydata().tolist() == [1, 2, 3]
     band = ax.collections[0].get_paths()[0].vertices

@@ -103,7 +103,8 @@ def test_the_buttons_play_the_game(shown):
     for number in range(4):
         assert line.value == f"Pair {number + 1} of 4: which one is real?"
         seen = Image.open(io.BytesIO(bytes(image.value)))
-        assert seen.size == (3 * (16 + turing.GAP + 16), 36) and not seen.info  # bytes say nothing but pixels
+        # bytes say nothing but pixels
+        assert seen.size == (3 * (16 + turing.GAP + 16), 36) and not seen.info
         (left if see(*game.pair()) == "left" else right).click()
     assert line.value.startswith("<b>The end.</b>") and "2 of 2 right" in line.value
     assert left.disabled and right.disabled

@@ -167,12 +167,13 @@ def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tm
 
 def test_turned_also_where_other_entries_of_the_exif_make_no_sense(tmp_path):
     """An entry whose type is not its own, as some programs write it, can be read but not written anew."""
-    entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]   # a date that is no text
+    # a date that is no text
+    entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)
     image = Image.fromarray(strange.colours())
     image.save(tmp_path / "x.jpg", exif=exif, quality=95)
     with Image.open(tmp_path / "x.jpg") as image:
-        with pytest.raises(Exception):
+        with pytest.raises(Exception):  # noqa: B017 (whichever it is)
             ImageOps.exif_transpose(image)
         expected = np.rot90(np.asarray(image), -1)
     np.testing.assert_array_equal(photos.open_photo(tmp_path / "x.jpg"), expected)

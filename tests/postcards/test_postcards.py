@@ -124,7 +124,7 @@ def test_the_thing_stands_where_it_is_said_and_has_its_colour(place, low, high):
         truth = postcards.describe(red)
         assert low <= truth["centre"] <= high
         changed = np.abs(postcards.draw(red, 128).astype(int) - postcards.draw(blue, 128)).sum(-1) > 60
-        rows, columns = np.nonzero(changed)
+        _, columns = np.nonzero(changed)
         assert columns.mean() / 128 == pytest.approx(truth["centre"], abs=0.03)
         cap = postcards.draw(red, 128)[changed].mean(0)
         assert cap[0] > 2 * cap[1] and cap[0] > 2 * cap[2]

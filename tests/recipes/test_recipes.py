@@ -14,11 +14,23 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit import art, latents, measure, models, photos, postcards
-from sdkit.evaluate.judges import StyleClassifier
 from sdkit.errors import SdkitError
+from sdkit.evaluate.judges import StyleClassifier
 from sdkit.files import ROOT
-from sdkit.recipes import (captions, classifier, muon, pairs, reader, redraws, strokes, text, training, unet, upscaler,
-                           vae)
+from sdkit.recipes import (
+    captions,
+    classifier,
+    muon,
+    pairs,
+    reader,
+    redraws,
+    strokes,
+    text,
+    training,
+    unet,
+    upscaler,
+    vae,
+)
 
 TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1),
         "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
@@ -232,7 +244,8 @@ def test_a_repainted_postcard_is_the_small_one_with_noise_in_its_latents():
     made = upscaler.repainted(vae, squares, np.random.default_rng(0), together=2)
     assert made.shape == (3, 16, 16, 3) and made.dtype == np.uint8
     np.testing.assert_allclose(made.mean((1, 2, 3)), [60, 120, 180], atol=4)
-    grain = made.std((1, 2, 3))                 # latents are half the picture, so up to 0.15 in them is twice that here
+    # latents are half the picture, so up to 0.15 in them is twice that here
+    grain = made.std((1, 2, 3))
     assert (grain > 0).all() and (grain < 2 * 0.15 * 127.5).all() and grain.std() > 1
     assert (made == upscaler.repainted(vae, squares, np.random.default_rng(0), together=2)).all()
 
@@ -345,7 +358,8 @@ def test_a_training_can_go_on_from_trained_weights(toy, tmp_path):
     vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "run"), out=str(tmp_path / "next"), initial=str(first),
              **{**TINY["vae"], "steps": 1, "learning_rate": 0.0})
     before, after = weights(first), weights(tmp_path / "next")
-    for key in before:              # alignment with itself is the identity up to rounding, which differs by machine
+    # alignment with itself is the identity up to rounding, which differs by machine
+    for key in before:
         torch.testing.assert_close(after[key], before[key], atol=1e-3, rtol=1e-2)
     record, config = ((tmp_path / "next" / name).read_text() for name in ("recipe.json", "config.json"))
     assert json.loads(record)["settings"]["initial"] == json.loads((first / "recipe.json").read_text())
@@ -443,7 +457,8 @@ def test_the_learning_rate_is_constant_until_it_falls_and_does_not_know_the_end_
     whole = rates(100, 101)
     assert whole[:5] == [0.25, 0.5, 0.75, 1, 1] and set(whole[4:61]) == {1}
     assert whole[80] == pytest.approx(0.5) and whole[100] == 0.1
-    assert rates(1000, 60) == whole[:60]      # given more steps later, a run goes on as if it had always had them
+    # given more steps later, a run goes on as if it had always had them
+    assert rates(1000, 60) == whole[:60]
 
 
 def test_the_weights_of_the_loss_make_every_noise_level_count():
@@ -501,7 +516,8 @@ def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size
         softened = latents.decode(pipe.vae, latents.encode(pipe.vae, small))
         expected = torch.cat([latents.encode(pipe.vae, x) for x in (
             large, photos.to_tensor(photos.resize(photos.to_image(softened), 128)))])
-    apart = (made[1].float() - expected).abs()          # a pixel on the edge of two grey levels may fall either way
+    # a pixel on the edge of two grey levels may fall either way
+    apart = (made[1].float() - expected).abs()
     assert apart.mean() < 1e-3 * expected.std() and apart.max() < 0.1 * expected.std()
     assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01          # the model has drawn a part of it
 
@@ -523,7 +539,8 @@ def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_
 
 
 def test_a_teacher_is_matched_in_its_answers_and_in_what_the_caption_changes():
-    answers, wrong = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 0])[:, None, None, None]      # with the caption only
+    # with the caption only
+    answers, wrong = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 0])[:, None, None, None]
     extra = unet.DIFFERENCE_WEIGHT / 4
     for error, losses in ((0, [0, 0]), (2, [4, 4]), (wrong, [0.25 + extra, extra])):
         made = unet.distillation_losses(answers + error, lambda *given: (answers, 0), (), training.accelerator())
@@ -538,6 +555,7 @@ def test_who_is_his_own_teacher_has_nothing_to_learn(toy, tmp_path):
     unet.main(art_dir=str(toy / "art"), runs=str(tmp_path / "again"), pipeline=str(tmp_path / "model"),
               **{**TINY["unet"], "initial": str(first / "unet"), "teacher": str(first), "card_share": 0.0, "large": 0})
     log = (tmp_path / "again/log.jsonl").read_text().splitlines()
-    assert json.loads(log[0])["unweighted"] < 0.01        # 1 of the noise, which an untrained network knows nothing of
+    # 1 of the noise, which an untrained network knows nothing of
+    assert json.loads(log[0])["unweighted"] < 0.01
     record = json.loads((tmp_path / "model/unet/recipe.json").read_text())
     assert record["settings"]["teacher"] == json.loads((first / "unet/recipe.json").read_text())

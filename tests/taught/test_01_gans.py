@@ -53,7 +53,7 @@ def test_the_penalty_is_zero_at_a_slope_of_one_and_grows_with_its_square():
     """For a linear critic, whose slope is the same everywhere (WGAN-GP, equation 3)."""
     real, fake = torch.randn(2, 3, 10, 2, generator=generator()).unbind()
     for slope, penalty in ((1.0, 0.0), (3.0, 4.0), (0.0, 1.0)):
-        def critic(x):
+        def critic(x, slope=slope):
             return slope * (0.6 * x[..., :1] + 0.8 * x[..., 1:])
         distance = (critic(fake) - critic(real)).mean((1, 2))
         loss = taught(GANS)["critic_loss"](critic, real, fake, weight=0.1)

@@ -51,7 +51,8 @@ def test_taught_walk_is_the_jump():
     for n in (100, 1000):
         abar = sched.alphas_cumprod[n - 1].item()
         torch.testing.assert_close(walked[n] - noises[n], abar ** 0.5 * x0, atol=1e-5, rtol=0)
-        assert noises[n].var().item() == pytest.approx(1 - abar, rel=0.06)  # 12,288 numbers: sd 1.3 %
+        # 12,288 numbers: sd 1.3 %
+        assert noises[n].var().item() == pytest.approx(1 - abar, rel=0.06)
         one_noise = noises[n] / (1 - abar) ** 0.5
         torch.testing.assert_close(sched.add_noise(x0, one_noise, n - 1), walked[n], atol=1e-4, rtol=0)
 
@@ -73,4 +74,5 @@ def test_taught_rebuild_and_shift_in_the_solution():
     torch.testing.assert_close(cells["rebuild"](sched.add_noise(x0, noise, 700), noise, abar), x0)
     snr_db = taught(FORWARD)["snr_db"]
     shift = sched.snr_db() - snr_db(cells["shifted"](sched.alphas_cumprod, 512))
-    torch.testing.assert_close(shift, torch.full_like(shift, 18.0618), atol=1e-3, rtol=0)  # 20 log10(512 / 64)
+    # 20 log10(512 / 64)
+    torch.testing.assert_close(shift, torch.full_like(shift, 18.0618), atol=1e-3, rtol=0)

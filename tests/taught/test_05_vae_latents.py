@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
 from skimage.metrics import structural_similarity
 
 from sdkit import latents, metrics, photos

@@ -48,7 +48,8 @@ def test_walking_with_the_true_score_gives_the_truth():
     modes, good, kl = metrics.mode_scores(last(perfect, torch.Generator().manual_seed(0)), GRID)
     assert modes == 25
     assert good > 0.98          # of the mixture itself: 1 - exp(-9/2) = 0.989
-    assert kl < 0.012           # of 2,500 points of the mixture itself: about 24 / 5000, with a spread of 0.0014
+    # of 2,500 points of the mixture itself: about 24 / 5000, with a spread of 0.0014
+    assert kl < 0.012
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,8 @@ def test_three_games_at_once_are_three_games(D_moves):
     start = G[0].weight.detach().clone()
     seen = list(gans.play(G, D, RING.sample, UPDATES, generator(), batch=BATCH, D_moves=D_moves))
     assert seen == list(range(1, UPDATES + 1))
-    assert (G[0].weight - start).abs().max() > 0.005  # it has moved a good deal further than the tolerance
+    # it has moved a good deal further than the tolerance
+    assert (G[0].weight - start).abs().max() > 0.005
     for k in range(PAIRS):
         assert_same(G, plain[k], k)
 

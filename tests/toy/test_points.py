@@ -69,6 +69,7 @@ def test_dino_is_about_standard_and_lies_on_lines():
     np.testing.assert_allclose(x.mean(0), 0, atol=0.05)
     np.testing.assert_allclose(x.std(0), 1, atol=0.05)
     others = points.dino(20_000, seeded(1))
-    assert torch.cdist(x[:2000], others).min(1).values.max() < 0.1      # what one half draws, the other draws too
+    # what one half draws, the other draws too
+    assert torch.cdist(x[:2000], others).min(1).values.max() < 0.1
     filled = torch.histogramdd(x, [40, 40]).hist > 0
     assert filled.float().mean() < 0.3                                  # lines, not areas

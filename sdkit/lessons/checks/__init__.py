@@ -39,7 +39,8 @@ def check(exercise_id, *answer):
     except NotAttempted:
         print(f"{exercise_id}: not attempted yet.")
         return
-    except Exception as error:  # the reader's own function, or an answer of a kind that nobody thought of
+    except Exception as error:
+        # the reader's own function, or an answer of a kind that nobody thought of
         said = str(error).partition("\n")[0]
         hints = [f"that stopped with {type(error).__name__}: {said}"]
     if hints is None:
@@ -90,4 +91,18 @@ def slip(answer, slips, last, atol=1e-5):
 
 
 # At the end, as they need what stands above: each registers the exercises of its lesson.
-from sdkit.lessons.checks import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09, lesson_10, lesson_11, lesson_12  # noqa: E402, F401
+from sdkit.lessons.checks import (  # noqa: E402, F401
+    lesson_00,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+    lesson_09,
+    lesson_10,
+    lesson_11,
+    lesson_12,
+)

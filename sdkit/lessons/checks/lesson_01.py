@@ -48,7 +48,8 @@ def _loss_of_discriminator(loss):
 def _covered(covered):
     """covered(x, centres, sigma): modes with a sample within 3 sigma, as an int."""
     centres, sigma = torch.tensor([[0.0, 0], [2, 0], [4, 0], [6, 0], [8, 0]]), 0.1
-    x = torch.tensor([[0.01, 0], [0, 0.02], [0.05, 0.03], [-0.02, 0], [0, -0.04],    # five within 1 sigma of a mode
+    # five within 1 sigma of a mode
+    x = torch.tensor([[0.01, 0], [0, 0.02], [0.05, 0.03], [-0.02, 0], [0, -0.04],
                       [2.18, 0.17],                                                 # within 3 sigma of another
                       [4.22, 0.25], [6.0, 0.6], [6.9, 0.3]])                        # too far from theirs
     answer = np.asarray(answer_of(covered, x, centres, sigma), dtype=float)

@@ -39,7 +39,7 @@ def _first_latents(first_latents):
         return ["that noise has strength 1. Multiply by init_noise_sigma.", last]
     if any(torch.allclose(answer, wanted * other, rtol=1e-3) for other in (14.6, 14.6 ** -0.5, 14.6 ** -2)):
         return ["init_noise_sigma is a standard deviation: multiply by it, once.", last]
-    if 0 <= answer.min() and answer.max() < 14.6:
+    if answer.min() >= 0 and answer.max() < 14.6:
         return ["the noise is Gaussian: torch.randn, not torch.rand.", last]
     if not torch.equal(answer, torch.as_tensor(answer_of(first_latents, 6, 32, 4, 14.6, seeded()))):
         return ["two runs with one seed differ: pass the generator to torch.randn.", last]
