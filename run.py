@@ -42,34 +42,69 @@ INDEX = "https://download.pytorch.org/whl/"
 
 # For every program that is started: offline, quiet, and none of a user's own settings in the way.
 # "on": this switch is ours, see sdkit/__init__.py; a person's own "1" stays.
-OFFLINE = {"HF_HUB_OFFLINE": "on", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-           "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error",
-           # spinning threads are ten times slower beside a second busy process
-           "OMP_WAIT_POLICY": "PASSIVE"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "on",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    # spinning threads are ten times slower beside a second busy process
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
-LAB = ["-m", "jupyterlab", "--LabApp.news_url=None", "--LabApp.extension_manager=readonly",
-       "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-       # or uploads over 10 MiB die
-       '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}']
-TEST = ["-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/sanitize.cfg",
-        # what is tested: testpaths in pyproject.toml
-        "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
-STEP = re.compile(r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected) (\S+)(.*)")
+LAB = [
+    "-m",
+    "jupyterlab",
+    "--LabApp.news_url=None",
+    "--LabApp.extension_manager=readonly",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    # or uploads over 10 MiB die
+    '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}',
+]
+TEST = [
+    "-m",
+    "pytest",
+    "--nbval",
+    "--nbval-current-env",
+    "--nbval-sanitize-with",
+    "tests/sanitize.cfg",
+    # what is tested: testpaths in pyproject.toml
+    "--nbval-cell-timeout=300",
+    "-p",
+    "no:cacheprovider",
+]
+STEP = re.compile(
+    r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected) (\S+)(.*)"
+)
 # what pip or venv print when they fail, and what a person can do; the first that matches counts
 CAUSES = (
-    (r"No space left|Errno 28\b|WinError 112|not enough space",
-     "The disk is full: free a few GB (`python3 -m pip cache purge` helps) and start again."),
-    (r"CERTIFICATE_VERIFY_FAILED|SSLError",
-     "The index's certificate is not trusted: set PIP_CERT to your proxy's certificate and start again."),
-    (r"ConnectionError|ConnectTimeout|getaddrinfo|ProxyError|[Rr]ead ?[Tt]ime|Network is unreachable",
-     "No package index answers: connect to the network (behind a proxy: set HTTPS_PROXY) and start again,\n"
-     "or set SDKIT_WHEELS to a folder of wheels."),
-    (r"No matching distribution found",
-     "pip found no index, or none with this package: check the network and `python3 -m pip config list`,\n"
-     "or the folder SDKIT_WHEELS (to be filled on the same kind of machine)."),
-    (r"Permission denied|Errno (13|30)\b|WinError (5|32)\b",
-     "A file may not be written: check who owns this folder; close JupyterLab and shells that use .venv."),
-    (r"ensurepip", "This Python lacks venv: install it (Debian, Ubuntu: `apt install python3-venv`)."),
+    (
+        r"No space left|Errno 28\b|WinError 112|not enough space",
+        "The disk is full: free a few GB (`python3 -m pip cache purge` helps) and start again.",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|SSLError",
+        "The index's certificate is not trusted: set PIP_CERT to your proxy's certificate and start again.",
+    ),
+    (
+        r"ConnectionError|ConnectTimeout|getaddrinfo|ProxyError|[Rr]ead ?[Tt]ime|Network is unreachable",
+        "No package index answers: connect to the network (behind a proxy: set HTTPS_PROXY) and start again,\n"
+        "or set SDKIT_WHEELS to a folder of wheels.",
+    ),
+    (
+        r"No matching distribution found",
+        "pip found no index, or none with this package: check the network and `python3 -m pip config list`,\n"
+        "or the folder SDKIT_WHEELS (to be filled on the same kind of machine).",
+    ),
+    (
+        r"Permission denied|Errno (13|30)\b|WinError (5|32)\b",
+        "A file may not be written: check who owns this folder; close JupyterLab and shells that use .venv.",
+    ),
+    (
+        r"ensurepip",
+        "This Python lacks venv: install it (Debian, Ubuntu: `apt install python3-venv`).",
+    ),
     (r"", "The installation did not end well; all that was said is in %s." % LOG),
 )
 
@@ -89,7 +124,11 @@ def say(text, end="\n"):
 
 def environment():
     """The environment variables of every program that run.py starts."""
-    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONHOME", "PYTHONPATH")
+    }
     path = str(PYTHON.parent) + os.pathsep + own.get("PATH", "")
     return {**OFFLINE, **own, **FORCED, "VIRTUAL_ENV": str(VENV), "PATH": path}
 
@@ -97,7 +136,9 @@ def environment():
 def ask(command):
     """What a command prints, or "" where it is not there or fails (as launchers of absent versions do)."""
     try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode("ascii")
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode(
+            "ascii"
+        )
     except (OSError, ValueError, subprocess.SubprocessError):
         return ""
 
@@ -106,7 +147,9 @@ def suitable_python():
     """The command of a suitable Python, or None."""
     for version in reversed(PYTHONS):
         for command in ["python%d.%d" % version], ["py", "-%d.%d" % version]:
-            if ask(command + ["-c", "import sys; print(sys.version_info[:2])"]).strip() == str(version):
+            if ask(command + ["-c", "import sys; print(sys.version_info[:2])"]).strip() == str(
+                version
+            ):
                 return command
     return None
 
@@ -115,7 +158,9 @@ def torch_flavour():
     """Which build of torch to install: one of "cpu", "cuda", "default"."""
     wish = os.environ.get("SDKIT_TORCH", "")
     if wish and wish not in GIGABYTES:
-        raise Trouble("SDKIT_TORCH is %r: set it to one of %s, or unset it." % (wish, ", ".join(GIGABYTES)))
+        raise Trouble(
+            "SDKIT_TORCH is %r: set it to one of %s, or unset it." % (wish, ", ".join(GIGABYTES))
+        )
     if wish or sys.platform == "darwin":  # one build for every Mac
         return wish or "default"
     return "cuda" if "GPU 0" in ask(["nvidia-smi", "-L"]) else "cpu"
@@ -124,12 +169,16 @@ def torch_flavour():
 def check_machine(flavour):
     """Raise `Trouble` where the installation cannot end well."""
     if sys.maxsize < 2**32 or (sys.platform, platform.machine()) == ("darwin", "x86_64"):
-        raise Trouble("torch is not built for 32-bit Pythons and Intel Macs: install a 64-bit Python (on an\n"
-                      "Apple-silicon Mac, the one for it), or use a class server (docs/class-server.md).")
+        raise Trouble(
+            "torch is not built for 32-bit Pythons and Intel Macs: install a 64-bit Python (on an\n"
+            "Apple-silicon Mac, the one for it), or use a class server (docs/class-server.md)."
+        )
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < GIGABYTES[flavour]:
-        raise Trouble("The disk is too full: the set-up wants %d GB free in %s, and there are %.1f.\n"
-                      "Make room and start again." % (GIGABYTES[flavour], ROOT, free))
+        raise Trouble(
+            "The disk is too full: the set-up wants %d GB free in %s, and there are %.1f.\n"
+            "Make room and start again." % (GIGABYTES[flavour], ROOT, free)
+        )
 
 
 def pip_sources(flavour):
@@ -137,14 +186,18 @@ def pip_sources(flavour):
     if os.environ.get("SDKIT_WHEELS"):
         return ["--no-index", "--find-links", str(Path(os.environ["SDKIT_WHEELS"]).resolve())]
     # The ordinary index has CUDA builds for Linux and CPU builds for Windows, torch's own the other two.
-    extra = {("cpu", "linux"): INDEX + "cpu", ("cuda", "win32"): INDEX + "cu130"}.get((flavour, sys.platform))
+    extra = {("cpu", "linux"): INDEX + "cpu", ("cuda", "win32"): INDEX + "cu130"}.get(
+        (flavour, sys.platform)
+    )
     if extra:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(extra + "/torch/", timeout=5).close()
             return ["--extra-index-url", extra]
         say("%s does not answer: pip takes the torch that it is set up to find." % extra)
         if flavour == "cpu":
-            say("If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk, and works as well.")
+            say(
+                "If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk, and works as well."
+            )
     return []
 
 
@@ -159,8 +212,14 @@ def follow(command, log):
     """Run pip or venv, show its steps on one line, keep its words in the file `log`; on failure say why."""
     total, seen, lines = LOCK.read_text(encoding="utf-8").count("=="), 0, []
     with open(str(log), "w", encoding="utf-8") as kept, subprocess.Popen(
-            command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace") as process:
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
         for line in process.stdout:
             kept.write(line)
             lines.append(line.rstrip())
@@ -175,7 +234,10 @@ def follow(command, log):
             elif verb == "Installing collected":
                 say("  unpacking them (a minute or two)")
             else:  # the big ones keep their line: "(196.5 MB)"
-                say("  fetching " + name + size, end="\n" if re.search(r"\d{3}\.\d MB", size) else "")
+                say(
+                    "  fetching " + name + size,
+                    end="\n" if re.search(r"\d{3}\.\d MB", size) else "",
+                )
     if process.returncode:
         raise Trouble(explain(lines))
 
@@ -187,12 +249,16 @@ def only_one():
         try:
             if os.name == "nt":
                 import msvcrt
+
                 msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
             else:
                 import fcntl
+
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Trouble("Another run.py is setting up this folder: wait for it, then start again.") from None
+            raise Trouble(
+                "Another run.py is setting up this folder: wait for it, then start again."
+            ) from None
         yield
 
 
@@ -212,7 +278,9 @@ def set_up():
     flavour = torch_flavour()
     check_machine(flavour)
     with only_one():
-        say("Setting up .venv once: Python %s, torch for %s." % (platform.python_version(), flavour))
+        say(
+            "Setting up .venv once: Python %s, torch for %s." % (platform.python_version(), flavour)
+        )
         if STAMP.exists():
             STAMP.unlink()
         # never the .venv's own, just cleared
@@ -223,8 +291,22 @@ def set_up():
         path = os.path.relpath(str(ROOT), str(packages))
         (packages / "sdkit.pth").write_text(path + "\n", encoding="utf-8")
         say("Installing the locked packages; every detail goes to %s" % LOG)
-        follow([str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--retries=2",
-                "-r", str(LOCK), "-c", str(CUDA_LOCK)] + pip_sources(flavour), LOG)
+        follow(
+            [
+                str(PYTHON),
+                "-m",
+                "pip",
+                "install",
+                "--progress-bar=off",
+                "--retries=2",
+                "-r",
+                str(LOCK),
+                "-c",
+                str(CUDA_LOCK),
+            ]
+            + pip_sources(flavour),
+            LOG,
+        )
         STAMP.write_text(stamp(flavour), encoding="utf-8")
         say("Ready.")
 
@@ -266,7 +348,9 @@ def main(argv):
         say("This is Python %s; the kit runs on 3.11 to 3.13." % platform.python_version())
         other = suitable_python()
         if not other:
-            raise Trouble("No such Python is on the PATH: install one (python.org has them) and start again.")
+            raise Trouble(
+                "No such Python is on the PATH: install one (python.org has them) and start again."
+            )
         say("Going on with %s." % " ".join(other))
         return become(other + [str(ROOT / "run.py")] + argv, Path.cwd(), os.environ)
     except (Trouble, OSError) as trouble:

@@ -7,8 +7,10 @@ import sys
 
 def stop(number, _):
     """End by Ctrl-C or when asked to, so that no part of a file stays behind."""
-    if any(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
-           for name in ("sdkit.cli", "torch", "transformers", "diffusers")):
+    if any(
+        getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
+        for name in ("sdkit.cli", "torch", "transformers", "diffusers")
+    ):
         # while these are imported nothing is open, and an exception would crash some of them
         os._exit(128 + number)
     if number == signal.SIGINT:

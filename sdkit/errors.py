@@ -31,5 +31,7 @@ def unexpected(error):
     # of whatever was being written
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full. Make room on it, then run this again."
-    return plain(f"This should not happen ({type(error).__name__}: {str(error)[:200]}). "
-                 "Set SDKIT_DEBUG=1 to see where, and tell those who wrote the kit.")
+    return plain(
+        f"This should not happen ({type(error).__name__}: {str(error)[:200]}). "
+        "Set SDKIT_DEBUG=1 to see where, and tell those who wrote the kit."
+    )

@@ -27,8 +27,10 @@ def data_dir():
     folder = Path(override).expanduser() if override else ROOT / "data"
     if not folder.is_dir():
         source = "SDKIT_DATA points to it" if override else "it belongs to the repository"
-        raise SdkitError(f"There is no data folder {folder} ({source}). "
-                         "Clone the repository whole, or set SDKIT_DATA to its data folder.")
+        raise SdkitError(
+            f"There is no data folder {folder} ({source}). "
+            "Clone the repository whole, or set SDKIT_DATA to its data folder."
+        )
     return folder
 
 
@@ -59,8 +61,9 @@ def write_atomically(path, replace=True):
         os.replace(part, path) if replace else _put(part, path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SdkitError(f"Cannot write {path}: {reason}. "
-                         "Choose another folder, or make room on the disk.") from error
+        raise SdkitError(
+            f"Cannot write {path}: {reason}. Choose another folder, or make room on the disk."
+        ) from error
     finally:
         # where there is no folder, there is no part of a file either
         with contextlib.suppress(OSError):

@@ -28,8 +28,10 @@ class Withheld(SdkitError):
     """The model's safety checker blacked a picture out. `images` holds what was painted, None for what was not shown."""
 
     def __init__(self, images):
-        super().__init__(f"The model's safety checker withheld {images.count(None)} of {len(images)} pictures: it took "
-                         "what was painted for unsuitable. Try another seed or other words.")
+        super().__init__(
+            f"The model's safety checker withheld {images.count(None)} of {len(images)} pictures: it took "
+            "what was painted for unsuitable. Try another seed or other words."
+        )
         self.images = images
 
 
@@ -63,29 +65,45 @@ class Settings:
         for name in ("prompt", "negative_prompt"):
             value = getattr(self, name)
             if not isinstance(value, str):
-                raise SdkitError(f"{_words(name)} is not text: {value!r:.60}. "
-                                 "Give a few words, such as 'van gogh'.")
+                raise SdkitError(
+                    f"{_words(name)} is not text: {value!r:.60}. "
+                    "Give a few words, such as 'van gogh'."
+                )
             if len(value) > 2000:
-                raise SdkitError(f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two.")
+                raise SdkitError(
+                    f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two."
+                )
             if any(category(c) in ("Cc", "Cs") and c not in "\t\n\r" for c in value):
-                raise SdkitError(f"{_words(name)} holds a character that is no letter ({ascii(value)[:60]}). "
-                                 "Type the words anew.")
+                raise SdkitError(
+                    f"{_words(name)} holds a character that is no letter ({ascii(value)[:60]}). "
+                    "Type the words anew."
+                )
         for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
             value = getattr(self, name)
             # NaN fails the comparison, too
             if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(f"{_words(name)} {value!r:.40} is outside {low} to {high}. "
-                                 "Choose a number in between.")
+                raise SdkitError(
+                    f"{_words(name)} {value!r:.40} is outside {low} to {high}. "
+                    "Choose a number in between."
+                )
         whole = ("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)
         for name, low, high in whole:
             value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(f"{_words(name)} {value!r:.40} is not a whole number from {low} to {high}. "
-                                 "Choose one.")
+            if (
+                not isinstance(value, Integral)
+                or isinstance(value, bool)
+                or not low <= value <= high
+            ):
+                raise SdkitError(
+                    f"{_words(name)} {value!r:.40} is not a whole number from {low} to {high}. "
+                    "Choose one."
+                )
         if self.steps_run < 1:
             need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
-            raise SdkitError(f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less than "
-                             f"one step, so nothing would be painted. Take {need}.")
+            raise SdkitError(
+                f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less than "
+                f"one step, so nothing would be painted. Take {need}."
+            )
 
     @property
     def steps_run(self):
@@ -110,8 +128,15 @@ def style(pipe, images, settings, on_step=None):
     styled = []
     for image in [photos.resize(image, settings.size) for image in images]:
         hardware.refuse_too_large(pipe, image.size)
-        styled += _run(pipe, settings, f"{image.width} x {image.height} pixels", on_step, image=image,
-                       strength=settings.strength, generator=torch.Generator("cpu").manual_seed(settings.seed))
+        styled += _run(
+            pipe,
+            settings,
+            f"{image.width} x {image.height} pixels",
+            on_step,
+            image=image,
+            strength=settings.strength,
+            generator=torch.Generator("cpu").manual_seed(settings.seed),
+        )
     return styled
 
 
@@ -126,9 +151,16 @@ def draw(pipe, settings, count=1, on_step=None):
     hardware.refuse_too_large(pipe, (settings.size, settings.size))
     for seeds in batches(settings, count):
         try:
-            drawn += _run(pipe, settings, f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels", on_step,
-                          count=len(seeds), height=settings.size, width=settings.size,
-                          generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds])
+            drawn += _run(
+                pipe,
+                settings,
+                f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels",
+                on_step,
+                count=len(seeds),
+                height=settings.size,
+                width=settings.size,
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            )
         except Withheld as error:  # the others are painted all the same
             drawn += error.images
     if None in drawn:
@@ -143,16 +175,23 @@ def redraw(pipe, images, settings, on_step=None):
     picture decides what is where, for there the network sees it whole; in a larger one it has room for the edges.
     Returns a list. `pipe` is loaded for the task "img2img".
     """
-    return [style(pipe, [image], replace(settings, seed=settings.seed + k), on_step)[0]
-            for k, image in enumerate(images)]
+    return [
+        style(pipe, [image], replace(settings, seed=settings.seed + k), on_step)[0]
+        for k, image in enumerate(images)
+    ]
 
 
 def batches(settings, count):
     """The seeds of `count` pictures, 1 to 1000, in the batches in which `draw` paints them: list of ranges."""
     if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
-        raise SdkitError(f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one.")
-    seeds, together = range(settings.seed, settings.seed + count), max(1, AT_ONCE // settings.size**2)
-    return [seeds[first:first + together] for first in range(0, count, together)]
+        raise SdkitError(
+            f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one."
+        )
+    seeds, together = (
+        range(settings.seed, settings.seed + count),
+        max(1, AT_ONCE // settings.size**2),
+    )
+    return [seeds[first : first + together] for first in range(0, count, together)]
 
 
 def inpaint(pipe, image, mask, settings, on_step=None):
@@ -164,28 +203,48 @@ def inpaint(pipe, image, mask, settings, on_step=None):
     """
     ratio = image.width * mask.height / (image.height * mask.width)
     if not 0.97 < ratio < 1.03:
-        raise SdkitError(f"The mask is {mask.width} x {mask.height} pixels, the picture {image.width} x "
-                         f"{image.height}. Give a mask of the same shape.")
+        raise SdkitError(
+            f"The mask is {mask.width} x {mask.height} pixels, the picture {image.width} x "
+            f"{image.height}. Give a mask of the same shape."
+        )
     image = photos.resize(image, settings.size)
     mask = np.asarray(mask.convert("L").resize(image.size), np.float32) / 255
     if mask.max() < 0.5:
-        raise SdkitError("The mask is black, so nothing would be repainted. Make white what shall be new.")
+        raise SdkitError(
+            "The mask is black, so nothing would be repainted. Make white what shall be new."
+        )
     what = f"{image.width} x {image.height} pixels"
     hardware.refuse_too_large(pipe, image.size)
     with hardware.enough_memory(f"for {what}"):
-        known = latents.encode(pipe.vae, photos.to_tensor(image))                        # (1, C, h, w)
-    new = torch.nn.functional.adaptive_max_pool2d(torch.tensor(mask)[None, None], known.shape[-2:]).to(known) > 0.5
-    noise = torch.randn(known.shape, generator=torch.Generator("cpu").manual_seed(settings.seed)).to(known)
+        known = latents.encode(pipe.vae, photos.to_tensor(image))  # (1, C, h, w)
+    new = (
+        torch.nn.functional.adaptive_max_pool2d(
+            torch.tensor(mask)[None, None], known.shape[-2:]
+        ).to(known)
+        > 0.5
+    )
+    noise = torch.randn(
+        known.shape, generator=torch.Generator("cpu").manual_seed(settings.seed)
+    ).to(known)
 
     def put_back(pipe, step, timestep, tensors):
-        later = pipe.scheduler.timesteps[step + 1:step + 2]
+        later = pipe.scheduler.timesteps[step + 1 : step + 2]
         then = pipe.scheduler.add_noise(known, noise, later) if len(later) else known
         return {"latents": torch.where(new, tensors["latents"], then)}
 
-    painted, = _run(pipe, settings, what, on_step, put_back,
-                    width=image.width, height=image.height,
-                    generator=torch.Generator("cpu").manual_seed(settings.seed))
-    mixed = np.asarray(image) + mask[..., None] * (np.asarray(painted, np.float32) - np.asarray(image))
+    (painted,) = _run(
+        pipe,
+        settings,
+        what,
+        on_step,
+        put_back,
+        width=image.width,
+        height=image.height,
+        generator=torch.Generator("cpu").manual_seed(settings.seed),
+    )
+    mixed = np.asarray(image) + mask[..., None] * (
+        np.asarray(painted, np.float32) - np.asarray(image)
+    )
     return photos.Image.fromarray(mixed.round().astype(np.uint8))
 
 
@@ -201,9 +260,14 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
         return change(pipe, step, timestep, tensors) if change else tensors
 
     with hardware.enough_memory(f"for {what}"):
-        made = pipe(prompt=[settings.prompt] * count, negative_prompt=[settings.negative_prompt] * count,
-                    guidance_scale=float(settings.guidance_scale), callback_on_step_end=after_step,
-                    num_inference_steps=settings.num_inference_steps, **keywords)
+        made = pipe(
+            prompt=[settings.prompt] * count,
+            negative_prompt=[settings.negative_prompt] * count,
+            guidance_scale=float(settings.guidance_scale),
+            callback_on_step_end=after_step,
+            num_inference_steps=settings.num_inference_steps,
+            **keywords,
+        )
     flagged = getattr(made, "nsfw_content_detected", None) or [False] * count
     if any(flagged):
         raise Withheld([None if black else image for image, black in zip(made.images, flagged)])
@@ -212,14 +276,18 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
 
 def advice(prompt, known):
     """A sentence on the words of `prompt` that are not in the set `known`, or None when there are none."""
-    unknown = [word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.LITTLE_WORDS]
+    unknown = [
+        word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.LITTLE_WORDS
+    ]
     if not unknown:
         return None
     near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
     listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:20]
     kind = "near ones that it knows" if near else "some that it knows"
-    return (f"This model was not trained on {', '.join(map(repr, unknown))} and may not heed it; "
-            f"{kind}: {', '.join(listed)}.")
+    return (
+        f"This model was not trained on {', '.join(map(repr, unknown))} and may not heed it; "
+        f"{kind}: {', '.join(listed)}."
+    )
 
 
 def note(settings, model, kind="a photograph restyled"):

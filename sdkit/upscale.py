@@ -6,6 +6,7 @@ nearer to the mean of all pictures that it may be, and the less is invented. Any
 overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
 arXiv:2302.08113, equation 5), so that there are no seams.
 """
+
 import contextlib
 import warnings
 from numbers import Integral, Real
@@ -21,13 +22,21 @@ from sdkit.pictures import photos
 
 # the result's sides over the picture's; also the VAE's, so latents are as large as the picture
 FACTOR = 4
-SMALLEST, LARGEST = 16, 512     # px, sides of the pictures that are taken
-STEPS, STRENGTH = 20, 0.4       # where nothing else is asked for; chosen on validation pictures
-TILE, OVERLAP = 144, 20         # latent pixels; a side of 256 has two tiles, one of 512 four
+SMALLEST, LARGEST = 16, 512  # px, sides of the pictures that are taken
+STEPS, STRENGTH = 20, 0.4  # where nothing else is asked for; chosen on validation pictures
+TILE, OVERLAP = 144, 20  # latent pixels; a side of 256 has two tiles, one of 512 four
 
 
-def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, on_step=None,
-            drawn=False):
+def upscale(
+    pipe,
+    images,
+    num_inference_steps=STEPS,
+    strength=STRENGTH,
+    noise_level=0,
+    seed=0,
+    on_step=None,
+    drawn=False,
+):
     """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
 
     pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; strength : how much is invented, over 0 to 1: the
@@ -47,14 +56,21 @@ def upscale(pipe, images, num_inference_steps=STEPS, strength=STRENGTH, noise_le
         generator = torch.Generator("cpu").manual_seed(seed)
         return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
 
-    return [enlarged(pipe, low, latents_of, 4 if noise_level else 2 if drawn else 1) for low in tensors(images)]
+    return [
+        enlarged(pipe, low, latents_of, 4 if noise_level else 2 if drawn else 1)
+        for low in tensors(images)
+    ]
 
 
 def regress(pipe, images):
     """As `upscale`, by the same network trained to name the latents at once, in one call: `pipe.regressor`."""
     level = torch.tensor([0], device=pipe.vae.device)
-    return [enlarged(pipe, low, lambda low: regressed(pipe, low.to(pipe.vae.device, pipe.vae.dtype), level))
-            for low in tensors(images)]
+    return [
+        enlarged(
+            pipe, low, lambda low: regressed(pipe, low.to(pipe.vae.device, pipe.vae.dtype), level)
+        )
+        for low in tensors(images)
+    ]
 
 
 def enlarged(pipe, low, latents_of, coarser=1):
@@ -68,13 +84,17 @@ def steps_run(num_inference_steps, strength):
     if not isinstance(strength, Real) or isinstance(strength, bool) or not 0 <= strength <= 1:
         raise SdkitError(f"Strength {strength!r:.40} is not a number from 0 to 1. Choose one.")
     if int(num_inference_steps * strength) < 1:
-        raise SdkitError(f"{num_inference_steps} steps x strength {float(strength):g} is less than one step. "
-                         "Raise one of them.")
+        raise SdkitError(
+            f"{num_inference_steps} steps x strength {float(strength):g} is less than one step. "
+            "Raise one of them."
+        )
     return int(num_inference_steps * strength)
 
 
 @torch.no_grad()
-def sample(pipe, low, num_inference_steps, noise_level, generator, strength=1.0, on_step=None, tile=TILE):
+def sample(
+    pipe, low, num_inference_steps, noise_level, generator, strength=1.0, on_step=None, tile=TILE
+):
     """Latents (1, C, h, w) of the large picture for the small one, low (1, 3, h, w) in [-1, 1].
 
     At strength 1, for a picture of one tile, the same as `StableDiffusionUpscalePipeline` without guidance (the tests
@@ -82,8 +102,10 @@ def sample(pipe, low, num_inference_steps, noise_level, generator, strength=1.0,
     """
     device, dtype, scheduler = pipe.unet.device, pipe.unet.dtype, pipe.scheduler
     level = torch.tensor([noise_level])
-    grain, noise = (torch.randn((1, channels, *low.shape[2:]), generator=generator)
-                    for channels in (3, pipe.vae.config.latent_channels))
+    grain, noise = (
+        torch.randn((1, channels, *low.shape[2:]), generator=generator)
+        for channels in (3, pipe.vae.config.latent_channels)
+    )
     low = pipe.low_res_scheduler.add_noise(low, grain, level).to(device, dtype)
     noise, level = noise.to(device, dtype), level.to(device)
     scheduler.set_timesteps(num_inference_steps, device=device)
@@ -95,7 +117,9 @@ def sample(pipe, low, num_inference_steps, noise_level, generator, strength=1.0,
     for t in timesteps:
         # (1, C + 3, h, w)
         inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)
-        output = tiled(lambda part, t=t: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile)
+        output = tiled(
+            lambda part, t=t: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile
+        )
         latents = scheduler.step(output, t, latents, return_dict=False)[0]
         if on_step:
             on_step()
@@ -106,12 +130,17 @@ def sample(pipe, low, num_inference_steps, noise_level, generator, strength=1.0,
 def regressed(pipe, low, level, tile=TILE):
     """The mean (1, C, h, w) of all latents that may belong to low (1, 3, h, w) with noise of `level`, in one call."""
     if pipe.regressor is None:
-        raise SdkitError("This upscaler came without its regressor. Clone the repository whole, or train it "
-                         "(python -m sdkit.recipes.upscaler --regression); strength 1 needs none.")
+        raise SdkitError(
+            "This upscaler came without its regressor. Clone the repository whole, or train it "
+            "(python -m sdkit.recipes.upscaler --regression); strength 1 needs none."
+        )
     # in the place of noisy latents
     nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])
-    return tiled(lambda part: pipe.regressor(part, 0, None, class_labels=level).sample,
-                 torch.cat([nothing, low], dim=1), tile)
+    return tiled(
+        lambda part: pipe.regressor(part, 0, None, class_labels=level).sample,
+        torch.cat([nothing, low], dim=1),
+        tile,
+    )
 
 
 def tiled(function, x, tile=TILE, overlap=OVERLAP):
@@ -125,14 +154,19 @@ def tiled(function, x, tile=TILE, overlap=OVERLAP):
     total = weights = 0
     for top in starts(height, tile, overlap):
         for left in starts(width, tile, overlap):
-            part = function(x[:, :, top:top + tile, left:left + tile])
+            part = function(x[:, :, top : top + tile, left : left + tile])
             factor = part.shape[2] // min(tile, height)
-            weight = torch.outer(*(window(side, overlap * factor) for side in part.shape[2:])).to(part)
+            weight = torch.outer(*(window(side, overlap * factor) for side in part.shape[2:])).to(
+                part
+            )
             if not torch.is_tensor(total):
                 total = part.new_zeros(*part.shape[:2], factor * height, factor * width)
                 weights = torch.zeros_like(total[:1, :1])
-            place = (..., slice(factor * top, factor * top + part.shape[2]),
-                     slice(factor * left, factor * left + part.shape[3]))
+            place = (
+                ...,
+                slice(factor * top, factor * top + part.shape[2]),
+                slice(factor * left, factor * left + part.shape[3]),
+            )
             total[place] += part * weight
             weights[place] += weight
     return total / weights
@@ -160,7 +194,9 @@ def finish(vae, latents, low, coarser=1):
     """
     large = tiled(lambda part: latent.decode(vae, part), latents).float().cpu()
     if coarser > 1:
-        low = F.interpolate(low, [side // coarser for side in low.shape[2:]], mode="bicubic", antialias=True)
+        low = F.interpolate(
+            low, [side // coarser for side in low.shape[2:]], mode="bicubic", antialias=True
+        )
     return photos.to_image(project(large, low))
 
 
@@ -180,35 +216,50 @@ def tensors(images):
         raise SdkitError("A list of pictures is wanted. Put brackets around the one: [image].")
     for image in images:
         if not SMALLEST <= min(image.size) <= max(image.size) <= LARGEST:
-            raise SdkitError(f"A picture of {image.width} x {image.height} pixels cannot be upscaled here. Give one "
-                             f"with sides of {SMALLEST} to {LARGEST} pixels; it becomes four times larger.")
+            raise SdkitError(
+                f"A picture of {image.width} x {image.height} pixels cannot be upscaled here. Give one "
+                f"with sides of {SMALLEST} to {LARGEST} pixels; it becomes four times larger."
+            )
     return [photos.to_tensor(image) for image in images]
 
 
 def check(value, what, low, high):
     """Raise `SdkitError` unless `value` is a whole number from `low` to `high`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
-        raise SdkitError(f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one.")
+        raise SdkitError(
+            f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one."
+        )
 
 
 def load(folder, shared, device, dtype=None):
     """The pipeline in `folder` around the VAE, text encoder and tokenizer of `shared`; see `models.load_upscaler`."""
     from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
+
     parts = {name: shared[name] for name in ("vae", "text_encoder", "tokenizer")}
     how = {"local_files_only": True, "use_safetensors": True}
     index = "" if folder.is_file() else (folder / "model_index.json").read_text("utf-8", "replace")
     if '"StableDiffusionUpscalePipeline"' not in index:
-        raise SdkitError(f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
+        raise SdkitError(
+            f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind."
+        )
     try:
         with own_scaling(parts["vae"]):
             pipe = StableDiffusionUpscalePipeline.from_pretrained(
-                folder, **parts, dtype=dtype or torch.float32, **how).to(device)
+                folder, **parts, dtype=dtype or torch.float32, **how
+            ).to(device)
         regressor = folder / "regressor"
-        pipe.regressor = (UNet2DConditionModel.from_pretrained(regressor, **how).to(device, dtype or torch.float32)
-                          if regressor.is_dir() else None)
+        pipe.regressor = (
+            UNet2DConditionModel.from_pretrained(regressor, **how).to(
+                device, dtype or torch.float32
+            )
+            if regressor.is_dir()
+            else None
+        )
     except Exception as error:
-        raise SdkitError(f"The weights in {folder} cannot be loaded ({error}). "
-                         "Put the folder back from the repository.") from error
+        raise SdkitError(
+            f"The weights in {folder} cannot be loaded ({error}). "
+            "Put the folder back from the repository."
+        ) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -228,9 +279,16 @@ def own_scaling(vae):
             vae.register_to_config(scaling_factor=factor)
 
 
-def note(num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, model="mini-upscaler"):
+def note(
+    num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, model="mini-upscaler"
+):
     """How a picture was made, as text chunks for `provenance.save_png`: nothing of the small picture is in it."""
-    return {"Software": f"sdkit {__version__}",
-            "Description": f"Made with AI: a picture made four times larger by the diffusion model {model}",
-            "Model": model, "Steps": str(num_inference_steps), "Strength": f"{strength:g}",
-            "Noise level": str(noise_level), "Seed": str(seed)}
+    return {
+        "Software": f"sdkit {__version__}",
+        "Description": f"Made with AI: a picture made four times larger by the diffusion model {model}",
+        "Model": model,
+        "Steps": str(num_inference_steps),
+        "Strength": f"{strength:g}",
+        "Noise level": str(noise_level),
+        "Seed": str(seed),
+    }

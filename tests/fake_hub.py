@@ -15,22 +15,22 @@ class Hub:
 
     def __init__(self, repositories):
         self.repositories = {name: Path(folder) for name, folder in repositories.items()}
-        self.status = {}        # {repository: (HTTP status, headers)}, instead of an answer
-        self.fails_files = {}   # {file's end: HTTP status} for GET
-        self.cuts = 0           # so many answers end in the middle
-        self.silent = False     # connections are taken, and nothing is ever said
-        self.ranges = True      # False: every answer is the whole file
-        self.lies = False       # bytes are changed on the way
-        self.nonsense = False   # a login page for every address
+        self.status = {}  # {repository: (HTTP status, headers)}, instead of an answer
+        self.fails_files = {}  # {file's end: HTTP status} for GET
+        self.cuts = 0  # so many answers end in the middle
+        self.silent = False  # connections are taken, and nothing is ever said
+        self.ranges = True  # False: every answer is the whole file
+        self.lies = False  # bytes are changed on the way
+        self.nonsense = False  # a login page for every address
         # function of the request's handler: True where it has given an answer of its own
         self.odd = None
-        self.requests = []      # (method, path, Range)
+        self.requests = []  # (method, path, Range)
 
     def file(self, path):
         for name, folder in self.repositories.items():
             start = f"/{name}/resolve/"
             if path.startswith(start):
-                return name, folder / path[len(start):].split("/", 1)[1]
+                return name, folder / path[len(start) :].split("/", 1)[1]
         return None, None
 
     def __enter__(self):
@@ -60,7 +60,7 @@ class Hub:
                 if hub.nonsense:
                     return self.answer(200, b"<html>Please log in</html>", Content_Type="text/html")
                 if path.startswith("/api/models/"):
-                    return self.repository(path[len("/api/models/"):].split("/revision/")[0])
+                    return self.repository(path[len("/api/models/") :].split("/revision/")[0])
                 name, file = hub.file(path)
                 if name in hub.status:
                     status, headers = hub.status[name]
@@ -78,9 +78,16 @@ class Hub:
                 if name not in hub.repositories:
                     return self.answer(404, X_Error_Code="RepoNotFound")
                 folder = hub.repositories[name]
-                files = [{"rfilename": p.relative_to(folder).as_posix()} for p in folder.rglob("*") if p.is_file()]
-                self.answer(200, json.dumps({"id": name, "sha": COMMIT, "siblings": files}).encode(),
-                            Content_Type="application/json")
+                files = [
+                    {"rfilename": p.relative_to(folder).as_posix()}
+                    for p in folder.rglob("*")
+                    if p.is_file()
+                ]
+                self.answer(
+                    200,
+                    json.dumps({"id": name, "sha": COMMIT, "siblings": files}).encode(),
+                    Content_Type="application/json",
+                )
 
             def content(self, file):
                 data = file.read_bytes()
@@ -110,7 +117,7 @@ class Hub:
                     self.send_response(206 if asked else 200)
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
-                    self.wfile.write(body[:len(body) // 2])
+                    self.wfile.write(body[: len(body) // 2])
                     self.wfile.flush()
                     self.close_connection = True
                     return self.connection.shutdown(2)

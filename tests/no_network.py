@@ -3,6 +3,7 @@
 With NO_SOCKETS in the environment not even a socket may be made, but for those between processes of one machine;
 without, loopback stays open, for Jupyter's own talk.
 """
+
 import os
 import sys
 
@@ -14,7 +15,7 @@ def refuse(event, arguments, strict=bool(os.environ.get("NO_SOCKETS"))):  # noqa
         caller = sys._getframe(1).f_back
         # urllib3, when imported, sees what the system can do
         probe = caller and caller.f_code.co_name == "_has_ipv6"
-        target = None if arguments[1] == 1 or probe else arguments[1]        # 1: AF_UNIX
+        target = None if arguments[1] == 1 or probe else arguments[1]  # 1: AF_UNIX
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         target = arguments[1][0] if isinstance(arguments[1], tuple) else None
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):

@@ -17,10 +17,12 @@ import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 VIEW = "application/vnd.jupyter.widget-view+json"
-METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"}}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 MAX_BYTES = 1_500_000
-MAX_LINES = 25     # of a code cell
+MAX_LINES = 25  # of a code cell
 # characters of a line of code: as much as a laptop shows beside JupyterLab's file list
 MAX_WIDTH = 98
 MEDIAN_LINES = 10  # over the code cells of a lesson
@@ -39,7 +41,9 @@ def normalise(notebook):
     notebook.metadata = nbformat.from_dict(METADATA)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {})
+        cell.metadata = nbformat.from_dict(
+            {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        )
     for cell in code:
         cell.outputs = _outputs(cell.outputs)
     counts = [cell.execution_count for cell in code]
@@ -74,10 +78,16 @@ def problems(notebook, size=0):
         found.append("metadata.widgets holds widget state")
     elif normalise(notebook) != notebook:
         found.append("not normalised: run python tests/normalise.py")
-    code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    code = [
+        (i, cell)
+        for i, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and cell.source.strip()
+    ]
     counts = [cell.execution_count for _, cell in code]
     if None not in counts and counts != list(range(1, len(counts) + 1)):
-        found.append(f"execution counts are not 1 to {len(counts)} in order: restart the kernel and run all")
+        found.append(
+            f"execution counts are not 1 to {len(counts)} in order: restart the kernel and run all"
+        )
     for i, cell in enumerate(notebook.cells):
         found += [f"cell {i}: {problem}" for problem in _cell_problems(cell)]
     return found
@@ -85,9 +95,15 @@ def problems(notebook, size=0):
 
 def _cell_problems(cell):
     if cell.cell_type == "markdown":
-        yield from (f"picture without alt text: {tag[:60]}" for tag in re.findall(r"!\[\s*\]\([^)]*\)", cell.source))
-        yield from (f"picture without alt text: {tag[:60]}" for tag in re.findall(r"<img\b[^>]*>", cell.source)
-                    if not re.search(r"alt\s*=\s*[\"']\s*\w", tag))
+        yield from (
+            f"picture without alt text: {tag[:60]}"
+            for tag in re.findall(r"!\[\s*\]\([^)]*\)", cell.source)
+        )
+        yield from (
+            f"picture without alt text: {tag[:60]}"
+            for tag in re.findall(r"<img\b[^>]*>", cell.source)
+            if not re.search(r"alt\s*=\s*[\"']\s*\w", tag)
+        )
     texts = [cell.source]
     if cell.cell_type == "code":
         if cell.source.strip() and cell.execution_count is None:
@@ -118,26 +134,40 @@ def lesson_problems(notebook, number):
     source = "\n".join(cell.source for cell in code)
     exercises = set(re.findall(r"checks\.check\(\"(\d\d\.\d+)\"", source))
     median = statistics.median([len(cell.source.splitlines()) for cell in code] or [0])
-    stills = [cell for cell in code if "frames_slider(" in cell.source
-              and any("image/jpeg" in output.get("data", {}) for output in cell.outputs)]
+    stills = [
+        cell
+        for cell in code
+        if "frames_slider(" in cell.source
+        and any("image/jpeg" in output.get("data", {}) for output in cell.outputs)
+    ]
     ticket = prose.partition("## Exit ticket")[2].partition("\n## ")[0]
     checks = {
         "title '# NN · ...'": prose.startswith(f"# {number} · "),
         "5 to 9 sections '## 1 · ...'": 5 <= len(re.findall(r"^## \d · ", prose, re.M)) <= 9,
         "'What just happened' in five places": prose.count("**What just happened.**") >= 5,
-        f"median of at most {MEDIAN_LINES} lines a code cell (it is {median:g})": median <= MEDIAN_LINES,
-        "something to predict and compare": "checks.predict(" in source and "checks.compare(" in source,
-        "two exercises of its own number": len([e for e in exercises if e.startswith(f"{number}.")]) >= 2,
+        f"median of at most {MEDIAN_LINES} lines a code cell (it is {median:g})": median
+        <= MEDIAN_LINES,
+        "something to predict and compare": "checks.predict(" in source
+        and "checks.compare(" in source,
+        "two exercises of its own number": len([e for e in exercises if e.startswith(f"{number}.")])
+        >= 2,
         "a slider with its still strip": bool(stills),
-        "an exit ticket with two folded answers": ticket.count("<details>") == ticket.count("</details>") >= 2,
-        "'Where to read on' with years": len(re.findall(r"\((?:19|20)\d\d\)", prose.partition("read on")[2])) >= 3,
+        "an exit ticket with two folded answers": ticket.count("<details>")
+        == ticket.count("</details>")
+        >= 2,
+        "'Where to read on' with years": len(
+            re.findall(r"\((?:19|20)\d\d\)", prose.partition("read on")[2])
+        )
+        >= 3,
     }
     return [f"lacks {what}" for what, there in checks.items() if not there]
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, help="all of the kit's where none is given")
+    parser.add_argument(
+        "notebooks", nargs="*", type=Path, help="all of the kit's where none is given"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, list what is wrong")
     options = parser.parse_args(arguments)
     failed = False

@@ -8,18 +8,37 @@ from PIL import Image
 
 SECRET = "secret-of-the-photographer"
 #           what each file is, and whether a picture can be made of it
-USABLE = ["animated.gif", "cmyk.jpg", "commented.jpg", "grey16.png", "grey16.tif", "jpeg-inside.png", "no-suffix",
-          "palette.png", "rgb16.png", "rgb16.tif", "transparent.png", "turned.jpg"]
+USABLE = [
+    "animated.gif",
+    "cmyk.jpg",
+    "commented.jpg",
+    "grey16.png",
+    "grey16.tif",
+    "jpeg-inside.png",
+    "no-suffix",
+    "palette.png",
+    "rgb16.png",
+    "rgb16.tif",
+    "transparent.png",
+    "turned.jpg",
+]
 UNUSABLE = {  # a word of the sentence that each gets
-    "1x1.png": "at least 8", "20000-wide.png": "4:1", "bomb.png": "million pixels", "cut-off.jpg": "damaged",
-    "cut-off.png": "damaged", "empty.jpg": "empty", "not-a-picture.jpg": "not a picture",
+    "1x1.png": "at least 8",
+    "20000-wide.png": "4:1",
+    "bomb.png": "million pixels",
+    "cut-off.jpg": "damaged",
+    "cut-off.png": "damaged",
+    "empty.jpg": "empty",
+    "not-a-picture.jpg": "not a picture",
 }
 
 
 def colours(width=48, height=32):
     """A picture whose every corner differs: (height, width, 3) uint8."""
     y, x = np.mgrid[0:height, 0:width]
-    return np.stack([x * 255 // (width - 1), y * 255 // (height - 1), 255 - x * 255 // (width - 1)], -1).astype(np.uint8)
+    return np.stack(
+        [x * 255 // (width - 1), y * 255 // (height - 1), 255 - x * 255 // (width - 1)], -1
+    ).astype(np.uint8)
 
 
 def png16(path, array):
@@ -29,22 +48,44 @@ def png16(path, array):
     raw = b"".join(b"\0" + row.tobytes() for row in rows)  # filter type 0 before each row
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     colour = 2 if array.ndim == 3 else 0
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
-                     + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(raw))
+        + chunk(b"IEND", b"")
+    )
 
 
 def tiff16(path, array):
     """Write (H, W, 3) uint16 as an uncompressed TIFF, by the specification (Pillow writes no 16-bit colour)."""
     height, width, channels = array.shape
-    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, 8 + 2 + 12 * 9 + 4), (259, 3, 1, 1),
-            (262, 3, 1, 2), (273, 4, 1, 8 + 2 + 12 * 9 + 4 + 6), (277, 3, 1, channels), (278, 4, 1, height),
-            (279, 4, 1, array.nbytes)]
-    directory = struct.pack("<H", 9) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + struct.pack("<I", 0)
-    path.write_bytes(struct.pack("<2sHI", b"II", 42, 8) + directory + struct.pack("<3H", 16, 16, 16)
-                     + array.astype("<u2").tobytes())
+    tags = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, channels, 8 + 2 + 12 * 9 + 4),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 8 + 2 + 12 * 9 + 4 + 6),
+        (277, 3, 1, channels),
+        (278, 4, 1, height),
+        (279, 4, 1, array.nbytes),
+    ]
+    directory = (
+        struct.pack("<H", 9)
+        + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        + struct.pack("<I", 0)
+    )
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, 8)
+        + directory
+        + struct.pack("<3H", 16, 16, 16)
+        + array.astype("<u2").tobytes()
+    )
 
 
 def exif(orientation=1):
@@ -61,7 +102,9 @@ def write_all(folder):
     image = Image.fromarray(array)
     sixteen = array.astype(np.uint16) * 257
     image.convert("CMYK").save(folder / "cmyk.jpg")
-    image.save(folder / "commented.jpg", comment=SECRET, exif=exif(), icc_profile=_profile(), quality=95)
+    image.save(
+        folder / "commented.jpg", comment=SECRET, exif=exif(), icc_profile=_profile(), quality=95
+    )
     image.save(folder / "turned.jpg", exif=exif(6), quality=95)
     png16(folder / "grey16.png", sixteen[..., 0])
     png16(folder / "rgb16.png", sixteen)
@@ -69,7 +112,11 @@ def write_all(folder):
     Image.fromarray(sixteen[..., 0]).save(folder / "grey16.tif")
     image.quantize(16).save(folder / "palette.png", transparency=0)
     Image.fromarray(np.dstack([array, array[..., 0]])).save(folder / "transparent.png")
-    image.save(folder / "animated.gif", save_all=True, append_images=[Image.new("RGB", image.size, "red")] * 3)
+    image.save(
+        folder / "animated.gif",
+        save_all=True,
+        append_images=[Image.new("RGB", image.size, "red")] * 3,
+    )
     image.save(folder / "jpeg-inside.png", format="JPEG")
     image.save(folder / "no-suffix", format="PNG")
 
@@ -77,7 +124,7 @@ def write_all(folder):
     for suffix in (".jpg", ".png"):
         noise.save(folder / f"cut-off{suffix}")
         data = (folder / f"cut-off{suffix}").read_bytes()
-        (folder / f"cut-off{suffix}").write_bytes(data[:len(data) // 2])
+        (folder / f"cut-off{suffix}").write_bytes(data[: len(data) // 2])
     Image.new("RGB", (1, 1)).save(folder / "1x1.png")
     Image.new("RGB", (20000, 50)).save(folder / "20000-wide.png")
     (folder / "empty.jpg").write_bytes(b"")
@@ -94,4 +141,5 @@ def write_all(folder):
 
 def _profile():
     from PIL import ImageCms
+
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -14,8 +14,10 @@ from sdkit import __version__
 from sdkit.files import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WANTED = {canonicalize_name(r.name): r for r in map(
-    Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])}
+WANTED = {
+    canonicalize_name(r.name): r
+    for r in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])
+}
 CONDA_NAMES = {"pytorch-cpu": "torch"}  # what conda calls differently
 
 
@@ -37,7 +39,9 @@ def conda():
     """environment.yml's list, conda's and pip's together, as {canonical name: specifiers}."""
     listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     lines = [line for line in listed if isinstance(line, str)]
-    lines += [line for part in listed if isinstance(part, dict) for line in part["pip"] if line != "-e ."]
+    lines += [
+        line for part in listed if isinstance(part, dict) for line in part["pip"] if line != "-e ."
+    ]
     requirements = [Requirement(line) for line in lines]
     return {canonicalize_name(CONDA_NAMES.get(r.name, r.name)): r.specifier for r in requirements}
 
@@ -64,12 +68,15 @@ def test_environment_yml_asks_for_nothing_else():
 def test_the_lock_is_whole_for_this_machine():
     """Every package that a locked one needs here is locked too, in a version that suits it."""
     from importlib.metadata import PackageNotFoundError, requires
+
     locked, cuda = pins("requirements.lock"), pins("requirements-cuda.lock")
     for name, pin in locked.items():
         try:
             needed = [Requirement(line) for line in requires(name) or []]
         except PackageNotFoundError:
-            assert pin.marker is not None and not pin.marker.evaluate(), f"{name} is locked but not installed"
+            assert pin.marker is not None and not pin.marker.evaluate(), (
+                f"{name} is locked but not installed"
+            )
             continue
         for need in needed:
             other = canonicalize_name(need.name)
@@ -79,11 +86,14 @@ def test_the_lock_is_whole_for_this_machine():
             assert version_of(locked[other]) in need.specifier, f"{name} needs {need}"
 
 
-@pytest.mark.parametrize("system, name", [
-    ("win32", "colorama"), ("win32", "pywinpty"), ("darwin", "appnope")])
+@pytest.mark.parametrize(
+    "system, name", [("win32", "colorama"), ("win32", "pywinpty"), ("darwin", "appnope")]
+)
 def test_what_only_one_system_needs_is_locked_for_it_alone(system, name):
     marker = pins("requirements.lock")[name].marker
-    assert [s for s in ("linux", "darwin", "win32") if marker.evaluate({"sys_platform": s})] == [system]
+    assert [s for s in ("linux", "darwin", "win32") if marker.evaluate({"sys_platform": s})] == [
+        system
+    ]
 
 
 def test_packages_of_the_cuda_build_are_only_constraints():
@@ -92,11 +102,16 @@ def test_packages_of_the_cuda_build_are_only_constraints():
     assert "nvidia-cublas" in cuda
 
 
-@pytest.mark.parametrize("minor, suits", [(10, False), (11, True), (12, True), (13, True), (14, False)])
+@pytest.mark.parametrize(
+    "minor, suits", [(10, False), (11, True), (12, True), (13, True), (14, False)]
+)
 def test_python_versions(minor, suits):
     assert SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.9") is suits
 
 
 def test_one_version_number():
     assert PROJECT["version"] == __version__
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == __version__
+    assert (
+        yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+        == __version__
+    )

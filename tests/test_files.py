@@ -47,7 +47,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_place_that_takes_no_file_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(errors.SdkitError, match="Cannot write"), files.write_atomically(tmp_path / "file" / "x"):
+    with (
+        pytest.raises(errors.SdkitError, match="Cannot write"),
+        files.write_atomically(tmp_path / "file" / "x"),
+    ):
         pass
 
 
@@ -55,7 +58,9 @@ def test_a_place_that_takes_no_file_is_a_sentence(tmp_path):
 def test_of_many_who_want_one_name_exactly_one_gets_it(tmp_path, monkeypatch, links):
     """As two runs into one folder: nobody's file is replaced by another's; also on disks without hard links."""
     if not links:
-        monkeypatch.setattr(files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links")))
+        monkeypatch.setattr(
+            files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links"))
+        )
     start, won = threading.Barrier(8), []
 
     def run(name):
@@ -75,8 +80,10 @@ def test_of_many_who_want_one_name_exactly_one_gets_it(tmp_path, monkeypatch, li
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
-    with pytest.raises(errors.SdkitError, match="No space left.*make room"), \
-            files.write_atomically(tmp_path / "x") as part:
+    with (
+        pytest.raises(errors.SdkitError, match="No space left.*make room"),
+        files.write_atomically(tmp_path / "x") as part,
+    ):
         part.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []

@@ -21,14 +21,29 @@ from sdkit import cli, generate, models, photos
 from sdkit.errors import SdkitError
 from tests import strange
 
-NORMAL = {"database": None, "deadline": None,
-          "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
-SMALL = 1_000_000   # px; a header may promise as many, and then they are decoded
-MODES = {"PNG": ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"], "JPEG": ["L", "RGB", "CMYK"], "GIF": ["P", "RGBA"],
-         "WEBP": ["RGB", "RGBA"], "TIFF": ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"],
-         "BMP": ["1", "P", "RGB"], "JPEG2000": ["L", "RGB", "RGBA"], "PPM": ["L", "RGB"], "TGA": ["L", "P", "RGBA"], "AVIF": ["RGB"]}
-PACKED = {"TIFF": [{"compression": c} for c in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")],
-          "WEBP": [{"lossless": True}, {"quality": 50}], "JPEG": [{"progressive": True}, {"quality": 90}]}
+NORMAL = {
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+SMALL = 1_000_000  # px; a header may promise as many, and then they are decoded
+MODES = {
+    "PNG": ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"],
+    "JPEG": ["L", "RGB", "CMYK"],
+    "GIF": ["P", "RGBA"],
+    "WEBP": ["RGB", "RGBA"],
+    "TIFF": ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"],
+    "BMP": ["1", "P", "RGB"],
+    "JPEG2000": ["L", "RGB", "RGBA"],
+    "PPM": ["L", "RGB"],
+    "TGA": ["L", "P", "RGBA"],
+    "AVIF": ["RGB"],
+}
+PACKED = {
+    "TIFF": [{"compression": c} for c in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")],
+    "WEBP": [{"lossless": True}, {"quality": 50}],
+    "JPEG": [{"progressive": True}, {"quality": 90}],
+}
 
 
 def cases(few, many):
@@ -40,11 +55,18 @@ def whole_files():
     """A few dozen sound files: every format in every mode, with EXIF of every turn."""
     files = []
     grey = np.arange(20 * 14, dtype=np.uint16).reshape(14, 20) * 200
-    for kind in [kind for kind in MODES if kind in Image.SAVE or (Image.init() and kind in Image.SAVE)]:
+    for kind in [
+        kind for kind in MODES if kind in Image.SAVE or (Image.init() and kind in Image.SAVE)
+    ]:
         for k, mode in enumerate(MODES[kind]):
             rgb = Image.fromarray(strange.colours(20, 14))
-            image = Image.fromarray(grey) if mode == "I;16" else rgb.convert("L").convert(mode) if mode in ("F", "LA") \
+            image = (
+                Image.fromarray(grey)
+                if mode == "I;16"
+                else rgb.convert("L").convert(mode)
+                if mode in ("F", "LA")
                 else rgb.convert(mode)
+            )
             for extra in PACKED.get(kind, [{}]):
                 exif = {"exif": strange.exif(k + 1)} if kind in ("PNG", "JPEG", "WEBP") else {}
                 file = io.BytesIO()
@@ -57,8 +79,10 @@ def promise(width, height, depth, colour, rest):
     """A PNG whose header promises width x height, with a right checksum."""
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rest)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(body)) + kind + body + struct.pack(
-        ">I", zlib.crc32(kind + body)) for kind, body in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
 
 
 @st.composite
@@ -69,8 +93,13 @@ def files(draw, whole=whole_files()):  # noqa: B008
         return draw(st.binary(max_size=200))
     if kind == "promise":
         side = st.one_of(st.integers(0, 300), st.integers(0, 2**31 - 1))
-        return promise(draw(side), draw(side), draw(st.sampled_from([1, 2, 4, 8, 16, 3])), draw(st.integers(0, 7)),
-                       bytes(draw(st.integers(0, 3000))))
+        return promise(
+            draw(side),
+            draw(side),
+            draw(st.sampled_from([1, 2, 4, 8, 16, 3])),
+            draw(st.integers(0, 7)),
+            bytes(draw(st.integers(0, 3000))),
+        )
     data = bytearray(draw(st.sampled_from(whole)))
     for _ in range(draw(st.integers(0, 4))):
         last = len(data) - 1
@@ -79,16 +108,27 @@ def files(draw, whole=whole_files()):  # noqa: B008
         if what == "flip":
             data[place] ^= 1 << draw(st.integers(0, 7))
         elif what == "set":
-            data[place:place + 4] = draw(st.sampled_from(
-                [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\1\0\0\0", b"\xff\xff", b"-1.0"]))
+            data[place : place + 4] = draw(
+                st.sampled_from(
+                    [
+                        b"\0\0\0\0",
+                        b"\xff\xff\xff\xff",
+                        b"\x7f\xff\xff\xff",
+                        b"\0\0\0\1",
+                        b"\1\0\0\0",
+                        b"\xff\xff",
+                        b"-1.0",
+                    ]
+                )
+            )
         elif what == "insert":
             data[place:place] = draw(st.binary(max_size=30))
         elif what == "delete":
-            del data[place:place + draw(st.integers(1, 30))]
+            del data[place : place + draw(st.integers(1, 30))]
         else:
             data += data[place:]
         data = data or bytearray(b"\0")
-    return bytes(data[:draw(st.integers(0, len(data)))] if draw(st.integers(0, 3)) == 0 else data)
+    return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 3)) == 0 else data)
 
 
 NAMES = st.sampled_from(["x.jpg", "x.png", "x.gif", "x.webp", "x.tif", "x.txt", "x", "x.heic"])
@@ -123,13 +163,65 @@ def test_a_file_is_a_picture_or_a_sentence(tmp_path, capfd, count):
     assert capfd.readouterr().err == ""
 
 
-ANY_NUMBER = st.one_of(st.floats(), st.integers(), st.integers(-3, 30), st.floats(-0.1, 1.1), st.sampled_from(
-    [0, -0.0, 1, math.nan, math.inf, -math.inf, 1e-300, 10**400, -10**400, True, None, "5", Fraction(1, 2),
-     np.float64(0.5), np.int64(8), np.float32("nan"), 1j]))
-ANY_TEXT = st.one_of(st.text(max_size=30), st.text(min_size=2001, max_size=2100), st.sampled_from(
-    ["", " ", "\0", "\x1b]0;x\a", "\udcff", "van gogh", "$x^{$", "/../..", "%s{}", "\u202egnp", None, 5, b"x"]))
-GOOD = {"prompt": "van gogh", "strength": 0.5, "guidance_scale": 4.0, "num_inference_steps": 8, "size": 64}
-ANY = {name: ANY_TEXT if "prompt" in name else ANY_NUMBER for name in [*GOOD, "negative_prompt", "seed"]}
+ANY_NUMBER = st.one_of(
+    st.floats(),
+    st.integers(),
+    st.integers(-3, 30),
+    st.floats(-0.1, 1.1),
+    st.sampled_from(
+        [
+            0,
+            -0.0,
+            1,
+            math.nan,
+            math.inf,
+            -math.inf,
+            1e-300,
+            10**400,
+            -(10**400),
+            True,
+            None,
+            "5",
+            Fraction(1, 2),
+            np.float64(0.5),
+            np.int64(8),
+            np.float32("nan"),
+            1j,
+        ]
+    ),
+)
+ANY_TEXT = st.one_of(
+    st.text(max_size=30),
+    st.text(min_size=2001, max_size=2100),
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "\0",
+            "\x1b]0;x\a",
+            "\udcff",
+            "van gogh",
+            "$x^{$",
+            "/../..",
+            "%s{}",
+            "\u202egnp",
+            None,
+            5,
+            b"x",
+        ]
+    ),
+)
+GOOD = {
+    "prompt": "van gogh",
+    "strength": 0.5,
+    "guidance_scale": 4.0,
+    "num_inference_steps": 8,
+    "size": 64,
+}
+ANY = {
+    name: ANY_TEXT if "prompt" in name else ANY_NUMBER
+    for name in [*GOOD, "negative_prompt", "seed"]
+}
 
 
 @cases(200, 3000)
@@ -159,11 +251,31 @@ class Painter:
         return SimpleNamespace(images=[image])
 
 
-OPTION = st.sampled_from(["--strength", "--guidance-scale", "--steps", "--seed", "--size", "--negative-prompt", "--out",
-                          "--overwrite", "--no-mark", "--grid", "--nonsense"])
-VALUE = st.one_of(st.integers(-2, 70).map(str), st.floats(0, 1).map(str), st.floats().map(str), st.integers().map(str),
-                  st.sampled_from(["nan", "inf", "-inf", "1e999", "", "x" * 300, "a\0b", "in/good.png", "out", "\udcff"]),
-                  st.text(max_size=10))
+OPTION = st.sampled_from(
+    [
+        "--strength",
+        "--guidance-scale",
+        "--steps",
+        "--seed",
+        "--size",
+        "--negative-prompt",
+        "--out",
+        "--overwrite",
+        "--no-mark",
+        "--grid",
+        "--nonsense",
+    ]
+)
+VALUE = st.one_of(
+    st.integers(-2, 70).map(str),
+    st.floats(0, 1).map(str),
+    st.floats().map(str),
+    st.integers().map(str),
+    st.sampled_from(
+        ["nan", "inf", "-inf", "1e999", "", "x" * 300, "a\0b", "in/good.png", "out", "\udcff"]
+    ),
+    st.text(max_size=10),
+)
 
 
 @cases(80, 1500)
@@ -178,13 +290,19 @@ def test_a_folder_run_is_pictures_and_sentences(tiny_data, tmp_path, monkeypatch
         Image.fromarray(strange.colours()).save(tmp_path / "in" / name)
 
     @settings(max_examples=count, derandomize=count < 1000, **NORMAL)
-    @given(ANY_TEXT.filter(lambda text: isinstance(text, str)), st.dictionaries(OPTION, VALUE, max_size=3), files())
+    @given(
+        ANY_TEXT.filter(lambda text: isinstance(text, str)),
+        st.dictionaries(OPTION, VALUE, max_size=3),
+        files(),
+    )
     def holds(prompt, options, data):
         (tmp_path / "in" / "bad.tif").write_bytes(data[:3000])
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
         chosen = {"--out": "out", "--size": "64"} | options
-        words = [f"{name}={value}" if name not in ("--overwrite", "--no-mark", "--grid") else name
-                 for name, value in chosen.items()]
+        words = [
+            f"{name}={value}" if name not in ("--overwrite", "--no-mark", "--grid") else name
+            for name, value in chosen.items()
+        ]
         try:
             code = cli.main(["style", "in", f"--prompt={prompt}", *words])
         except SystemExit as stop:
@@ -202,7 +320,7 @@ def test_a_folder_run_is_pictures_and_sentences(tiny_data, tmp_path, monkeypatch
         assert not list(tmp_path.rglob("*.part")) and (tmp_path / "in" / "good.png").read_bytes()
         failed = [line for line in err.splitlines() if line.startswith("failed   ")]
         assert wrote >= 2 or code == 2
-        if code == 2 and not failed:        # said before any work: by argparse, or in a sentence
+        if code == 2 and not failed:  # said before any work: by argparse, or in a sentence
             assert wrote == 0 and is_sentence(err.strip())
         for path in new:
             path.unlink()

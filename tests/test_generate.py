@@ -11,16 +11,39 @@ from PIL import Image
 from sdkit import generate, latents, models, photos
 from sdkit.errors import SdkitError
 
-GOOD = generate.Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64)
+GOOD = generate.Settings(
+    "van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=8, size=64
+)
 
 
-@pytest.mark.parametrize("change", [
-    {"strength": 0}, {"strength": -0.1}, {"strength": 1.01}, {"strength": float("nan")}, {"strength": "0.5"},
-    {"strength": 0.1}, {"guidance_scale": -1}, {"guidance_scale": float("inf")}, {"guidance_scale": None},
-    {"num_inference_steps": 0}, {"num_inference_steps": 501}, {"num_inference_steps": 8.0}, {"size": 63},
-    {"size": 2049}, {"seed": -1}, {"seed": 2**63}, {"seed": True}, {"prompt": None}, {"prompt": "x" * 2001},
-    {"negative_prompt": 3}, {"prompt": "a\0b"}, {"prompt": "\x1b[31m"}, {"negative_prompt": "\udcff"},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strength": 0},
+        {"strength": -0.1},
+        {"strength": 1.01},
+        {"strength": float("nan")},
+        {"strength": "0.5"},
+        {"strength": 0.1},
+        {"guidance_scale": -1},
+        {"guidance_scale": float("inf")},
+        {"guidance_scale": None},
+        {"num_inference_steps": 0},
+        {"num_inference_steps": 501},
+        {"num_inference_steps": 8.0},
+        {"size": 63},
+        {"size": 2049},
+        {"seed": -1},
+        {"seed": 2**63},
+        {"seed": True},
+        {"prompt": None},
+        {"prompt": "x" * 2001},
+        {"negative_prompt": 3},
+        {"prompt": "a\0b"},
+        {"prompt": "\x1b[31m"},
+        {"negative_prompt": "\udcff"},
+    ],
+)
 def test_settings_that_make_no_sense_are_a_sentence(change):
     with pytest.raises(SdkitError) as caught:
         replace(GOOD, **change)
@@ -40,8 +63,14 @@ def test_style_is_the_pipeline_of_diffusers(tiny_pipe):
     photo = photos.sample("astronaut")
     settings = replace(GOOD, seed=5, negative_prompt="a photo")
     expected = tiny_pipe(
-        prompt="van gogh", negative_prompt="a photo", image=photos.resize(photo, 64), strength=0.5,
-        guidance_scale=4.0, num_inference_steps=8, generator=torch.Generator().manual_seed(5)).images[0]
+        prompt="van gogh",
+        negative_prompt="a photo",
+        image=photos.resize(photo, 64),
+        strength=0.5,
+        guidance_scale=4.0,
+        num_inference_steps=8,
+        generator=torch.Generator().manual_seed(5),
+    ).images[0]
     np.testing.assert_array_equal(generate.style(tiny_pipe, [photo], settings)[0], expected)
 
 
@@ -70,7 +99,9 @@ def test_sizes_follow_the_photo_and_each_step_is_told(tiny_pipe):
 def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert generate.style(tiny_pipe, [photos.sample("coffee")], replace(GOOD, prompt="", guidance_scale=0))
+        assert generate.style(
+            tiny_pipe, [photos.sample("coffee")], replace(GOOD, prompt="", guidance_scale=0)
+        )
 
 
 def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
@@ -98,7 +129,9 @@ def test_unknown_words_are_a_warning_that_names_known_ones(tiny_pipe):
     assert generate.advice("van gogh", known) is None
     assert generate.advice("by van gogh", known) is None  # little words need no advice
     assert generate.advice("anything", None) is None
-    assert "near ones that it knows: gogh, hiroshige" in generate.advice("goghh or hiroshigi", known)
+    assert "near ones that it knows: gogh, hiroshige" in generate.advice(
+        "goghh or hiroshigi", known
+    )
 
 
 def test_note_tells_how_it_was_made():
@@ -119,18 +152,28 @@ def text2img(tiny_sd):
 
 
 def test_draw_is_the_pipeline_of_diffusers(text2img):
-    expected = text2img("a photo", negative_prompt="van gogh", height=64, width=64, guidance_scale=4.0,
-                        num_inference_steps=3, generator=torch.Generator().manual_seed(7)).images[0]
-    drawn, = generate.draw(text2img, replace(DRAW, seed=7, negative_prompt="van gogh"))
+    expected = text2img(
+        "a photo",
+        negative_prompt="van gogh",
+        height=64,
+        width=64,
+        guidance_scale=4.0,
+        num_inference_steps=3,
+        generator=torch.Generator().manual_seed(7),
+    ).images[0]
+    (drawn,) = generate.draw(text2img, replace(DRAW, seed=7, negative_prompt="van gogh"))
     np.testing.assert_array_equal(drawn, expected)
 
 
 def test_a_drawing_does_not_depend_on_how_many_are_asked_for(text2img, monkeypatch):
     three, told = generate.draw(text2img, DRAW, 3), []
-    monkeypatch.setattr(generate, "AT_ONCE", 1)                       # one by one
+    monkeypatch.setattr(generate, "AT_ONCE", 1)  # one by one
     single = generate.draw(text2img, DRAW, 3, on_step=lambda: told.append(1))
-    third, = generate.draw(text2img, replace(DRAW, seed=2))
-    assert len(told) == 3 * len(generate.batches(DRAW, 3)) == 9 and len({image.tobytes() for image in three}) == 3
+    (third,) = generate.draw(text2img, replace(DRAW, seed=2))
+    assert (
+        len(told) == 3 * len(generate.batches(DRAW, 3)) == 9
+        and len({image.tobytes() for image in three}) == 3
+    )
     for one, other in zip([*three, three[2]], [*single, third], strict=True):
         np.testing.assert_allclose(np.asarray(one, int), np.asarray(other, int), atol=1)
 
@@ -157,14 +200,20 @@ def test_inpainting_leaves_what_is_black_in_the_mask(text2img):
 def test_inpainting_everything_is_drawing(text2img):
     photo = photos.resize(photos.sample("coffee").crop((0, 0, 300, 300)), 64)
     painted = generate.inpaint(text2img, photo, mask(0, 64), DRAW)
-    np.testing.assert_allclose(np.asarray(painted, int), np.asarray(generate.draw(text2img, DRAW)[0], int), atol=1)
+    np.testing.assert_allclose(
+        np.asarray(painted, int), np.asarray(generate.draw(text2img, DRAW)[0], int), atol=1
+    )
 
 
 def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monkeypatch):
     """A network that finds exactly the noise that was put in would leave the picture as it is: so do known latents."""
     seen = []
     forward = text2img.unet.forward
-    monkeypatch.setattr(text2img.unet, "forward", lambda x, t, *a, **k: seen.append((t, x[:1])) or forward(x, t, *a, **k))
+    monkeypatch.setattr(
+        text2img.unet,
+        "forward",
+        lambda x, t, *a, **k: seen.append((t, x[:1])) or forward(x, t, *a, **k),
+    )
     photo = photos.resize(photos.sample("astronaut"), 64)
     generate.inpaint(text2img, photo, mask(60, 64), DRAW)
     known = latents.encode(text2img.vae, photos.to_tensor(photo))
@@ -174,7 +223,9 @@ def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monk
         torch.testing.assert_close(x[..., :14], expected[..., :14], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("wrong, sentence", [(mask(0, 0), "black"), (mask(0, 9).resize((64, 32)), "same shape")])
+@pytest.mark.parametrize(
+    "wrong, sentence", [(mask(0, 0), "black"), (mask(0, 9).resize((64, 32)), "same shape")]
+)
 def test_a_mask_that_does_not_fit_is_a_sentence(text2img, wrong, sentence):
     with pytest.raises(SdkitError, match=sentence):
         generate.inpaint(text2img, Image.new("RGB", (64, 64)), wrong, DRAW)
@@ -186,28 +237,44 @@ def checked(tiny_sd, tmp_path_factory):
     from diffusers import StableDiffusionImg2ImgPipeline
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPTextConfig, CLIPVisionConfig
+
     folders = {}
     for flags in (True, False):
-        small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        small = {
+            "hidden_size": 8,
+            "intermediate_size": 8,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+        }
         torch.manual_seed(0)
-        checker = StableDiffusionSafetyChecker(CLIPConfig(
-            text_config=CLIPTextConfig(**small, vocab_size=8).to_dict(), projection_dim=8,
-            vision_config=CLIPVisionConfig(**small, image_size=32, patch_size=16).to_dict()))
+        checker = StableDiffusionSafetyChecker(
+            CLIPConfig(
+                text_config=CLIPTextConfig(**small, vocab_size=8).to_dict(),
+                projection_dim=8,
+                vision_config=CLIPVisionConfig(**small, image_size=32, patch_size=16).to_dict(),
+            )
+        )
         # below, or above, every cosine
         checker.concept_embeds_weights.data[:] = -2.0 if flags else 2.0
         checker.special_care_embeds_weights.data[:] = 2.0
         folders[flags] = tmp_path_factory.mktemp("checked") / "model"
         pipe = StableDiffusionImg2ImgPipeline(
-            **models.load(tiny_sd, device="cpu").components | {
-                "safety_checker": checker, "requires_safety_checker": True,
-                "feature_extractor": CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)})
+            **models.load(tiny_sd, device="cpu").components
+            | {
+                "safety_checker": checker,
+                "requires_safety_checker": True,
+                "feature_extractor": CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32),
+            }
+        )
         pipe.save_pretrained(folders[flags])
     return folders
 
 
 def test_a_safety_checker_stays_on_and_its_black_picture_is_a_sentence(checked):
     photo = photos.resize(photos.sample("astronaut"), 64)
-    style, draw = (models.load(checked[True], task, device="cpu") for task in ("img2img", "text2img"))
+    style, draw = (
+        models.load(checked[True], task, device="cpu") for task in ("img2img", "text2img")
+    )
     assert style.safety_checker is not None and draw.safety_checker is not None
     with pytest.raises(generate.Withheld, match="safety checker withheld 1 of 1"):
         generate.style(style, [photo], GOOD)
@@ -216,7 +283,10 @@ def test_a_safety_checker_stays_on_and_its_black_picture_is_a_sentence(checked):
     with pytest.raises(generate.Withheld, match="2 of 2"):
         generate.draw(draw, DRAW, 2)
     passing = models.load(checked[False], device="cpu")
-    assert passing.safety_checker is not None and np.asarray(generate.style(passing, [photo], GOOD)[0]).max() > 0
+    assert (
+        passing.safety_checker is not None
+        and np.asarray(generate.style(passing, [photo], GOOD)[0]).max() > 0
+    )
 
 
 def test_one_withheld_drawing_does_not_take_the_others_along(text2img, monkeypatch):

@@ -11,24 +11,36 @@ from tests.normalise import NOTEBOOKS
 GLOSSARY = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
 ENTRIES = dict(entry.split("\n", 1) for entry in GLOSSARY.split("\n### ")[1:])
 LINK = re.compile(r"\[([^\]]+)\]\(\.\./docs/glossary\.md#([^)]+)\)")
-NO_PROSE = re.compile(r"```.*?```|`[^`\n]*`|^#.*$|^\|.*$|\[[^\]]*\]\([^)]*\)", re.DOTALL | re.MULTILINE)
+NO_PROSE = re.compile(
+    r"```.*?```|`[^`\n]*`|^#.*$|^\|.*$|\[[^\]]*\]\([^)]*\)", re.DOTALL | re.MULTILINE
+)
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
 def test_entries_are_in_order_and_name_lessons_that_there_are():
     assert list(ENTRIES) == sorted(ENTRIES, key=str.lower)
-    numbers = {number for named in re.findall(r"Lessons? ([\d,\s]+)", GLOSSARY) for number in re.findall(r"\d+", named)}
+    numbers = {
+        number
+        for named in re.findall(r"Lessons? ([\d,\s]+)", GLOSSARY)
+        for number in re.findall(r"\d+", named)
+    }
     assert numbers <= {path.name[:2] for path in LESSONS}
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_the_first_use_of_a_term_is_linked_and_no_other(path):
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    cells = [
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    ]
     prose = "\n".join(cells)
     links = list(LINK.finditer(prose))
     anchors = [link[2] for link in links]
     assert len(anchors) == len(set(anchors)) >= 5
     assert set(anchors) <= {term.lower().replace(" ", "-") for term in ENTRIES}
     for link in links:
-        before = NO_PROSE.sub(" ", prose[:link.start()])
-        assert not re.search(rf"(?<![\w/.-]){re.escape(link[1])}(?![\w-])", before), f"{link[1]} is used before its link"
+        before = NO_PROSE.sub(" ", prose[: link.start()])
+        assert not re.search(rf"(?<![\w/.-]){re.escape(link[1])}(?![\w-])", before), (
+            f"{link[1]} is used before its link"
+        )

@@ -13,10 +13,14 @@ from sdkit.files import models_dir
 from tests import normalise
 
 NOTEBOOKS = normalise.all_notebooks()
-LESSONS = [path for path in NOTEBOOKS if path.parent.name == "notebooks" and path.name[:2].isdigit()]
+LESSONS = [
+    path for path in NOTEBOOKS if path.parent.name == "notebooks" and path.name[:2].isdigit()
+]
 # Until the weights are there the notebooks cannot have been run.
-needs_model = pytest.mark.skipif(not (models_dir() / "mini-sd" / "model_index.json").exists(),
-                                 reason="data/models/mini-sd is not there")
+needs_model = pytest.mark.skipif(
+    not (models_dir() / "mini-sd" / "model_index.json").exists(),
+    reason="data/models/mini-sd is not there",
+)
 
 
 def name(path):
@@ -31,8 +35,14 @@ def test_committed_notebook(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_links_to_files_lead_somewhere(path):
-    prose = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
-    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
+    prose = "\n".join(
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    )
+    links = [
+        link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link
+    ]
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
@@ -47,7 +57,9 @@ def test_lesson_has_its_shape(path):
 def test_solutions_are_right(path):
     solution = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
     lesson = nbformat.read(path, as_version=4)
-    printed = "".join(output.get("text", "") for cell in solution.cells for output in cell.get("outputs", []))
+    printed = "".join(
+        output.get("text", "") for cell in solution.cells for output in cell.get("outputs", [])
+    )
     for exercise in exercises(lesson):
         assert f"{exercise}: ✓ right." in printed
     assert "not yet" not in printed and "not attempted" not in printed
@@ -68,8 +80,11 @@ def exercises(notebook):
 
 # The rules themselves, on notebooks that break one each.
 
+
 def picture(metadata):
-    return new_output("display_data", {"image/jpeg": "/9j/", "text/plain": "[figure]"}, metadata=metadata)
+    return new_output(
+        "display_data", {"image/jpeg": "/9j/", "text/plain": "[figure]"}, metadata=metadata
+    )
 
 
 def clean(*cells):
@@ -81,26 +96,46 @@ def clean(*cells):
 
 
 def test_a_good_notebook_passes():
-    good = clean(new_markdown_cell("# Title\n\nSee `notebooks/x.ipynb`, and/or https://example.org/a/b."),
-                 new_code_cell("1 + 1 / 2", outputs=[new_output("stream", text="1.5\n")]),
-                 new_code_cell("show()", outputs=[picture({"image/jpeg": {"alt": "A cat asleep"}})]))
+    good = clean(
+        new_markdown_cell("# Title\n\nSee `notebooks/x.ipynb`, and/or https://example.org/a/b."),
+        new_code_cell("1 + 1 / 2", outputs=[new_output("stream", text="1.5\n")]),
+        new_code_cell("show()", outputs=[picture({"image/jpeg": {"alt": "A cat asleep"}})]),
+    )
     assert normalise.problems(good) == []
 
 
-@pytest.mark.parametrize("cell, words", [
-    (new_code_cell("f()", outputs=[new_output("error", ename="ValueError", evalue="", traceback=[])]), "error"),
-    (new_code_cell("f()", outputs=[new_output("stream", name="stderr", text="UserWarning")]), "warning"),
-    (new_code_cell("f()", outputs=[picture({})]), "alt text"),
-    (new_code_cell("f()", outputs=[picture({"image/jpeg": {"alt": "image"}})]), "alt text"),
-    (new_markdown_cell("![](cat.png)"), "alt text"),
-    (new_markdown_cell('<img src="cat.png">'), "alt text"),
-    (new_code_cell("\n".join(["x = 1"] * 26)), "26 lines"),
-    (new_code_cell("x = " + "1 + " * 30 + "1"), "98 characters"),
-    (new_code_cell('open("/home/ann/cat.png")'), "absolute path"),
-    (new_code_cell(r'open("C:\Users\ann\cat.png")'), "absolute path"),
-    (new_code_cell("f()", outputs=[new_output("stream", text="saved ~/cat.png")]), "absolute path"),
-    (new_code_cell("f()", outputs=[new_output("stream", text="in /tmp/x1/cat.png")]), "absolute path"),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "cell, words",
+    [
+        (
+            new_code_cell(
+                "f()", outputs=[new_output("error", ename="ValueError", evalue="", traceback=[])]
+            ),
+            "error",
+        ),
+        (
+            new_code_cell("f()", outputs=[new_output("stream", name="stderr", text="UserWarning")]),
+            "warning",
+        ),
+        (new_code_cell("f()", outputs=[picture({})]), "alt text"),
+        (new_code_cell("f()", outputs=[picture({"image/jpeg": {"alt": "image"}})]), "alt text"),
+        (new_markdown_cell("![](cat.png)"), "alt text"),
+        (new_markdown_cell('<img src="cat.png">'), "alt text"),
+        (new_code_cell("\n".join(["x = 1"] * 26)), "26 lines"),
+        (new_code_cell("x = " + "1 + " * 30 + "1"), "98 characters"),
+        (new_code_cell('open("/home/ann/cat.png")'), "absolute path"),
+        (new_code_cell(r'open("C:\Users\ann\cat.png")'), "absolute path"),
+        (
+            new_code_cell("f()", outputs=[new_output("stream", text="saved ~/cat.png")]),
+            "absolute path",
+        ),
+        (
+            new_code_cell("f()", outputs=[new_output("stream", text="in /tmp/x1/cat.png")]),
+            "absolute path",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_bad_cell_is_refused(cell, words):
     found = normalise.problems(clean(cell))
     assert len(found) == 1 and words in found[0]
@@ -121,9 +156,16 @@ def test_unrun_disordered_and_large_notebooks_are_refused():
 
 def test_normalise_strips_what_changes_and_keeps_what_counts():
     view = {normalise.VIEW: {"model_id": "f00"}, "text/plain": "[slider]"}
-    cell = new_code_cell("f()", metadata={"tags": ["nbval-ignore-output"], "execution": {"iopub.busy": "now"}},
-                         outputs=[new_output("stream", text="a\n"), new_output("stream", text="b\n"),
-                                  new_output("display_data", view), picture({"image/jpeg": {"alt": "A cat asleep"}})])
+    cell = new_code_cell(
+        "f()",
+        metadata={"tags": ["nbval-ignore-output"], "execution": {"iopub.busy": "now"}},
+        outputs=[
+            new_output("stream", text="a\n"),
+            new_output("stream", text="b\n"),
+            new_output("display_data", view),
+            picture({"image/jpeg": {"alt": "A cat asleep"}}),
+        ],
+    )
     notebook = new_notebook(cells=[cell], metadata={"widgets": {}, "toc": 1})
     cell.execution_count = 7
     once = normalise.normalise(notebook)
@@ -150,10 +192,17 @@ def test_command_line(tmp_path, capsys):
 
 def test_html_export_carries_the_alt_text():
     exporter = pytest.importorskip("nbconvert").HTMLExporter(
-        template_name="kit", extra_template_basedirs=[str(normalise.NOTEBOOKS.parent / "docs" / "templates")])
+        template_name="kit",
+        extra_template_basedirs=[str(normalise.NOTEBOOKS.parent / "docs" / "templates")],
+    )
     jpeg = base64.b64encode(plots.jpeg(np.zeros((8, 8, 3), np.uint8))).decode()
-    output = new_output("display_data", {"image/jpeg": jpeg}, metadata={"image/jpeg": {"alt": 'A "cat" <asleep>'}})
+    output = new_output(
+        "display_data", {"image/jpeg": jpeg}, metadata={"image/jpeg": {"alt": 'A "cat" <asleep>'}}
+    )
     html, _ = exporter.from_notebook_node(clean(new_code_cell("f()", outputs=[output])))
     tags = re.findall(r"<img[^>]*>", html)
     assert len(tags) == 1 and "No description" not in tags[0]
-    assert 'alt="A &quot;cat&quot; &lt;asleep&gt;"' in tags[0] or "alt='A \"cat\" &lt;asleep&gt;'" in tags[0]
+    assert (
+        'alt="A &quot;cat&quot; &lt;asleep&gt;"' in tags[0]
+        or "alt='A \"cat\" &lt;asleep&gt;'" in tags[0]
+    )

@@ -13,9 +13,16 @@ from nbformat.v4 import new_code_cell, new_notebook
 from sdkit.cli import parser
 from sdkit.files import ROOT
 
-RUNS = [["draw", "a photo, van gogh", "--steps", "2", "--upscale"],
-        ["style", "coffee", "--prompt", "picasso", "--grid"], ["inpaint", "coffee", "coffee", "--prompt", "a photo"], ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
-        ["clear", "x.ipynb"], ["models"], ["doctor"], ["measure"]]
+RUNS = [
+    ["draw", "a photo, van gogh", "--steps", "2", "--upscale"],
+    ["style", "coffee", "--prompt", "picasso", "--grid"],
+    ["inpaint", "coffee", "coffee", "--prompt", "a photo"],
+    ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
+    ["clear", "x.ipynb"],
+    ["models"],
+    ["doctor"],
+    ["measure"],
+]
 # Every verb in one process that may not open a socket; `measure` with a small reader and few drawings.
 PROGRAM = """
 import functools, json, sys
@@ -29,15 +36,28 @@ measure.NEIGHBOURS, measure.measure_all = 3, functools.partial(measure.measure_a
 codes = [cli.main(run) for run in json.loads(sys.argv[2])]
 print("\\n" + json.dumps([codes, sys.attempts]))
 """
-clean = {name: value for name, value in os.environ.items()
-         if not name.startswith(("HF_", "TRANSFORMERS_", "DIFFUSERS_"))}
+clean = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("HF_", "TRANSFORMERS_", "DIFFUSERS_"))
+}
 
 
 def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
     (tmp_path / "x.ipynb").write_text('{"cells": [], "metadata": {}}')
-    done = subprocess.run([sys.executable, "-c", PROGRAM, Path(__file__).with_name("no_network.py"), json.dumps(RUNS)],
-                          cwd=tmp_path, capture_output=True, text=True,
-                          env={**clean, "PYTHONPATH": str(ROOT), "SDKIT_DATA": str(tiny_data), "NO_SOCKETS": "1"})
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            Path(__file__).with_name("no_network.py"),
+            json.dumps(RUNS),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**clean, "PYTHONPATH": str(ROOT), "SDKIT_DATA": str(tiny_data), "NO_SOCKETS": "1"},
+    )
     assert done.returncode == 0, done.stderr
     codes, attempts = json.loads(done.stdout.splitlines()[-1])
     assert attempts == []
@@ -51,13 +71,25 @@ def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
 def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
     """So the run of all notebooks, `run.py test`, is one without a network, whatever the machine has."""
     nbclient = pytest.importorskip("nbclient")
-    tries = ["import urllib.request; urllib.request.urlopen('http://192.0.2.1')",
-             "import socket; socket.create_connection(('example.org', 443))",
-             "refuse", "import sdkit; sdkit.photos.sample('coffee').size", "sdkit.photos.open_photo('gone.jpg')"]
+    tries = [
+        "import urllib.request; urllib.request.urlopen('http://192.0.2.1')",
+        "import socket; socket.create_connection(('example.org', 443))",
+        "refuse",
+        "import sdkit; sdkit.photos.sample('coffee').size",
+        "sdkit.photos.open_photo('gone.jpg')",
+    ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in tries])
-    nbclient.NotebookClient(notebook, kernel_name="python3", allow_errors=True,
-                            resources={"metadata": {"path": str(ROOT)}}).execute()
-    said = [output.get("evalue") or output["data"]["text/plain"] for cell in notebook.cells for output in cell.outputs]
+    nbclient.NotebookClient(
+        notebook,
+        kernel_name="python3",
+        allow_errors=True,
+        resources={"metadata": {"path": str(ROOT)}},
+    ).execute()
+    said = [
+        output.get("evalue") or output["data"]["text/plain"]
+        for cell in notebook.cells
+        for output in cell.outputs
+    ]
     assert "no network here" in said[0] and "no network here" in said[1]
     # the sentence, no lines of code
     assert notebook.cells[-1].outputs[0].traceback == ["SdkitError: " + said[4]]
@@ -66,11 +98,26 @@ def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
 
 
 def test_telemetry_and_update_checks_are_off():
-    code = ("import sdkit; from huggingface_hub import constants as c;"
-            "print(c.HF_HUB_OFFLINE, c.HF_HUB_DISABLE_TELEMETRY, c.HF_HUB_DISABLE_UPDATE_CHECK)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+    code = (
+        "import sdkit; from huggingface_hub import constants as c;"
+        "print(c.HF_HUB_OFFLINE, c.HF_HUB_DISABLE_TELEMETRY, c.HF_HUB_DISABLE_UPDATE_CHECK)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == ["True"] * 3
     run = (ROOT / "run.py").read_text(encoding="utf-8")
-    for switch in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_UPDATE_CHECK", "news_url=None",
-                   "NeverCheckForUpdate", "extension_manager=readonly"):
+    for switch in (
+        "HF_HUB_OFFLINE",
+        "HF_HUB_DISABLE_TELEMETRY",
+        "HF_HUB_DISABLE_UPDATE_CHECK",
+        "news_url=None",
+        "NeverCheckForUpdate",
+        "extension_manager=readonly",
+    ):
         assert switch in run

@@ -21,8 +21,10 @@ to establish a new connection: [Errno -3] Temporary failure in name resolution')
 ERROR: Could not find a version that satisfies the requirement accelerate==1.15.0 (from versions: none)
 ERROR: No matching distribution found for accelerate==1.15.0
 """
-DISK_FULL = "Installing collected packages: torch\nERROR: Could not install packages due to an OSError: " \
-            "[Errno 28] No space left on device\n"
+DISK_FULL = (
+    "Installing collected packages: torch\nERROR: Could not install packages due to an OSError: "
+    "[Errno 28] No space left on device\n"
+)
 INSTALLED = """\
 Collecting accelerate==1.15.0 (from -r requirements.lock (line 5))
   Downloading accelerate-1.15.0-py3-none-any.whl (380 kB)
@@ -55,6 +57,7 @@ def run(tmp_path, monkeypatch):
 
     def unreachable(*args, **kwargs):
         raise OSError("no network")
+
     monkeypatch.setattr(module.urllib.request, "urlopen", unreachable)
     return module
 
@@ -100,7 +103,9 @@ def test_help_needs_no_set_up(run, pip, capsys):
 
 
 def test_help_as_a_newcomer_types_it():
-    shown = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True
+    ).stdout
     assert "run.py style PHOTO" in shown
 
 
@@ -110,6 +115,7 @@ def test_an_old_python_can_read_it():
 
 def test_pythons_are_those_of_pyproject(run):
     import tomllib
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (_, oldest), *_, (_, newest) = run.PYTHONS
     assert project["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
@@ -128,7 +134,8 @@ def test_installs_once_and_then_starts_at_once(run, pip, capsys):
 
 
 @pytest.mark.parametrize(
-    "change", ["requirements.lock", "pyproject.toml", "python", "interpreter", "stamp", "torch"])
+    "change", ["requirements.lock", "pyproject.toml", "python", "interpreter", "stamp", "torch"]
+)
 def test_installs_again_when_something_changed(run, pip, change, monkeypatch):
     run.main(["doctor"])
     if change == "python":
@@ -153,15 +160,21 @@ def test_the_kit_is_found_by_a_path_that_survives_moving_the_folder(run, pip):
     assert not os.path.isabs(path) and (packages / path).resolve() == run.ROOT.resolve()
 
 
-@pytest.mark.parametrize("says, sentence", [
-    (NO_INDEX, "No package index answers"),
-    (DISK_FULL, "The disk is full"),
-    ("ERROR: No matching distribution found for torch==2.13.0\n", "none with this package"),
-    ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n", "certificate"),
-    ("ERROR: [Errno 13] Permission denied: '.venv/x'\n", "may not be written"),
-    ("ERROR: something nobody thought of\n", "install.log"),
-    ("", "No word why"),
-])
+@pytest.mark.parametrize(
+    "says, sentence",
+    [
+        (NO_INDEX, "No package index answers"),
+        (DISK_FULL, "The disk is full"),
+        ("ERROR: No matching distribution found for torch==2.13.0\n", "none with this package"),
+        (
+            "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n",
+            "certificate",
+        ),
+        ("ERROR: [Errno 13] Permission denied: '.venv/x'\n", "may not be written"),
+        ("ERROR: something nobody thought of\n", "install.log"),
+        ("", "No word why"),
+    ],
+)
 def test_a_failing_pip_gets_its_last_line_and_a_sentence(run, pip, capsys, says, sentence):
     pip.says, pip.returns = says, 1
     assert run.main(["doctor"]) == 2
@@ -179,6 +192,7 @@ def test_an_interrupted_installation_is_done_again(run, pip, monkeypatch, capsys
 
     def interrupted(flavour):
         raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
         patched.setattr(run, "pip_sources", interrupted)
         assert run.main(["doctor"]) == 130
@@ -196,12 +210,15 @@ def test_a_full_disk_is_seen_before_anything_is_fetched(run, pip, monkeypatch, c
 def test_a_folder_that_cannot_be_written(run, pip, monkeypatch, capsys):
     def read_only(*args):
         raise PermissionError(13, "Permission denied", ".venv.lock")
+
     monkeypatch.setattr(run, "only_one", read_only)
     assert run.main(["doctor"]) == 2
     assert "check who owns this folder" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.name == "nt", reason="two handles of one process do not exclude each other there")
+@pytest.mark.skipif(
+    os.name == "nt", reason="two handles of one process do not exclude each other there"
+)
 def test_two_set_ups_do_not_work_at_once(run, pip, capsys):
     with run.only_one():
         assert run.main(["doctor"]) == 2
@@ -217,7 +234,9 @@ def test_python_too_old_or_new(run, pip, monkeypatch, capsys, version):
     shown = capsys.readouterr()
     assert "This is Python %d.%d.%d; the kit runs on 3.11 to 3.13." % version in shown.out
     assert "install one" in shown.err and not pip.calls
-    monkeypatch.setattr(run, "ask", lambda command: "(3, 11)\n" if command[0] == "python3.11" else "")
+    monkeypatch.setattr(
+        run, "ask", lambda command: "(3, 11)\n" if command[0] == "python3.11" else ""
+    )
     assert run.main(["style", "astronaut"]) == 0
     assert pip.became[0][0] == ["python3.11", str(run.ROOT / "run.py"), "style", "astronaut"]
     assert not pip.calls
@@ -236,15 +255,18 @@ def test_a_machine_without_torch(run, pip, monkeypatch, capsys, system, machine)
     assert "Intel Mac" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("system, gpu, wish, flavour", [
-    ("linux", "", "", "cpu"),
-    ("linux", "GPU 0: NVIDIA H100 (UUID: GPU-1)\n", "", "cuda"),
-    ("linux", "GPU 0: NVIDIA H100 (UUID: GPU-1)\n", "cpu", "cpu"),
-    ("linux", "NVIDIA-SMI has failed\n", "", "cpu"),
-    ("linux", "", "default", "default"),
-    ("win32", "GPU 0: NVIDIA", "", "cuda"),
-    ("darwin", "", "", "default"),
-])
+@pytest.mark.parametrize(
+    "system, gpu, wish, flavour",
+    [
+        ("linux", "", "", "cpu"),
+        ("linux", "GPU 0: NVIDIA H100 (UUID: GPU-1)\n", "", "cuda"),
+        ("linux", "GPU 0: NVIDIA H100 (UUID: GPU-1)\n", "cpu", "cpu"),
+        ("linux", "NVIDIA-SMI has failed\n", "", "cpu"),
+        ("linux", "", "default", "default"),
+        ("win32", "GPU 0: NVIDIA", "", "cuda"),
+        ("darwin", "", "", "default"),
+    ],
+)
 def test_which_torch(run, monkeypatch, system, gpu, wish, flavour):
     monkeypatch.setattr(run.sys, "platform", system)
     monkeypatch.setattr(run, "ask", lambda command: gpu)
@@ -258,11 +280,20 @@ def test_a_build_of_torch_that_does_not_exist(run, pip, monkeypatch, capsys):
     assert "one of cpu, cuda, default" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("system, flavour, index", [
-    ("linux", "cpu", "cpu"), ("linux", "cuda", None), ("linux", "default", None),
-    ("win32", "cpu", None), ("win32", "cuda", "cu130"), ("darwin", "default", None),
-])
-def test_the_index_of_torch_is_used_where_it_answers(run, monkeypatch, capsys, system, flavour, index):
+@pytest.mark.parametrize(
+    "system, flavour, index",
+    [
+        ("linux", "cpu", "cpu"),
+        ("linux", "cuda", None),
+        ("linux", "default", None),
+        ("win32", "cpu", None),
+        ("win32", "cuda", "cu130"),
+        ("darwin", "default", None),
+    ],
+)
+def test_the_index_of_torch_is_used_where_it_answers(
+    run, monkeypatch, capsys, system, flavour, index
+):
     monkeypatch.setattr(run.sys, "platform", system)
     assert run.pip_sources(flavour) == []  # it does not answer: whatever pip is set up to find
     assert ("does not answer" in capsys.readouterr().out) is bool(index)
@@ -284,6 +315,7 @@ def test_steps_are_counted_and_big_files_named(run, pip, monkeypatch, capsys):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
+
     terminal = Terminal()
     monkeypatch.setattr(run.sys, "stdout", terminal)
     run.follow(["pip"], os.devnull)
@@ -309,11 +341,18 @@ def test_lab_opens_the_first_lesson_and_asks_nobody_for_news(run, pip):
 
 def test_test_runs_unit_tests_and_notebooks_in_one_go(run, pip):
     import tomllib
+
     run.main(["test", "-k", "photos"])
     command, folder, _ = pip.became[0]
-    assert command[1:3] == ["-m", "pytest"] and "--nbval" in command and command[-2:] == ["-k", "photos"]
+    assert (
+        command[1:3] == ["-m", "pytest"]
+        and "--nbval" in command
+        and command[-2:] == ["-k", "photos"]
+    )
     assert folder == run.ROOT
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "pytest"
+    ]
     assert settings["ini_options"]["testpaths"] == ["tests", "notebooks"]
     (ROOT / command[command.index("--nbval-sanitize-with") + 1]).read_bytes().decode("ascii")
 

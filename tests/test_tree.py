@@ -13,8 +13,14 @@ import sdkit
 from sdkit.files import ROOT
 
 PACKAGE = ROOT / "sdkit"
-FILES = [path.relative_to(ROOT).with_suffix("") for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")]
-FOLDERS = [path.relative_to(ROOT).parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE]
+FILES = [
+    path.relative_to(ROOT).with_suffix("")
+    for path in PACKAGE.rglob("*.py")
+    if not path.stem.startswith("__")
+]
+FOLDERS = [
+    path.relative_to(ROOT).parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE
+]
 MODULES = {path.name: ".".join(path.parts) for path in [*FILES, *FOLDERS]}
 
 
@@ -29,9 +35,18 @@ def test_every_module_has_its_short_name():
     assert set(MODULES) == set(sdkit._modules()) and set(MODULES) <= set(dir(sdkit))
 
 
-@pytest.mark.parametrize("short, full", [
-    ("photos", "sdkit.pictures.photos"), ("checks", "sdkit.lessons.checks"), ("schedule", "sdkit.diffusion.schedule"),
-    ("models", "sdkit.models"), ("hub", "sdkit.models.hub"), ("generate", "sdkit.generate"), ("cli", "sdkit.cli")])
+@pytest.mark.parametrize(
+    "short, full",
+    [
+        ("photos", "sdkit.pictures.photos"),
+        ("checks", "sdkit.lessons.checks"),
+        ("schedule", "sdkit.diffusion.schedule"),
+        ("models", "sdkit.models"),
+        ("hub", "sdkit.models.hub"),
+        ("generate", "sdkit.generate"),
+        ("cli", "sdkit.cli"),
+    ],
+)
 def test_a_short_name_gives_the_module_itself(short, full):
     namespace = {}
     exec(f"from sdkit import {short}", namespace)
@@ -49,16 +64,37 @@ def test_an_unknown_name_is_an_attribute_error_or_an_import_error():
 
 def test_importing_sdkit_and_looking_at_its_table_brings_nothing_heavy():
     code = "import os, sys, sdkit; dir(sdkit); print([m for m in sys.modules if '.' not in m])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    heavy = {"torch", "numpy", "PIL", "matplotlib", "skimage", "diffusers", "transformers", "IPython"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    heavy = {
+        "torch",
+        "numpy",
+        "PIL",
+        "matplotlib",
+        "skimage",
+        "diffusers",
+        "transformers",
+        "IPython",
+    }
     assert not heavy & set(ast.literal_eval(done.stdout))
 
 
 def test_the_offline_switches_stand_before_the_libraries_read_them():
     """`huggingface_hub` and `transformers` read the environment when they are imported; a person's own value stays."""
     code = "import os, sdkit; print(os.environ['HF_HUB_OFFLINE'], os.environ['TRANSFORMERS_VERBOSITY'])"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "TRANSFORMERS_"))
+    }
     for own, printed in ({}, "on error"), ({"HF_HUB_OFFLINE": "1"}, "1 error"):
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**clean, **own}, capture_output=True,
-                              text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**clean, **own},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.strip() == printed

@@ -20,7 +20,9 @@ def pipe(tiny_upscaler, tiny_data):
 
 
 def picture(width, height, seed=0):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    )
 
 
 def test_loading_leaves_the_shared_vae_alone(pipe):
@@ -28,20 +30,35 @@ def test_loading_leaves_the_shared_vae_alone(pipe):
     assert type(pipe) is StableDiffusionUpscalePipeline and pipe.vae is shared
     assert shared.config.scaling_factor == 0.6
     assert pipe is models.load_upscaler(device="cpu")
-    assert all(p.dtype == torch.float32 for net in (pipe.unet, pipe.regressor) for p in net.parameters())
+    assert all(
+        p.dtype == torch.float32 for net in (pipe.unet, pipe.regressor) for p in net.parameters()
+    )
 
 
-@pytest.mark.parametrize("level, steps, drawn, trusted", [(0, 4, False, (24, 20)), (0, 4, True, (12, 10)),
-                                                          (30, 3, False, (6, 5))])
+@pytest.mark.parametrize(
+    "level, steps, drawn, trusted",
+    [(0, 4, False, (24, 20)), (0, 4, True, (12, 10)), (30, 3, False, (6, 5))],
+)
 def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps, drawn, trusted):
     image = picture(24, 20)
-    expected = pipe(prompt="a cat", image=image, num_inference_steps=steps, guidance_scale=1.0, noise_level=level,
-                    generator=torch.Generator().manual_seed(7), output_type="latent").images
-    got = upscale.sample(pipe, photos.to_tensor(image), steps, level, torch.Generator().manual_seed(7))
+    expected = pipe(
+        prompt="a cat",
+        image=image,
+        num_inference_steps=steps,
+        guidance_scale=1.0,
+        noise_level=level,
+        generator=torch.Generator().manual_seed(7),
+        output_type="latent",
+    ).images
+    got = upscale.sample(
+        pipe, photos.to_tensor(image), steps, level, torch.Generator().manual_seed(7)
+    )
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     decoded = pipe.vae.decode(expected / 0.6).sample.clamp(-1, 1).detach()
     large = upscale.upscale(pipe, [image], steps, 1.0, level, seed=7, drawn=drawn)[0]
-    wanted = upscale.project(decoded, photos.to_tensor(image.resize(trusted, Image.Resampling.BICUBIC)))
+    wanted = upscale.project(
+        decoded, photos.to_tensor(image.resize(trusted, Image.Resampling.BICUBIC))
+    )
     rounded = 1.01 if trusted == image.size else 4
     np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=rounded / 127.5)
 
@@ -49,7 +66,10 @@ def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps, draw
 def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
     """A last step alone gives what the network takes for clean: alpha x - sigma v (Salimans & Ho 2022, appendix D)."""
     low, generator = photos.to_tensor(picture(24, 20)), torch.Generator().manual_seed(7)
-    got, level = upscale.sample(pipe, low, 4, 30, torch.Generator().manual_seed(7), strength=0.25), torch.tensor([30])
+    got, level = (
+        upscale.sample(pipe, low, 4, 30, torch.Generator().manual_seed(7), strength=0.25),
+        torch.tensor([30]),
+    )
     grain, noise = (torch.randn(1, channels, 20, 24, generator=generator) for channels in (3, 8))
     low = pipe.low_res_scheduler.add_noise(low, grain, level)
 
@@ -57,19 +77,30 @@ def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
         return network(torch.cat([first, low], 1), t, None, class_labels=level).sample.detach()
 
     t = pipe.scheduler.timesteps[-1]
-    alpha, sigma = pipe.scheduler.alphas_cumprod[t].sqrt(), (1 - pipe.scheduler.alphas_cumprod[t]).sqrt()
+    alpha, sigma = (
+        pipe.scheduler.alphas_cumprod[t].sqrt(),
+        (1 - pipe.scheduler.alphas_cumprod[t]).sqrt(),
+    )
     noisy = alpha * ask(pipe.regressor, torch.zeros_like(noise), 0) + sigma * noise
-    torch.testing.assert_close(got, alpha * noisy - sigma * ask(pipe.unet, noisy, t), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        got, alpha * noisy - sigma * ask(pipe.unet, noisy, t), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_one_seed_is_one_picture_whatever_else_is_in_the_list(pipe):
-    three, told = [picture(*size, seed) for seed, size in enumerate(((16, 20), (33, 17), (64, 16)))], []
+    three, told = (
+        [picture(*size, seed) for seed, size in enumerate(((16, 20), (33, 17), (64, 16)))],
+        [],
+    )
     together = upscale.upscale(pipe, three, 4, 0.5, on_step=lambda: told.append(1))
     assert [image.size for image in together] == [(64, 80), (132, 68), (256, 64)] and len(told) == 6
     for one, image in zip(three, together):
         assert upscale.upscale(pipe, [one], 4, 0.5)[0].tobytes() == image.tobytes()
     for change in ({"seed": 1}, {"noise_level": 40}, {"strength": 0.75}):
-        assert upscale.upscale(pipe, three[:1], 4, **{"strength": 0.5, **change})[0].tobytes() != together[0].tobytes()
+        assert (
+            upscale.upscale(pipe, three[:1], 4, **{"strength": 0.5, **change})[0].tobytes()
+            != together[0].tobytes()
+        )
 
 
 def test_regression_is_one_call_without_chance(pipe):
@@ -85,9 +116,11 @@ def test_regression_is_one_call_without_chance(pipe):
 def test_the_result_shrinks_to_the_picture():
     low = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     large = torch.zeros(1, 3, 64, 64)
-    before, after = (F.interpolate(x, (16, 16), mode="bicubic", antialias=True) - low
-                     for x in (large, upscale.project(large, low)))
-    assert after.square().mean() < 0.2 * before.square().mean()          # noise is the hardest case
+    before, after = (
+        F.interpolate(x, (16, 16), mode="bicubic", antialias=True) - low
+        for x in (large, upscale.project(large, low))
+    )
+    assert after.square().mean() < 0.2 * before.square().mean()  # noise is the hardest case
     smooth = F.interpolate(low, (64, 64), mode="bicubic", antialias=True)
     # of nothing, the smoothest picture is made
     torch.testing.assert_close(upscale.project(large, low), smooth)
@@ -96,7 +129,9 @@ def test_the_result_shrinks_to_the_picture():
 @pytest.mark.parametrize("size", [(40, 40), (41, 97), (16, 130), (200, 40)])
 def test_tiles_cover_everything_and_their_weights_cancel(size):
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    twice = upscale.tiled(lambda part: part.repeat_interleave(2, 2).repeat_interleave(2, 3), x, tile=40, overlap=12)
+    twice = upscale.tiled(
+        lambda part: part.repeat_interleave(2, 2).repeat_interleave(2, 3), x, tile=40, overlap=12
+    )
     torch.testing.assert_close(twice, x.repeat_interleave(2, 2).repeat_interleave(2, 3))
     for length in size:
         first = upscale.starts(length, 40, 12)
@@ -113,26 +148,45 @@ def test_a_tiled_picture_equals_the_whole_one_and_has_no_seams(pipe, monkeypatch
         return upscale.sample(pipe, low, 4, 0, torch.Generator().manual_seed(0))
 
     whole = off(tile=112)
-    blended, hard = ((off(**tiles) - whole)[..., 8:-8, 8:-8] / whole.std()
-                     for tiles in ({"tile": 64, "overlap": 16}, {"tile": 56, "overlap": 0}))
+    blended, hard = (
+        (off(**tiles) - whole)[..., 8:-8, 8:-8] / whole.std()
+        for tiles in ({"tile": 64, "overlap": 16}, {"tile": 56, "overlap": 0})
+    )
 
     def by_column(x):
         return x.square().mean((0, 1, 2)).sqrt()
 
     assert by_column(blended).max() < 0.03 and by_column(blended.diff(dim=-1)).max() < 0.03
     seam = by_column(hard.diff(dim=-1))
-    assert seam.argmax() == 55 - 8 and seam.max() > 0.2                  # what blending takes away
+    assert seam.argmax() == 55 - 8 and seam.max() > 0.2  # what blending takes away
 
 
-@pytest.mark.parametrize("change", [
-    {"num_inference_steps": 0}, {"num_inference_steps": 501}, {"num_inference_steps": 2.0}, {"noise_level": -1},
-    {"noise_level": 41}, {"noise_level": None},
-    {"strength": 0.9}, {"strength": -1}, {"strength": 1.1}, {"strength": float("nan")}, {"strength": "much"}, {"seed": -1}, {"seed": True},
-    {"images": [picture(15, 40)]}, {"images": [picture(16, 513)]}, {"images": picture(16, 16)},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_inference_steps": 0},
+        {"num_inference_steps": 501},
+        {"num_inference_steps": 2.0},
+        {"noise_level": -1},
+        {"noise_level": 41},
+        {"noise_level": None},
+        {"strength": 0.9},
+        {"strength": -1},
+        {"strength": 1.1},
+        {"strength": float("nan")},
+        {"strength": "much"},
+        {"seed": -1},
+        {"seed": True},
+        {"images": [picture(15, 40)]},
+        {"images": [picture(16, 513)]},
+        {"images": picture(16, 16)},
+    ],
+)
 def test_what_makes_no_sense_is_a_sentence(pipe, change):
     with pytest.raises(SdkitError) as caught:
-        upscale.upscale(pipe, **{"images": [picture(16, 16)], "num_inference_steps": 1, "strength": 1, **change})
+        upscale.upscale(
+            pipe, **{"images": [picture(16, 16)], "num_inference_steps": 1, "strength": 1, **change}
+        )
     assert str(caught.value).endswith(".")
 
 
@@ -144,51 +198,90 @@ def test_a_model_that_paints_is_no_upscaler(tiny_data):
 def test_too_little_memory_is_a_sentence(pipe, monkeypatch):
     def fails(*arguments, **keywords):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
     monkeypatch.setattr(pipe.unet, "forward", fails)
     with pytest.raises(SdkitError, match="too little memory to upscale 16 x 16"):
         upscale.upscale(pipe, [picture(16, 16)])
 
 
-def test_the_verb_writes_the_picture_of_the_api(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):
+def test_the_verb_writes_the_picture_of_the_api(
+    tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     small = picture(20, 16)
     small.save("small.png")
-    assert cli.main(["upscale", "small.png", "coffee", "gone.png", "--steps", "4", "--strength", "0.7", "--seed",
-                     "3"]) == 2
+    assert (
+        cli.main(
+            [
+                "upscale",
+                "small.png",
+                "coffee",
+                "gone.png",
+                "--steps",
+                "4",
+                "--strength",
+                "0.7",
+                "--seed",
+                "3",
+            ]
+        )
+        == 2
+    )
     captured = capsys.readouterr()
     # too large
     assert "80 x 64" in captured.out and captured.err.endswith("Not done: coffee, gone.png\n")
     with Image.open("upscaled/small-x4.png") as image:
-        np.testing.assert_array_equal(image, upscale.upscale(models.load_upscaler(), [small], 4, 0.7, seed=3)[0])
+        np.testing.assert_array_equal(
+            image, upscale.upscale(models.load_upscaler(), [small], 4, 0.7, seed=3)[0]
+        )
         assert image.text == upscale.note(4, 0.7, 0, 3) and image.text["Strength"] == "0.7"
     assert cli.main(["upscale", "small.png", "small.png", "--steps", "0"]) == 2
-    assert capsys.readouterr().err == "sdkit: Number of steps 0 is not a whole number from 1 to 500. Choose one.\n"
+    assert (
+        capsys.readouterr().err
+        == "sdkit: Number of steps 0 is not a whole number from 1 to 500. Choose one.\n"
+    )
 
 
-def test_drawings_are_made_larger_each_with_its_seed(tiny_upscaler, tiny_data, tmp_path, monkeypatch):
+def test_drawings_are_made_larger_each_with_its_seed(
+    tiny_upscaler, tiny_data, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4"]
     assert [cli.main(draw), cli.main([*draw, "--upscale", "--no-mark"])] == [0, 0]
     assert cli.main([*draw, "--upscale", "--no-mark", "--style", "van gogh"]) == 0
     for seed in (4, 5):
-        with (Image.open(f"drawn/a-photo-seed{seed}.png") as small,
-              Image.open(f"drawn/a-photo-x4-seed{seed}.png") as large,
-              Image.open(f"drawn/a-photo-x4-van-gogh-seed{seed}.png") as styled):
-            expected, = upscale.upscale(models.load_upscaler(), [small.convert("RGB")], seed=seed, drawn=True)
+        with (
+            Image.open(f"drawn/a-photo-seed{seed}.png") as small,
+            Image.open(f"drawn/a-photo-x4-seed{seed}.png") as large,
+            Image.open(f"drawn/a-photo-x4-van-gogh-seed{seed}.png") as styled,
+        ):
+            (expected,) = upscale.upscale(
+                models.load_upscaler(), [small.convert("RGB")], seed=seed, drawn=True
+            )
             np.testing.assert_array_equal(large, expected)
-            assert large.text == {**small.text, "Model of the enlargement": "mini-upscaler",
-                                  "Steps of the enlargement": str(upscale.STEPS),
-                                  "Strength of the enlargement": str(upscale.STRENGTH),
-                                  "Noise level of the enlargement": "0"}
+            assert large.text == {
+                **small.text,
+                "Model of the enlargement": "mini-upscaler",
+                "Steps of the enlargement": str(upscale.STEPS),
+                "Strength of the enlargement": str(upscale.STRENGTH),
+                "Noise level of the enlargement": "0",
+            }
             settings = models.settings("van gogh", seed=seed)
-            np.testing.assert_array_equal(styled, generate.style(models.load(), [expected], settings)[0])
-            assert styled.text.items() > large.text.items() and styled.text["Prompt of the second go"] == "van gogh"
+            np.testing.assert_array_equal(
+                styled, generate.style(models.load(), [expected], settings)[0]
+            )
+            assert (
+                styled.text.items() > large.text.items()
+                and styled.text["Prompt of the second go"] == "van gogh"
+            )
 
 
 @pytest.mark.parametrize("size, times", [(64, 8), (128, 4)])
-def test_a_model_may_draw_again_at_twice_the_size_first(tiny_upscaler, tiny_data, tmp_path, monkeypatch, size, times):
+def test_a_model_may_draw_again_at_twice_the_size_first(
+    tiny_upscaler, tiny_data, tmp_path, monkeypatch, size, times
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     again = {"size": 128, "strength": 0.5, "guidance_scale": 2.0, "num_inference_steps": 4}
@@ -196,28 +289,45 @@ def test_a_model_may_draw_again_at_twice_the_size_first(tiny_upscaler, tiny_data
     monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
     draw = ["draw", "a photo", "--steps", "2", "--seed", "4", "--size", str(size), "--no-mark"]
     assert [cli.main(draw), cli.main([*draw, "--upscale"])] == [0, 0]
-    with Image.open("drawn/a-photo-seed4.png") as small, Image.open("drawn/a-photo-x4-seed4.png") as large:
+    with (
+        Image.open("drawn/a-photo-seed4.png") as small,
+        Image.open("drawn/a-photo-x4-seed4.png") as large,
+    ):
         assert large.width == times * small.width == times * size
         assert ("Strength of the redrawing" in large.text) == (times == 8)
         if times == 8:
-            twice = generate.style(models.load(), [small.convert("RGB")],
-                                   generate.Settings("a photo", seed=4, **again))
-            np.testing.assert_array_equal(large, upscale.upscale(models.load_upscaler(), twice, seed=4, drawn=True)[0])
+            twice = generate.style(
+                models.load(), [small.convert("RGB")], generate.Settings("a photo", seed=4, **again)
+            )
+            np.testing.assert_array_equal(
+                large, upscale.upscale(models.load_upscaler(), twice, seed=4, drawn=True)[0]
+            )
 
 
-@pytest.mark.parametrize("more, names", [([], "a-photo-x4-seed0.png"), (["--no-upscale"], "a-photo-seed0.png"),
-                                         (["--size", "64"], "a-photo-seed0.png")])
-def test_a_model_of_small_pictures_may_ask_for_larger_ones(tiny_upscaler, tiny_data, tmp_path, monkeypatch, more,
-                                                           names):
+@pytest.mark.parametrize(
+    "more, names",
+    [
+        ([], "a-photo-x4-seed0.png"),
+        (["--no-upscale"], "a-photo-seed0.png"),
+        (["--size", "64"], "a-photo-seed0.png"),
+    ],
+)
+def test_a_model_of_small_pictures_may_ask_for_larger_ones(
+    tiny_upscaler, tiny_data, tmp_path, monkeypatch, more, names
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     own = models.defaults()
-    monkeypatch.setattr(models, "defaults", lambda *_: {**own, "draw": {**own.get("draw", {}), "upscale": True}})
+    monkeypatch.setattr(
+        models, "defaults", lambda *_: {**own, "draw": {**own.get("draw", {}), "upscale": True}}
+    )
     assert cli.main(["draw", "a photo", "--steps", "2", *more]) == 0
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == [names]
 
 
-def test_a_drawing_that_cannot_be_made_larger_is_not_begun(tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys):
+def test_a_drawing_that_cannot_be_made_larger_is_not_begun(
+    tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "device", lambda: "cpu")
     monkeypatch.setattr(generate, "draw", None)
@@ -227,7 +337,10 @@ def test_a_drawing_that_cannot_be_made_larger_is_not_begun(tiny_upscaler, tiny_d
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "data"))
     assert cli.main(["draw", "a photo", "--upscale"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("sdkit: The weights of mini-upscaler are not in ") and len(error.splitlines()) == 1
+    assert (
+        error.startswith("sdkit: The weights of mini-upscaler are not in ")
+        and len(error.splitlines()) == 1
+    )
 
 
 def test_without_the_weights_it_says_what_to_do(tmp_path, monkeypatch, capsys):
@@ -250,6 +363,8 @@ def test_feature_distance_is_none_for_equals_and_sees_a_blur():
     torch.manual_seed(0)
     classifier, image = judges.StyleClassifier(channels=(8, 16)).eval(), picture(32, 32)
     assert judges.feature_distance(image, image, classifier) == 0
-    near, far = (judges.feature_distance(image.resize((side, side)).resize((32, 32)), image, classifier)
-                 for side in (24, 8))
+    near, far = (
+        judges.feature_distance(image.resize((side, side)).resize((32, 32)), image, classifier)
+        for side in (24, 8)
+    )
     assert 0 < near < far

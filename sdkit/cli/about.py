@@ -15,7 +15,7 @@ from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
 from sdkit.models import hardware
 
-DISK_NEEDED = 0.5    # GB free, for results and notebooks
+DISK_NEEDED = 0.5  # GB free, for results and notebooks
 # GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
 MEMORY_NEEDED = 1.0
 
@@ -24,21 +24,36 @@ def list_models(arguments):
     """Print the registry as a table, and the settings at which mini-sd looks best."""
     print(f"{'name':<18}{'parameters':>12}{'size':>10}  {'licence':<9}{'here':<6}what it does")
     for row in models.table():
-        print(f"{row['name']:<18}{row['parameters'] / 1e6:>10.1f} M{row['megabytes']:>7.1f} MB  "
-              f"{row['licence']:<9}{'yes' if row['present'] else 'no':<6}{row['does']}")
-    print(f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}what it is, and its settings")
+        print(
+            f"{row['name']:<18}{row['parameters'] / 1e6:>10.1f} M{row['megabytes']:>7.1f} MB  "
+            f"{row['licence']:<9}{'yes' if row['present'] else 'no':<6}{row['does']}"
+        )
+    print(
+        f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}what it is, and its settings"
+    )
     for row in models.real_table():
         usual = row["defaults"]
-        print(f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}"
-              f"{'yes' if row['present'] else 'no':<6}{row['does']}; {usual['size']} px, "
-              f"{usual['num_inference_steps']} steps, guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}")
+        print(
+            f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}"
+            f"{'yes' if row['present'] else 'no':<6}{row['does']}; {usual['size']} px, "
+            f"{usual['num_inference_steps']} steps, guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}"
+        )
         print(f"{'':<18}from {', else '.join(row['repositories'])}")
-    print("--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n")
+    print(
+        "--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n"
+    )
     chosen = models.defaults()
     for task in ("style", "draw", "redraw", "inpaint"):
-        values = {name: value for name, value in {**chosen, **chosen.get(task, {})}.items()
-                  if not isinstance(value, (list, dict)) and (name != "strength" or task in ("style", "redraw"))}
-        print(f"defaults of mini-sd to {task}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+        values = {
+            name: value
+            for name, value in {**chosen, **chosen.get(task, {})}.items()
+            if not isinstance(value, (list, dict))
+            and (name != "strength" or task in ("style", "redraw"))
+        }
+        print(
+            f"defaults of mini-sd to {task}: "
+            + ", ".join(f"{name} {value}" for name, value in values.items())
+        )
     print("its styles: " + ", ".join(chosen.get("styles", [])))
     return 0
 
@@ -59,8 +74,15 @@ def _examine():
     fine = (3, 11) <= version[:2] < (3, 14)
     remedy = "" if fine else ": install Python 3.11, 3.12 or 3.13"
     yield fine, f"Python {platform.python_version()}{remedy}"
-    for name in ("torch", "diffusers", "transformers", "jupyterlab", "ipywidgets", "matplotlib",
-                 "scikit-image"):
+    for name in (
+        "torch",
+        "diffusers",
+        "transformers",
+        "jupyterlab",
+        "ipywidgets",
+        "matplotlib",
+        "scikit-image",
+    ):
         try:
             yield True, f"{name} {importlib.metadata.version(name)}"
         except importlib.metadata.PackageNotFoundError:
@@ -68,21 +90,40 @@ def _examine():
     try:
         yield True, f"device {models.device()}, {os.cpu_count()} cores"
     except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing
-        yield False, f"torch does not start ({error}): delete .venv and run python3 run.py lab again"
+        yield (
+            False,
+            f"torch does not start ({error}): delete .venv and run python3 run.py lab again",
+        )
     try:
         memory = hardware.free_memory() / 1e9
-        yield memory >= MEMORY_NEEDED, f"memory: {memory:.1f} GB free" + (
-            "" if memory >= MEMORY_NEEDED else f", {MEMORY_NEEDED:g} GB are needed: close other programs")
+        yield (
+            memory >= MEMORY_NEEDED,
+            f"memory: {memory:.1f} GB free"
+            + (
+                ""
+                if memory >= MEMORY_NEEDED
+                else f", {MEMORY_NEEDED:g} GB are needed: close other programs"
+            ),
+        )
     except ImportError:
         yield False, "memory unknown, for psutil is missing: python3 run.py lab installs it"
     disk = shutil.disk_usage(Path.cwd()).free / 1e9
-    yield disk >= DISK_NEEDED, f"disk: {disk:.1f} GB free here" + (
-        "" if disk >= DISK_NEEDED else f", {DISK_NEEDED:g} GB are needed: make room")
+    yield (
+        disk >= DISK_NEEDED,
+        f"disk: {disk:.1f} GB free here"
+        + ("" if disk >= DISK_NEEDED else f", {DISK_NEEDED:g} GB are needed: make room"),
+    )
     try:
         for row in models.table():
-            yield row["present"], f"model {row['name']}" + (
-                f": {row['megabytes']:.1f} MB" if row["present"] else
-                " is missing or damaged: clone the repository whole")
+            yield (
+                row["present"],
+                f"model {row['name']}"
+                + (
+                    f": {row['megabytes']:.1f} MB"
+                    if row["present"]
+                    else " is missing or damaged: clone the repository whole"
+                ),
+            )
     except SdkitError as error:  # no data folder at all
         yield False, str(error)
 
@@ -94,8 +135,13 @@ def measure(arguments):
         raise SdkitError(f"{sheet} is there already. Name another file for the sheet.")
     consent.agree_to_fetch(arguments.model, arguments.yes)
     from sdkit.evaluate import measure as measures
-    figures = measures.measure_all(arguments.art, arguments.model, arguments.split,
-                                   show=functools.partial(_write_sheet, sheet, arguments.model) if sheet else None)
+
+    figures = measures.measure_all(
+        arguments.art,
+        arguments.model,
+        arguments.split,
+        show=functools.partial(_write_sheet, sheet, arguments.model) if sheet else None,
+    )
     print(json.dumps(figures, indent=1))
     return 0
 
@@ -104,6 +150,8 @@ def _write_sheet(sheet, model, before, after, settings):
     """Write the photographs ``before`` above the pictures ``after``, with the settings, as the PNG ``sheet``."""
     from sdkit import generate
     from sdkit.lessons import plots
+
     with write_atomically(sheet, replace=False) as part:
         plots.before_after(before, after, settings).savefig(
-            part, format="png", metadata=generate.note(settings, Path(model).name))
+            part, format="png", metadata=generate.note(settings, Path(model).name)
+        )

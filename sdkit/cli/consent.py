@@ -7,7 +7,7 @@ from sdkit import models
 from sdkit.errors import SdkitError
 from sdkit.models import hardware
 
-LONG = 180        # seconds from which a person is asked
+LONG = 180  # seconds from which a person is asked
 # parameters x latent pixels x steps below which nothing is tried: a minute on two slow cores
 UNNOTICED = 2e13
 
@@ -25,14 +25,19 @@ def operations(pipe, settings, size, pictures):
 def estimate(pipe, settings, size, pictures=1):
     """Seconds that `pictures` of `size` (width, height in px) take here, from one step of the UNet and one decoding."""
     import torch
+
     unet, vae, factor = pipe.unet, pipe.vae, pipe.vae_scale_factor
     where = {"device": pipe._execution_device, "dtype": unet.dtype}
     device, batch = where["device"], 2 if settings.guidance_scale > 1 else 1
     with torch.no_grad(), hardware.enough_memory(f"for {size[0]} x {size[1]} pixels"):
-        x = torch.zeros(batch, unet.config.in_channels, size[1] // factor, size[0] // factor, **where)
+        x = torch.zeros(
+            batch, unet.config.in_channels, size[1] // factor, size[0] // factor, **where
+        )
         words = torch.zeros(batch, 77, unet.config.cross_attention_dim, **where)
         step = _seconds(device, lambda: unet(x, 1, encoder_hidden_states=words))
-        decoding = _seconds(device, lambda: vae.decode(x[:1, :vae.config.latent_channels].to(vae.dtype)))
+        decoding = _seconds(
+            device, lambda: vae.decode(x[:1, : vae.config.latent_channels].to(vae.dtype))
+        )
     # encoding takes about half of decoding
     return pictures * (settings.steps_run * step + 1.5 * decoding)
 
@@ -43,6 +48,7 @@ def _seconds(device, call):
     _ = call()
     if str(device).startswith("cuda"):
         import torch
+
         torch.cuda.synchronize()
     return time.perf_counter() - began
 
@@ -55,10 +61,17 @@ def agree_to_run(pipe, settings, size, pictures, yes=False):
     device = str(pipe._execution_device)
     seconds = estimate(pipe, settings, size, pictures)
     memory = hardware.used_memory(device)
-    print(f"{pictures} x {settings.steps_run} steps at {size[0]} x {size[1]} pixels: about {minutes(seconds)} and "
-          f"{memory / 1e9:.1f} GB of memory on {device}.", file=sys.stderr)
+    print(
+        f"{pictures} x {settings.steps_run} steps at {size[0]} x {size[1]} pixels: about {minutes(seconds)} and "
+        f"{memory / 1e9:.1f} GB of memory on {device}.",
+        file=sys.stderr,
+    )
     if seconds > LONG:
-        ask("That is long.", yes, "take fewer steps, a smaller size, or a faster model: lcm, sd-turbo, small")
+        ask(
+            "That is long.",
+            yes,
+            "take fewer steps, a smaller size, or a faster model: lcm, sd-turbo, small",
+        )
 
 
 def agree_to_fetch(name, yes=False):
@@ -67,8 +80,11 @@ def agree_to_fetch(name, yes=False):
         return
     entry = models.REAL.get(str(name))
     size = f" ({entry.gigabytes:g} GB, {entry.licence} licence)" if entry else ""
-    ask(f"{name} is not on this computer and would be fetched from the hub{size}.", yes,
-        "take the kit's own model: mini")
+    ask(
+        f"{name} is not on this computer and would be fetched from the hub{size}.",
+        yes,
+        "take the kit's own model: mini",
+    )
 
 
 def ask(what, yes, otherwise):

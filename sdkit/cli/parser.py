@@ -14,8 +14,10 @@ from sdkit.cli import verbs as do
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.pictures import photos
 
-MODEL = ("mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
-         "a folder in diffusers' layout, or a .safetensors file")
+MODEL = (
+    "mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
+    "a folder in diffusers' layout, or a .safetensors file"
+)
 DEVICE = "cpu, cuda or mps, where there is one (default: the fastest)"
 DEFAULTS = "Where a setting is left out, the model's own default holds (see: sdkit models)."
 PICTURES = f"picture file, folder, or sample photo: {', '.join(photos.SAMPLES)}"
@@ -61,60 +63,110 @@ def _parser():
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("draw", help="paint a picture from a sentence", epilog=DEFAULTS)
-    verb.add_argument("prompt", nargs="+", metavar="WORD", help='what to paint: "a red house by the sea at night"')
+    verb.add_argument(
+        "prompt", nargs="+", metavar="WORD", help='what to paint: "a red house by the sea at night"'
+    )
     _settings(verb, "drawn")
-    verb.add_argument("--count", type=int, default=1, help="how many, with this seed and the following (default 1)")
+    verb.add_argument(
+        "--count",
+        type=int,
+        default=1,
+        help="how many, with this seed and the following (default 1)",
+    )
     verb.add_argument("--style", help='paint the result again in a style, for instance "van gogh"')
-    verb.add_argument("--upscale", action=argparse.BooleanOptionalAction, default=None,
-                      help="make what is drawn larger: mini-sd draws it again at twice the size, and it is then "
-                           "enlarged four times (its default, unless a --size is asked for)")
+    verb.add_argument(
+        "--upscale",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="make what is drawn larger: mini-sd draws it again at twice the size, and it is then "
+        "enlarged four times (its default, unless a --size is asked for)",
+    )
     verb.set_defaults(verb=do.draw)
 
-    verb = verbs.add_parser("style", help="paint photographs in the style of a prompt", epilog=DEFAULTS)
+    verb = verbs.add_parser(
+        "style", help="paint photographs in the style of a prompt", epilog=DEFAULTS
+    )
     verb.add_argument("photos", nargs="+", metavar="PHOTO", help=PICTURES)
     verb.add_argument("--prompt", required=True, help='what to paint like, for instance "van gogh"')
     verb.add_argument("--strength", type=float, help="0 to 1: how far to go from the photo")
     _settings(verb, "styled")
-    verb.add_argument("--grid", action="store_true", help="also write a before/after sheet with the settings")
+    verb.add_argument(
+        "--grid", action="store_true", help="also write a before/after sheet with the settings"
+    )
     verb.set_defaults(verb=do.style)
 
     verb = verbs.add_parser("inpaint", help="paint a part of a picture anew", epilog=DEFAULTS)
     verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
-    verb.add_argument("mask", help="picture of the same shape: white where PICTURE shall be painted anew")
+    verb.add_argument(
+        "mask", help="picture of the same shape: white where PICTURE shall be painted anew"
+    )
     verb.add_argument("--prompt", required=True, help="what to paint there")
     _settings(verb, "inpainted")
     verb.set_defaults(verb=do.inpaint)
 
     verb = verbs.add_parser("upscale", help="make pictures of up to 512 pixels four times larger")
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help=PICTURES)
-    verb.add_argument("--steps", type=int, default=20, dest="num_inference_steps",
-                      help="steps (default 20), of which the share --strength is made")
-    verb.add_argument("--strength", type=float, default=0.4, help="0 to 1: how much to invent (default 0.4)")
-    verb.add_argument("--noise-level", type=int, default=0,
-                      help="0 (default) to 100: noise that hides flaws of PICTURE, and leaves more to be invented")
-    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
-    verb.add_argument("--model", default="mini-upscaler", help="mini-upscaler (default), or a folder of its kind")
+    verb.add_argument(
+        "--steps",
+        type=int,
+        default=20,
+        dest="num_inference_steps",
+        help="steps (default 20), of which the share --strength is made",
+    )
+    verb.add_argument(
+        "--strength", type=float, default=0.4, help="0 to 1: how much to invent (default 0.4)"
+    )
+    verb.add_argument(
+        "--noise-level",
+        type=int,
+        default=0,
+        help="0 (default) to 100: noise that hides flaws of PICTURE, and leaves more to be invented",
+    )
+    verb.add_argument(
+        "--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture"
+    )
+    verb.add_argument(
+        "--model", default="mini-upscaler", help="mini-upscaler (default), or a folder of its kind"
+    )
     verb.add_argument("--device", help=DEVICE)
     _files(verb, "upscaled")
     verb.set_defaults(verb=do.upscale)
 
     verb = verbs.add_parser("clear", help="take photographs and all other outputs out of notebooks")
-    verb.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="notebook, or folder of notebooks")
+    verb.add_argument(
+        "notebooks", nargs="+", metavar="NOTEBOOK", help="notebook, or folder of notebooks"
+    )
     verb.set_defaults(verb=do.clear)
 
-    verb = verbs.add_parser("models", help="list the networks, their size, licence and default settings")
+    verb = verbs.add_parser(
+        "models", help="list the networks, their size, licence and default settings"
+    )
     verb.set_defaults(verb=about.list_models)
 
-    verb = verbs.add_parser("doctor", help="check that all is there, and say what to do where it is not")
+    verb = verbs.add_parser(
+        "doctor", help="check that all is there, and say what to do where it is not"
+    )
     verb.set_defaults(verb=about.doctor)
 
-    verb = verbs.add_parser("measure", help="print the figures of the shipped weights on held-out pictures")
-    verb.add_argument("--art", type=Path, metavar="DIR", help="folder with the pictures of data/art.tsv")
-    verb.add_argument("--split", default="validation", choices=("validation", "test"),
-                      help="validation (default) for tuning, test for closing figures only")
-    verb.add_argument("--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs")
+    verb = verbs.add_parser(
+        "measure", help="print the figures of the shipped weights on held-out pictures"
+    )
+    verb.add_argument(
+        "--art", type=Path, metavar="DIR", help="folder with the pictures of data/art.tsv"
+    )
+    verb.add_argument(
+        "--split",
+        default="validation",
+        choices=("validation", "test"),
+        help="validation (default) for tuning, test for closing figures only",
+    )
+    verb.add_argument(
+        "--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs"
+    )
     verb.add_argument("--model", default="mini-sd", help=MODEL)
-    verb.add_argument("--yes", action="store_true", help="answer the question on a download with yes")
+    verb.add_argument(
+        "--yes", action="store_true", help="answer the question on a download with yes"
+    )
     verb.set_defaults(verb=about.measure)
     return parser
 
@@ -122,18 +174,30 @@ def _parser():
 def _settings(verb, folder):
     """Give ``verb`` the options that all picture-making verbs share; results go to ``folder``."""
     verb.add_argument("--negative-prompt", default="", help="what to keep away from")
-    verb.add_argument("--guidance-scale", type=float, help="how much to amplify the prompt; 1 is not at all")
-    verb.add_argument("--steps", type=int, dest="num_inference_steps", help="steps of the whole chain")
-    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture")
+    verb.add_argument(
+        "--guidance-scale", type=float, help="how much to amplify the prompt; 1 is not at all"
+    )
+    verb.add_argument(
+        "--steps", type=int, dest="num_inference_steps", help="steps of the whole chain"
+    )
+    verb.add_argument(
+        "--seed", type=int, default=0, help="of the noise (default 0): one seed, one picture"
+    )
     verb.add_argument("--size", type=int, help="short side of the result in pixels")
     verb.add_argument("--model", default="mini", help=MODEL)
     verb.add_argument("--device", help=DEVICE)
-    verb.add_argument("--yes", action="store_true", help="answer questions on long runs and downloads with yes")
+    verb.add_argument(
+        "--yes", action="store_true", help="answer questions on long runs and downloads with yes"
+    )
     _files(verb, folder)
 
 
 def _files(verb, folder):
     """Give ``verb`` the options on the files that it writes, into ``folder`` where nothing else is said."""
-    verb.add_argument("--out", type=Path, default=Path(folder), help=f"folder for the results (default: {folder})")
+    verb.add_argument(
+        "--out", type=Path, default=Path(folder), help=f"folder for the results (default: {folder})"
+    )
     verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
-    verb.add_argument("--no-mark", action="store_true", help='leave out the small "AI" in the corner')
+    verb.add_argument(
+        "--no-mark", action="store_true", help='leave out the small "AI" in the corner'
+    )

@@ -15,7 +15,7 @@ from sdkit.cli import consent
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.pictures import outputs, photos, provenance
 
-SHEET = 4            # photos on one before/after sheet
+SHEET = 4  # photos on one before/after sheet
 
 
 def draw(arguments):
@@ -24,7 +24,7 @@ def draw(arguments):
     prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
     in_style, own, following = arguments.style or named, models.defaults(arguments.model), []
     larger = arguments.upscale
-    if larger is None:      # not said: as the model likes it, for mini-sd's 64 px are small
+    if larger is None:  # not said: as the model likes it, for mini-sd's 64 px are small
         larger = arguments.size is None and own.get("draw", {}).get("upscale", False)
     # before the work, for it may be missing
     upscaler = models.load_upscaler(device=arguments.device) if larger else None
@@ -33,24 +33,42 @@ def draw(arguments):
     from tqdm import tqdm
 
     from sdkit import generate, stages
-    consent.agree_to_run(pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes)
+
+    consent.agree_to_run(
+        pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes
+    )
     if larger:
         size = settings.size
         if own.get("redraw", {}).get("size") == 2 * size:
-            again = models.settings(prompt, arguments.model, "redraw", negative_prompt=arguments.negative_prompt)
+            again = models.settings(
+                prompt, arguments.model, "redraw", negative_prompt=arguments.negative_prompt
+            )
             following.append(stages.paint_again(_load(arguments), again, "redrawing"))
             size = again.size
         following.append(stages.enlarge(upscaler, size))
     if in_style:
-        second, painter = models.settings(in_style, arguments.model, seed=settings.seed), _load(arguments)
-        consent.agree_to_run(painter, second, (second.size, second.size), arguments.count, arguments.yes)
-        following.append(stages.paint_again(painter, second, "second go", f"-{outputs.slug(in_style)}"))
-    note = generate.note(settings, models.label(arguments.model), "a picture painted from a sentence")
+        second, painter = (
+            models.settings(in_style, arguments.model, seed=settings.seed),
+            _load(arguments),
+        )
+        consent.agree_to_run(
+            painter, second, (second.size, second.size), arguments.count, arguments.yes
+        )
+        following.append(
+            stages.paint_again(painter, second, "second go", f"-{outputs.slug(in_style)}")
+        )
+    note = generate.note(
+        settings, models.label(arguments.model), "a picture painted from a sentence"
+    )
     tail = "".join(stage.tail for stage in following)
-    steps = (len(generate.batches(settings, arguments.count)) * settings.num_inference_steps
-             + arguments.count * sum(stage.steps for stage in following))
+    steps = len(
+        generate.batches(settings, arguments.count)
+    ) * settings.num_inference_steps + arguments.count * sum(stage.steps for stage in following)
     written, failed = [], []
-    with (tqdm(total=steps, unit="step", disable=None, leave=False) as bar, warnings.catch_warnings()):
+    with (
+        tqdm(total=steps, unit="step", disable=None, leave=False) as bar,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", generate.UnknownWords)  # said once, in _ready
         try:
             drawn = generate.draw(pipe, settings, arguments.count, on_step=bar.update)
@@ -62,9 +80,18 @@ def draw(arguments):
                     raise generate.Withheld([None])
                 for stage in following:
                     image = stage.apply(image, seed, bar.update)
-                _save(arguments, image, f"{outputs.slug(prompt)}{tail}-seed{seed}",
-                      {**note, "Seed": str(seed), **dict(chunk for stage in following for chunk in stage.note.items())},
-                      written, bar.write)
+                _save(
+                    arguments,
+                    image,
+                    f"{outputs.slug(prompt)}{tail}-seed{seed}",
+                    {
+                        **note,
+                        "Seed": str(seed),
+                        **dict(chunk for stage in following for chunk in stage.note.items()),
+                    },
+                    written,
+                    bar.write,
+                )
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
     return 2 if failed else 0
 
@@ -77,14 +104,23 @@ def inpaint(arguments):
     from tqdm import tqdm
 
     from sdkit import generate
+
     consent.agree_to_run(pipe, settings, photos.resize(image, settings.size).size, 1, arguments.yes)
-    with (tqdm(total=settings.num_inference_steps, unit="step", disable=None, leave=False) as bar,
-          warnings.catch_warnings()):
+    with (
+        tqdm(total=settings.num_inference_steps, unit="step", disable=None, leave=False) as bar,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", generate.UnknownWords)
         painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
-        _save(arguments, painted, f"{outputs.stem(arguments.photo)}-{_tail(settings)}",
-              generate.note(settings, models.label(arguments.model), "a part of a picture repainted"), [], bar.write,
-              began)
+        _save(
+            arguments,
+            painted,
+            f"{outputs.stem(arguments.photo)}-{_tail(settings)}",
+            generate.note(settings, models.label(arguments.model), "a part of a picture repainted"),
+            [],
+            bar.write,
+            began,
+        )
     return 0
 
 
@@ -95,11 +131,19 @@ def _load(arguments, task="img2img"):
 def _ready(arguments, prompt, task):
     """The settings, once it is sure that results can be written; says which words the model does not know."""
     consent.agree_to_fetch(arguments.model, arguments.yes)
-    changes = {name: getattr(arguments, name)
-               for name in ("strength", "guidance_scale", "num_inference_steps", "size")
-               if getattr(arguments, name, None) is not None}
-    settings = models.settings(prompt, arguments.model, task, negative_prompt=arguments.negative_prompt,
-                               seed=arguments.seed, **changes)
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("strength", "guidance_scale", "num_inference_steps", "size")
+        if getattr(arguments, name, None) is not None
+    }
+    settings = models.settings(
+        prompt,
+        arguments.model,
+        task,
+        negative_prompt=arguments.negative_prompt,
+        seed=arguments.seed,
+        **changes,
+    )
     outputs.make_folder(arguments.out)
     _advise(prompt, arguments.model, task)
     return settings
@@ -113,12 +157,17 @@ def style(arguments):
     from tqdm import tqdm
 
     from sdkit import generate
+
     note = generate.note(settings, models.label(arguments.model))
     # before the photos, so that what is wrong with it is said once
     pipe = _load(arguments) if sources else None
     written, pairs, start, agreed = [], [], time.perf_counter(), False
-    with (tqdm(total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
-          warnings.catch_warnings()):
+    with (
+        tqdm(
+            total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False
+        ) as bar,
+        warnings.catch_warnings(),
+    ):
         # unknown words are said once, above; fonts lack letters in a sheet
         warnings.simplefilter("ignore")
         for source in sources:
@@ -130,15 +179,29 @@ def style(arguments):
                     agreed = True
                 began = time.perf_counter()
                 after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]
-                _save(arguments, after, f"{outputs.stem(source)}-{_tail(settings)}", note, written, bar.write, began)
+                _save(
+                    arguments,
+                    after,
+                    f"{outputs.stem(source)}-{_tail(settings)}",
+                    note,
+                    written,
+                    bar.write,
+                    began,
+                )
                 if arguments.grid:
                     before = photo.resize(after.size, photos.Image.Resampling.LANCZOS)
                     pairs.append((before, after, outputs.stem(source)))
         done = len(written)
         for first in range(0, len(pairs), SHEET):
             with _told("sheet", failed, bar.write):
-                _save(arguments, _sheet(pairs[first:first + SHEET], settings), f"sheet-{_tail(settings)}", note,
-                      written, bar.write)
+                _save(
+                    arguments,
+                    _sheet(pairs[first : first + SHEET], settings),
+                    f"sheet-{_tail(settings)}",
+                    note,
+                    written,
+                    bar.write,
+                )
     return _close(done, failed, start)
 
 
@@ -149,7 +212,11 @@ def upscale(arguments):
     from tqdm import tqdm
 
     from sdkit import upscale as large
-    settings = {name: getattr(arguments, name) for name in ("num_inference_steps", "strength", "noise_level", "seed")}
+
+    settings = {
+        name: getattr(arguments, name)
+        for name in ("num_inference_steps", "strength", "noise_level", "seed")
+    }
     large.upscale(pipe, [], **settings)  # settings that make no sense are said once
     sources, failed = _find(arguments.pictures)
     start = time.perf_counter()
@@ -158,8 +225,16 @@ def upscale(arguments):
         for source in sources:
             with _told(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()
-                after, = large.upscale(pipe, [picture], **settings, on_step=bar.update)
-                _save(arguments, after, f"{outputs.stem(source)}-x4", large.note(**settings), written, bar.write, began)
+                (after,) = large.upscale(pipe, [picture], **settings, on_step=bar.update)
+                _save(
+                    arguments,
+                    after,
+                    f"{outputs.stem(source)}-x4",
+                    large.note(**settings),
+                    written,
+                    bar.write,
+                    began,
+                )
     return _close(len(written), failed, start)
 
 
@@ -183,7 +258,9 @@ def _save(arguments, image, stem, note, written, say, began=None):
     image = image if arguments.no_mark else provenance.mark(image)
     path = outputs.save(image, arguments.out, stem, note, arguments.overwrite, written)
     if path.name != f"{stem}.png" and not arguments.overwrite:
-        say(f"{stem}.png is there already: the new one is called {path.name} (--overwrite would replace it)")
+        say(
+            f"{stem}.png is there already: the new one is called {path.name} (--overwrite would replace it)"
+        )
     seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
     say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
     written.append(path)
@@ -202,7 +279,9 @@ def clear(arguments):
     """Take pictures and all other outputs out of notebooks; one that cannot be cleared does not stop the rest."""
     failed, found = [], outputs.find_notebooks(arguments.notebooks)
     if not found:
-        raise SdkitError("There is no notebook (.ipynb) in there. Give a notebook, or a folder that holds some.")
+        raise SdkitError(
+            "There is no notebook (.ipynb) in there. Give a notebook, or a folder that holds some."
+        )
     for path in found:
         with _told(path, failed, print):
             print(f"cleared  {plain(path)}  ({outputs.clear(path)} outputs)")
@@ -211,6 +290,7 @@ def clear(arguments):
 
 def _find(sources):
     """What to style, and the names that cannot be: each with its sentence on stderr."""
+
     def skip(path):
         print(f"skipped  {plain(path.name)}: not a picture")
 
@@ -228,9 +308,12 @@ def _advise(prompt, model, task):
     """Say which words of the prompt the model does not know, and which styles it has."""
     from sdkit import generate
     from sdkit.diffusion import prompts
+
     sentence = generate.advice(prompt, prompts.known_words(models.folder_of(model)))
     if sentence:
-        styles = f" Its styles: {', '.join(models.defaults(model).get('styles', []))}." * (task == "style")
+        styles = f" Its styles: {', '.join(models.defaults(model).get('styles', []))}." * (
+            task == "style"
+        )
         print(f"Note: {sentence}{styles}", file=sys.stderr)
 
 
@@ -242,6 +325,7 @@ def _tail(settings):
 def _sheet(pairs, settings):
     """Photos above, results below, the parameter table under both, as a picture."""
     from sdkit.lessons import plots
+
     befores, afters, titles = zip(*pairs, strict=True)
     titles = [title.replace("$", r"\$") for title in titles]  # no formula
     file = io.BytesIO()

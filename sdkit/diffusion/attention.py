@@ -10,7 +10,10 @@ class Watcher:
         self.inner, self.name, self.maps = inner, name, maps
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, *arguments, **keywords):
-        query, key = (attn.head_to_batch_dim(x) for x in (attn.to_q(hidden_states), attn.to_k(encoder_hidden_states)))
+        query, key = (
+            attn.head_to_batch_dim(x)
+            for x in (attn.to_q(hidden_states), attn.to_k(encoder_hidden_states))
+        )
         # softmax(Q K^T / sqrt(d)), (B heads, h w, L)
         weights = attn.get_attention_scores(query, key)
         self.maps[self.name] = weights.unflatten(0, (-1, attn.heads)).detach()
@@ -26,8 +29,14 @@ def attention_maps(unet):
     2022, arXiv:2208.01626). What the network predicts stays as it is; afterwards it has its old processors back.
     """
     before, maps = unet.attn_processors, {}
-    unet.set_attn_processor({path: Watcher(inner, path.removesuffix(".processor"), maps) if ".attn2." in path else inner
-                             for path, inner in before.items()})
+    unet.set_attn_processor(
+        {
+            path: Watcher(inner, path.removesuffix(".processor"), maps)
+            if ".attn2." in path
+            else inner
+            for path, inner in before.items()
+        }
+    )
     try:
         yield maps
     finally:

@@ -22,11 +22,17 @@ def encode(tokenizer, text_encoder, prompts):
     Shorter prompts are padded to L, longer ones cut, as Stable Diffusion's pipelines do.
     """
     import torch  # here and not above, so that looking up words needs no torch
+
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-    tokens = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True,
-                       return_tensors="pt").input_ids                       # (B, L)
+    tokens = tokenizer(
+        prompts,
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids  # (B, L)
     with torch.no_grad():
-        return text_encoder(tokens.to(text_encoder.device))[0]              # (B, L, D)
+        return text_encoder(tokens.to(text_encoder.device))[0]  # (B, L, D)
 
 
 def words(text):
@@ -54,7 +60,9 @@ def split_prompt(prompt, known):
     """
     found, missing = [], []
     for word in dict.fromkeys(words(prompt)):
-        is_known = known is None or word in known or all(part in known for part in re.split("[-']", word))
+        is_known = (
+            known is None or word in known or all(part in known for part in re.split("[-']", word))
+        )
         (found if is_known else missing).append(word)
     return found, missing
 

@@ -17,10 +17,10 @@ from sdkit.errors import SdkitError
 class State:
     """What `denoise` knows after a step."""
 
-    step: int               # 0, 1, ..., len(timesteps) - 1
-    t: int                  # the timestep that the network just looked at
-    latents: torch.Tensor   # (B, C, h, w) after the step, a little less noisy
-    pred_x0: torch.Tensor   # (B, C, h, w) the clean latents as the network sees them from here
+    step: int  # 0, 1, ..., len(timesteps) - 1
+    t: int  # the timestep that the network just looked at
+    latents: torch.Tensor  # (B, C, h, w) after the step, a little less noisy
+    pred_x0: torch.Tensor  # (B, C, h, w) the clean latents as the network sees them from here
 
 
 def timesteps(schedule, num_inference_steps, strength=1.0):
@@ -35,7 +35,9 @@ def timesteps(schedule, num_inference_steps, strength=1.0):
         raise SdkitError(f"{n} steps do not fit a schedule of {T}. Take 1 to {T - 1}.")
     keep = int(n * strength)
     if keep < 1:
-        raise SdkitError(f"{n} steps x strength {strength:g} is less than one step. Raise one of them.")
+        raise SdkitError(
+            f"{n} steps x strength {strength:g} is less than one step. Raise one of them."
+        )
     return [i * (T // n) + 1 for i in range(n)][::-1][-keep:]
 
 
@@ -47,8 +49,10 @@ def predictions(schedule, model_output, t, sample):
         return (sample - noise * model_output) / signal, model_output
     if schedule.prediction_type == "v_prediction":
         return signal * sample - noise * model_output, signal * model_output + noise * sample
-    raise SdkitError(f"Prediction type {schedule.prediction_type!r} is not known here. "
-                     "Take a model that predicts epsilon or v.")
+    raise SdkitError(
+        f"Prediction type {schedule.prediction_type!r} is not known here. "
+        "Take a model that predicts epsilon or v."
+    )
 
 
 def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
@@ -59,7 +63,7 @@ def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
     """
     abar, abar_prev = schedule.alpha_cumprod(t), schedule.alpha_cumprod(t_prev)
     pred_x0, pred_epsilon = predictions(schedule, model_output, t, sample)
-    sigma = eta * ((1 - abar_prev) / (1 - abar) * (1 - abar / abar_prev)).sqrt()        # equation 16
+    sigma = eta * ((1 - abar_prev) / (1 - abar) * (1 - abar / abar_prev)).sqrt()  # equation 16
     # "pointing to x_t"
     direction = (1 - abar_prev - sigma**2).clamp(min=0).sqrt().item() * pred_epsilon
     prev_sample = abar_prev.sqrt().item() * pred_x0 + direction
@@ -76,7 +80,9 @@ def dpm_step(schedule, model_output, t, t_prev, sample, before=None):
     """
     pred_x0, _ = predictions(schedule, model_output, t, sample)
     (signal, noise), (signal_prev, noise_prev) = (
-        (abar.sqrt().item(), (1 - abar).sqrt().item()) for abar in map(schedule.alpha_cumprod, (t, t_prev)))
+        (abar.sqrt().item(), (1 - abar).sqrt().item())
+        for abar in map(schedule.alpha_cumprod, (t, t_prev))
+    )
     if noise_prev == 0:
         return signal_prev * pred_x0, pred_x0
     # in half log-SNR
@@ -97,7 +103,16 @@ def guide(uncond, cond, guidance_scale):
 
 
 @torch.no_grad()
-def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, guidance_scale, solver="ddim"):
+def denoise(
+    unet,
+    schedule,
+    latents,
+    prompt_embeds,
+    negative_embeds,
+    timesteps,
+    guidance_scale,
+    solver="ddim",
+):
     """Walk `latents` (B, C, h, w), noised to timesteps[0], back to clean ones; yield a `State` each step.
 
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for all. With guidance_scale <= 1 the
@@ -112,7 +127,7 @@ def denoise(unet, schedule, latents, prompt_embeds, negative_embeds, timesteps, 
     if guided:
         context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
     for step, t in enumerate(timesteps):
-        inputs = torch.cat([latents] * 2) if guided else latents                        # (2B or B, C, h, w)
+        inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
         output = unet(inputs, t, encoder_hidden_states=context).sample
         if guided:
             output = guide(*output.chunk(2), guidance_scale)

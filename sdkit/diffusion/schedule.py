@@ -23,10 +23,13 @@ class Schedule:
     """
 
     def __init__(self, betas, final_alpha_cumprod=None, prediction_type="epsilon"):
-        self.betas = torch.as_tensor(betas, dtype=torch.float64)            # (T,)
-        self.alphas_cumprod = (1 - self.betas).cumprod(0)                # (T,), falls from about 1 to about 0
-        self.final_alpha_cumprod = self.alphas_cumprod[0] if final_alpha_cumprod is None else (
-            torch.as_tensor(final_alpha_cumprod, dtype=torch.float64))
+        self.betas = torch.as_tensor(betas, dtype=torch.float64)  # (T,)
+        self.alphas_cumprod = (1 - self.betas).cumprod(0)  # (T,), falls from about 1 to about 0
+        self.final_alpha_cumprod = (
+            self.alphas_cumprod[0]
+            if final_alpha_cumprod is None
+            else (torch.as_tensor(final_alpha_cumprod, dtype=torch.float64))
+        )
         self.prediction_type = prediction_type
 
     @classmethod
@@ -35,7 +38,9 @@ class Schedule:
 
         Those that count in noise levels (Euler, DPM-Solver++) end without noise, at abar = 1.
         """
-        final = getattr(scheduler, "final_alpha_cumprod", 1.0 if hasattr(scheduler, "sigmas") else None)
+        final = getattr(
+            scheduler, "final_alpha_cumprod", 1.0 if hasattr(scheduler, "sigmas") else None
+        )
         return cls(scheduler.betas, final, scheduler.config.prediction_type)
 
     def __len__(self):
@@ -74,8 +79,10 @@ def scaled_linear(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012):
 
 def cosine(num_train_timesteps=1000, s=0.008, max_beta=0.999):
     """abar follows a squared cosine (Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17)."""
+
     def abar(u):
         return math.cos((u + s) / (1 + s) * math.pi / 2) ** 2
+
     T = num_train_timesteps
     return Schedule([min(1 - abar((t + 1) / T) / abar(t / T), max_beta) for t in range(T)])
 

@@ -36,7 +36,13 @@ class StyleClassifier(ModelMixin, ConfigMixin):
     """Which style is it? A small residual network on crops; its pooled features also measure distances (KID)."""
 
     @register_to_config
-    def __init__(self, styles=("van gogh", "a photo"), channels=(32, 64, 128, 192), crop_size=96, short_side=256):
+    def __init__(
+        self,
+        styles=("van gogh", "a photo"),
+        channels=(32, 64, 128, 192),
+        crop_size=96,
+        short_side=256,
+    ):
         super().__init__()
         self.stem = nn.Conv2d(3, channels[0], 5, 2, 2)
         self.blocks = nn.ModuleList(Residual(*pair) for pair in zip(channels, channels[1:]))
@@ -46,7 +52,11 @@ class StyleClassifier(ModelMixin, ConfigMixin):
     @lru_cache(maxsize=2)
     def load(cls, name="style-classifier"):
         """The shipped classifier (or another folder under ``data/models``), in float32 on the CPU."""
-        return cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True).float().eval()
+        return (
+            cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True)
+            .float()
+            .eval()
+        )
 
     def features(self, x):
         """(B, 3, H, W) in [-1, 1] -> list of feature maps, at 1/2, 1/4, ... of the size."""
@@ -66,10 +76,17 @@ class StyleClassifier(ModelMixin, ConfigMixin):
     def crops(self, image):
         """PIL picture, scaled to ``short_side`` px -> (N, 3, S, S): a grid of overlapping crops that covers it."""
         size, scale = self.config.crop_size, self.config.short_side / min(image.size)
-        image = image.convert("RGB").resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
+        image = image.convert("RGB").resize(
+            [round(side * scale) for side in image.size], Image.Resampling.LANCZOS
+        )
         x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 127.5 - 1
-        starts = [np.linspace(0, side - size, int(np.ceil(1.5 * side / size))).astype(int) for side in x.shape[1:]]
-        return torch.stack([x[:, top:top + size, left:left + size] for top in starts[0] for left in starts[1]])
+        starts = [
+            np.linspace(0, side - size, int(np.ceil(1.5 * side / size))).astype(int)
+            for side in x.shape[1:]
+        ]
+        return torch.stack(
+            [x[:, top : top + size, left : left + size] for top in starts[0] for left in starts[1]]
+        )
 
     @torch.no_grad()
     def probabilities(self, image):
@@ -92,13 +109,19 @@ class PostcardReader(ModelMixin, ConfigMixin):
         self.blocks = nn.Sequential(*(Residual(*pair) for pair in zip(channels, channels[1:])))
         # not pooled: where a thing stands matters
         last = channels[-1] * (size // 2 ** len(channels)) ** 2
-        self.heads = nn.ModuleList(nn.Linear(last, len(words)) for words in postcards.WORDS.values())
+        self.heads = nn.ModuleList(
+            nn.Linear(last, len(words)) for words in postcards.WORDS.values()
+        )
 
     @classmethod
     @lru_cache(maxsize=2)
     def load(cls, name="postcard-reader"):
         """The shipped reader (or another folder under ``data/models``), in float32 on the CPU."""
-        return cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True).float().eval()
+        return (
+            cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True)
+            .float()
+            .eval()
+        )
 
     def forward(self, x):
         """(B, 3, S, S) in [-1, 1] -> for each of ``postcards.PARTS`` the (B, words) logits."""
@@ -109,12 +132,19 @@ class PostcardReader(ModelMixin, ConfigMixin):
     def read(self, x):
         """(B, 3, S, S) in [-1, 1] -> B dictionaries: part -> the most probable word."""
         answers = torch.stack([logits.argmax(1) for logits in self(x)], 1).tolist()
-        return [{part: words[k] for (part, words), k in zip(postcards.WORDS.items(), answer)} for answer in answers]
+        return [
+            {part: words[k] for (part, words), k in zip(postcards.WORDS.items(), answer)}
+            for answer in answers
+        ]
 
     def read_right(self, x, cards):
         """(B, 3, S, S) pictures of the B postcards asked for -> bool (B, parts): which parts are as asked."""
-        return np.array([[answer[part] == getattr(card, part) for part in postcards.PARTS]
-                         for card, answer in zip(cards, self.read(x), strict=True)])
+        return np.array(
+            [
+                [answer[part] == getattr(card, part) for part in postcards.PARTS]
+                for card, answer in zip(cards, self.read(x), strict=True)
+            ]
+        )
 
 
 @torch.no_grad()
@@ -140,6 +170,7 @@ def kid(images, reals, classifier=None, subset_size=None):
     another, never with published ones.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
+
     classifier = classifier or StyleClassifier.load()
 
     class Features(nn.Module):
@@ -149,11 +180,14 @@ def kid(images, reals, classifier=None, subset_size=None):
     def crops(pictures):
         x = torch.cat([classifier.crops(picture) for picture in pictures])
         return ((x + 1) * 127.5).round().to(torch.uint8)
+
     real, fake = crops(reals), crops(images)
     size = subset_size or min(len(real), len(fake))
-    with torch.random.fork_rng(devices=[]):      # the subsets are drawn from torch's global generator
+    with torch.random.fork_rng(devices=[]):  # the subsets are drawn from torch's global generator
         torch.manual_seed(0)
-        distance = KernelInceptionDistance(feature=Features(), subsets=50, subset_size=min(size, 200))
+        distance = KernelInceptionDistance(
+            feature=Features(), subsets=50, subset_size=min(size, 200)
+        )
         for name, x in ((True, real), (False, fake)):
             for part in x.split(64):
                 distance.update(part, real=name)

@@ -2,6 +2,7 @@
 
 These take PIL pictures; the last two functions take points in the plane. Measures by a network are in `judges`.
 """
+
 from functools import lru_cache
 
 import numpy as np
@@ -12,13 +13,16 @@ from PIL import Image
 def _grey(image, short_side):
     """PIL picture -> grey float array in [0, 1] with the given short side in px."""
     scale = short_side / min(image.size)
-    small = image.convert("L").resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
+    small = image.convert("L").resize(
+        [round(side * scale) for side in image.size], Image.Resampling.LANCZOS
+    )
     return np.asarray(small, np.float64) / 255
 
 
 def psnr(image, reference):
     """Peak signal-to-noise ratio in dB between two RGB pictures of one size."""
     from skimage.metrics import peak_signal_noise_ratio
+
     return float(peak_signal_noise_ratio(np.asarray(reference), np.asarray(image), data_range=255))
 
 
@@ -29,6 +33,7 @@ def blurred_ssim(image, reference, sigma=2.0):
     """
     from scipy.ndimage import gaussian_filter
     from skimage.metrics import structural_similarity
+
     a, b = (gaussian_filter(_grey(picture, 256), sigma) for picture in (image, reference))
     return float(structural_similarity(a, b, data_range=1.0))
 
@@ -37,19 +42,27 @@ def blurred_ssim(image, reference, sigma=2.0):
 def _face_detector():
     from skimage.data import lbp_frontal_face_cascade_filename
     from skimage.feature import Cascade
+
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
 def face_found(image):
     """Whether scikit-image's frontal face cascade (local binary patterns) finds a face, at a short side of 256 px."""
     grey = (_grey(image, 256) * 255).astype(np.uint8)
-    return len(_face_detector().detect_multi_scale(grey, scale_factor=1.1, step_ratio=1, min_size=(40, 40),
-                                                   max_size=(256, 256))) > 0
+    return (
+        len(
+            _face_detector().detect_multi_scale(
+                grey, scale_factor=1.1, step_ratio=1, min_size=(40, 40), max_size=(256, 256)
+            )
+        )
+        > 0
+    )
 
 
 def wilson(right, count, confidence=0.95):
     """The interval (low, high) in which the true share lies, seeing ``right`` of ``count`` (Wilson 1927)."""
     from scipy.stats import binomtest
+
     interval = binomtest(int(right), int(count)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 

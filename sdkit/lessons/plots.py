@@ -18,9 +18,19 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
 STYLE = {
-    "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
-    "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8, "lines.markersize": 5,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
 }
 DPI = 100
@@ -29,8 +39,13 @@ GAP, TITLE, ROW_TITLE, TABLE_ROW = 0.07, 0.26, 0.3, 0.23  # inches
 
 # What a paper would print under a result: key in the settings, heading in the table.
 COLUMNS = {
-    "model": "model", "prompt": "prompt", "negative_prompt": "negative prompt", "strength": "strength",
-    "guidance_scale": "guidance scale", "num_inference_steps": "steps", "seed": "seed",
+    "model": "model",
+    "prompt": "prompt",
+    "negative_prompt": "negative prompt",
+    "strength": "strength",
+    "guidance_scale": "guidance scale",
+    "num_inference_steps": "steps",
+    "seed": "seed",
     "size": "short side (px)",
 }
 
@@ -53,7 +68,9 @@ def curve(ax, x, y, label=None, series=0):
     """
     y = np.atleast_2d(np.asarray(y, dtype=float))
     if y.shape[1] != len(x):
-        raise SdkitError(f"The curve has {len(x)} x values but {y.shape[1]} y values: give one y for each x.")
+        raise SdkitError(
+            f"The curve has {len(x)} x values but {y.shape[1]} y values: give one y for each x."
+        )
     look = {"color": COLOURS[series % len(COLOURS)], "marker": MARKERS[series % len(MARKERS)]}
     ax.plot(x, y.mean(axis=0), ls=DASHES[series % len(DASHES)], label=label, **look)
     if len(y) > 1:
@@ -77,8 +94,15 @@ def heatmap(ax, values, rows=(), columns=(), digits=None, **look):
     ax.set_yticks(range(len(rows)), rows)
     if digits is not None:
         for (r, c), value in np.ndenumerate(values):
-            ax.text(c, r, f"{round(value, digits) + 0.0:.{digits}f}", ha="center", va="center", fontsize=9,
-                    color="white" if image.norm(value) > 0.6 else "black")
+            ax.text(
+                c,
+                r,
+                f"{round(value, digits) + 0.0:.{digits}f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if image.norm(value) > 0.6 else "black",
+            )
     return ax
 
 
@@ -94,18 +118,27 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
     if not images:
         raise SdkitError("There are no pictures to show: the list is empty.")
     columns = columns or min(len(images), 4)
-    rows = [images[i:i + columns] for i in range(0, len(images), columns)]
+    rows = [images[i : i + columns] for i in range(0, len(images), columns)]
     titles = [t or "" for t in titles or []] + [""] * (len(images) - len(titles or []))
-    heads = [max(TITLE * (1 + 0.6 * title.count("\n")) * (title > "") for title in titles[i:i + columns])
-             for i in range(0, len(images), columns)]
+    heads = [
+        max(
+            TITLE * (1 + 0.6 * title.count("\n")) * (title > "")
+            for title in titles[i : i + columns]
+        )
+        for i in range(0, len(images), columns)
+    ]
     table = _records(settings)
     foot = TABLE_ROW * (len(table) + 1) + 2 * GAP if table else 0
     left = ROW_TITLE if row_titles else 0
     # All cells are equally high; a column is as wide as its widest picture.
-    shares = [max(_width_over_height(row[c]) for row in rows if c < len(row)) for c in range(len(rows[0]))]
+    shares = [
+        max(_width_over_height(row[c]) for row in rows if c < len(row)) for c in range(len(rows[0]))
+    ]
     high = min(panel, (WIDTH - left - GAP * (columns - 1)) / sum(shares))
     longest = max((len(line) for title in titles for line in title.split("\n")), default=0)
-    points = max(6.5, min(9.5, 72 * (high * min(shares) + GAP) / (0.56 * longest))) if longest else 9.5
+    points = (
+        max(6.5, min(9.5, 72 * (high * min(shares) + GAP) / (0.56 * longest))) if longest else 9.5
+    )
     block = left + high * sum(shares) + GAP * (len(shares) - 1)
     width = max(block, 5.2 if table else 0)
     height = len(rows) * (high + GAP) + sum(heads) + foot
@@ -118,15 +151,28 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
             ratio = _width_over_height(image)
             w = min(high * ratio, high * shares[c])
             h = w / ratio
-            ax = fig.add_axes([(x + (high * shares[c] - w) / 2) / width, (top + (high - h) / 2) / height,
-                               w / width, h / height])
+            ax = fig.add_axes(
+                [
+                    (x + (high * shares[c] - w) / 2) / width,
+                    (top + (high - h) / 2) / height,
+                    w / width,
+                    h / height,
+                ]
+            )
             ax.imshow(np.asarray(image), cmap="gray", aspect="auto")
             ax.set_axis_off()
             ax.set_title(titles[r * columns + c], fontsize=points, pad=3)
             x += high * shares[c] + GAP
         if row_titles:
-            fig.text((width - block + left) / 2 / width, (top + high / 2) / height, row_titles[r],
-                     rotation=90, ha="center", va="center", fontsize=9.5)
+            fig.text(
+                (width - block + left) / 2 / width,
+                (top + high / 2) / height,
+                row_titles[r],
+                rotation=90,
+                ha="center",
+                va="center",
+                fontsize=9.5,
+            )
         top -= GAP
     if table:
         parameter_table(fig.add_axes([0, 0, 1, (foot - GAP) / height]), table)
@@ -136,18 +182,22 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
 def before_after(befores, afters, settings=None, titles=None):
     """Photographs above, what became of them below, and the parameter table under both: a Figure."""
     if len(befores) != len(afters):
-        raise SdkitError(f"{len(befores)} pictures before but {len(afters)} after: give one for each.")
+        raise SdkitError(
+            f"{len(befores)} pictures before but {len(afters)} after: give one for each."
+        )
     if len(befores) == 1:
-        return show_grid([befores[0], afters[0]], ["before", "after"], 2, settings=settings, panel=3.2)
+        return show_grid(
+            [befores[0], afters[0]], ["before", "after"], 2, settings=settings, panel=3.2
+        )
     columns = min(len(befores), 5)
     images, rows = [], []
     for i in range(0, len(befores), columns):
-        fill = [np.full((8, 8, 3), 255, np.uint8)] * (columns - len(befores[i:i + columns]))
-        images += [*befores[i:i + columns], *fill, *afters[i:i + columns], *fill]
+        fill = [np.full((8, 8, 3), 255, np.uint8)] * (columns - len(befores[i : i + columns]))
+        images += [*befores[i : i + columns], *fill, *afters[i : i + columns], *fill]
         rows += ["before", "after"]
     heads = []
     for i in range(0, len(titles or []), columns):
-        heads += [*titles[i:i + columns], *[""] * (2 * columns - len(titles[i:i + columns]))]
+        heads += [*titles[i : i + columns], *[""] * (2 * columns - len(titles[i : i + columns]))]
     return show_grid(images, heads, columns, rows, settings)
 
 
@@ -173,8 +223,15 @@ def parameter_table(ax, settings):
     n = len(cells)
     for i, line in enumerate(cells):
         for k, cell in enumerate(line):
-            ax.text((edges[k] + edges[k + 1]) / 2, n - i - 0.5, cell, ha="center", va="center", fontsize=size,
-                    parse_math=False)
+            ax.text(
+                (edges[k] + edges[k + 1]) / 2,
+                n - i - 0.5,
+                cell,
+                ha="center",
+                va="center",
+                fontsize=size,
+                parse_math=False,
+            )
     for y, weight in ((0, 1.2), (n - 1, 0.6), (n, 1.2)):  # rules above, under the head, below
         ax.axhline(y, color="black", lw=weight)
     ax.set(xlim=(0, 1), ylim=(-0.05, n + 0.05))
@@ -187,8 +244,13 @@ def jpeg(picture, quality=85):
     buffer = io.BytesIO()
     if isinstance(picture, Figure):
         with matplotlib.rc_context(STYLE):
-            picture.savefig(buffer, format="jpeg", dpi=DPI, facecolor="white",
-                            pil_kwargs={"quality": quality, "optimize": True})
+            picture.savefig(
+                buffer,
+                format="jpeg",
+                dpi=DPI,
+                facecolor="white",
+                pil_kwargs={"quality": quality, "optimize": True},
+            )
     else:
         from PIL import Image
 
@@ -203,11 +265,16 @@ def show(picture, alt):
     The alt text stands in the output's metadata, whence an HTML export takes it, and in its plain-text form.
     """
     if not isinstance(alt, str) or len(alt.split()) < 3:
-        raise SdkitError("Every figure needs alt text of at least three words: say what one sees, as in "
-                         "show(fig, alt='A portrait before and after').")
+        raise SdkitError(
+            "Every figure needs alt text of at least three words: say what one sees, as in "
+            "show(fig, alt='A portrait before and after')."
+        )
     from IPython.display import display
 
-    data = {"image/jpeg": base64.b64encode(jpeg(picture)).decode("ascii"), "text/plain": f"[figure: {alt}]"}
+    data = {
+        "image/jpeg": base64.b64encode(jpeg(picture)).decode("ascii"),
+        "text/plain": f"[figure: {alt}]",
+    }
     display(data, metadata={"image/jpeg": {"alt": alt}}, raw=True)
 
 

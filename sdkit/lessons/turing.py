@@ -19,8 +19,8 @@ from sdkit.files import write_atomically
 from sdkit.lessons import plots, widgets
 
 SIDES = ("left", "right")
-GAP = 8             # px of white between the two pictures, before they are enlarged
-LARGEST = 100_000   # bytes; no result has as many
+GAP = 8  # px of white between the two pictures, before they are enlarged
+LARGEST = 100_000  # bytes; no result has as many
 
 
 class Game:
@@ -56,7 +56,9 @@ class Game:
         if side not in SIDES:
             raise SdkitError(f"There is no side {side!r}. Say 'left' or 'right'.")
         if self.judged == len(self):
-            raise SdkitError(f"All {len(self)} pairs have been judged. Make a new game to play again.")
+            raise SdkitError(
+                f"All {len(self)} pairs have been judged. Make a new game to play again."
+            )
         self._right.append(side == self._trials[self.judged][3])
 
     def score(self):
@@ -76,7 +78,9 @@ class Game:
     def save(self, path):
         """Write the score to `path` (.json), for `read` to pool with others. Raises `SdkitError` before the end."""
         if self.judged < len(self):
-            raise SdkitError(f"{self.judged} of {len(self)} pairs are judged. Play to the end, then save.")
+            raise SdkitError(
+                f"{self.judged} of {len(self)} pairs are judged. Play to the end, then save."
+            )
         with write_atomically(path) as part:
             part.write_text(json.dumps(self.score()), encoding="utf-8")
 
@@ -99,7 +103,9 @@ def read(folder):
         except (OSError, ValueError) as error:
             print(f"{path.name} is left out: {error}.")
     if not results:
-        raise SdkitError(f"There is no result in {folder}. Players write theirs with game.save(\"{folder}/NAME.json\").")
+        raise SdkitError(
+            f'There is no result in {folder}. Players write theirs with game.save("{folder}/NAME.json").'
+        )
     return results
 
 
@@ -117,8 +123,13 @@ def _result(path):
 
 
 def _is_score(value):
-    return (isinstance(value, list) and len(value) == 2 and all(type(number) is int for number in value)
-            and 0 <= value[0] <= value[1] and value[1] > 0)
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(number) is int for number in value)
+        and 0 <= value[0] <= value[1]
+        and value[1] > 0
+    )
 
 
 def side_by_side(pair, enlarge=1):
@@ -135,8 +146,12 @@ def play(game, enlarge=3, shown=6):
     Returns the box (an `ipywidgets.VBox`), already displayed. Its last line counts pairs, and gives the score at the end.
     """
     picture, line = ipywidgets.Image(format="png"), ipywidgets.HTML()
-    buttons = [ipywidgets.Button(description=f"{side} is real", tooltip=f"the {side} picture is the real one")
-               for side in SIDES]
+    buttons = [
+        ipywidgets.Button(
+            description=f"{side} is real", tooltip=f"the {side} picture is the real one"
+        )
+        for side in SIDES
+    ]
 
     def turn():
         if game.judged == len(game):
@@ -153,15 +168,23 @@ def play(game, enlarge=3, shown=6):
         def press(_):
             game.answer(side)
             turn()
+
         return press
 
     for button, side in zip(buttons, SIDES):
         button.on_click(pressed(side))
     turn()
     box = ipywidgets.VBox([picture, ipywidgets.HBox(buttons), line])
-    widgets.put(box, f"[a game of {len(game)} pairs: run the cell to play it; the first ones stand below]")
+    widgets.put(
+        box, f"[a game of {len(game)} pairs: run the cell to play it; the first ones stand below]"
+    )
     some = range(min(shown, len(game)))
-    strip = plots.show_grid([side_by_side(game.pair(k)) for k in some], [f"pair {k + 1}" for k in some], 3, panel=1.4)
-    plots.show(strip, alt=f"The first {len(some)} pairs of the game. In each, one picture is a rendered postcard and the "
-                          "other was made by a network; it is not said which.")
+    strip = plots.show_grid(
+        [side_by_side(game.pair(k)) for k in some], [f"pair {k + 1}" for k in some], 3, panel=1.4
+    )
+    plots.show(
+        strip,
+        alt=f"The first {len(some)} pairs of the game. In each, one picture is a rendered postcard and the "
+        "other was made by a network; it is not said which.",
+    )
     return box

@@ -34,15 +34,28 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
         raise SdkitError("The slider has no frames: give a dict from label to picture.")
     labels = list(frames)
     if start is not None and start not in labels:
-        raise SdkitError(f"The slider has no frame {start!r}: choose one of {', '.join(map(str, labels))}.")
+        raise SdkitError(
+            f"The slider has no frame {start!r}: choose one of {', '.join(map(str, labels))}."
+        )
     data = [plots.jpeg(frames[label]) for label in labels]
-    slider = ipywidgets.IntSlider(value=len(labels) // 2 if start is None else labels.index(start), min=0,
-                                  max=len(labels) - 1, description=description, readout=False,
-                                  style={"description_width": "initial"})
+    slider = ipywidgets.IntSlider(
+        value=len(labels) // 2 if start is None else labels.index(start),
+        min=0,
+        max=len(labels) - 1,
+        description=description,
+        readout=False,
+        style={"description_width": "initial"},
+    )
     wide = max(np.asarray(frame).shape[1] for frame in frames.values())
-    image = ipywidgets.Image(format="jpeg", layout={"width": f"{max(wide, SMALLEST)}px", "max_width": "100%",
-                                                    # a box would stretch it
-                                                    "align_self": "flex-start"})
+    image = ipywidgets.Image(
+        format="jpeg",
+        layout={
+            "width": f"{max(wide, SMALLEST)}px",
+            "max_width": "100%",
+            # a box would stretch it
+            "align_self": "flex-start",
+        },
+    )
     text = ipywidgets.Label()
 
     def turn(_=None):
@@ -56,7 +69,14 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
     put(box, f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]")
     if keep:
         titles = [f"{description} {labels[0]}", *map(str, labels[1:])]
-        strip = plots.show_grid(list(frames.values()), titles, columns or min(len(labels), 6), settings=settings,
-                                panel=2.1)
-        plots.show(strip, alt=f"{alt} Frames for {description} " + ", ".join(map(str, labels)) + ".")
+        strip = plots.show_grid(
+            list(frames.values()),
+            titles,
+            columns or min(len(labels), 6),
+            settings=settings,
+            panel=2.1,
+        )
+        plots.show(
+            strip, alt=f"{alt} Frames for {description} " + ", ".join(map(str, labels)) + "."
+        )
     return box

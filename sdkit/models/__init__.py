@@ -21,40 +21,75 @@ class Entry:
 
     does: str
     licence: str
-    repos: tuple = ()        # the repository, and others with the same weights where it should be gone
-    gigabytes: float = 0     # to download, in half precision
+    repos: tuple = ()  # the repository, and others with the same weights where it should be gone
+    gigabytes: float = 0  # to download, in half precision
     defaults: dict | None = None
-    adapter: str = ""        # repository of a LoRA that is laid over the weights
+    adapter: str = ""  # repository of a LoRA that is laid over the weights
 
 
 REGISTRY = {
     "mini-sd": Entry("text to image and image to image, a small Stable Diffusion", "MIT"),
-    "mini-upscaler": Entry("makes a picture four times larger; \"regressor\" in it does so in one step", "MIT"),
-    "mini-clip": Entry("tells which sentence belongs to which picture; mini-sd's text encoder began as its text tower",
-                       "MIT"),
+    "mini-upscaler": Entry(
+        'makes a picture four times larger; "regressor" in it does so in one step', "MIT"
+    ),
+    "mini-clip": Entry(
+        "tells which sentence belongs to which picture; mini-sd's text encoder began as its text tower",
+        "MIT",
+    ),
     "postcard-reader": Entry("reads what a postcard shows; measures drawing", "MIT"),
     "style-classifier": Entry("tells styles of painting apart; used by sdkit measure only", "MIT"),
 }
-SD15 = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "benjamin-paine/stable-diffusion-v1-5",
-        "botp/stable-diffusion-v1-5")
+SD15 = (
+    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "benjamin-paine/stable-diffusion-v1-5",
+    "botp/stable-diffusion-v1-5",
+)
 USUAL = {"strength": 0.6, "guidance_scale": 7.5, "num_inference_steps": 25, "size": 512}
 REAL = {
     "sd15": Entry("Stable Diffusion 1.5 itself", "CreativeML OpenRAIL-M", SD15, 2.7, USUAL),
-    "sd-turbo": Entry("Stable Diffusion 2.1, distilled to 1 to 4 steps", "Stability AI Community",
-                      ("stabilityai/sd-turbo",), 2.6,
-                      {"strength": 0.5, "guidance_scale": 1.0, "num_inference_steps": 4, "size": 512,
-                       "draw": {"num_inference_steps": 2}, "inpaint": {"num_inference_steps": 4}}),
-    "lcm": Entry("sd15 with the LCM LoRA: 4 to 8 steps", "CreativeML OpenRAIL-M, LoRA OpenRAIL++", SD15, 2.9,
-                 {"strength": 0.6, "guidance_scale": 1.0, "num_inference_steps": 8, "size": 512,
-                  "draw": {"num_inference_steps": 4}}, "latent-consistency/lcm-lora-sdv1-5"),
-    "small": Entry("a distilled Stable Diffusion with 324 M instead of 860 M parameters in its UNet",
-                   "CreativeML OpenRAIL-M", ("nota-ai/bk-sdm-tiny", "nota-ai/bk-sdm-tiny-2m"), 1.7, USUAL),
+    "sd-turbo": Entry(
+        "Stable Diffusion 2.1, distilled to 1 to 4 steps",
+        "Stability AI Community",
+        ("stabilityai/sd-turbo",),
+        2.6,
+        {
+            "strength": 0.5,
+            "guidance_scale": 1.0,
+            "num_inference_steps": 4,
+            "size": 512,
+            "draw": {"num_inference_steps": 2},
+            "inpaint": {"num_inference_steps": 4},
+        },
+    ),
+    "lcm": Entry(
+        "sd15 with the LCM LoRA: 4 to 8 steps",
+        "CreativeML OpenRAIL-M, LoRA OpenRAIL++",
+        SD15,
+        2.9,
+        {
+            "strength": 0.6,
+            "guidance_scale": 1.0,
+            "num_inference_steps": 8,
+            "size": 512,
+            "draw": {"num_inference_steps": 4},
+        },
+        "latent-consistency/lcm-lora-sdv1-5",
+    ),
+    "small": Entry(
+        "a distilled Stable Diffusion with 324 M instead of 860 M parameters in its UNet",
+        "CreativeML OpenRAIL-M",
+        ("nota-ai/bk-sdm-tiny", "nota-ai/bk-sdm-tiny-2m"),
+        1.7,
+        USUAL,
+    ),
 }
 
 
 def label(name):
     """What a model is called in notes and messages: never where on this disk it lies."""
-    return {"mini": "mini-sd"}.get(str(name)) or (expand(name).name if os.path.exists(expand(name)) else str(name))
+    return {"mini": "mini-sd"}.get(str(name)) or (
+        expand(name).name if os.path.exists(expand(name)) else str(name)
+    )
 
 
 def find(name="mini-sd"):
@@ -76,15 +111,21 @@ def find(name="mini-sd"):
     if os.path.isfile(path / "model_index.json"):
         return path
     if os.path.isfile(path / "config.json"):
-        raise SdkitError(f"{name[:100]} is a single network and paints nothing alone. Take mini, or another model: "
-                         "sdkit models.")
+        raise SdkitError(
+            f"{name[:100]} is a single network and paints nothing alone. Take mini, or another model: "
+            "sdkit models."
+        )
     if name in REGISTRY:
-        raise SdkitError(f"The weights of {name} are not in {path}. Clone the repository whole, or train "
-                         "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler.")
+        raise SdkitError(
+            f"The weights of {name} are not in {path}. Clone the repository whole, or train "
+            "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler."
+        )
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not os.path.exists(path):
         return hub.cached(name)
-    raise SdkitError(f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub "
-                     "(owner/name), a folder with a model_index.json, or a .safetensors file.")
+    raise SdkitError(
+        f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the hub "
+        "(owner/name), a folder with a model_index.json, or a .safetensors file."
+    )
 
 
 def folder_of(name="mini-sd"):
@@ -124,20 +165,26 @@ def defaults(name="mini-sd"):
     try:
         return {**USUAL, **json.loads(path.read_text(encoding="utf-8"))}
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise SdkitError(f"{path} is missing or damaged. Put it back from the repository, or write strength, "
-                         "guidance_scale, num_inference_steps, size and styles into it.") from error
+        raise SdkitError(
+            f"{path} is missing or damaged. Put it back from the repository, or write strength, "
+            "guidance_scale, num_inference_steps, size and styles into it."
+        ) from error
 
 
 def settings(prompt, name="mini-sd", task="style", **changes):
     """`generate.Settings` for `prompt`: the model's own for "style", "draw", "redraw" or "inpaint", but for `changes`."""
     chosen = defaults(name)
     if task == "style":
-        named = (scale for words, scale in chosen.get("guidance_scales", {}).items()
-                 if re.search(rf"\b{re.escape(words)}", str(prompt), re.IGNORECASE))
+        named = (
+            scale
+            for words, scale in chosen.get("guidance_scales", {}).items()
+            if re.search(rf"\b{re.escape(words)}", str(prompt), re.IGNORECASE)
+        )
         chosen["guidance_scale"] = next(named, chosen["guidance_scale"])
     else:
         chosen = {**chosen, "strength": 1.0, **chosen.get(task, {})}
     from sdkit.generate import Settings  # brings torch, so after what may be missing
+
     values = {key: value for key, value in chosen.items() if key in Settings.__dataclass_fields__}
     return Settings(**{**values, "prompt": prompt, **changes})
 
@@ -150,7 +197,11 @@ def split_style(prompt, name="mini-sd"):
     """
     styles = "|".join(map(re.escape, defaults(name).get("styles", [])))
     link = r"(?:\s*,|\s+by|,?\s+in the style of)\s+"
-    match = re.fullmatch(rf"(.*\w){link}({styles})[\s.]*", prompt, re.IGNORECASE | re.DOTALL) if styles else None
+    match = (
+        re.fullmatch(rf"(.*\w){link}({styles})[\s.]*", prompt, re.IGNORECASE | re.DOTALL)
+        if styles
+        else None
+    )
     return (match[1], match[2].lower()) if match else (prompt, None)
 
 
@@ -162,12 +213,19 @@ def load(name="mini-sd", task="img2img", device=None, dtype=None):
     weights. Raises `SdkitError` where the weights are missing or damaged, or memory is too small for them.
     """
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+
     classes = {"img2img": StableDiffusionImg2ImgPipeline, "text2img": StableDiffusionPipeline}
     if task not in classes:
         raise SdkitError(f"There is no task {task!r}. Choose one of: {', '.join(classes)}.")
     entry, where = REAL.get(str(name)), folder_of(name)
     adapter = hub.cached(entry.adapter, ADAPTER) if entry and entry.adapter else None
-    return _load(where, classes[task], hardware.device(device) if device else globals()["device"](), dtype, adapter)
+    return _load(
+        where,
+        classes[task],
+        hardware.device(device) if device else globals()["device"](),
+        dtype,
+        adapter,
+    )
 
 
 def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=None):
@@ -183,6 +241,7 @@ def load_upscaler(name="mini-upscaler", shared="mini-sd", device=None, dtype=Non
     parts, _, pipes = _parts(folder_of(shared), device, dtype, None)
     if folder not in pipes:
         from sdkit import upscale
+
         pipes[folder] = upscale.load(folder, parts, device, dtype)
     return pipes[folder]
 
@@ -201,7 +260,9 @@ def _load(where, cls, device, dtype, adapter):
 @functools.lru_cache(maxsize=2)
 def _parts(where, device, dtype, adapter):
     """The parts of a model, how short memory is for them, and a dict for the pipelines that are made of them."""
-    parts, weights = loading.load(where, device, dtype, adapter, _like_sd15() if where.is_file() else None)
+    parts, weights = loading.load(
+        where, device, dtype, adapter, _like_sd15() if where.is_file() else None
+    )
     return parts, hardware.shortage(device, weights), {}
 
 
@@ -216,9 +277,18 @@ def _like_sd15():
 
 def real_table():
     """One dict per model on the hub for ``sdkit models``: name, does, repositories, gigabytes, ..."""
-    return [{"name": name, "does": entry.does, "repositories": entry.repos, "gigabytes": entry.gigabytes,
-             "licence": entry.licence, "present": find(name) is not None, "defaults": entry.defaults}
-            for name, entry in REAL.items()]
+    return [
+        {
+            "name": name,
+            "does": entry.does,
+            "repositories": entry.repos,
+            "gigabytes": entry.gigabytes,
+            "licence": entry.licence,
+            "present": find(name) is not None,
+            "defaults": entry.defaults,
+        }
+        for name, entry in REAL.items()
+    ]
 
 
 def table():
@@ -231,14 +301,16 @@ def table():
             parameters = sum(map(formats.count_parameters, weights))
         except formats.DAMAGED:
             weights, parameters = [], 0
-        rows.append({
-            "name": name,
-            "does": entry.does,
-            "parameters": parameters,
-            "megabytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6,
-            "licence": entry.licence,
-            "present": bool(weights),
-        })
+        rows.append(
+            {
+                "name": name,
+                "does": entry.does,
+                "parameters": parameters,
+                "megabytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6,
+                "licence": entry.licence,
+                "present": bool(weights),
+            }
+        )
     return rows
 
 

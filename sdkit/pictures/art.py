@@ -5,6 +5,7 @@ within a folder, sorted by checksum, every tenth picture from the fourth on is f
 the ninth on for testing. One exception: both versions of Van Gogh's *Bedroom* are for validation, so that no
 composition lies on two sides.
 """
+
 import csv
 import hashlib
 from dataclasses import dataclass
@@ -18,9 +19,15 @@ from sdkit.errors import SdkitError
 from sdkit.files import data_dir
 
 # The style of each folder: what the captions say and what the classifier tells apart.
-STYLE_OF_FOLDER = {"van_gogh": "van gogh", "ukiyo_e": "ukiyo-e", "impressionism": "impressionism",
-                   "oil_painting": "oil painting", "pointillism": "pointillism",
-                   "photo": "a photo", "portrait": "a photo"}
+STYLE_OF_FOLDER = {
+    "van_gogh": "van gogh",
+    "ukiyo_e": "ukiyo-e",
+    "impressionism": "impressionism",
+    "oil_painting": "oil painting",
+    "pointillism": "pointillism",
+    "photo": "a photo",
+    "portrait": "a photo",
+}
 STYLES = ("van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo")
 # px; crops are never taken at a larger scale, so larger pictures only cost memory
 LONGEST_SHORT_SIDE = 640
@@ -55,18 +62,28 @@ def load(folder, split, styles=STYLES, limit=None):
     """
     folder, pictures, taken = Path(folder), [], {}
     if not folder.is_dir():
-        raise SdkitError(f"There is no folder {folder} with training pictures; data/README.md says how to get the "
-                         "same ones. Nothing but training needs them.")
+        raise SdkitError(
+            f"There is no folder {folder} with training pictures; data/README.md says how to get the "
+            "same ones. Nothing but training needs them."
+        )
     for row in manifest():
         kind = row["file"].split("/")[0]
-        if row["split"] != split or STYLE_OF_FOLDER[kind] not in styles or taken.get(kind, 0) == limit:
+        if (
+            row["split"] != split
+            or STYLE_OF_FOLDER[kind] not in styles
+            or taken.get(kind, 0) == limit
+        ):
             continue
         taken[kind] = taken.get(kind, 0) + 1
         path = folder / row["file"]
         if not path.is_file():
-            raise SdkitError(f"{path} is missing; data/README.md says how to get the training pictures.")
+            raise SdkitError(
+                f"{path} is missing; data/README.md says how to get the training pictures."
+            )
         if hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
-            raise SdkitError(f"{path} is not the picture listed in data/art.tsv (other checksum); fetch it again.")
+            raise SdkitError(
+                f"{path} is not the picture listed in data/art.tsv (other checksum); fetch it again."
+            )
         image = Image.open(path).convert("RGB")
         scale = min(1, LONGEST_SHORT_SIDE / min(image.size))
         image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
@@ -93,7 +110,9 @@ def crop(picture, size, rng, short_sides=(256, 512)):
     short_side = max(size, np.exp(rng.uniform(np.log(low), np.log(high))))
     window = size * native / short_side
     left, top = (rng.uniform(0, side - window) for side in picture.image.size)
-    square = picture.image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + window, top + window))
+    square = picture.image.resize(
+        (size, size), Image.Resampling.BICUBIC, box=(left, top, left + window, top + window)
+    )
     if rng.random() < 0.5:
         square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(square)

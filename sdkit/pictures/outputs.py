@@ -44,8 +44,9 @@ def make_folder(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SdkitError(f"Cannot make the folder {folder}: {error.strerror}. "
-                         "Choose another with --out.") from error
+        raise SdkitError(
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another with --out."
+        ) from error
     if not os.access(folder, os.W_OK):
         raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
     for part in folder.glob(".????????????????.part"):
@@ -57,7 +58,9 @@ def make_folder(folder):
 
 def slug(prompt):
     """The prompt as part of a file name."""
-    return _cut(re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60], 80).rstrip("-") or "no-prompt"
+    return (
+        _cut(re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60], 80).rstrip("-") or "no-prompt"
+    )
 
 
 def stem(source):
@@ -78,7 +81,9 @@ def clear(path):
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cells = notebook["cells"]
-        gone = sum(len(cell.get("outputs", [])) + len(cell.get("attachments", {})) for cell in cells)
+        gone = sum(
+            len(cell.get("outputs", [])) + len(cell.get("attachments", {})) for cell in cells
+        )
         gone += notebook["metadata"].pop("widgets", None) is not None
         for cell in cells:
             cell.pop("attachments", None)
@@ -88,19 +93,26 @@ def clear(path):
             if cell["cell_type"] == "code":
                 cell |= {"outputs": [], "execution_count": None}
     except OSError as error:
-        raise SdkitError(f"{path} cannot be read: {error.strerror}. Check its name and permissions.") from error
+        raise SdkitError(
+            f"{path} cannot be read: {error.strerror}. Check its name and permissions."
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SdkitError(f"{path} is not a notebook of Jupyter's format 4. "
-                         "Open it in JupyterLab and save it.") from error
+        raise SdkitError(
+            f"{path} is not a notebook of Jupyter's format 4. Open it in JupyterLab and save it."
+        ) from error
     if gone:
         with write_atomically(path.resolve()) as part:
-            part.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            part.write_text(
+                json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+            )
             shutil.copymode(path, part)
     checkpoint = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
     try:
         checkpoint.unlink(missing_ok=True)
     except OSError as error:
-        raise SdkitError(f"{checkpoint} cannot be removed: {error.strerror}. Delete it by hand.") from error
+        raise SdkitError(
+            f"{checkpoint} cannot be removed: {error.strerror}. Delete it by hand."
+        ) from error
     return gone
 
 

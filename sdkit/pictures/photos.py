@@ -28,9 +28,28 @@ MAX_PIXELS = 100_000_000
 # of a file: as many pixels without compression, 16 bits each, with transparency
 MAX_BYTES = 1_000_000_000
 MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
-MAX_ASPECT = 4            # long side / short side
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".tif",
-            ".tiff", ".bmp", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"}
+MAX_ASPECT = 4  # long side / short side
+SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".mpo",
+    ".png",
+    ".apng",
+    ".gif",
+    ".webp",
+    ".avif",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".jp2",
+    ".ppm",
+    ".pgm",
+    ".tga",
+    ".heic",
+    ".heif",
+}
 # Only plain raster formats: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000", "PPM", "TGA")
 
@@ -41,9 +60,11 @@ def sample(name):
         raise SdkitError(f"There is no sample photo {name!r}. Choose one of: {', '.join(SAMPLES)}.")
     if name == "grace_hopper":
         from matplotlib import cbook
+
         with cbook.get_sample_data("grace_hopper.jpg") as file, Image.open(file) as image:
             return _clean(image, name)
     import skimage.data
+
     return Image.fromarray(getattr(skimage.data, name)())
 
 
@@ -82,13 +103,18 @@ def _sentences(name, max_pixels):
     except Image.DecompressionBombError as error:
         raise SdkitError(_too_large(name, max_pixels)) from error
     except Image.UnidentifiedImageError as error:
-        raise SdkitError(f"{name} is not a picture that can be read here. "
-                         "Save it as JPEG or PNG and try again (HEIC of a phone: export as JPEG).") from error
+        raise SdkitError(
+            f"{name} is not a picture that can be read here. "
+            "Save it as JPEG or PNG and try again (HEIC of a phone: export as JPEG)."
+        ) from error
     except MemoryError as error:
-        raise SdkitError(f"There is too little memory to open {name}. Make it smaller first.") from error
+        raise SdkitError(
+            f"There is too little memory to open {name}. Make it smaller first."
+        ) from error
     except Exception as error:  # OSError, SyntaxError, ValueError, zlib.error, struct.error, ...
-        raise SdkitError(f"{name} is damaged or cut off ({str(error)[:80]}). "
-                         "Copy it again from where it came.") from error
+        raise SdkitError(
+            f"{name} is damaged or cut off ({str(error)[:80]}). Copy it again from where it came."
+        ) from error
 
 
 def _read(path):
@@ -99,17 +125,25 @@ def _read(path):
     if os.path.exists(path) and not os.path.isfile(path):
         raise SdkitError(f"{path} is not a file. Give one picture file.")
     if os.path.isfile(path) and os.path.getsize(path) > MAX_BYTES:
-        raise SdkitError(f"{path.name} has more than {MAX_BYTES / 1e9:g} GB. Save it as JPEG first.")
+        raise SdkitError(
+            f"{path.name} has more than {MAX_BYTES / 1e9:g} GB. Save it as JPEG first."
+        )
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise SdkitError(f"There is no file {path}. Give a picture file, or a sample photo: "
-                         f"{', '.join(SAMPLES)}.") from error
+        raise SdkitError(
+            f"There is no file {path}. Give a picture file, or a sample photo: "
+            f"{', '.join(SAMPLES)}."
+        ) from error
     except PermissionError as error:
-        raise SdkitError(f"{path} may not be read by you. Change its permissions, or copy it.") from error
+        raise SdkitError(
+            f"{path} may not be read by you. Change its permissions, or copy it."
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
-        raise SdkitError(f"{path.name[:100]} cannot be read: {reason}. Check its name, and the disk.") from error
+        raise SdkitError(
+            f"{path.name[:100]} cannot be read: {reason}. Check its name, and the disk."
+        ) from error
     if not data:
         raise SdkitError(f"{path.name} is empty (0 bytes). Copy it again from where it came.")
     return data
@@ -122,8 +156,10 @@ def _formats():
 
 
 def _too_large(name, max_pixels):
-    return (f"{name} has more than {max_pixels / 1e6:.0f} million pixels, or a side of more than {MAX_SIDE}. "
-            "Make it smaller first; a few million are plenty here.")
+    return (
+        f"{name} has more than {max_pixels / 1e6:.0f} million pixels, or a side of more than {MAX_SIDE}. "
+        "Make it smaller first; a few million are plenty here."
+    )
 
 
 def _clean(image, name, max_pixels=MAX_PIXELS):
@@ -132,17 +168,25 @@ def _clean(image, name, max_pixels=MAX_PIXELS):
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise SdkitError(_too_large(name, max_pixels))
     if min(width, height) < MIN_SIDE:
-        raise SdkitError(f"{name} is only {width} x {height} pixels. Give a picture of at least "
-                         f"{MIN_SIDE} pixels a side; 256 or more look best.")
+        raise SdkitError(
+            f"{name} is only {width} x {height} pixels. Give a picture of at least "
+            f"{MIN_SIDE} pixels a side; 256 or more look best."
+        )
     # Through an array and back: a copy or a convert would carry EXIF, GPS, comments and profiles along.
     return Image.fromarray(np.array(pixels.to_rgb(pixels.upright(image))))
 
 
 def _from_array(array):
     """An array as `open_photo` describes it to a `PIL.Image` of 8 bits a channel."""
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
-        raise SdkitError(f"An array of shape {array.shape} is not a picture. "
-                         "Give (height, width), (height, width, 3) or (height, width, 4).")
+    if (
+        array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (3, 4))
+        or 0 in array.shape
+    ):
+        raise SdkitError(
+            f"An array of shape {array.shape} is not a picture. "
+            "Give (height, width), (height, width, 3) or (height, width, 4)."
+        )
     if array.dtype == np.uint16:
         array = pixels.to_8_bit(array, sixteen=True)
     elif array.dtype == bool:
@@ -150,8 +194,10 @@ def _from_array(array):
     elif array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:  # NaN fails both
         array = (array * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise SdkitError(f"An array of {array.dtype} from {array.min():.3g} to {array.max():.3g} is not a "
-                         "picture. Give uint8 in 0 to 255, or floats in 0 to 1.")
+        raise SdkitError(
+            f"An array of {array.dtype} from {array.min():.3g} to {array.max():.3g} is not a "
+            "picture. Give uint8 in 0 to 255, or floats in 0 to 1."
+        )
     return Image.fromarray(np.ascontiguousarray(array))
 
 
@@ -162,8 +208,10 @@ def resize(image, size, multiple=8):
     """
     width, height = image.size
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise SdkitError(f"A picture of {width} x {height} pixels is longer than {MAX_ASPECT}:1. "
-                         "Crop it to the part that you want.")
+        raise SdkitError(
+            f"A picture of {width} x {height} pixels is longer than {MAX_ASPECT}:1. "
+            "Crop it to the part that you want."
+        )
     scale = size / min(width, height)
     sides = [max(multiple, round(side * scale / multiple) * multiple) for side in (width, height)]
     return image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3)
@@ -172,7 +220,8 @@ def resize(image, size, multiple=8):
 def to_tensor(image):
     """RGB `PIL.Image` to a float32 tensor (1, 3, H, W) in [-1, 1]."""
     import torch  # here and not above, so that looking through a folder needs no torch
-    array = np.asarray(image.convert("RGB"), dtype=np.float32)         # (H, W, 3) in 0 .. 255
+
+    array = np.asarray(image.convert("RGB"), dtype=np.float32)  # (H, W, 3) in 0 .. 255
     return torch.from_numpy(array / 127.5 - 1).permute(2, 0, 1)[None]  # (1, 3, H, W)
 
 
@@ -180,7 +229,9 @@ def to_image(tensor):
     """Tensor (1, 3, H, W) or (3, H, W) in [-1, 1] to `PIL.Image`; values outside are clipped."""
     if tensor.ndim == 4:
         if len(tensor) != 1:
-            raise SdkitError(f"Expected one picture, got {len(tensor)}. Convert them one at a time.")
+            raise SdkitError(
+                f"Expected one picture, got {len(tensor)}. Convert them one at a time."
+            )
         tensor = tensor[0]
     array = ((tensor.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)
     return Image.fromarray(array.byte().permute(1, 2, 0).contiguous().numpy())
@@ -200,25 +251,36 @@ def find_photos(sources, on_skip=None):
         if os.path.isdir(path):
             photos = _of_folder(path, on_skip)
             if not photos:
-                raise SdkitError(f"The folder {path} holds no pictures. Put JPEG or PNG files into it.")
+                raise SdkitError(
+                    f"The folder {path} holds no pictures. Put JPEG or PNG files into it."
+                )
             found += photos
         elif not os.path.lexists(path) and set("*?") & set(path.name):
             # the shell of Windows leaves *.jpg to us
             matches = glob.glob(os.path.join(glob.escape(str(path.parent)), path.name))
             found += sorted(map(Path, matches)) or [path]
         else:
-            found.append(str(source) if str(source) in SAMPLES and not os.path.lexists(path) else path)
+            found.append(
+                str(source) if str(source) in SAMPLES and not os.path.lexists(path) else path
+            )
     return found
 
 
 def _of_folder(folder, on_skip):
     """The pictures of a folder, sorted by name; see `find_photos`."""
     try:
-        inside = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and not os.path.isdir(p))
+        inside = sorted(
+            p for p in folder.iterdir() if not p.name.startswith(".") and not os.path.isdir(p)
+        )
     except OSError as error:
-        raise SdkitError(f"The folder {folder} cannot be listed: {error.strerror}. "
-                         "Check its permissions.") from error
-    photos = [p for p in inside if p.suffix.lower() in SUFFIXES or (os.path.isfile(p) and _looks_like_picture(p))]
+        raise SdkitError(
+            f"The folder {folder} cannot be listed: {error.strerror}. Check its permissions."
+        ) from error
+    photos = [
+        p
+        for p in inside
+        if p.suffix.lower() in SUFFIXES or (os.path.isfile(p) and _looks_like_picture(p))
+    ]
     for p in inside:
         if on_skip and p not in photos:
             on_skip(p)

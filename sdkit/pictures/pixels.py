@@ -7,8 +7,20 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
-                        "ROTATE_90"), 2))  # what each value of EXIF's orientation asks for
+TURNS = dict(
+    enumerate(
+        (
+            "FLIP_LEFT_RIGHT",
+            "ROTATE_180",
+            "FLIP_TOP_BOTTOM",
+            "TRANSPOSE",
+            "ROTATE_270",
+            "TRANSVERSE",
+            "ROTATE_90",
+        ),
+        2,
+    )
+)  # what each value of EXIF's orientation asks for
 
 
 def upright(image):
@@ -56,9 +68,12 @@ def to_rgb(image):
         # phones save Display P3, as do pictures of a screen: without this step its greens and reds go dull
         # a broken profile: take the numbers as they are
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
-            image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(BytesIO(profile)),
-                                              ImageCms.createProfile("sRGB"),
-                                              outputMode="RGBA" if image.mode == "RGBA" else "RGB")
+            image = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGBA" if image.mode == "RGBA" else "RGB",
+            )
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
@@ -71,6 +86,6 @@ def to_8_bit(array, sixteen=False):
     small = np.empty(array.shape, np.uint8)
     # a few rows at a time: 100 million pixels as float64 take 800 MB
     for rows in range(0, len(array), 256):
-        part = np.nan_to_num(array[rows:rows + 256].astype(np.float64), posinf=top, neginf=0)
-        small[rows:rows + 256] = np.clip(part * (255 / top), 0, 255).round()
+        part = np.nan_to_num(array[rows : rows + 256].astype(np.float64), posinf=top, neginf=0)
+        small[rows : rows + 256] = np.clip(part * (255 / top), 0, 255).round()
     return small

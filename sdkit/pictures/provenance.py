@@ -21,11 +21,22 @@ def mark(image):
     high, gap = round(side / 18), round(side / 50)
     font = ImageFont.load_default(high * 0.8)
     wide = round(font.getlength("AI") + high * 0.6)
-    box = (image.width - gap - wide, image.height - gap - high, image.width - gap, image.height - gap)
+    box = (
+        image.width - gap - wide,
+        image.height - gap - high,
+        image.width - gap,
+        image.height - gap,
+    )
     veil = Image.new("RGBA", image.size)
     draw = ImageDraw.Draw(veil)
     draw.rounded_rectangle(box, radius=high / 4, fill=(0, 0, 0, 110))
-    draw.text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), "AI", font=font, fill=(255, 255, 255, 230), anchor="mm")
+    draw.text(
+        ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2),
+        "AI",
+        font=font,
+        fill=(255, 255, 255, 230),
+        anchor="mm",
+    )
     return Image.alpha_composite(image.convert("RGBA"), veil).convert("RGB")
 
 
@@ -36,6 +47,8 @@ def save_png(image, path, note, replace=True):
     """
     info = PngInfo()
     for key, value in note.items():
-        info.add_itxt(key, str(value)) if not str(value).isascii() else info.add_text(key, str(value))
+        info.add_itxt(key, str(value)) if not str(value).isascii() else info.add_text(
+            key, str(value)
+        )
     with write_atomically(path, replace) as part:
         Image.fromarray(np.array(image.convert("RGB"))).save(part, format="PNG", pnginfo=info)

@@ -5,6 +5,7 @@ right; now and then a second, smaller thing stands on the other side. That makes
 the first five. One in ten is held out of training, so that a lesson can ask for what no training has seen: each word
 of it was seen often, only never together.
 """
+
 import zlib
 from dataclasses import asdict, dataclass
 
@@ -13,10 +14,10 @@ import numpy as np
 from sdkit.errors import SdkitError
 from sdkit.postcards import scenes, things
 
-TIMES = tuple(scenes.TIMES)          # "dawn", "day", "sunset", "night"
-GROUNDS = tuple(scenes.GROUNDS)      # "sea", "meadow", "desert", "snow", "mountains", "city"
-THINGS = tuple(things.THINGS)        # "house", "boat", ...
-COLOURS = tuple(things.COLOURS)      # "red", "orange", ...
+TIMES = tuple(scenes.TIMES)  # "dawn", "day", "sunset", "night"
+GROUNDS = tuple(scenes.GROUNDS)  # "sea", "meadow", "desert", "snow", "mountains", "city"
+THINGS = tuple(things.THINGS)  # "house", "boat", ...
+COLOURS = tuple(things.COLOURS)  # "red", "orange", ...
 PLACES = ("left", "middle", "right")
 PARTS = ("thing", "colour", "place", "ground", "time")
 PHRASES = {
@@ -34,9 +35,17 @@ PHRASES = {
     "middle": ("in the middle", "in the centre", "in the center"),
     "right": ("on the right", "to the right", "on the right side"),
 }
-OTHER_NAMES = {"house": ("cottage",), "boat": ("sailboat", "ship"), "balloon": ("hot air balloon",), "cat": ("kitten",),
-               "flower": ("tulip",), "windmill": ("mill",), "mushroom": ("toadstool",), "umbrella": ("parasol",),
-               "car": ("automobile",)}
+OTHER_NAMES = {
+    "house": ("cottage",),
+    "boat": ("sailboat", "ship"),
+    "balloon": ("hot air balloon",),
+    "cat": ("kitten",),
+    "flower": ("tulip",),
+    "windmill": ("mill",),
+    "mushroom": ("toadstool",),
+    "umbrella": ("parasol",),
+    "car": ("automobile",),
+}
 
 
 # part -> the words that it can take
@@ -52,13 +61,15 @@ class Postcard:
     place: str
     ground: str
     time: str
-    second: tuple | None = None      # (colour, thing) of a smaller thing on another side
+    second: tuple | None = None  # (colour, thing) of a smaller thing on another side
     seed: int = 0
 
     def __post_init__(self):
         for part, known in WORDS.items():
             if getattr(self, part) not in known:
-                raise SdkitError(f"Postcards do not know {getattr(self, part)!r}; they know: {', '.join(known)}.")
+                raise SdkitError(
+                    f"Postcards do not know {getattr(self, part)!r}; they know: {', '.join(known)}."
+                )
 
 
 def is_held_out(card):
@@ -77,8 +88,10 @@ def sample(seed, index, held_out=False):
         thing, colour, place, ground, time = (str(rng.choice(words)) for words in WORDS.values())
         second = None
         if rng.random() < 0.25:
-            second = (str(rng.choice([c for c in COLOURS if c != colour])),
-                      str(rng.choice([t for t in THINGS if t != thing])))
+            second = (
+                str(rng.choice([c for c in COLOURS if c != colour])),
+                str(rng.choice([t for t in THINGS if t != thing])),
+            )
         card = Postcard(thing, colour, place, ground, time, second, int(rng.integers(2**31)))
         if is_held_out(card) == held_out:
             return card
@@ -100,13 +113,19 @@ def leave_unsaid(rng):
 def caption(card, rng, unsaid=None):
     """One of the ways to say what a postcard shows, silent on the parts in ``unsaid`` (default: ``leave_unsaid``)."""
     unsaid = leave_unsaid(rng) if unsaid is None else unsaid
-    listed = rng.random() < 0.5                                   # a list in any order, or one sentence
-    thing = card.thing if rng.random() < 0.85 else str(rng.choice(OTHER_NAMES.get(card.thing, [card.thing])))
+    listed = rng.random() < 0.5  # a list in any order, or one sentence
+    thing = (
+        card.thing
+        if rng.random() < 0.85
+        else str(rng.choice(OTHER_NAMES.get(card.thing, [card.thing])))
+    )
     what = thing if "colour" in unsaid else f"{card.colour} {thing}"
     what = what if rng.random() < 0.15 else article(what)
-    place, ground, time = ("" if part in unsaid else str(rng.choice(PHRASES[getattr(card, part)]))
-                           for part in PARTS[2:])
-    if listed and rng.random() < 0.2:                             # "night, sea, a red house"
+    place, ground, time = (
+        "" if part in unsaid else str(rng.choice(PHRASES[getattr(card, part)]))
+        for part in PARTS[2:]
+    )
+    if listed and rng.random() < 0.2:  # "night, sea, a red house"
         ground, time = ground and card.ground, time and card.time
     if place and (card.second or rng.random() < 0.7):
         what, place = f"{what} {place}", ""
@@ -125,8 +144,16 @@ def plain_caption(card):
 
 def words():
     """The words that captions are made of, sorted."""
-    phrases = [*THINGS, *COLOURS, *PHRASES, *sum(PHRASES.values(), ()), *sum(OTHER_NAMES.values(), ())]
-    return sorted({word for phrase in phrases for word in phrase.split()} | {"a", "an", "and", "with"})
+    phrases = [
+        *THINGS,
+        *COLOURS,
+        *PHRASES,
+        *sum(PHRASES.values(), ()),
+        *sum(OTHER_NAMES.values(), ()),
+    ]
+    return sorted(
+        {word for phrase in phrases for word in phrase.split()} | {"a", "an", "and", "with"}
+    )
 
 
 def article(words):
@@ -141,8 +168,12 @@ def describe(card):
     the picture's.
     """
     layout = scenes.Layout(card)
-    return {**asdict(card), "held_out": is_held_out(card), "centre": round(layout.centre, 3),
-            "height": round(layout.height, 3)}
+    return {
+        **asdict(card),
+        "held_out": is_held_out(card),
+        "centre": round(layout.centre, 3),
+        "height": round(layout.height, 3),
+    }
 
 
 def draw(card, size=64):

@@ -3,6 +3,7 @@
 A distance is sharp at any size, and its slope gives the soft edge of one pixel (anti-aliasing), glows and shadows
 for nothing. See Íñigo Quílez, "2D distance functions" (2008 and later).
 """
+
 import numpy as np
 
 
@@ -18,8 +19,10 @@ class Canvas:
     def part(self, left, top, right, bottom):
         """A canvas over a rectangle of this one, sharing its pixels: a small shape need not visit them all."""
         part = object.__new__(Canvas)
-        rows, columns = (slice(max(0, int(low * self.size)), max(0, int(high * self.size) + 1))
-                         for low, high in ((top, bottom), (left, right)))
+        rows, columns = (
+            slice(max(0, int(low * self.size)), max(0, int(high * self.size) + 1))
+            for low, high in ((top, bottom), (left, right))
+        )
         part.size, part.x, part.y = self.size, self.x[:, columns], self.y[rows]
         part.rgb = self.rgb[rows, columns]
         return part
@@ -61,7 +64,11 @@ def ellipse(x, y, a, b):
 def box(x, y, half_width, half_height, rounding=0.0):
     """Distance to a box about the origin, corners rounded by ``rounding``."""
     dx, dy = np.abs(x) - half_width + rounding, np.abs(y) - half_height + rounding
-    return np.hypot(np.maximum(dx, 0), np.maximum(dy, 0)) + np.minimum(np.maximum(dx, dy), 0) - rounding
+    return (
+        np.hypot(np.maximum(dx, 0), np.maximum(dy, 0))
+        + np.minimum(np.maximum(dx, dy), 0)
+        - rounding
+    )
 
 
 def polygon(x, y, *corners):

@@ -1,14 +1,27 @@
 """The things on postcards. Each is a function of a `Pen`, one unit high, standing on y = 0 and centred at x = 0."""
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from sdkit.postcards.canvas import Canvas, box, circle, ellipse, line, polygon
 
-COLOURS = {"red": (0.86, 0.13, 0.13), "orange": (1.0, 0.50, 0.06), "yellow": (0.99, 0.86, 0.16),
-           "green": (0.16, 0.60, 0.22), "blue": (0.13, 0.36, 0.86), "purple": (0.50, 0.20, 0.68),
-           "pink": (1.0, 0.52, 0.72), "white": (0.97, 0.97, 0.96)}
-DARK, WOOD, CREAM, LAMP = (0.16, 0.15, 0.20), (0.42, 0.27, 0.17), (0.95, 0.90, 0.79), (1.0, 0.86, 0.45)
+COLOURS = {
+    "red": (0.86, 0.13, 0.13),
+    "orange": (1.0, 0.50, 0.06),
+    "yellow": (0.99, 0.86, 0.16),
+    "green": (0.16, 0.60, 0.22),
+    "blue": (0.13, 0.36, 0.86),
+    "purple": (0.50, 0.20, 0.68),
+    "pink": (1.0, 0.52, 0.72),
+    "white": (0.97, 0.97, 0.96),
+}
+DARK, WOOD, CREAM, LAMP = (
+    (0.16, 0.15, 0.20),
+    (0.42, 0.27, 0.17),
+    (0.95, 0.90, 0.79),
+    (1.0, 0.86, 0.45),
+)
 
 
 @dataclass
@@ -16,13 +29,13 @@ class Pen:
     """Paints one thing on a canvas, in the thing's own coordinates and in the light of the hour."""
 
     canvas: Canvas
-    centre: float          # share of the width
-    base: float            # share of the height, from the top
-    scale: float           # height of the thing as a share of the picture's
-    tint: np.ndarray       # (3,) colour of the light
-    side: int              # where the light comes from: -1 left, +1 right
-    dark: bool             # lamps are on
-    colour: np.ndarray     # (3,) of the thing
+    centre: float  # share of the width
+    base: float  # share of the height, from the top
+    scale: float  # height of the thing as a share of the picture's
+    tint: np.ndarray  # (3,) colour of the light
+    side: int  # where the light comes from: -1 left, +1 right
+    dark: bool  # lamps are on
+    colour: np.ndarray  # (3,) of the thing
     rng: np.random.Generator
 
     def __post_init__(self):
@@ -33,7 +46,9 @@ class Pen:
         """Paint a shape; its lit side is lighter by ``shade`` a unit. ``lit=False``: it shines by itself."""
         colour = np.asarray(colour, np.float32)
         if lit:
-            colour = colour * self.tint * (1 + shade * self.side * np.clip(self.x, -0.6, 0.6))[..., None]
+            colour = (
+                colour * self.tint * (1 + shade * self.side * np.clip(self.x, -0.6, 0.6))[..., None]
+            )
         self.canvas.fill(distance * self.scale, colour)
 
     def lamp(self, distance, reach=0.10):
@@ -67,22 +82,36 @@ def boat(p):
     p.fill(polygon(p.x, p.y, (0.05, 0.30), (0.05, 0.97), (0.50, 0.30)), CREAM, shade=0.5)
     p.fill(polygon(p.x, p.y, (-0.42, 0.30), (-0.05, 0.86), (-0.05, 0.30)), p.colour, shade=0.5)
     p.fill(polygon(p.x, p.y, (-0.60, 0.25), (0.60, 0.25), (0.40, 0.0), (-0.42, 0.0)), p.colour)
-    p.fill(polygon(p.x, p.y, (-0.60, 0.25), (0.60, 0.25), (0.57, 0.20), (-0.57, 0.20)), mixed(p.colour, DARK, 0.5))
+    p.fill(
+        polygon(p.x, p.y, (-0.60, 0.25), (0.60, 0.25), (0.57, 0.20), (-0.57, 0.20)),
+        mixed(p.colour, DARK, 0.5),
+    )
 
 
 def tree(p):
     """A trunk and a crown of leaves in the colour, lighter where the light falls."""
     p.fill(polygon(p.x, p.y, (-0.05, 0.45), (0.05, 0.45), (0.075, 0), (-0.075, 0)), WOOD)
     p.fill(line(p.x, p.y, 0.0, 0.33, 0.16, 0.50, 0.025), WOOD)
-    leaves = [(0, 0.74, 0.25), (-0.22, 0.60, 0.19), (0.22, 0.60, 0.19), (-0.12, 0.85, 0.14), (0.13, 0.84, 0.15)]
+    leaves = [
+        (0, 0.74, 0.25),
+        (-0.22, 0.60, 0.19),
+        (0.22, 0.60, 0.19),
+        (-0.12, 0.85, 0.14),
+        (0.13, 0.84, 0.15),
+    ]
     for depth, shift in ((0.30, 0.0), (0.0, 0.035)):
         for x, y, radius in leaves:
-            p.fill(circle(p.x - x - shift * p.side, p.y - y - shift, radius - 0.8 * shift), mixed(p.colour, DARK, depth))
+            p.fill(
+                circle(p.x - x - shift * p.side, p.y - y - shift, radius - 0.8 * shift),
+                mixed(p.colour, DARK, depth),
+            )
     for _ in range(14):
         x, y, radius = leaves[p.rng.integers(len(leaves))]
         angle = p.rng.uniform(0, 2 * np.pi)
         x, y = x + 0.7 * radius * np.cos(angle), y + 0.7 * radius * np.sin(angle)
-        p.fill(circle(p.x - x, p.y - y, 0.03), mixed(p.colour, (1, 1, 1) if y > 0.68 else DARK, 0.22))
+        p.fill(
+            circle(p.x - x, p.y - y, 0.03), mixed(p.colour, (1, 1, 1) if y > 0.68 else DARK, 0.22)
+        )
 
 
 def lighthouse(p):
@@ -100,13 +129,19 @@ def lighthouse(p):
 
 def balloon(p):
     """A hot-air balloon with gores in the colour and a lighter one, high over the ground."""
-    bag = np.minimum(circle(p.x, p.y - 0.68, 0.32),
-                     polygon(p.x, p.y, (-0.285, 0.54), (0.285, 0.54), (0.10, 0.25), (-0.10, 0.25)))
+    bag = np.minimum(
+        circle(p.x, p.y - 0.68, 0.32),
+        polygon(p.x, p.y, (-0.285, 0.54), (0.285, 0.54), (0.10, 0.25), (-0.10, 0.25)),
+    )
     p.fill(bag, p.colour, shade=0.9)
     pale = DARK if min(p.colour) > 0.9 else (1, 1, 1)
     width = 0.33 * np.sqrt(np.clip(1 - ((p.y - 0.66) / 0.42) ** 2, 0, 1))
     for middle in (-0.56, 0.56):
-        p.fill(np.maximum(bag, np.abs(p.x - middle * width) - 0.17 * width), mixed(p.colour, pale, 0.35), shade=0.9)
+        p.fill(
+            np.maximum(bag, np.abs(p.x - middle * width) - 0.17 * width),
+            mixed(p.colour, pale, 0.35),
+            shade=0.9,
+        )
     for x in (-0.07, 0.07):
         p.fill(line(p.x, p.y, x, 0.12, 1.3 * x, 0.25, 0.008), DARK)
     p.fill(box(p.x, p.y - 0.07, 0.085, 0.065, 0.02), WOOD)
@@ -124,7 +159,10 @@ def flower(p):
     for angle in np.arange(8) * np.pi / 4 + 0.2:
         x, y = p.x - 0.03 - 0.19 * np.cos(angle), p.y - 0.69 - 0.19 * np.sin(angle)
         along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-        p.fill(ellipse(along, across, 0.155, 0.085), mixed(p.colour, DARK if int(angle / 0.7) % 2 else (1, 1, 1), 0.10))
+        p.fill(
+            ellipse(along, across, 0.155, 0.085),
+            mixed(p.colour, DARK if int(angle / 0.7) % 2 else (1, 1, 1), 0.10),
+        )
     heart = (0.45, 0.27, 0.12) if p.colour[0] > 0.9 and p.colour[2] < 0.2 else (0.98, 0.80, 0.20)
     p.fill(circle(p.x - 0.03, p.y - 0.69, 0.105), heart)
 
@@ -132,16 +170,27 @@ def flower(p):
 def cat(p):
     """A sitting cat, seen from the front, with a tail."""
     shadow = mixed(p.colour, DARK, 0.28)
-    for x0, y0, x1, y1 in ((0.22, 0.08, 0.46, 0.14), (0.46, 0.14, 0.50, 0.36), (0.50, 0.36, 0.43, 0.46)):
+    for x0, y0, x1, y1 in (
+        (0.22, 0.08, 0.46, 0.14),
+        (0.46, 0.14, 0.50, 0.36),
+        (0.50, 0.36, 0.43, 0.46),
+    ):
         p.fill(line(p.x, p.y, x0, y0, x1, y1, 0.045), shadow)
     p.fill(ellipse(p.x, p.y - 0.28, 0.27, 0.31), p.colour)
     p.fill(ellipse(p.x, p.y - 0.22, 0.13, 0.20), mixed(p.colour, (1, 1, 1), 0.30))
     for x in (-0.13, 0.13):
         p.fill(ellipse(p.x - x, p.y - 0.05, 0.10, 0.05), p.colour)
-        p.fill(polygon(p.x, p.y, *sorted([(x - 0.10, 0.82), (1.55 * x, 1.0), (x + 0.10, 0.82)])), shadow)
+        p.fill(
+            polygon(p.x, p.y, *sorted([(x - 0.10, 0.82), (1.55 * x, 1.0), (x + 0.10, 0.82)])),
+            shadow,
+        )
     p.fill(ellipse(p.x, p.y - 0.72, 0.25, 0.20), p.colour)
     for x in (-0.10, 0.10):
-        p.fill(ellipse(p.x - x, p.y - 0.75, 0.048, 0.055), (0.95, 0.90, 0.35) if p.dark else DARK, lit=not p.dark)
+        p.fill(
+            ellipse(p.x - x, p.y - 0.75, 0.048, 0.055),
+            (0.95, 0.90, 0.35) if p.dark else DARK,
+            lit=not p.dark,
+        )
         p.fill(ellipse(p.x - x, p.y - 0.75, 0.018, 0.05), DARK)
     p.fill(ellipse(p.x, p.y - 0.665, 0.03, 0.02), (0.80, 0.40, 0.42))
 
@@ -161,7 +210,10 @@ def car(p):
 
 def tent(p):
     """A ridge tent in the colour, its entrance open, lit from inside in the dark."""
-    p.fill(polygon(p.x, p.y, (0, 0.93), (0.34, 0.93), (0.86, 0), (0.56, 0)), mixed(p.colour, DARK, 0.35))
+    p.fill(
+        polygon(p.x, p.y, (0, 0.93), (0.34, 0.93), (0.86, 0), (0.56, 0)),
+        mixed(p.colour, DARK, 0.35),
+    )
     p.fill(polygon(p.x, p.y, (-0.62, 0), (0, 0.95), (0.62, 0)), p.colour, shade=0.5)
     p.fill(polygon(p.x, p.y, (-0.20, 0), (0, 0.62), (0.20, 0)), DARK)
     if p.dark:
@@ -173,7 +225,9 @@ def tent(p):
 
 def windmill(p):
     """A tapered tower in the colour with four pale sails."""
-    p.fill(polygon(p.x, p.y, (-0.15, 0.62), (0.15, 0.62), (0.25, 0), (-0.25, 0)), p.colour, shade=1.0)
+    p.fill(
+        polygon(p.x, p.y, (-0.15, 0.62), (0.15, 0.62), (0.25, 0), (-0.25, 0)), p.colour, shade=1.0
+    )
     p.fill(ellipse(p.x, p.y - 0.62, 0.18, 0.11), mixed(p.colour, DARK, 0.5))
     p.fill(box(p.x, p.y - 0.10, 0.06, 0.10), DARK)
     p.lamp(box(p.x, p.y - 0.40, 0.04, 0.05))
@@ -193,7 +247,12 @@ def mushroom(p):
     cap = np.maximum(ellipse(p.x, p.y - 0.50, 0.52, 0.49), 0.50 - p.y)
     p.fill(cap, p.colour, shade=0.6)
     dots = (0.55, 0.45, 0.40) if min(p.colour) > 0.9 else (0.98, 0.97, 0.93)
-    for x, y, radius in ((-0.28, 0.64, 0.07), (-0.02, 0.80, 0.09), (0.26, 0.67, 0.075), (0.02, 0.58, 0.05)):
+    for x, y, radius in (
+        (-0.28, 0.64, 0.07),
+        (-0.02, 0.80, 0.09),
+        (0.26, 0.67, 0.075),
+        (0.02, 0.58, 0.05),
+    ):
         p.fill(np.maximum(cap, ellipse(p.x - x, p.y - y, radius, 0.8 * radius)), dots)
 
 
@@ -209,5 +268,20 @@ def umbrella(p):
     p.fill(circle(p.x, p.y - 0.99, 0.025), WOOD)
 
 
-THINGS = {thing.__name__: thing for thing in (house, boat, tree, lighthouse, balloon, flower, cat, car, tent, windmill,
-                                              mushroom, umbrella)}
+THINGS = {
+    thing.__name__: thing
+    for thing in (
+        house,
+        boat,
+        tree,
+        lighthouse,
+        balloon,
+        flower,
+        cat,
+        car,
+        tent,
+        windmill,
+        mushroom,
+        umbrella,
+    )
+}

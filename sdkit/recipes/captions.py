@@ -4,33 +4,110 @@ Paintings and photographs by style and subject; postcards as `sdkit.postcards` s
 of the keyboard in it, and of the postcards' one in twenty is a heap of keywords, so that the model reads what
 visitors type.
 """
+
 import numpy as np
 
 from sdkit import postcards
 from sdkit.diffusion import prompts
 
 SUBJECTS = {
-    "portrait": ("a portrait", "portrait", "portrait of a person", "portrait of a man", "portrait of a woman",
-                 "a face", "a person", "my face", "a self-portrait"),
+    "portrait": (
+        "a portrait",
+        "portrait",
+        "portrait of a person",
+        "portrait of a man",
+        "portrait of a woman",
+        "a face",
+        "a person",
+        "my face",
+        "a self-portrait",
+    ),
     "scene": ("a scene", "a view", "a picture", "landscape", "a landscape", "a place"),
 }
 NAMES = {
-    "van gogh": ("van gogh", "vincent van gogh", "van gogh", "vincent", "starry night", "starry night by van gogh",
-                 "van gogh in arles", "sunflowers by van gogh", "post-impressionism", "the night cafe"),
-    "ukiyo-e": ("ukiyo-e", "ukiyo e", "ukiyoe", "japanese woodblock print", "woodblock print", "japanese print",
-                "hiroshige", "utagawa hiroshige", "hokusai", "the great wave by hokusai", "woodcut from japan"),
-    "impressionism": ("impressionism", "impressionist", "impressionist painting", "monet", "claude monet", "renoir",
-                      "pissarro", "sisley", "degas", "morisot", "water lilies by monet"),
-    "oil painting": ("oil painting", "oil on canvas", "old master", "old masters", "old master painting",
-                     "classical painting", "painting", "baroque painting", "dutch golden age painting"),
-    "a photo": ("a photo", "photo", "photograph", "a photograph", "realistic photo", "photorealistic", "snapshot",
-                "camera photo", "photography"),
+    "van gogh": (
+        "van gogh",
+        "vincent van gogh",
+        "van gogh",
+        "vincent",
+        "starry night",
+        "starry night by van gogh",
+        "van gogh in arles",
+        "sunflowers by van gogh",
+        "post-impressionism",
+        "the night cafe",
+    ),
+    "ukiyo-e": (
+        "ukiyo-e",
+        "ukiyo e",
+        "ukiyoe",
+        "japanese woodblock print",
+        "woodblock print",
+        "japanese print",
+        "hiroshige",
+        "utagawa hiroshige",
+        "hokusai",
+        "the great wave by hokusai",
+        "woodcut from japan",
+    ),
+    "impressionism": (
+        "impressionism",
+        "impressionist",
+        "impressionist painting",
+        "monet",
+        "claude monet",
+        "renoir",
+        "pissarro",
+        "sisley",
+        "degas",
+        "morisot",
+        "water lilies by monet",
+    ),
+    "oil painting": (
+        "oil painting",
+        "oil on canvas",
+        "old master",
+        "old masters",
+        "old master painting",
+        "classical painting",
+        "painting",
+        "baroque painting",
+        "dutch golden age painting",
+    ),
+    "a photo": (
+        "a photo",
+        "photo",
+        "photograph",
+        "a photograph",
+        "realistic photo",
+        "photorealistic",
+        "snapshot",
+        "camera photo",
+        "photography",
+    ),
 }
-STYLE_ONLY = ("{style}", "{style}", "in the style of {style}", "in {style} style", "{style} style",
-              "a picture in the style of {style}", "painted by {style}", "a painting by {style}", "by {style}",
-              "as painted by {style}", "like {style}", "a work of {style}")
-WITH_SUBJECT = ("{subject}, {style}", "{style}, {subject}", "{subject} in the style of {style}",
-                "{subject} by {style}", "{subject} painted by {style}", "{subject} like {style}")
+STYLE_ONLY = (
+    "{style}",
+    "{style}",
+    "in the style of {style}",
+    "in {style} style",
+    "{style} style",
+    "a picture in the style of {style}",
+    "painted by {style}",
+    "a painting by {style}",
+    "by {style}",
+    "as painted by {style}",
+    "like {style}",
+    "a work of {style}",
+)
+WITH_SUBJECT = (
+    "{subject}, {style}",
+    "{style}, {subject}",
+    "{subject} in the style of {style}",
+    "{subject} by {style}",
+    "{subject} painted by {style}",
+    "{subject} like {style}",
+)
 PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {subject}")
 
 
@@ -42,7 +119,9 @@ def caption(style, is_portrait, rng):
         return forms[rng.integers(len(forms))].format(style=name)
     subjects = SUBJECTS["portrait" if is_portrait else "scene"]
     forms = PHOTO_WITH_SUBJECT if style == "a photo" else WITH_SUBJECT
-    return forms[rng.integers(len(forms))].format(style=name, subject=subjects[rng.integers(len(subjects))])
+    return forms[rng.integers(len(forms))].format(
+        style=name, subject=subjects[rng.integers(len(subjects))]
+    )
 
 
 def every_caption():
@@ -53,7 +132,11 @@ def every_caption():
             forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
             made |= {form.format(style=name) for form in forms}
             for form in PHOTO_WITH_SUBJECT if style == "a photo" else WITH_SUBJECT:
-                made |= {form.format(style=name, subject=subject) for group in SUBJECTS.values() for subject in group}
+                made |= {
+                    form.format(style=name, subject=subject)
+                    for group in SUBJECTS.values()
+                    for subject in group
+                }
     return sorted(made)
 
 
@@ -64,8 +147,12 @@ def misspell(caption, rng, share=1 / 6):
         return caption
     word = str(rng.choice(long_words))
     k = int(rng.integers(1, len(word) - 1))
-    slips = (word[:k] + word[k + 1] + word[k] + word[k + 2:], word[:k] + word[k + 1:], word[:k] + word[k] + word[k:],
-             word[:k] + str(rng.choice(list("aeiou"))) + word[k + 1:])
+    slips = (
+        word[:k] + word[k + 1] + word[k] + word[k + 2 :],
+        word[:k] + word[k + 1 :],
+        word[:k] + word[k] + word[k:],
+        word[:k] + str(rng.choice(list("aeiou"))) + word[k + 1 :],
+    )
     # else a car becomes a cat
     return caption.replace(word, slips[rng.integers(4 if len(word) > 3 else 3)], 1)
 
@@ -78,7 +165,9 @@ def heap(caption, rng, share=1 / 20):
     words = prompts.words(caption)
     if rng.random() >= share or {"and", "with"} & set(words):
         return caption
-    return ", ".join(map(str, rng.permutation([word for word in words if word not in prompts.LITTLE_WORDS])))
+    return ", ".join(
+        map(str, rng.permutation([word for word in words if word not in prompts.LITTLE_WORDS]))
+    )
 
 
 def vocabulary():
@@ -90,4 +179,7 @@ def vocabulary():
 
 def words():
     """The lower-case words that captions contain, sorted: what the model can be asked for."""
-    return sorted({word for caption in every_caption() for word in prompts.words(caption)} | set(postcards.words()))
+    return sorted(
+        {word for caption in every_caption() for word in prompts.words(caption)}
+        | set(postcards.words())
+    )

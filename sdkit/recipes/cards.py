@@ -1,4 +1,5 @@
 """Rendered postcards for the recipes: drawn once by all cores, then kept in memory."""
+
 from functools import partial
 
 import numpy as np

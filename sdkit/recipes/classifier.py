@@ -4,6 +4,7 @@ It measures the generator, so it must be fair: every crop is blurred, compressed
 or else low-resolution portraits would tell "a photo" by their softness. A second one, trained with another seed and
 width, serves as feature extractor in the VAE's perceptual loss; the one that measures is in no loss.
 """
+
 import io
 import json
 from pathlib import Path
@@ -33,7 +34,7 @@ def jitter(square, rng):
         image = Image.open(file)
     pixels = np.asarray(image, np.float32)
     if rng.random() < 0.5:
-        pixels = pixels * rng.uniform(0.9, 1.1, 3)                    # a tint
+        pixels = pixels * rng.uniform(0.9, 1.1, 3)  # a tint
     if rng.random() < 0.5:
         pixels = pixels + rng.normal(0, rng.uniform(1, 10), pixels.shape)
     return pixels.clip(0, 255).astype(np.uint8)
@@ -44,13 +45,25 @@ def accuracy(model, pictures):
     styles = list(model.config.styles)
     right = {style: [] for style in styles}
     for picture in pictures:
-        right[picture.style].append(styles[int(model.probabilities(picture.image).argmax())] == picture.style)
+        right[picture.style].append(
+            styles[int(model.probabilities(picture.image).argmax())] == picture.style
+        )
     figures = {style: round(float(np.mean(values)), 3) for style, values in right.items() if values}
     return {"all": round(float(np.mean(np.concatenate(list(right.values())))), 3), **figures}
 
 
-def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, channels="32,64,128,192",
-         learning_rate=1e-3, seed=0, runs="runs/classifier", limit=0):
+def main(
+    art_dir="../shared/art",
+    out="",
+    steps=2400,
+    batch_size=24,
+    size=96,
+    channels="32,64,128,192",
+    learning_rate=1e-3,
+    seed=0,
+    runs="runs/classifier",
+    limit=0,
+):
     """Train the style classifier on crops, style-balanced, and save it with its accuracy on held-out pictures.
 
     out: folder to write (default: data/models/style-classifier); runs: where checkpoints and the curve lie;
@@ -60,8 +73,11 @@ def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, ch
     accelerator = training.accelerator()
     torch.manual_seed(seed)
     pictures = art.load(art_dir, "train", limit=limit or None)
-    groups = [[p for p in pictures if p.style == style and p.file.startswith("portrait/") == portrait]
-              for style in art.STYLES for portrait in (False, True)]
+    groups = [
+        [p for p in pictures if p.style == style and p.file.startswith("portrait/") == portrait]
+        for style in art.STYLES
+        for portrait in (False, True)
+    ]
     groups = [group for group in groups if group]
     share = np.array([0.5 if group[0].style == "a photo" else 1.0 for group in groups])
     model = StyleClassifier(art.STYLES, tuple(map(int, channels.split(","))), size)
@@ -73,9 +89,13 @@ def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, ch
     def make(step):
         rng = training.rng(seed, step, accelerator.process_index)
         chosen = rng.choice(len(groups), batch_size, p=share / share.sum())
-        squares = [jitter(art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)), rng)
-                   for g in chosen]
-        return art.to_batch(squares), torch.tensor([art.STYLES.index(groups[g][0].style) for g in chosen])
+        squares = [
+            jitter(art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)), rng)
+            for g in chosen
+        ]
+        return art.to_batch(squares), torch.tensor(
+            [art.STYLES.index(groups[g][0].style) for g in chosen]
+        )
 
     for step, (x, style) in run.steps("classifier", make, start, steps):
         logits = model(x.to(accelerator.device, memory_format=torch.channels_last)).float()
@@ -90,9 +110,13 @@ def main(art_dir="../shared/art", out="", steps=2400, batch_size=24, size=96, ch
         held_out = art.load(art_dir, split, limit=limit or None)
         gogh = [p.image for p in held_out if p.style == "van gogh"]
         photos = [p.image for p in held_out if p.style == "a photo"]
-        metrics[split] = {"accuracy": accuracy(model, held_out),
-                          "van_gogh_score": {"van gogh": round(float(np.mean(model.score(gogh))), 3),
-                                             "a photo": round(float(np.mean(model.score(photos))), 3)}}
+        metrics[split] = {
+            "accuracy": accuracy(model, held_out),
+            "van_gogh_score": {
+                "van gogh": round(float(np.mean(model.score(gogh))), 3),
+                "a photo": round(float(np.mean(model.score(photos))), 3),
+            },
+        }
     out = Path(out) if out else models_dir() / "style-classifier"
     model.half().save_pretrained(out)
     training.write_record(out, run, settings, metrics, art.data_hash(pictures))

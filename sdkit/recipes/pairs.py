@@ -6,6 +6,7 @@ shall arrive at, and a plain one of the same drawing to start from. Nobody has t
 taking a style off is easier than putting it on (Wang et al. 2023, StyleDiffusion): brush strokes are smoothed away
 (total variation, Chambolle 2004), and the palette becomes that of some photograph.
 """
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps
@@ -18,13 +19,20 @@ from sdkit.recipes.strokes import transfer_palette
 
 # For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
 # the lab demo asks for, and there are only 25 of his paintings to learn from.
-GROUPS = {"van gogh": (0.24, 8), "van gogh, portrait": (0.22, 8), "van gogh, repainted": (0.04, 1),
-          "a photo": (0.08, 3), "a photo, portrait": (0.12, 1), "ukiyo-e": (0.12, 3), "impressionism": (0.10, 3),
-          "oil painting": (0.08, 1)}
-SHORT_SIDES = (240, 520)   # px
-SMOOTHING = (0.05, 0.2)    # weights of the total variation
-PALETTE = (0.6, 1.0)       # how far the colours move
-SWATCH = (128, 128)        # px, of the picture whose palette is taken
+GROUPS = {
+    "van gogh": (0.24, 8),
+    "van gogh, portrait": (0.22, 8),
+    "van gogh, repainted": (0.04, 1),
+    "a photo": (0.08, 3),
+    "a photo, portrait": (0.12, 1),
+    "ukiyo-e": (0.12, 3),
+    "impressionism": (0.10, 3),
+    "oil painting": (0.08, 1),
+}
+SHORT_SIDES = (240, 520)  # px
+SMOOTHING = (0.05, 0.2)  # weights of the total variation
+PALETTE = (0.6, 1.0)  # how far the colours move
+SWATCH = (128, 128)  # px, of the picture whose palette is taken
 
 
 def group_of(picture):
@@ -50,12 +58,20 @@ def versions(job):
     """
     picture, others, original, odd, rng = job
     native, made = min(picture.image.size), []
-    low, high = np.log(SHORT_SIDES[0]), np.log(max(SHORT_SIDES[0], min(SHORT_SIDES[1], 1.2 * native)))
+    low, high = (
+        np.log(SHORT_SIDES[0]),
+        np.log(max(SHORT_SIDES[0], min(SHORT_SIDES[1], 1.2 * native))),
+    )
     for number, other in enumerate(others):
         short = np.exp(low + (high - low) * (number + rng.uniform()) / len(others))
         size = [8 * round(side * short / native / 8) for side in picture.image.size]
         image = picture.image.resize(size, Image.Resampling.LANCZOS)
-        pair = [image, original.resize(size, Image.Resampling.LANCZOS) if original else plain(image, other, rng)]
+        pair = [
+            image,
+            original.resize(size, Image.Resampling.LANCZOS)
+            if original
+            else plain(image, other, rng),
+        ]
         made.append(np.stack([ImageOps.mirror(one) if number % 2 == odd else one for one in pair]))
     return made
 
@@ -67,8 +83,10 @@ def encode_all(vae, pictures, originals, rng, device, dtype):
     A painting is made plain by the palette of a photograph, a photograph by that of a painting; ``originals``, file ->
     PIL image, knows the photographs that were repainted, and need not be made.
     """
-    photos, paintings = ([ImageOps.contain(p.image, SWATCH) for p in pictures if (p.style == "a photo") == wanted]
-                         for wanted in (True, False))
+    photos, paintings = (
+        [ImageOps.contain(p.image, SWATCH) for p in pictures if (p.style == "a photo") == wanted]
+        for wanted in (True, False)
+    )
     jobs, encoded = [], {}
     for number, (picture, own) in enumerate(zip(pictures, rng.spawn(len(pictures)))):
         others = paintings if picture.style == "a photo" else photos

@@ -3,6 +3,7 @@
 Exact resume rests on one rule: everything random in a step comes from ``rng(seed, step, rank)``. A run that was
 killed and continued from a checkpoint therefore sees the same crops, noise and timesteps as one never killed.
 """
+
 import argparse
 import inspect
 import json
@@ -29,12 +30,16 @@ from sdkit.files import ROOT, write_atomically
 
 def command_line(main):
     """Run ``main`` with a ``--flag`` for each of its keywords, typed like the default; docstring as help."""
-    parser = argparse.ArgumentParser(description=inspect.getdoc(main), formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=inspect.getdoc(main), formatter_class=argparse.RawTextHelpFormatter
+    )
     for name, parameter in inspect.signature(main).parameters.items():
         default = parameter.default
         kind = {bool: argparse.BooleanOptionalAction}.get(type(default))
         options = {"action": kind} if kind else {"type": str if default is None else type(default)}
-        parser.add_argument("--" + name.replace("_", "-"), default=default, help=f"default: {default}", **options)
+        parser.add_argument(
+            "--" + name.replace("_", "-"), default=default, help=f"default: {default}", **options
+        )
     try:
         main(**vars(parser.parse_args()))
     except SdkitError as error:
@@ -44,7 +49,11 @@ def command_line(main):
 def accelerator(mixed_precision=None):
     """An ``Accelerator``: bf16 where the processor multiplies it natively, as half the trainings' time is saved."""
     if mixed_precision is None:
-        native = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
+        native = (
+            torch.cuda.is_bf16_supported()
+            if torch.cuda.is_available()
+            else torch.cpu._is_avx512_bf16_supported()
+        )
         mixed_precision = "bf16" if native else "no"
     return Accelerator(mixed_precision=mixed_precision)
 
@@ -75,9 +84,11 @@ def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
     Constant, so that a run which is later given more steps goes on as if it had had them from the start
     (Hägele et al. 2024).
     """
+
     def factor(step):
         left = (steps - step) / max(1, decay * steps)
         return min((step + 1) / warmup, 1, max(0.1, left))
+
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
@@ -94,8 +105,14 @@ class Made(Dataset):
 def made_ahead(make, numbers, workers):
     """Yield ``make(number)`` for a range of ``numbers``, made ahead by ``workers`` processes, or (0) by one thread."""
     if workers:
-        yield from DataLoader(Made(make), batch_size=None, sampler=numbers, num_workers=workers, collate_fn=tuple,
-                              multiprocessing_context="fork")
+        yield from DataLoader(
+            Made(make),
+            batch_size=None,
+            sampler=numbers,
+            num_workers=workers,
+            collate_fn=tuple,
+            multiprocessing_context="fork",
+        )
         return
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, numbers[0]) if numbers else None
@@ -115,12 +132,19 @@ class Run:
         self.folder, self.accelerator, self.save_every = Path(folder), accelerator, save_every
         self.folder.mkdir(parents=True, exist_ok=True)
         self.workers = min(12, os.cpu_count() - 1) if accelerator.device.type == "cuda" else 0
-        self.saved, self.started, self.before, self.log = time.monotonic(), time.monotonic(), 0.0, []
+        self.saved, self.started, self.before, self.log = (
+            time.monotonic(),
+            time.monotonic(),
+            0.0,
+            [],
+        )
 
     def begin(self, model, optimizer, steps, warmup=100, ema_decay=0.999):
         """Give a network its learning rates and moving average and load the last checkpoint: (network, first step)."""
         self.schedule = learning_rate_schedule(optimizer, steps, min(warmup, steps // 10 + 1))
-        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
+        self.ema = EMAModel(
+            model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75, foreach=True
+        )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.schedule, self.ema)
         start = self.resume()
@@ -131,7 +155,7 @@ class Run:
         """Load the last checkpoint, if there is one, and return the step to go on with."""
         last = self.folder / "checkpoint"
         if not (last / "progress.json").exists():
-            last = self.folder / "checkpoint.old"      # killed between the two renames of ``save``
+            last = self.folder / "checkpoint.old"  # killed between the two renames of ``save``
         if not (last / "progress.json").exists():
             return 0
         self.accelerator.load_state(str(last))
@@ -152,9 +176,13 @@ class Run:
 
         After each step a checkpoint is saved if it is due, and after the last one in any case.
         """
-        bar = tqdm(total=steps, initial=start, desc=name, disable=not self.accelerator.is_main_process)
+        bar = tqdm(
+            total=steps, initial=start, desc=name, disable=not self.accelerator.is_main_process
+        )
         with bar:
-            for step, batch in zip(range(start, steps), made_ahead(make, range(start, steps), self.workers)):
+            for step, batch in zip(
+                range(start, steps), made_ahead(make, range(start, steps), self.workers)
+            ):
                 yield step, batch
                 self.save(step + 1)
                 bar.update()
@@ -185,7 +213,9 @@ class Run:
         """Checkpoint after ``step`` steps if ``save_every`` seconds have passed since the last."""
         if not force and time.monotonic() - self.saved < self.save_every:
             return
-        new, last, old = (self.folder / name for name in ("checkpoint.new", "checkpoint", "checkpoint.old"))
+        new, last, old = (
+            self.folder / name for name in ("checkpoint.new", "checkpoint", "checkpoint.old")
+        )
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(new))
         self.accelerator.wait_for_everyone()
@@ -205,18 +235,22 @@ class Run:
 def draw_curve(log, path):
     """Loss curves of a log, one panel a quantity, as PNG."""
     import matplotlib
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+
     names = sorted({name for entry in log for name in entry} - {"step"})
     if not names:
         return
-    figure, axes = plt.subplots(1, len(names), figsize=(3 * len(names), 2.6), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(3 * len(names), 2.6), squeeze=False, layout="constrained"
+    )
     for axis, name in zip(axes[0], names):
         points = np.array([(entry["step"], entry[name]) for entry in log if name in entry])
         axis.plot(*points.T, linewidth=0.5, color="#a6cee3")
         width = max(1, len(points) // 25)
         smooth = np.convolve(points[:, 1], np.ones(width) / width, "valid")
-        axis.plot(points[width - 1:, 0], smooth, color="#1f4e79")
+        axis.plot(points[width - 1 :, 0], smooth, color="#1f4e79")
         axis.set(xlabel="step", title=name)
         # the first steps' peak hides the rest
         axis.set_ylim(top=np.percentile(points[:, 1], 99) * 1.05 + 1e-9)
@@ -229,18 +263,27 @@ def write_record(folder, run, settings, metrics, data_hash):
 
     The record holds the command, revision, seed, data, time, machine and held-out figures of a training.
     """
+
     def git(*words):
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip()
+
     command = "python -m " + settings["recipe"]
     # of this machine, no business of the reader's
     places = ("recipe", "art_dir", "out", "pipeline", "runs")
     settings = {name: value for name, value in settings.items() if name not in places}
-    record = {"command": command, "settings": settings,
-              "git_revision": git("rev-parse", "--short=12", "HEAD"), "data_hash": data_hash,
-              "wall_time_minutes": round(run.seconds / 60, 1), "torch": torch.__version__,
-              "machine": f"{platform.machine()}, {os.cpu_count()} cores, {run.accelerator.device.type}, "
-                         f"{run.accelerator.mixed_precision}",
-              "metrics": metrics}
+    record = {
+        "command": command,
+        "settings": settings,
+        "git_revision": git("rev-parse", "--short=12", "HEAD"),
+        "data_hash": data_hash,
+        "wall_time_minutes": round(run.seconds / 60, 1),
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {run.accelerator.device.type}, "
+        f"{run.accelerator.mixed_precision}",
+        "metrics": metrics,
+    }
     with write_atomically(Path(folder) / "recipe.json") as path:
         Path(path).write_text(json.dumps(record, indent=1) + "\n")
     shutil.copy(run.folder / "curve.png", folder)

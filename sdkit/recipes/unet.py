@@ -6,6 +6,7 @@ whole postcards, to make pictures of 64 px from sentences and draw them again at
 and photographs, to restyle pictures.
 Latents are made once; being convolutional, the network works at any size.
 """
+
 import json
 from pathlib import Path
 
@@ -32,25 +33,34 @@ from sdkit.recipes import captions, cards, pairs, redraws, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.text import tokens
 
-HELD_OUT_SIDE = 192        # px, of the squares that the held-out loss is measured on
-CARD_SIDE = 64             # px, of postcards
-FIRST = 900                # from this timestep on, sampling may begin
-STARTS = (200, 700)        # timesteps at which image to image begins, strength 0.2 to 0.7
-SILENT = -100              # what cross_entropy leaves out
-DIFFERENCE_WEIGHT = 4      # of the teacher's prediction with a caption minus that without
+HELD_OUT_SIDE = 192  # px, of the squares that the held-out loss is measured on
+CARD_SIDE = 64  # px, of postcards
+FIRST = 900  # from this timestep on, sampling may begin
+STARTS = (200, 700)  # timesteps at which image to image begins, strength 0.2 to 0.7
+SILENT = -100  # what cross_entropy leaves out
+DIFFERENCE_WEIGHT = 4  # of the teacher's prediction with a caption minus that without
 
 
 def scheduler():
     """Stable Diffusion 1.x's schedule: scaled linear, 1000 steps, noise prediction."""
-    return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                         set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading")
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
+    )
 
 
 @torch.no_grad()
 def encode_squares(vae, squares, device):
     """List of uint8 (S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU."""
-    latents = [vae.encode(art.to_batch(squares[k:k + 32]).to(device)).latent_dist.mode().half().cpu()
-               for k in tqdm(range(0, len(squares), 32), desc="latents", disable=len(squares) < 500)]
+    latents = [
+        vae.encode(art.to_batch(squares[k : k + 32]).to(device)).latent_dist.mode().half().cpu()
+        for k in tqdm(range(0, len(squares), 32), desc="latents", disable=len(squares) < 500)
+    ]
     return torch.cat(latents) * vae.config.scaling_factor
 
 
@@ -66,7 +76,9 @@ class Denoiser(torch.nn.Module):
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
         width = text_encoder.config.hidden_size
-        self.heads = torch.nn.ModuleList(torch.nn.Linear(width, len(words)) for words in postcards.WORDS.values())
+        self.heads = torch.nn.ModuleList(
+            torch.nn.Linear(width, len(words)) for words in postcards.WORDS.values()
+        )
 
     def forward(self, sample, timesteps, ids, said):
         """Noisy latents, timesteps (B,), token numbers (B, L) -> predicted noise (B, C, h, w), loss of the heads.
@@ -74,8 +86,10 @@ class Denoiser(torch.nn.Module):
         said: (B, parts) what the caption says, as `postcards.indices`, and -100 where it is silent.
         """
         text = self.text_encoder(ids)
-        read = sum(F.cross_entropy(head(text.pooler_output).float(), right, reduction="sum")
-                   for head, right in zip(self.heads, said.T))
+        read = sum(
+            F.cross_entropy(head(text.pooler_output).float(), right, reduction="sum")
+            for head, right in zip(self.heads, said.T)
+        )
         return self.unet(sample, timesteps, text.last_hidden_state).sample, read / len(ids)
 
 
@@ -121,21 +135,49 @@ def distillation_losses(predicted, teacher, inputs, accelerator):
 
 
 @torch.no_grad()
-def held_out_loss(unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)):
+def held_out_loss(
+    unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)
+):
     """Mean squared error of the predicted noise, at each timestep."""
     generator, figures = torch.Generator().manual_seed(0), {}
     noise = torch.randn(latents.shape, generator=generator)
     for t in timesteps:
         noisy = noise_scheduler.add_noise(latents, noise, torch.full((len(latents),), t))
-        predicted = torch.cat([unet(z, t, embeds).sample for z, embeds in zip(noisy.split(8), prompt_embeds.split(8))])
+        predicted = torch.cat(
+            [unet(z, t, embeds).sample for z, embeds in zip(noisy.split(8), prompt_embeds.split(8))]
+        )
         figures[str(t)] = round((predicted - noise).square().mean().item(), 4)
     return figures
 
 
-def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes="24,40",
-         channels="64,128,192", card_share=0.5, drawn=24000, large=0, learning_rate=2.4e-3, text_rate=0.2,
-         read_weight=0.05, drop=0.15, focus=0.6, blank=0.7, paired=0.5, offset=0.3, repainted="", snr_gamma=5.0,
-         ema_decay=0.999, initial="", keep=0.0, teacher="", seed=0, runs="runs/unet", limit=0):
+def main(
+    art_dir="../shared/art",
+    pipeline="",
+    steps=8000,
+    batch_size=16,
+    sizes="24,40",
+    channels="64,128,192",
+    card_share=0.5,
+    drawn=24000,
+    large=0,
+    learning_rate=2.4e-3,
+    text_rate=0.2,
+    read_weight=0.05,
+    drop=0.15,
+    focus=0.6,
+    blank=0.7,
+    paired=0.5,
+    offset=0.3,
+    repainted="",
+    snr_gamma=5.0,
+    ema_decay=0.999,
+    initial="",
+    keep=0.0,
+    teacher="",
+    seed=0,
+    runs="runs/unet",
+    limit=0,
+):
     """Train the UNet on latent crops and save the whole pipeline in fp16.
 
     pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
@@ -163,50 +205,97 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     accelerator = training.accelerator()
     device, rank = accelerator.device, accelerator.process_index
     torch.manual_seed(seed)
-    vae = AutoencoderKL.from_pretrained(folder / "vae").float().to(device, memory_format=torch.channels_last).eval()
+    vae = (
+        AutoencoderKL.from_pretrained(folder / "vae")
+        .float()
+        .to(device, memory_format=torch.channels_last)
+        .eval()
+    )
     # or the path on this machine would be published
     vae.register_to_config(_name_or_path="mini-sd/vae")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device)
     noise_scheduler = scheduler()
-    widths, crop_sizes = ([int(number) for number in numbers.split(",")] for numbers in (channels, sizes))
+    widths, crop_sizes = (
+        [int(number) for number in numbers.split(",")] for numbers in (channels, sizes)
+    )
     unet = UNet2DConditionModel(
-        sample_size=64, in_channels=vae.config.latent_channels, out_channels=vae.config.latent_channels,
-        block_out_channels=widths, layers_per_block=1, norm_num_groups=16,
-        cross_attention_dim=encoder.config.hidden_size, attention_head_dim=8,
+        sample_size=64,
+        in_channels=vae.config.latent_channels,
+        out_channels=vae.config.latent_channels,
+        block_out_channels=widths,
+        layers_per_block=1,
+        norm_num_groups=16,
+        cross_attention_dim=encoder.config.hidden_size,
+        attention_head_dim=8,
         down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * (len(widths) - 1),
-        up_block_types=["CrossAttnUpBlock2D"] * (len(widths) - 1) + ["UpBlock2D"])
+        up_block_types=["CrossAttnUpBlock2D"] * (len(widths) - 1) + ["UpBlock2D"],
+    )
     if initial:
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
         settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
     unet = unet.to(device, memory_format=torch.channels_last)
     if teacher:
         settings["teacher"] = json.loads((Path(teacher) / "unet" / "recipe.json").read_text())
-        teacher = Denoiser(UNet2DConditionModel.from_pretrained(teacher, subfolder="unet"),
-                           CLIPTextModel.from_pretrained(teacher, subfolder="text_encoder"))
-        teacher = teacher.float().to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        teacher = Denoiser(
+            UNet2DConditionModel.from_pretrained(teacher, subfolder="unet"),
+            CLIPTextModel.from_pretrained(teacher, subfolder="text_encoder"),
+        )
+        teacher = (
+            teacher.float()
+            .to(device, memory_format=torch.channels_last)
+            .eval()
+            .requires_grad_(False)
+        )
     parts = {"vae": vae, "text_encoder": encoder, "tokenizer": tokenizer, "unet": unet}
     # Drawn by the network as it is before its first step, also where a run is resumed.
-    again = [redraws.encode(parts, noise_scheduler, large, training.rng(seed, 2**31 + 1),
-                            accelerator.mixed_precision)] if large else []
-    if device.type == "cpu":      # there the fused attention's backward pass costs a third of a step
+    again = (
+        [
+            redraws.encode(
+                parts,
+                noise_scheduler,
+                large,
+                training.rng(seed, 2**31 + 1),
+                accelerator.mixed_precision,
+            )
+        ]
+        if large
+        else []
+    )
+    if device.type == "cpu":  # there the fused attention's backward pass costs a third of a step
         unet.set_attn_processor(AttnProcessor())
     model = Denoiser(unet, encoder)
-    before = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()} if keep else {}
+    before = (
+        {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
+        if keep
+        else {}
+    )
     kernels, others = split(unet)
-    optimizer = Muon(kernels, [{"params": [*others, *model.heads.parameters()]},
-                               {"params": encoder.parameters(), "lr": text_rate * learning_rate / 4}],
-                     learning_rate, weight_decay=0.01)
+    optimizer = Muon(
+        kernels,
+        [
+            {"params": [*others, *model.heads.parameters()]},
+            {"params": encoder.parameters(), "lr": text_rate * learning_rate / 4},
+        ],
+        learning_rate,
+        weight_decay=0.01,
+    )
     run = training.Run(runs, accelerator)
     model, start = run.begin(model, optimizer, steps, warmup=200, ema_decay=ema_decay)
 
     pictures = art.load(art_dir, "train", limit=limit or None)
     photos, originals = {p.file.replace("/", "-").rsplit(".", 1)[0]: p.image for p in pictures}, {}
     for path in sorted(Path(repainted).glob("*.png")) if repainted else ():
-        pictures.append(art.Picture(f"repainted/{path.name}", "van gogh", path.name.split("-")[0], Image.open(path)))
+        pictures.append(
+            art.Picture(
+                f"repainted/{path.name}", "van gogh", path.name.split("-")[0], Image.open(path)
+            )
+        )
         originals[pictures[-1].file] = photos[path.name.split("--")[0]]
     rng, precision = training.rng(seed, 2**31), accelerator.mixed_precision
-    encoded = pairs.encode_all(vae, pictures if start < steps else [], originals, rng, device, precision)
+    encoded = pairs.encode_all(
+        vae, pictures if start < steps else [], originals, rng, device, precision
+    )
     drawn_cards, drawings = cards.render(drawn if start < steps else 1, CARD_SIDE)
     drawings = encode_squares(vae, list(drawings), device)
     worlds = [(drawn_cards, torch.stack([drawings, torch.zeros_like(drawings)], 1)), *again]
@@ -220,11 +309,13 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
     def crops(rng):
         squares, texts = [], []
         size = crop_sizes[rng.integers(len(crop_sizes))]
-        for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2 / (2 if teacher else 1)))):
+        for _ in range(
+            max(1, round(batch_size * (crop_sizes[0] / size) ** 2 / (2 if teacher else 1)))
+        ):
             picture, latents = some_picture(rng)
             z = latents[rng.integers(len(latents))]
             top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
-            squares.append(z[..., top:top + size, left:left + size])
+            squares.append(z[..., top : top + size, left : left + size])
             # it knows what to make of a photograph called a Van Gogh
             if teacher and rng.random() < 0.5:
                 picture, _ = some_picture(rng)
@@ -233,9 +324,14 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
 
     def whole_cards(rng, shown, latents):
         size = latents.shape[-1]
-        chosen = rng.integers(len(latents), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2)))
+        chosen = rng.integers(
+            len(latents), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2))
+        )
         unsaid = [postcards.leave_unsaid(rng) for _ in chosen]
-        texts = [captions.heap(postcards.caption(shown[k], rng, parts), rng) for k, parts in zip(chosen, unsaid)]
+        texts = [
+            captions.heap(postcards.caption(shown[k], rng, parts), rng)
+            for k, parts in zip(chosen, unsaid)
+        ]
         said = np.array([postcards.indices(shown[k]) for k in chosen])
         said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
         return *latents[chosen].unbind(1), texts, said
@@ -245,14 +341,21 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         of_cards = rng.random() < card_share
         twice = of_cards and large and rng.random() < 1 / 3
         from_nothing = of_cards and not twice
-        latents, sources, texts, said = whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
+        latents, sources, texts, said = (
+            whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
+        )
         decided, begin = ((400, 1000), (FIRST, 1000)) if from_nothing else ((0, 650), STARTS)
         distilled = bool(teacher) and not of_cards
         dropped = rng.random(len(texts)) < (0 if distilled else drop)
         said[dropped] = SILENT
         texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
-        timesteps = torch.from_numpy(np.where(rng.random(len(texts)) < focus, rng.integers(*decided, len(texts)),
-                                              rng.integers(1000, size=len(texts))))
+        timesteps = torch.from_numpy(
+            np.where(
+                rng.random(len(texts)) < focus,
+                rng.integers(*decided, len(texts)),
+                rng.integers(1000, size=len(texts)),
+            )
+        )
         apart = torch.from_numpy(rng.random(len(texts)) < (blank if from_nothing else paired))
         starts = torch.from_numpy(rng.integers(*begin, len(texts)))
         sources = torch.where(apart[:, None, None, None], sources, latents)
@@ -260,19 +363,33 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         noise = torch.randn(latents.shape, generator=generator)
         if not from_nothing:
             noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
-        noisy, noise = noised(latents.float(), sources.float(), noise, torch.maximum(starts, timesteps), timesteps,
-                              noise_scheduler)
+        noisy, noise = noised(
+            latents.float(),
+            sources.float(),
+            noise,
+            torch.maximum(starts, timesteps),
+            timesteps,
+            noise_scheduler,
+        )
         batch = noisy, noise, timesteps, tokens(tokenizer, texts), torch.from_numpy(said)
         if distilled:
             without = tokens(tokenizer, [""] * len(texts))
             batch = [torch.cat(both) for both in zip(batch, (*batch[:3], without, batch[4]))]
         return *batch, distilled
 
-    for step, (noisy, noise, timesteps, ids, said, distilled) in run.steps("unet", make, start, steps):
-        inputs = (noisy.to(device, memory_format=torch.channels_last), *(x.to(device) for x in (timesteps, ids, said)))
+    for step, (noisy, noise, timesteps, ids, said, distilled) in run.steps(
+        "unet", make, start, steps
+    ):
+        inputs = (
+            noisy.to(device, memory_format=torch.channels_last),
+            *(x.to(device) for x in (timesteps, ids, said)),
+        )
         predicted, read = model(*inputs)
-        losses = (distillation_losses(predicted, teacher, inputs, accelerator) if distilled else
-                  (predicted.float() - noise.to(device)).square().mean((1, 2, 3)))               # (B,)
+        losses = (
+            distillation_losses(predicted, teacher, inputs, accelerator)
+            if distilled
+            else (predicted.float() - noise.to(device)).square().mean((1, 2, 3))
+        )  # (B,)
         weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
         loss = (losses * weights.to(device)).mean()
         run.descend(loss + read_weight * read)
@@ -284,20 +401,37 @@ def main(art_dir="../shared/art", pipeline="", steps=8000, batch_size=16, sizes=
         if name in before:
             value.lerp_(before[name], keep)
     unet, encoder = model.unet, model.text_encoder
-    held_out, side = art.load(art_dir, "validation", limit=limit or None), (HELD_OUT_SIDE, HELD_OUT_SIDE)
+    held_out, side = (
+        art.load(art_dir, "validation", limit=limit or None),
+        (HELD_OUT_SIDE, HELD_OUT_SIDE),
+    )
     shown, drawings = cards.render(64, CARD_SIDE, held_out=True)
     metrics = {}
     for name, squares, texts in (
-            ("art", [np.asarray(ImageOps.fit(p.image, side)) for p in held_out], [p.style for p in held_out]),
-            ("postcards", list(drawings), [postcards.plain_caption(card) for card in shown])):
+        (
+            "art",
+            [np.asarray(ImageOps.fit(p.image, side)) for p in held_out],
+            [p.style for p in held_out],
+        ),
+        ("postcards", list(drawings), [postcards.plain_caption(card) for card in shown]),
+    ):
         with torch.no_grad():
             prompt_embeds = encoder(tokens(tokenizer, texts)).last_hidden_state
-        metrics[f"held_out_loss, {name}"] = held_out_loss(unet, encode_squares(vae, squares, "cpu").float(),
-                                                          prompt_embeds, noise_scheduler)
+        metrics[f"held_out_loss, {name}"] = held_out_loss(
+            unet, encode_squares(vae, squares, "cpu").float(), prompt_embeds, noise_scheduler
+        )
     # DDIM's quality in half the steps
     solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)
-    StableDiffusionPipeline(vae.half(), encoder.half(), tokenizer, unet.half(), solver, None, None,
-                            requires_safety_checker=False).save_pretrained(folder)
+    StableDiffusionPipeline(
+        vae.half(),
+        encoder.half(),
+        tokenizer,
+        unet.half(),
+        solver,
+        None,
+        None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
     training.write_record(folder / "unet", run, settings, metrics, art.data_hash(pictures))
     print(json.dumps(metrics))
 

@@ -14,8 +14,10 @@ class Linear(nn.Module):
 
     def __init__(self, pairs, inside, outside):
         super().__init__()
-        self.weight, self.bias = (nn.Parameter((2 * torch.rand(pairs, rows, outside) - 1) / inside**0.5)
-                                  for rows in (inside, 1))
+        self.weight, self.bias = (
+            nn.Parameter((2 * torch.rand(pairs, rows, outside) - 1) / inside**0.5)
+            for rows in (inside, 1)
+        )
 
     def forward(self, x):
         return torch.baddbmm(self.bias, x, self.weight)
@@ -45,7 +47,9 @@ class Player:
     def __init__(self, net, lr, betas=(0.5, 0.999)):
         # pair by pair along the first axis, whatever axes follow
         self.parameters = list(net.parameters())
-        self.rates = [torch.as_tensor(lr).reshape(-1, *[1] * (p.dim() - 1)) for p in self.parameters]
+        self.rates = [
+            torch.as_tensor(lr).reshape(-1, *[1] * (p.dim() - 1)) for p in self.parameters
+        ]
         self.optimizer = torch.optim.Adam(self.parameters, lr=1.0, betas=betas)
 
     def move(self, losses):
@@ -53,13 +57,26 @@ class Player:
         before = [p.detach().clone() for p in self.parameters]
         self.optimizer.zero_grad()
         losses.sum().backward(inputs=self.parameters)
-        self.optimizer.step()                       # with a learning rate of 1, of which each pair takes its part
+        self.optimizer.step()  # with a learning rate of 1, of which each pair takes its part
         for p, old, rate in zip(self.parameters, before, self.rates):
             p.data = torch.lerp(old, p.data, rate)
 
 
-def play(G, D, sample, updates, generator, lr_G=1e-3, lr_D=1e-3, batch=64, inputs=2, betas=(0.5, 0.999), D_moves=1,
-         loss_D=loss_D, loss_G=loss_G):
+def play(
+    G,
+    D,
+    sample,
+    updates,
+    generator,
+    lr_G=1e-3,
+    lr_D=1e-3,
+    batch=64,
+    inputs=2,
+    betas=(0.5, 0.999),
+    D_moves=1,
+    loss_D=loss_D,
+    loss_G=loss_G,
+):
     """Play for so many `updates` of the generators; yields 1, 2, ..., `updates`, and the caller looks on.
 
     sample(n, generator) gives (n, numbers) real samples; G turns (K, B, `inputs`) of normal noise into fakes.
@@ -67,7 +84,11 @@ def play(G, D, sample, updates, generator, lr_G=1e-3, lr_D=1e-3, batch=64, input
     D_moves : updates of the discriminators before each one of the generators, each on fresh draws.
     loss_D(D, real, fake) and loss_G(D, fake) -> (K,).
     """
-    pairs, player_G, player_D = len(next(G.parameters())), Player(G, lr_G, betas), Player(D, lr_D, betas)
+    pairs, player_G, player_D = (
+        len(next(G.parameters())),
+        Player(G, lr_G, betas),
+        Player(D, lr_D, betas),
+    )
     for update in range(1, updates + 1):
         for _ in range(D_moves):
             real = sample(pairs * batch, generator).reshape(pairs, batch, -1)

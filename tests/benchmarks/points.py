@@ -17,7 +17,7 @@ from torch import nn
 
 from sdkit import denoiser, metrics, points, sampler, schedule
 
-N, SIZE = 8000, 2.0             # the drawing's standard deviation
+N, SIZE = 8000, 2.0  # the drawing's standard deviation
 BETAS = torch.linspace(1e-4, 0.02, 50, dtype=torch.float64)
 WAYS = {
     "tutorial": schedule.Schedule(BETAS, 1.0),
@@ -31,9 +31,18 @@ class TutorialNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(384, 128), nn.GELU(), nn.Linear(128, 128), nn.GELU(),
-                                 nn.Linear(128, 128), nn.GELU(), nn.Linear(128, 2))
-        self.register_buffer("rates", torch.exp(-torch.arange(64) / 63 * torch.log(torch.tensor(1e4))))
+        self.mlp = nn.Sequential(
+            nn.Linear(384, 128),
+            nn.GELU(),
+            nn.Linear(128, 128),
+            nn.GELU(),
+            nn.Linear(128, 128),
+            nn.GELU(),
+            nn.Linear(128, 2),
+        )
+        self.register_buffer(
+            "rates", torch.exp(-torch.arange(64) / 63 * torch.log(torch.tensor(1e4)))
+        )
 
     def forward(self, x, t):
         seen = torch.cat([25 * x, torch.as_tensor(t).expand(len(x))[:, None]], 1)
@@ -47,7 +56,10 @@ def tutorial(chain, data, generator, steps=50_000):
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     for _ in range(steps):
         x0 = data[torch.randint(N, (32,), generator=generator)]
-        t, noise = torch.randint(len(chain), (32,), generator=generator), torch.randn(32, 2, generator=generator)
+        t, noise = (
+            torch.randint(len(chain), (32,), generator=generator),
+            torch.randn(32, 2, generator=generator),
+        )
         loss = (net(chain.add_noise(x0, noise, t), t) - noise).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -58,7 +70,13 @@ def tutorial(chain, data, generator, steps=50_000):
 def ours(chain, data, generator):
     """A trained `PointDenoiser`."""
     net = denoiser.PointDenoiser(chain)
-    denoiser.train_points([net], chain, lambda n, g: data[torch.randint(N, (n,), generator=g)], generator, batch_size=512)
+    denoiser.train_points(
+        [net],
+        chain,
+        lambda n, g: data[torch.randint(N, (n,), generator=g)],
+        generator,
+        batch_size=512,
+    )
     return net
 
 
@@ -83,15 +101,27 @@ def main():
     for seed in range(repeats):
         for way in WAYS:
             results[way].append(measure(way, seed))
-            print(f"seed {seed}, {way}: {results[way][-1][0]:.1f} s, {results[way][-1][1]:.3f}", flush=True)
-    pairs = [[points.dino(N, torch.Generator().manual_seed(2 * seed + k)) for k in (0, 1)] for seed in range(repeats)]
+            print(
+                f"seed {seed}, {way}: {results[way][-1][0]:.1f} s, {results[way][-1][1]:.3f}",
+                flush=True,
+            )
+    pairs = [
+        [points.dino(N, torch.Generator().manual_seed(2 * seed + k)) for k in (0, 1)]
+        for seed in range(repeats)
+    ]
     floor = SIZE * statistics.median(metrics.sliced_wasserstein(*pair) for pair in pairs)
-    print(f"\n{repeats} repeats, {torch.get_num_threads()} threads; two fresh drawings are {floor:.3f} apart")
-    medians = {way: [statistics.median(column) for column in zip(*runs)] for way, runs in results.items()}
+    print(
+        f"\n{repeats} repeats, {torch.get_num_threads()} threads; two fresh drawings are {floor:.3f} apart"
+    )
+    medians = {
+        way: [statistics.median(column) for column in zip(*runs)] for way, runs in results.items()
+    }
     for way, (seconds, distance) in medians.items():
         print(f"{way:18} {seconds:6.1f} s to learn   sliced Wasserstein-1 {distance:.3f}")
-    print(f"sdkit learns in {medians['sdkit'][0] / medians['tutorial'][0]:.2f} of the tutorial's time (aim: 0.10, at a "
-          "distance of at most 0.065)")
+    print(
+        f"sdkit learns in {medians['sdkit'][0] / medians['tutorial'][0]:.2f} of the tutorial's time (aim: 0.10, at a "
+        "distance of at most 0.065)"
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 from sdkit.files import ROOT
 from tests.normalise import METADATA
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
+)
 try:
     from playwright.sync_api import TimeoutError as PlaywrightTimeout
     from playwright.sync_api import sync_playwright
@@ -31,8 +33,12 @@ except ImportError:
     sync_playwright = None
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
-    pytest.mark.skipif(sync_playwright is None, reason="playwright is not installed (pip install playwright)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"
+    ),
+    pytest.mark.skipif(
+        sync_playwright is None, reason="playwright is not installed (pip install playwright)"
+    ),
 ]
 PATIENCE = 600  # seconds; a busy machine is slow, not wrong
 # Notebook, the slider's label before and after a key press, and how wide the picture is and is shown (px).
@@ -84,7 +90,7 @@ def server(tiny_sd, tmp_path_factory):
     for path, *_ in SLIDERS:
         lesson = nbformat.read(ROOT / "notebooks" / path, as_version=4)
         first = next(i for i, cell in enumerate(lesson.cells) if "frames_slider(" in cell.source)
-        del lesson.cells[first + 1:]  # nbval runs the rest; here the first slider is enough
+        del lesson.cells[first + 1 :]  # nbval runs the rest; here the first slider is enough
         if path.startswith(SHIPPED):
             lesson.cells.insert(0, new_code_cell(OURS))
         for cell in lesson.cells:
@@ -100,14 +106,31 @@ def server(tiny_sd, tmp_path_factory):
     tracker.parent.mkdir(parents=True)
     tracker.write_text(json.dumps({"windowingMode": "none"}))
     port = _free_port()
-    environment = {**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"),
-                   "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "JUPYTERLAB_SETTINGS_DIR": str(settings),
-                   "SDKIT_DATA": str(data), "OMP_NUM_THREADS": "1",
-                   "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
-               "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
-               "--allow-root", "--LabApp.news_url=None",
-               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "SDKIT_DATA": str(data),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        f"--ServerApp.root_dir={folder}",
+        "--allow-root",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     with open(home / "server.log", "w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
@@ -126,15 +149,23 @@ def _finish(models):
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
     from sdkit.evaluate.judges import StyleClassifier
+
     path = models / "mini-sd" / "defaults.json"
     defaults = json.loads(path.read_text()) | {"num_inference_steps": 10, "size": 64}
     path.write_text(json.dumps(defaults))
     StyleClassifier(tuple(defaults["styles"]), (8, 16)).save_pretrained(models / "style-classifier")
     tokenizer = CLIPTokenizer.from_pretrained(models / "mini-sd" / "tokenizer")
     tower = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
-    words = dict(vocab_size=len(tokenizer), max_position_embeddings=16, eos_token_id=tokenizer.eos_token_id)
-    CLIPModel(CLIPConfig(text_config=tower | words, vision_config=tower | dict(image_size=64, patch_size=8),
-                         projection_dim=8)).save_pretrained(models / "mini-clip")
+    words = dict(
+        vocab_size=len(tokenizer), max_position_embeddings=16, eos_token_id=tokenizer.eos_token_id
+    )
+    CLIPModel(
+        CLIPConfig(
+            text_config=tower | words,
+            vision_config=tower | dict(image_size=64, patch_size=8),
+            projection_dim=8,
+        )
+    ).save_pretrained(models / "mini-clip")
 
 
 def _free_port():
@@ -167,13 +198,17 @@ def heard():
 def page(heard):
     addresses, errors = heard
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM,
-                                             args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.set_default_timeout(PATIENCE * 1000)
         page.on("request", lambda request: addresses.append(request.url))
         page.on("websocket", lambda socket: addresses.append(socket.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
         browser.close()
@@ -202,15 +237,20 @@ def run_all(page, server, name):
         except nbformat.reader.NotJSONError:  # read while it was being written
             return False
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        errors = [output for cell in code for output in cell.outputs if output.output_type == "error"]
+        errors = [
+            output for cell in code for output in cell.outputs if output.output_type == "error"
+        ]
         assert not errors, errors[0]
         return all(cell.execution_count for cell in code)
+
     _wait(saved, f"{name} did not run to its end")
     return nbformat.read(folder / name, as_version=4)
 
 
 @pytest.mark.parametrize("path, first, second, widths", SLIDERS)
-def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_path, path, first, second, widths):
+def test_lesson_runs_and_its_slider_answers_to_the_keyboard(
+    page, server, tmp_path, path, first, second, widths
+):
     run_all(page, server, path)
     handle = page.locator(".noUi-handle").first
     handle.scroll_into_view_if_needed()
@@ -220,7 +260,9 @@ def test_lesson_runs_and_its_slider_answers_to_the_keyboard(page, server, tmp_pa
     assert label.inner_text() == first
     handle.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("([node, old]) => node.textContent != old", arg=[label.element_handle(), first])
+    page.wait_for_function(
+        "([node, old]) => node.textContent != old", arg=[label.element_handle(), first]
+    )
     assert label.inner_text() == second
     page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
     # not stretched to the page
@@ -241,7 +283,11 @@ def test_private_frames_are_seen_and_not_saved(page, server, tmp_path):
 def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path):
     run_all(page, server, "turing.ipynb")
     box = page.locator(".widget-vbox", has=page.locator("button", has_text="left is real")).first
-    line, image, left = box.locator(".widget-html-content").last, box.locator("img"), box.locator("button").first
+    line, image, left = (
+        box.locator(".widget-html-content").last,
+        box.locator("img"),
+        box.locator("button").first,
+    )
     for number in range(1, 5):
         assert line.inner_text() == f"Pair {number} of 4: which one is real?"
         assert image.evaluate("node => node.naturalWidth") == 3 * (64 + 8 + 64)
@@ -253,10 +299,14 @@ def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path)
         elif number == 2:
             page.keyboard.press("Tab")  # on to the other button, where it stays
         page.keyboard.press("Enter" if number % 2 else "Space")
-        page.wait_for_function("([node, old]) => node.textContent != old",
-                               arg=[line.element_handle(), f"Pair {number} of 4: which one is real?"])
+        page.wait_for_function(
+            "([node, old]) => node.textContent != old",
+            arg=[line.element_handle(), f"Pair {number} of 4: which one is real?"],
+        )
         if number < 4:
-            page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
+            page.wait_for_function(
+                "([node, old]) => node.src != old", arg=[image.element_handle(), source]
+            )
     assert "The end." in line.inner_text() and "of 2 right" in line.inner_text()
     assert left.is_disabled()
     page.screenshot(path=tmp_path / "turing.png")
@@ -265,7 +315,10 @@ def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path)
 def test_no_page_asked_another_machine_or_complained(page, heard):
     """Of all the tests above."""
     addresses, errors = heard
-    hosts = {urllib.parse.urlsplit(address).hostname
-             for address in addresses if address.startswith(("http", "ws"))}
+    hosts = {
+        urllib.parse.urlsplit(address).hostname
+        for address in addresses
+        if address.startswith(("http", "ws"))
+    }
     assert hosts == {"127.0.0.1"}
     assert errors == []

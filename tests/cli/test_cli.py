@@ -35,20 +35,44 @@ def test_a_sample_photo_becomes_the_picture_of_the_api(work, capsys):
 
 
 def test_every_setting_reaches_the_picture(work):
-    assert cli.main(["style", "coffee", "--prompt", "oil painting", "--negative-prompt", "a photo", "--strength",
-                     "0.25", "--guidance-scale", "2.5", "--steps", "12", "--size", "72", "--out", "here"]) == 0
+    assert (
+        cli.main(
+            [
+                "style",
+                "coffee",
+                "--prompt",
+                "oil painting",
+                "--negative-prompt",
+                "a photo",
+                "--strength",
+                "0.25",
+                "--guidance-scale",
+                "2.5",
+                "--steps",
+                "12",
+                "--size",
+                "72",
+                "--out",
+                "here",
+            ]
+        )
+        == 0
+    )
     with Image.open(work / "here" / "coffee-oil-painting-seed0.png") as image:
         assert min(image.size) == 72
         note = image.text
-    assert [note[key] for key in ("Negative prompt", "Strength", "Guidance scale", "Steps", "Size")] == [
-        "a photo", "0.25", "2.5", "12", "72"]
+    assert [
+        note[key] for key in ("Negative prompt", "Strength", "Guidance scale", "Steps", "Size")
+    ] == ["a photo", "0.25", "2.5", "12", "72"]
 
 
 def test_nothing_is_replaced_unless_it_may_be(work, capsys):
     style = ["style", "coffee", "--prompt", "van gogh"]
     assert [cli.main(style), cli.main(style), cli.main([*style, "--overwrite"])] == [0, 0, 0]
     assert sorted(p.name for p in (work / "styled").iterdir()) == [
-        "coffee-van-gogh-seed0-2.png", "coffee-van-gogh-seed0.png"]
+        "coffee-van-gogh-seed0-2.png",
+        "coffee-van-gogh-seed0.png",
+    ]
     assert "is there already" in capsys.readouterr().out
 
 
@@ -59,7 +83,9 @@ def test_a_folder_of_strange_files(work, capsys):
     assert cli.main(["style", "in", "gone.jpg", "--prompt", "van gogh", "--steps", "2"]) == 2
     captured = capsys.readouterr()
     for name, word in strange.UNUSABLE.items():
-        lines = [line for line in captured.err.splitlines() if line.startswith(f"failed   {name}: ")]
+        lines = [
+            line for line in captured.err.splitlines() if line.startswith(f"failed   {name}: ")
+        ]
         assert len(lines) == 1 and word in lines[0], name
     assert "failed   gone.jpg: There is no file" in captured.err
     assert "Traceback" not in captured.err and "skipped  notes.txt" in captured.out
@@ -78,12 +104,21 @@ def test_a_grid_comes_with_the_settings(work):
         assert min(sheet.size) > 200
 
 
-@pytest.mark.parametrize("arguments, word", [
-    (["--strength", "1.5"], "Strength"), (["--strength", "0.01"], "less than one step"),
-    (["--strength", "nan"], "Strength"), (["--steps", "0"], "steps"), (["--size", "10"], "Size"),
-    (["--seed", "-1"], "Seed"), (["--model", "nonsense"], "no model"), (["--out", "file"], "folder"),
-    (["--model", "x" * 300], "no model"), (["--device", "tpu"], "no device"),
-])
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        (["--strength", "1.5"], "Strength"),
+        (["--strength", "0.01"], "less than one step"),
+        (["--strength", "nan"], "Strength"),
+        (["--steps", "0"], "steps"),
+        (["--size", "10"], "Size"),
+        (["--seed", "-1"], "Seed"),
+        (["--model", "nonsense"], "no model"),
+        (["--out", "file"], "folder"),
+        (["--model", "x" * 300], "no model"),
+        (["--device", "tpu"], "no device"),
+    ],
+)
 def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word):
     (work / "file").write_text("")
     assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", *arguments]) == 2
@@ -91,8 +126,17 @@ def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word
     assert error.startswith("sdkit: ") and word in error and len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["style"], ["style", "x", "--prompt", "x", "--steps", "1e9"], ["nonsense"], [],
-                                       ["draw", "x", "--\x1b]0;x\a"], ["style", "x", "--prompt", "x", "--seed", "z" * 999]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["style"],
+        ["style", "x", "--prompt", "x", "--steps", "1e9"],
+        ["nonsense"],
+        [],
+        ["draw", "x", "--\x1b]0;x\a"],
+        ["style", "x", "--prompt", "x", "--seed", "z" * 999],
+    ],
+)
 def test_what_cannot_be_read_at_all_is_a_sentence_and_two(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -118,7 +162,9 @@ def test_doctor_ticks_and_says_what_to_do(work, capsys):
     assert cli.main(["doctor"]) == 2  # the style classifier is not there
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("\u2713 model mini-sd") for line in lines)
-    assert any(line.startswith("\u2717 model style-classifier is missing or damaged: ") for line in lines)
+    assert any(
+        line.startswith("\u2717 model style-classifier is missing or damaged: ") for line in lines
+    )
     assert any(line.startswith("\u2713 torch ") for line in lines)
 
 
@@ -130,37 +176,74 @@ def test_doctor_without_any_data_still_answers(monkeypatch, tmp_path, capsys):
 
 def test_help_imports_nothing_heavy():
     code = "import sys; from sdkit.cli import parser; parser._parser().format_help(); print('torch' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert out.stdout.strip() == "False"
 
 
 def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
-    environment = {**os.environ, "SDKIT_DATA": str(tmp_path / "nowhere"), "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=ROOT,
-                          capture_output=True, text=True, env=environment)
+    environment = {
+        **os.environ,
+        "SDKIT_DATA": str(tmp_path / "nowhere"),
+        "PYTHONIOENCODING": "ascii",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert done.returncode == 2 and done.stderr.startswith("sdkit: There is no data folder")
 
 
 def test_draw_writes_the_pictures_of_the_api_each_with_its_seed(work, capsys):
-    assert cli.main(["draw", "a", "photo", "of", "van", "gogh's", "--count", "2", "--seed", "5", "--steps", "3"]) == 0
+    assert (
+        cli.main(
+            [
+                "draw",
+                "a",
+                "photo",
+                "of",
+                "van",
+                "gogh's",
+                "--count",
+                "2",
+                "--seed",
+                "5",
+                "--steps",
+                "3",
+            ]
+        )
+        == 0
+    )
     settings = models.settings("a photo of van gogh's", task="draw", seed=5, num_inference_steps=3)
     expected = generate.draw(models.load(task="text2img", device="cpu"), settings, 2)
     for seed, picture in zip((5, 6), expected, strict=True):
         with Image.open(work / "drawn" / f"a-photo-of-van-gogh-s-seed{seed}.png") as image:
             np.testing.assert_array_equal(image, picture)
-            assert image.text["Seed"] == str(seed) and "painted from a sentence" in image.text["Description"]
+            assert (
+                image.text["Seed"] == str(seed)
+                and "painted from a sentence" in image.text["Description"]
+            )
     assert "2 in " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["a photo, van gogh"], ["a photo", "--style", "van gogh"]])
 def test_a_drawing_in_a_style_is_painted_twice(work, words):
     assert cli.main(["draw", *words, "--steps", "3"]) == 0
-    scene = generate.draw(models.load(task="text2img", device="cpu"),
-                          models.settings("a photo", task="draw", num_inference_steps=3))
-    expected, = generate.style(models.load(device="cpu"), scene, models.settings("van gogh"))
+    scene = generate.draw(
+        models.load(task="text2img", device="cpu"),
+        models.settings("a photo", task="draw", num_inference_steps=3),
+    )
+    (expected,) = generate.style(models.load(device="cpu"), scene, models.settings("van gogh"))
     with Image.open(work / "drawn" / "a-photo-van-gogh-seed0.png") as image:
         np.testing.assert_array_equal(image, expected)
-        assert (image.text["Prompt"], image.text["Prompt of the second go"]) == ("a photo", "van gogh")
+        assert (image.text["Prompt"], image.text["Prompt of the second go"]) == (
+            "a photo",
+            "van gogh",
+        )
 
 
 def test_inpaint_writes_what_the_api_paints(work):
@@ -169,8 +252,12 @@ def test_inpaint_writes_what_the_api_paints(work):
     mask.save("mask.png")
     photos.resize(photos.sample("astronaut"), 64).save("face.png")
     assert cli.main(["inpaint", "face.png", "mask.png", "--prompt", "a photo", "--steps", "3"]) == 0
-    expected = generate.inpaint(models.load(task="text2img", device="cpu"), photos.open_photo("face.png"), mask,
-                                models.settings("a photo", task="inpaint", num_inference_steps=3))
+    expected = generate.inpaint(
+        models.load(task="text2img", device="cpu"),
+        photos.open_photo("face.png"),
+        mask,
+        models.settings("a photo", task="inpaint", num_inference_steps=3),
+    )
     with Image.open(work / "inpainted" / "face-a-photo-seed0.png") as image:
         np.testing.assert_array_equal(image, expected)
 
@@ -180,15 +267,24 @@ def test_words_that_a_drawing_cannot_heed_are_named(work, capsys):
     assert "'zebra'" in capsys.readouterr().err
 
 
-def test_what_the_safety_checker_withholds_is_said_and_the_rest_is_written(work, monkeypatch, capsys):
+def test_what_the_safety_checker_withholds_is_said_and_the_rest_is_written(
+    work, monkeypatch, capsys
+):
     pipe = models.load(task="text2img", device="cpu")
-    monkeypatch.setattr(pipe, "run_safety_checker", lambda image, *_: (image, [k == 1 for k in range(len(image))]))
+    monkeypatch.setattr(
+        pipe, "run_safety_checker", lambda image, *_: (image, [k == 1 for k in range(len(image))])
+    )
     assert cli.main(["draw", "a photo", "--count", "3", "--steps", "2"]) == 2
-    assert sorted(p.name for p in (work / "drawn").iterdir()) == ["a-photo-seed0.png", "a-photo-seed2.png"]
+    assert sorted(p.name for p in (work / "drawn").iterdir()) == [
+        "a-photo-seed0.png",
+        "a-photo-seed2.png",
+    ]
     assert "failed   seed 1: The model's safety checker withheld" in capsys.readouterr().err
 
 
-def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(work, monkeypatch, capsys):
+def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(
+    work, monkeypatch, capsys
+):
     style = generate.style
 
     def breaks(pipe, images, settings, on_step=None):
@@ -212,7 +308,12 @@ def test_names_of_photos_may_hold_anything(work, capsys):
     names = ["$\\frac{1$.png", "\u65e5\u672c" * 40 + ".png", "a\x1b[31m\nb.png", "%s {0}.png"]
     for name in names:
         photos.sample("coffee").resize((48, 32)).save(name)
-    assert cli.main(["style", *names, "--prompt", "$\\x{" + "\u68b5\u9ad8" * 60, "--steps", "2", "--grid"]) == 0
+    assert (
+        cli.main(
+            ["style", *names, "--prompt", "$\\x{" + "\u68b5\u9ad8" * 60, "--steps", "2", "--grid"]
+        )
+        == 0
+    )
     said = capsys.readouterr()
     assert len(list((work / "styled").iterdir())) == 5 and "\x1b" not in said.out
     assert [line[:6] for line in said.err.splitlines()] == ["Note: "]
@@ -225,15 +326,26 @@ def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, nam
 
     Who runs the tests in the background may have it ignored, which a child inherits: hence the default beforehand.
     """
-    (tmp_path / "torch.py").write_text(f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)")
-    done = subprocess.run([sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"], cwd=tmp_path,
-                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                          preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL))
+    (tmp_path / "torch.py").write_text(
+        f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
+    )
     assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_who_reads_only_the_first_line_meets_no_traceback(tiny_data):
-    head = subprocess.Popen([sys.executable, "-m", "sdkit", "models"], cwd=ROOT, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
+    head = subprocess.Popen(
+        [sys.executable, "-m", "sdkit", "models"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     head.stdout.close()
     assert head.stderr.read() == b"" and head.wait() == 0

@@ -39,8 +39,9 @@ def test_a_short_run_is_not_held_up_and_a_long_one_is_asked(pipe, monkeypatch, c
         assert consent.minutes(seconds) in error and "GB of memory on cpu" in error
 
 
-@pytest.mark.parametrize("answer, goes_on", [
-    ("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False)])
+@pytest.mark.parametrize(
+    "answer, goes_on", [("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False)]
+)
 def test_the_answer_at_the_terminal(monkeypatch, answer, goes_on):
     terminal = io.StringIO(answer)
     terminal.isatty = lambda: True
@@ -56,14 +57,24 @@ def test_no_verb_fetches_or_runs_long_unasked(tiny_data, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.hub, "cached", lambda *arguments: None)
     monkeypatch.setattr(models.hub, "fetch", lambda *arguments: pytest.fail("fetched"))
-    for verb in (["draw", "x"], ["style", "coffee", "--prompt", "x"], ["inpaint", "coffee", "coffee", "--prompt", "x"]):
+    for verb in (
+        ["draw", "x"],
+        ["style", "coffee", "--prompt", "x"],
+        ["inpaint", "coffee", "coffee", "--prompt", "x"],
+    ):
         for model in ("sd15", "lcm", "some-one/tiny"):
             assert cli.main([*verb, "--model", model]) == 2
             error = capsys.readouterr().err
             assert "would be fetched" in error and "--yes" in error and len(error.splitlines()) == 1
-    assert cli.main(["measure", "--model", "sd15"]) == 2 and "would be fetched" in capsys.readouterr().err
+    assert (
+        cli.main(["measure", "--model", "sd15"]) == 2
+        and "would be fetched" in capsys.readouterr().err
+    )
     for model in ("sd15", "some-one/tiny"):
-        assert cli.main(["upscale", "coffee", "--model", model]) == 2 and "no upscaler" in capsys.readouterr().err
+        assert (
+            cli.main(["upscale", "coffee", "--model", model]) == 2
+            and "no upscaler" in capsys.readouterr().err
+        )
     monkeypatch.setattr(consent, "UNNOTICED", 0)
     monkeypatch.setattr(consent, "estimate", lambda *arguments: 1000)
     monkeypatch.setattr(models, "device", lambda: "cpu")
@@ -76,6 +87,11 @@ def test_no_verb_fetches_or_runs_long_unasked(tiny_data, tmp_path, monkeypatch, 
 
 
 def test_durations_in_words():
-    assert [consent.minutes(x) for x in (40.2, 170, 1000, 9000)] == ["40 s", "3 min", "17 min", "2.5 h"]
+    assert [consent.minutes(x) for x in (40.2, 170, 1000, 9000)] == [
+        "40 s",
+        "3 min",
+        "17 min",
+        "2.5 h",
+    ]
     with pytest.raises(SdkitError):
         consent.ask("x", False, "y")

@@ -13,8 +13,12 @@ def test_attention_maps_are_those_of_the_queries_and_keys(tiny_pipe):
     sample, embeds = torch.randn(2, 8, 16, 16), torch.randn(2, 5, 8)
     plain, before = network(sample, 300, embeds).sample, network.attn_processors
     layer = network.up_blocks[1].attentions[0].transformer_blocks[0].attn2
-    hooks = [getattr(layer, name).register_forward_hook(lambda m, x, y, name=name: heard.__setitem__(name, y))
-             for name in ("to_q", "to_k")]
+    hooks = [
+        getattr(layer, name).register_forward_hook(
+            lambda m, x, y, name=name: heard.__setitem__(name, y)
+        )
+        for name in ("to_q", "to_k")
+    ]
     with attention.attention_maps(network) as maps:
         watched = network(sample, 300, embeds).sample
     for hook in hooks:
@@ -28,8 +32,10 @@ def test_attention_maps_are_those_of_the_queries_and_keys(tiny_pipe):
     for q, k in zip(heard["to_q"].chunk(layer.heads, -1), heard["to_k"].chunk(layer.heads, -1)):
         wanted.append((torch.einsum("bpd,bld->bpl", q, k) / q.shape[-1] ** 0.5).exp())
     wanted = torch.stack(wanted, 1)
-    torch.testing.assert_close(maps["up_blocks.1.attentions.0.transformer_blocks.0.attn2"],
-                               wanted / wanted.sum(-1, keepdim=True))
+    torch.testing.assert_close(
+        maps["up_blocks.1.attentions.0.transformer_blocks.0.attn2"],
+        wanted / wanted.sum(-1, keepdim=True),
+    )
 
 
 def test_processors_come_back_after_an_error(tiny_pipe):

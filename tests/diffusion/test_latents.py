@@ -6,13 +6,17 @@ from sdkit import latents, photos
 
 
 def test_encode_is_that_of_the_pipeline(tiny_pipe):
-    x = photos.to_tensor(photos.resize(photos.sample("chelsea"), 64))       # (1, 3, 64, 96)
+    x = photos.to_tensor(photos.resize(photos.sample("chelsea"), 64))  # (1, 3, 64, 96)
     generator, again = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
-    expected = tiny_pipe.prepare_latents(x, torch.tensor([0]), 1, 1, torch.float32, "cpu", generator)
+    expected = tiny_pipe.prepare_latents(
+        x, torch.tensor([0]), 1, 1, torch.float32, "cpu", generator
+    )
     sampled = latents.encode(tiny_pipe.vae, x, again)
     noise = torch.randn(sampled.shape, generator=again)
     assert sampled.shape == (1, 8, 16, 24)
-    torch.testing.assert_close(tiny_pipe.scheduler.add_noise(sampled, noise, torch.tensor([0])), expected)
+    torch.testing.assert_close(
+        tiny_pipe.scheduler.add_noise(sampled, noise, torch.tensor([0])), expected
+    )
 
 
 def test_without_a_generator_the_mode_is_taken(tiny_pipe):

@@ -19,14 +19,25 @@ def test_embeddings_are_those_of_the_pipeline(tiny_pipe):
 
 def test_words():
     assert prompts.words("A Photo, in the style of UKIYO-E: Vincent\u2019s!") == [
-        "a", "photo", "in", "the", "style", "of", "ukiyo-e", "vincent's"]
+        "a",
+        "photo",
+        "in",
+        "the",
+        "style",
+        "of",
+        "ukiyo-e",
+        "vincent's",
+    ]
     assert prompts.words("") == []
 
 
 def test_split_prompt():
     known = {"van", "gogh", "oil", "ukiyo-e"}
     assert prompts.split_prompt("Van Gogh, van Dyck", known) == (["van", "gogh"], ["dyck"])
-    assert prompts.split_prompt("van-gogh ukiyo-e oil-pastel", known) == (["van-gogh", "ukiyo-e"], ["oil-pastel"])
+    assert prompts.split_prompt("van-gogh ukiyo-e oil-pastel", known) == (
+        ["van-gogh", "ukiyo-e"],
+        ["oil-pastel"],
+    )
     assert prompts.split_prompt("anything", None) == (["anything"], [])
 
 

@@ -8,7 +8,10 @@ from sdkit import schedule
 
 PAIRS = [
     (schedule.linear, {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}),
-    (schedule.scaled_linear, {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}),
+    (
+        schedule.scaled_linear,
+        {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
+    ),
     (schedule.cosine, {"beta_schedule": "squaredcos_cap_v2"}),
 ]
 
@@ -18,14 +21,19 @@ def test_betas_and_cumulative_alphas_are_those_of_diffusers(make, config):
     scheduler, sched = DDIMScheduler(**config), make()
     assert len(sched) == 1000
     torch.testing.assert_close(sched.betas.float(), scheduler.betas, rtol=1e-4, atol=1e-7)
-    torch.testing.assert_close(sched.alphas_cumprod.float(), scheduler.alphas_cumprod, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        sched.alphas_cumprod.float(), scheduler.alphas_cumprod, rtol=1e-3, atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("make, terminal, decibel, crossing", [
-    (schedule.linear, 4.0e-5, -43.9, 260),         # Ho et al. 2020
-    (schedule.scaled_linear, 4.66e-3, -23.3, 355), # Lin et al. 2023, table 1 (sqrt: 0.068265)
-    (schedule.cosine, 2.4e-9, -86.1, 497),         # Nichol & Dhariwal 2021
-])
+@pytest.mark.parametrize(
+    "make, terminal, decibel, crossing",
+    [
+        (schedule.linear, 4.0e-5, -43.9, 260),  # Ho et al. 2020
+        (schedule.scaled_linear, 4.66e-3, -23.3, 355),  # Lin et al. 2023, table 1 (sqrt: 0.068265)
+        (schedule.cosine, 2.4e-9, -86.1, 497),  # Nichol & Dhariwal 2021
+    ],
+)
 def test_published_numbers(make, terminal, decibel, crossing):
     """Terminal cumulative alpha, its SNR, and the number of noise steps after which the SNR is first below 1."""
     sched = make()
@@ -40,7 +48,9 @@ def test_add_noise_is_that_of_diffusers_for_one_and_for_many_timesteps():
     x0, noise = torch.randn(2, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0)).unbind()
     t = torch.tensor([0, 500, 999])
     torch.testing.assert_close(sched.add_noise(x0, noise, t), scheduler.add_noise(x0, noise, t))
-    torch.testing.assert_close(sched.add_noise(x0, noise, 500), scheduler.add_noise(x0, noise, torch.tensor([500] * 3)))
+    torch.testing.assert_close(
+        sched.add_noise(x0, noise, 500), scheduler.add_noise(x0, noise, torch.tensor([500] * 3))
+    )
 
 
 def test_one_jump_equals_many_small_steps():

@@ -11,7 +11,9 @@ from sdkit import judges, photos
 @pytest.fixture(scope="module")
 def tiny():
     torch.manual_seed(0)
-    return judges.StyleClassifier(("van gogh", "a photo"), (8, 16), crop_size=32, short_side=48).eval()
+    return judges.StyleClassifier(
+        ("van gogh", "a photo"), (8, 16), crop_size=32, short_side=48
+    ).eval()
 
 
 def noise(seed, low=0, high=256, size=(48, 60, 3)):
@@ -20,7 +22,7 @@ def noise(seed, low=0, high=256, size=(48, 60, 3)):
 
 def test_crops_cover_the_whole_picture(tiny):
     image = noise(0, size=(48, 75, 3))
-    crops = tiny.crops(image)                                   # short side 48 already: no resampling
+    crops = tiny.crops(image)  # short side 48 already: no resampling
     x = photos.to_tensor(image)[0]
     assert crops.shape[1:] == (3, 32, 32)
     for corner in (x[:, :32, :32], x[:, -32:, :32], x[:, :32, -32:], x[:, -32:, -32:]):
@@ -40,20 +42,32 @@ def test_kid_equals_the_unbiased_estimator(tiny):
     """Binkowski et al. (2018), equation 3: the squared MMD with the kernel (x.y / d + 1)^3, without diagonals."""
     images, reals = [noise(k) for k in range(3)], [noise(k, 60, 120) for k in range(3, 6)]
     with torch.no_grad():
-        x, y = (torch.cat([tiny.pooled(((tiny.crops(i) + 1) * 127.5).round() / 127.5 - 1) for i in some]).double().numpy()
-                for some in (images, reals))
+        x, y = (
+            torch.cat(
+                [tiny.pooled(((tiny.crops(i) + 1) * 127.5).round() / 127.5 - 1) for i in some]
+            )
+            .double()
+            .numpy()
+            for some in (images, reals)
+        )
+
     def kernel(a, b):
         return (a @ b.T / a.shape[1] + 1) ** 3
+
     n = len(x)
     off = 1 - np.eye(n)
     expected = ((kernel(x, x) + kernel(y, y)) * off).sum() / (n * (n - 1)) - 2 * kernel(x, y).mean()
     assert judges.kid(images, reals, tiny) == pytest.approx(expected, rel=1e-3)
-    assert abs(judges.kid(reals[:1] * 3, reals[:1] * 3, tiny)) < abs(judges.kid(images, reals, tiny))
+    assert abs(judges.kid(reals[:1] * 3, reals[:1] * 3, tiny)) < abs(
+        judges.kid(images, reals, tiny)
+    )
 
 
 def test_the_shipped_classifier_calls_the_sample_photographs_photographs():
     classifier = judges.StyleClassifier.load()
     images = [photos.sample(name) for name in photos.SAMPLES]
-    verdicts = [classifier.config.styles[int(classifier.probabilities(image).argmax())] for image in images]
-    assert verdicts.count("a photo") >= 3, verdicts             # 92 % of photographs, by its card
+    verdicts = [
+        classifier.config.styles[int(classifier.probabilities(image).argmax())] for image in images
+    ]
+    assert verdicts.count("a photo") >= 3, verdicts  # 92 % of photographs, by its card
     assert np.mean(classifier.score(images)) < 0.1

@@ -16,12 +16,17 @@ from sdkit.files import ROOT
 @pytest.fixture
 def toy(tiny_data, tmp_path, monkeypatch):
     """A folder with one validation picture of each kind, and a classifier of a few hundred parameters."""
-    rng, rows = np.random.default_rng(0), ["file\tsplit\tartist\ttitle\tbasis\tsource_repository\tsha256"]
+    rng, rows = (
+        np.random.default_rng(0),
+        ["file\tsplit\tartist\ttitle\tbasis\tsource_repository\tsha256"],
+    )
     for folder in art.STYLE_OF_FOLDER:
         (tmp_path / folder).mkdir()
         path = tmp_path / folder / "0.png"
         Image.fromarray(rng.integers(0, 256, (70, 90, 3), np.uint8)).save(path)
-        rows.append(f"{folder}/0.png\tvalidation\t\t\t\t\t{hashlib.sha256(path.read_bytes()).hexdigest()}")
+        rows.append(
+            f"{folder}/0.png\tvalidation\t\t\t\t\t{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        )
     listed = tiny_data / "art.tsv"
     listed.write_text("\n".join(rows) + "\n")
     torch.manual_seed(0)
@@ -48,7 +53,11 @@ def test_every_figure_is_printed_and_the_sheet_is_written(toy, reader, monkeypat
     assert cli.main(run) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["split"] == "validation"
-    assert {"psnr, a photo", "style score, van gogh", "style score after round trip, van gogh"} <= figures["vae"].keys()
+    assert {
+        "psnr, a photo",
+        "style score, van gogh",
+        "style score after round trip, van gogh",
+    } <= figures["vae"].keys()
     assert 0 <= figures["van gogh"]["style score of styled photos"] <= 1
     with Image.open(toy / "sheet.png") as sheet:
         assert sheet.size[0] > 100 and sheet.text["Description"].startswith("Made with AI")
@@ -66,20 +75,31 @@ def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
 
 def test_mini_clip_names_postcards_as_well_as_its_record_says():
     folder = ROOT / "data" / "models" / "mini-clip"
-    record = json.loads((folder / "recipe.json").read_text())["metrics"]["zero_shot_accuracy_on_held_out_postcards"]
+    record = json.loads((folder / "recipe.json").read_text())["metrics"][
+        "zero_shot_accuracy_on_held_out_postcards"
+    ]
     figures = measure.measure_clip([])
     # 1 of 200
     assert figures["styles"] == {} and figures["postcards"] == pytest.approx(record, abs=0.0051)
 
 
 def test_what_is_drawn_again_is_read_again(tiny_data, reader, monkeypatch):
-    own = {**models.defaults(), "redraw": {"size": 128, "strength": 0.5, "guidance_scale": 2, "num_inference_steps": 2}}
+    own = {
+        **models.defaults(),
+        "redraw": {"size": 128, "strength": 0.5, "guidance_scale": 2, "num_inference_steps": 2},
+    }
     monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
     monkeypatch.setattr(measure, "REDRAWN", 2)
     classifier, torn = judges.StyleClassifier(channels=(8, 16)).eval(), []
     monkeypatch.setattr(judges.StyleClassifier, "load", lambda: classifier)
-    monkeypatch.setattr(generate, "redraw", lambda pipe, images, settings: torn.append(settings) or [
-        image.resize((128, 128), Image.Resampling.NEAREST) for image in images])
+    monkeypatch.setattr(
+        generate,
+        "redraw",
+        lambda pipe, images, settings: (
+            torn.append(settings)
+            or [image.resize((128, 128), Image.Resampling.NEAREST) for image in images]
+        ),
+    )
     figures = measure.measure_drawing(models.load(task="text2img"), "mini-sd", 3)
     assert [(settings.seed, settings.size) for settings in torn] == [(0, 128), (1, 128)]
     share, *interval = figures["as asked, drawn again"]["all at once"]

@@ -31,12 +31,18 @@ def test_mode_scores_of_samples_whose_scores_are_known():
     centres = points.GRID.centres
     assert metrics.mode_scores(centres, points.GRID) == (25, 1.0, pytest.approx(0, abs=1e-6))
     collapsed = centres[:1] + 0.01 * torch.ones(100, 2)
-    assert metrics.mode_scores(collapsed, points.GRID) == (1, 1.0, pytest.approx(np.log(25), abs=1e-5))
+    assert metrics.mode_scores(collapsed, points.GRID) == (
+        1,
+        1.0,
+        pytest.approx(np.log(25), abs=1e-5),
+    )
     # Three of four samples on two modes, one 3.2 sigma off a third: it counts for the histogram, and not as covered.
-    samples = torch.stack([centres[0], centres[0], centres[7], centres[9] + torch.tensor([0.16, 0])])
+    samples = torch.stack(
+        [centres[0], centres[0], centres[7], centres[9] + torch.tensor([0.16, 0])]
+    )
     kl = 0.5 * np.log(0.5 * 25) + 2 * 0.25 * np.log(0.25 * 25)
     assert metrics.mode_scores(samples, points.GRID) == (2, 0.75, pytest.approx(kl, abs=1e-5))
-    nothing = torch.full((10, 2), float("nan"))                 # a training that blew up
+    nothing = torch.full((10, 2), float("nan"))  # a training that blew up
     assert metrics.mode_scores(nothing, points.GRID)[:2] == (0, 0.0)
 
 
@@ -44,7 +50,9 @@ def test_mode_scores_of_samples_whose_scores_are_known():
 def test_mode_scores_of_the_truth(mixture):
     """Within 3 sigma of a round Gaussian in the plane lies 1 - exp(-9/2) of it; KL is about (K - 1) / (2 n)."""
     n, k = 100_000, len(mixture.centres)
-    modes, good, kl = metrics.mode_scores(mixture.sample(n, torch.Generator().manual_seed(0)), mixture)
+    modes, good, kl = metrics.mode_scores(
+        mixture.sample(n, torch.Generator().manual_seed(0)), mixture
+    )
     assert modes == k
     assert good == pytest.approx(1 - np.exp(-4.5), abs=0.002)
     assert 0 < kl < 4 * (k - 1) / (2 * n)
@@ -53,6 +61,7 @@ def test_mode_scores_of_the_truth(mixture):
 def test_sliced_wasserstein_of_a_shift_and_on_one_line():
     """A shift by v costs |v . line| on each line, on average 2 / pi |v|; scipy knows the distance on one line."""
     from scipy.stats import wasserstein_distance
+
     x, y = torch.randn(2, 500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     shift = torch.tensor([0.3, -0.4])
     assert metrics.sliced_wasserstein(x, x + shift) == pytest.approx(0.5 * 2 / np.pi, rel=1e-3)

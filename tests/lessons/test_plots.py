@@ -14,7 +14,9 @@ from sdkit import plots
 from sdkit.errors import SdkitError
 from sdkit.generate import Settings
 
-SETTINGS = Settings("van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=36, size=256, seed=7)
+SETTINGS = Settings(
+    "van gogh", strength=0.5, guidance_scale=4.0, num_inference_steps=36, size=256, seed=7
+)
 
 
 def picture(width=40, height=30, value=200):
@@ -38,16 +40,24 @@ def test_grid_keeps_order_titles_and_aspect():
         assert box.width / box.height == pytest.approx(width / height, rel=1e-3)
 
 
-@pytest.mark.parametrize("count, columns, settings", [(1, 1, None), (7, 4, SETTINGS), (9, 5, [SETTINGS, SETTINGS])])
+@pytest.mark.parametrize(
+    "count, columns, settings", [(1, 1, None), (7, 4, SETTINGS), (9, 5, [SETTINGS, SETTINGS])]
+)
 def test_nothing_overlaps_or_leaves_the_page(count, columns, settings):
-    fig = plots.show_grid([picture() for _ in range(count)], ["title"] * count, columns, settings=settings)
+    fig = plots.show_grid(
+        [picture() for _ in range(count)], ["title"] * count, columns, settings=settings
+    )
     boxes = [ax.get_window_extent() for ax in fig.axes]
     for box in boxes:
         assert box.x0 >= -0.5 and box.y0 >= -0.5
         assert box.x1 <= fig.bbox.width + 0.5 and box.y1 <= fig.bbox.height + 0.5
     for one, other in itertools.combinations(boxes, 2):
-        assert not (one.x0 < other.x1 - 0.5 and other.x0 < one.x1 - 0.5
-                    and one.y0 < other.y1 - 0.5 and other.y0 < one.y1 - 0.5)
+        assert not (
+            one.x0 < other.x1 - 0.5
+            and other.x0 < one.x1 - 0.5
+            and one.y0 < other.y1 - 0.5
+            and other.y0 < one.y1 - 0.5
+        )
     assert fig.get_figwidth() <= plots.WIDTH + 1e-6
 
 
@@ -60,21 +70,50 @@ def test_heatmap_is_dark_where_values_are_large_and_writes_them_readably():
     assert (np.argsort(-shades, axis=None) == np.argsort(values, axis=None)).all()
     assert [t.get_text() for t in ax.get_yticklabels()] == ["up", "down"]
     assert {place: t.get_text() for place, t in written.items()} == {
-        (c, r): f"{values[r, c]:.1f}" for r in range(2) for c in range(3)}
+        (c, r): f"{values[r, c]:.1f}" for r in range(2) for c in range(3)
+    }
     for (c, r), t in written.items():
-        assert abs(np.mean(to_rgb(t.get_color())) - np.mean(to_rgb(image.cmap(image.norm(values[r, c]))))) > 0.35
+        assert (
+            abs(
+                np.mean(to_rgb(t.get_color()))
+                - np.mean(to_rgb(image.cmap(image.norm(values[r, c]))))
+            )
+            > 0.35
+        )
 
 
 def test_parameter_table_prints_every_setting():
-    fig = plots.show_grid([picture()], settings=plots.parameters(SETTINGS, "mini-sd", strength="0.1 to 0.9"))
-    assert texts(fig) == ["model", "prompt", "strength", "guidance scale", "steps", "seed", "short side (px)",
-                          "mini-sd", "van gogh", "0.1 to 0.9", "4", "36", "7", "256"]
+    fig = plots.show_grid(
+        [picture()], settings=plots.parameters(SETTINGS, "mini-sd", strength="0.1 to 0.9")
+    )
+    assert texts(fig) == [
+        "model",
+        "prompt",
+        "strength",
+        "guidance scale",
+        "steps",
+        "seed",
+        "short side (px)",
+        "mini-sd",
+        "van gogh",
+        "0.1 to 0.9",
+        "4",
+        "36",
+        "7",
+        "256",
+    ]
 
 
 def test_parameter_table_takes_several_rows_and_shows_a_negative_prompt_only_where_there_is_one():
     rows = [{"prompt": "van gogh", "strength": 0.5}, {"prompt": "ukiyo-e", "strength": 1 / 3}]
     assert texts(plots.show_grid([picture()], settings=rows)) == [
-        "prompt", "strength", "van gogh", "0.5", "ukiyo-e", "0.333"]
+        "prompt",
+        "strength",
+        "van gogh",
+        "0.5",
+        "ukiyo-e",
+        "0.333",
+    ]
     rows[1]["negative_prompt"] = "a photo"
     assert "negative prompt" in texts(plots.show_grid([picture()], settings=rows))
 
@@ -112,15 +151,28 @@ def test_curve_draws_mean_and_range():
 # Machado, Oliveira, Fernandes (2009), table 1, severity 1.0: linear RGB as seen without one kind of cone.
 VISION = {
     "all cones": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 
 
 @pytest.mark.parametrize("vision", VISION)
 def test_first_colours_are_told_apart_with_any_vision(vision):
     from skimage.color import deltaE_ciede2000, rgb2lab
+
     rgb = np.array([to_rgb(colour) for colour in plots.COLOURS[:4]])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.transpose(VISION[vision]), 0, 1)
@@ -131,10 +183,14 @@ def test_first_colours_are_told_apart_with_any_vision(vision):
 
 def test_show_stores_a_jpeg_with_its_alt_text(monkeypatch):
     shown = []
-    monkeypatch.setattr(IPython.display, "display", lambda *args, **kwargs: shown.append((args, kwargs)))
+    monkeypatch.setattr(
+        IPython.display, "display", lambda *args, **kwargs: shown.append((args, kwargs))
+    )
     assert plots.show(plots.show_grid([picture()]), alt="A red square on white") is None
     (data,), options = shown[0]
-    assert options["metadata"] == {"image/jpeg": {"alt": "A red square on white"}} and options["raw"]
+    assert (
+        options["metadata"] == {"image/jpeg": {"alt": "A red square on white"}} and options["raw"]
+    )
     assert data["text/plain"] == "[figure: A red square on white]"
     assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).format == "JPEG"
 
@@ -148,14 +204,17 @@ def test_jpeg_drops_the_metadata_of_a_picture():
     assert image.size == (40, 30) and not image.getexif()
 
 
-@pytest.mark.parametrize("wrong", [
-    lambda: plots.show(picture(), alt=""),
-    lambda: plots.show(picture(), alt="a figure"),
-    lambda: plots.show(picture(), alt=None),
-    lambda: plots.show_grid([]),
-    lambda: plots.before_after([picture()], []),
-    lambda: plots.curve(plots.figure()[1][0], [1, 2], [1, 2, 3]),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: plots.show(picture(), alt=""),
+        lambda: plots.show(picture(), alt="a figure"),
+        lambda: plots.show(picture(), alt=None),
+        lambda: plots.show_grid([]),
+        lambda: plots.before_after([picture()], []),
+        lambda: plots.curve(plots.figure()[1][0], [1, 2], [1, 2, 3]),
+    ],
+)
 def test_bad_input_gets_a_sentence(wrong):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()

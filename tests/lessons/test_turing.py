@@ -54,7 +54,10 @@ def test_no_score_before_the_end(tmp_path):
         game.save(tmp_path / "me.json")
     assert not list(tmp_path.iterdir())
     played(game, see)
-    assert game.summary() == "GAN: 2 of 2 right, 100% (34% to 100%)\ndiffusion: 2 of 2 right, 100% (34% to 100%)"
+    assert (
+        game.summary()
+        == "GAN: 2 of 2 right, 100% (34% to 100%)\ndiffusion: 2 of 2 right, 100% (34% to 100%)"
+    )
     with pytest.raises(SdkitError, match="new game"):
         game.answer("left")
 
@@ -66,11 +69,26 @@ def test_results_are_saved_and_pooled(tmp_path):
     assert results == [{"GAN": [3, 3], "diffusion": [3, 3]}, {"GAN": [1, 3], "diffusion": [2, 3]}]
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"\xff\xfe\x00", b"[1, 2]", b"{}", b'{"GAN": 3}', b'{"GAN": [4, 3]}', b'{"GAN": [-1, 3]}',
-    b'{"GAN": [0, 0]}', b'{"GAN": [1.5, 3]}', b'{"GAN": [true, 3]}', b'{"GAN": ["1", "3"]}', b"[" * 50_000,
-    b'{"GAN": [1, 2]}' + b" " * 200_000,
-], ids=lambda content: repr(content[:16]))
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"{}",
+        b'{"GAN": 3}',
+        b'{"GAN": [4, 3]}',
+        b'{"GAN": [-1, 3]}',
+        b'{"GAN": [0, 0]}',
+        b'{"GAN": [1.5, 3]}',
+        b'{"GAN": [true, 3]}',
+        b'{"GAN": ["1", "3"]}',
+        b"[" * 50_000,
+        b'{"GAN": [1, 2]}' + b" " * 200_000,
+    ],
+    ids=lambda content: repr(content[:16]),
+)
 def test_a_bad_file_gets_one_sentence_and_the_rest_counts(tmp_path, capsys, content):
     (tmp_path / "bad.json").write_bytes(content)
     (tmp_path / "good.json").write_text('{"GAN": [1, 3]}')
@@ -79,10 +97,15 @@ def test_a_bad_file_gets_one_sentence_and_the_rest_counts(tmp_path, capsys, cont
     assert said.startswith("bad.json is left out: ") and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("wrong", [
-    lambda: turing.Game({}), lambda: turing.Game({"GAN": []}), lambda: turing.Game(pairs()).answer("up"),
-    lambda: turing.read("no such folder"),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: turing.Game({}),
+        lambda: turing.Game({"GAN": []}),
+        lambda: turing.Game(pairs()).answer("up"),
+        lambda: turing.read("no such folder"),
+    ],
+)
 def test_bad_input_gets_a_sentence(wrong):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()
@@ -92,7 +115,11 @@ def test_bad_input_gets_a_sentence(wrong):
 def shown(monkeypatch):
     displayed = []
     for place in (IPython.display, widgets):
-        monkeypatch.setattr(place, "display", lambda data, metadata=None, raw=False: displayed.append((data, metadata)))
+        monkeypatch.setattr(
+            place,
+            "display",
+            lambda data, metadata=None, raw=False: displayed.append((data, metadata)),
+        )
     return displayed
 
 
@@ -116,5 +143,8 @@ def test_what_is_stored_is_the_same_each_time_and_gives_nothing_away(shown):
     (view, _), (strip, metadata), (view2, _), (strip2, metadata2) = shown
     assert (view["text/plain"], strip, metadata) == (view2["text/plain"], strip2, metadata2)
     text = view["text/plain"] + metadata["image/jpeg"]["alt"]
-    assert "GAN" not in text and "diffusion" not in text and json.dumps(list(view)) == json.dumps([
-        widgets.VIEW, "text/plain"])
+    assert (
+        "GAN" not in text
+        and "diffusion" not in text
+        and json.dumps(list(view)) == json.dumps([widgets.VIEW, "text/plain"])
+    )

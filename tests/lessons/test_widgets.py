@@ -11,8 +11,10 @@ from PIL import Image
 from sdkit import plots, widgets
 from sdkit.errors import SdkitError
 
-FRAMES = {label: Image.new("RGB", (32, 24), (shade, shade, 0)) for label, shade in
-          ((0.2, 40), (0.5, 120), (0.8, 220))}
+FRAMES = {
+    label: Image.new("RGB", (32, 24), (shade, shade, 0))
+    for label, shade in ((0.2, 40), (0.5, 120), (0.8, 220))
+}
 
 
 @pytest.fixture
@@ -23,6 +25,7 @@ def shown(monkeypatch):
     def display(data, metadata=None, raw=False):
         assert raw
         displayed.append((data, metadata))
+
     monkeypatch.setattr(IPython.display, "display", display)
     monkeypatch.setattr(widgets, "display", display)
     return displayed
@@ -34,7 +37,9 @@ def parts(box):
 
 
 def test_moving_the_slider_shows_the_frame(shown):
-    slider, label, image = parts(widgets.frames_slider(FRAMES, "strength", "Squares getting brighter."))
+    slider, label, image = parts(
+        widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.")
+    )
     assert (slider.min, slider.max, slider.value) == (0, 2, 1)
     for position, (name, frame) in enumerate(FRAMES.items()):
         slider.value = position
@@ -43,7 +48,9 @@ def test_moving_the_slider_shows_the_frame(shown):
 
 
 def test_start(shown):
-    slider, label, _ = parts(widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.8))
+    slider, label, _ = parts(
+        widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.8)
+    )
     assert slider.value == 2 and label.value == "strength 0.8"
 
 
@@ -51,24 +58,31 @@ def test_strip_with_alt_text_stands_beside_the_slider(shown):
     widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.")
     (view, _), (strip, metadata) = shown
     assert set(view) == {widgets.VIEW, "text/plain"}
-    assert view["text/plain"] == ("[slider over 3 frames, strength: run the cell to move it; "
-                                  "the same frames stand below]")
-    assert metadata["image/jpeg"]["alt"] == "Squares getting brighter. Frames for strength 0.2, 0.5, 0.8."
+    assert view["text/plain"] == (
+        "[slider over 3 frames, strength: run the cell to move it; the same frames stand below]"
+    )
+    assert (
+        metadata["image/jpeg"]["alt"]
+        == "Squares getting brighter. Frames for strength 0.2, 0.5, 0.8."
+    )
     assert Image.open(io.BytesIO(base64.b64decode(strip["image/jpeg"]))).width > 100
 
 
 def test_private_frames_leave_no_pixel_in_the_file(shown):
     widgets.frames_slider(FRAMES, "member", "Members before and after.", keep=False)
-    (data, metadata), = shown
+    ((data, metadata),) = shown
     assert "image/jpeg" not in data and not metadata
     assert len(json.dumps(data)) < 400  # a model id and a sentence
     assert "not stored" in data["text/plain"]
 
 
-@pytest.mark.parametrize("wrong", [
-    lambda: widgets.frames_slider({}, "strength", "Nothing to be seen."),
-    lambda: widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.3),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: widgets.frames_slider({}, "strength", "Nothing to be seen."),
+        lambda: widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.3),
+    ],
+)
 def test_bad_input_gets_a_sentence(wrong, shown):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()

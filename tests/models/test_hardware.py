@@ -16,7 +16,11 @@ from sdkit.errors import SdkitError
 def test_a_device_is_chosen_named_or_refused(monkeypatch):
     monkeypatch.delenv("SDKIT_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert hardware.device() == "cuda" and hardware.device("cuda:1") == "cuda:1" and hardware.device("cpu") == "cpu"
+    assert (
+        hardware.device() == "cuda"
+        and hardware.device("cuda:1") == "cuda:1"
+        and hardware.device("cpu") == "cpu"
+    )
     monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     assert hardware.device() == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -31,8 +35,10 @@ def test_a_processor_computes_in_bfloat16_only_where_that_is_fast(monkeypatch, a
     assert hardware.dtype("mps") == torch.float32
 
 
-@pytest.mark.parametrize("capability, expected", [
-    ((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)])
+@pytest.mark.parametrize(
+    "capability, expected",
+    [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)],
+)
 def test_a_graphics_card_computes_in_what_it_is_fast_in(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert hardware.dtype("cuda") == expected
@@ -50,17 +56,28 @@ class Pipe:
         def note(*arguments, **keywords):
             self.asked.append(name)
             return self
+
         return note
 
 
-@pytest.mark.parametrize("device, free, asked", [
-    ("cuda", 20e9, ["to"]), ("cuda", 6e9, ["enable_tiling", "to"]),
-    ("cuda", 3e9, ["enable_tiling", "enable_model_cpu_offload"]), ("cpu", 20e9, ["to"]),
-    ("cpu", 3e9, ["enable_tiling", "to"]), ("mps", 3e9, ["enable_tiling", "enable_attention_slicing", "to"])])
+@pytest.mark.parametrize(
+    "device, free, asked",
+    [
+        ("cuda", 20e9, ["to"]),
+        ("cuda", 6e9, ["enable_tiling", "to"]),
+        ("cuda", 3e9, ["enable_tiling", "enable_model_cpu_offload"]),
+        ("cpu", 20e9, ["to"]),
+        ("cpu", 3e9, ["enable_tiling", "to"]),
+        ("mps", 3e9, ["enable_tiling", "enable_attention_slicing", "to"]),
+    ],
+)
 def test_the_less_memory_the_more_is_saved(monkeypatch, device, free, asked):
     monkeypatch.setattr(hardware, "free_memory", lambda device: free)
     pipe = Pipe()
-    assert hardware.place(pipe, device, hardware.shortage(device, 2.7e9)) is pipe and pipe.asked == asked
+    assert (
+        hardware.place(pipe, device, hardware.shortage(device, 2.7e9)) is pipe
+        and pipe.asked == asked
+    )
 
 
 def test_tiles_leave_pictures_up_to_512_pixels_alone(tiny_sd):
@@ -80,9 +97,16 @@ def full_size(dtype=torch.float32):
     vae = SimpleNamespace(dtype=dtype, use_tiling=False)
     vae.config = SimpleNamespace(block_out_channels=[128, 256, 512, 512])
     vae.enable_tiling = lambda: setattr(vae, "use_tiling", True)
-    unet = SimpleNamespace(dtype=dtype, config=SimpleNamespace(
-        block_out_channels=[320, 640, 1280, 1280], down_block_types=["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"]))
-    return SimpleNamespace(vae=vae, unet=unet, vae_scale_factor=8, _execution_device=torch.device("cpu"))
+    unet = SimpleNamespace(
+        dtype=dtype,
+        config=SimpleNamespace(
+            block_out_channels=[320, 640, 1280, 1280],
+            down_block_types=["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
+        ),
+    )
+    return SimpleNamespace(
+        vae=vae, unet=unet, vae_scale_factor=8, _execution_device=torch.device("cpu")
+    )
 
 
 def test_the_least_that_a_picture_takes_is_less_than_what_was_measured():
@@ -90,15 +114,27 @@ def test_the_least_that_a_picture_takes_is_less_than_what_was_measured():
     assert 0.7 * 1009 * 2**20 < hardware.least_memory(full_size(), (512, 512)) < 1009 * 2**20
     mini = full_size()
     mini.vae.config.block_out_channels, mini.vae_scale_factor = [32, 64, 160], 4
-    mini.unet.config = SimpleNamespace(block_out_channels=[64, 128, 192],
-                                       down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * 2)
+    mini.unet.config = SimpleNamespace(
+        block_out_channels=[64, 128, 192],
+        down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * 2,
+    )
     assert 0.7 * 571 * 2**20 < hardware.least_memory(mini, (768, 768)) < 571 * 2**20
 
 
-@pytest.mark.parametrize("free, size, tiles, refused", [
-    (12e9 - 4.3e9, (512, 512), False, False), (0.1e9, (512, 512), False, False), (20e9, (2048, 2048), False, False),
-    (4e9, (2048, 2048), True, False), (1e9, (2048, 2048), True, True), (0.5e9, (768, 768), True, True)])
-def test_a_size_beyond_the_memory_is_done_in_tiles_or_refused(monkeypatch, free, size, tiles, refused):
+@pytest.mark.parametrize(
+    "free, size, tiles, refused",
+    [
+        (12e9 - 4.3e9, (512, 512), False, False),
+        (0.1e9, (512, 512), False, False),
+        (20e9, (2048, 2048), False, False),
+        (4e9, (2048, 2048), True, False),
+        (1e9, (2048, 2048), True, True),
+        (0.5e9, (768, 768), True, True),
+    ],
+)
+def test_a_size_beyond_the_memory_is_done_in_tiles_or_refused(
+    monkeypatch, free, size, tiles, refused
+):
     monkeypatch.setattr(hardware, "free_memory", lambda: free)
     monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
     pipe = full_size()
@@ -115,26 +151,64 @@ def test_no_verb_begins_what_the_system_would_end(tiny_pipe, monkeypatch):
     monkeypatch.setattr(hardware, "decode_in_tiles", lambda pipe: None)
     settings = generate.Settings("x", 0.5, 1.0, 2, 520)
     photo = Image.new("RGB", (64, 64), "white")
-    for call in (lambda: generate.style(tiny_pipe, [photo], settings), lambda: generate.draw(tiny_pipe, settings),
-                 lambda: generate.inpaint(tiny_pipe, photo, photo, settings),
-                 lambda: consent.agree_to_run(tiny_pipe, settings, (2048, 2048), 10**9)):
+    for call in (
+        lambda: generate.style(tiny_pipe, [photo], settings),
+        lambda: generate.draw(tiny_pipe, settings),
+        lambda: generate.inpaint(tiny_pipe, photo, photo, settings),
+        lambda: consent.agree_to_run(tiny_pipe, settings, (2048, 2048), 10**9),
+    ):
         with pytest.raises(SdkitError, match="pixels take at least"):
             call()
 
 
-@pytest.mark.parametrize("line, files, free", [
-    ("0::/", {"memory.max": "3000", "memory.current": "2000", "memory.stat": "active_file 300\ninactive_file 50"},
-     [1350]),
-    ("0::/", {"memory.max": "max", "memory.current": "2000", "memory.stat": "active_file 0\ninactive_file 0"}, []),
-    ("0::/all/me", {"all/memory.max": "3000", "all/memory.current": "500", "all/me/memory.max": "max",
-                    "all/memory.stat": "active_file 0\ninactive_file 0"}, [2500]),
-    ("5:cpu:/\n4:memory:/docker/1", {  # of version 1, seen from within a container
-        "memory/memory.limit_in_bytes": "9000", "memory/memory.usage_in_bytes": "8000",
-        "memory/memory.stat": "total_active_file 1\ntotal_inactive_file 2\nactive_file 5"}, [1003]),
-    ("", {}, []),
-])
+@pytest.mark.parametrize(
+    "line, files, free",
+    [
+        (
+            "0::/",
+            {
+                "memory.max": "3000",
+                "memory.current": "2000",
+                "memory.stat": "active_file 300\ninactive_file 50",
+            },
+            [1350],
+        ),
+        (
+            "0::/",
+            {
+                "memory.max": "max",
+                "memory.current": "2000",
+                "memory.stat": "active_file 0\ninactive_file 0",
+            },
+            [],
+        ),
+        (
+            "0::/all/me",
+            {
+                "all/memory.max": "3000",
+                "all/memory.current": "500",
+                "all/me/memory.max": "max",
+                "all/memory.stat": "active_file 0\ninactive_file 0",
+            },
+            [2500],
+        ),
+        (
+            "5:cpu:/\n4:memory:/docker/1",
+            {  # of version 1, seen from within a container
+                "memory/memory.limit_in_bytes": "9000",
+                "memory/memory.usage_in_bytes": "8000",
+                "memory/memory.stat": "total_active_file 1\ntotal_inactive_file 2\nactive_file 5",
+            },
+            [1003],
+        ),
+        ("", {}, []),
+    ],
+)
 def test_the_share_of_a_group_of_programs_is_what_is_free(tmp_path, line, files, free):
-    for name, content in {"proc/self/cgroup": line, **{f"sys/fs/cgroup/{k}": v for k, v in files.items()}}.items():
+    for name, content in {
+        "proc/self/cgroup": line,
+        **{f"sys/fs/cgroup/{k}": v for k, v in files.items()},
+    }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content and content + "\n")
     assert list(hardware._free_of_groups(tmp_path)) == free
@@ -150,10 +224,16 @@ def test_weights_that_cannot_fit_are_refused_before_they_are_read(monkeypatch):
 
 
 def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
-    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory."),
-                  RuntimeError("DefaultCPUAllocator: can't allocate memory"),
-                  RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)")):
-        with pytest.raises(SdkitError, match="too little memory for a test"), hardware.enough_memory("for a test"):
+    for error in (
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+    ):
+        with (
+            pytest.raises(SdkitError, match="too little memory for a test"),
+            hardware.enough_memory("for a test"),
+        ):
             raise error
     with pytest.raises(RuntimeError, match="else"), hardware.enough_memory("for a test"):
         raise RuntimeError("something else")

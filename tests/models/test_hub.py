@@ -31,10 +31,18 @@ REPO = "some-one/tiny-sd"
 def repository(tiny_sd, tmp_path_factory):
     """The tiny model as a real repository has it: half and full precision, pickles, code, a picture, a single file."""
     folder = tmp_path_factory.mktemp("hub") / "repository"
-    pipe = StableDiffusionPipeline.from_pretrained(tiny_sd, local_files_only=True, dtype=torch.float16)
+    pipe = StableDiffusionPipeline.from_pretrained(
+        tiny_sd, local_files_only=True, dtype=torch.float16
+    )
     pipe.save_pretrained(folder, variant="fp16")
     pipe.to(torch.float32).save_pretrained(folder)
-    for name in ("unet/diffusion_pytorch_model.bin", "v1-5.ckpt", "unet/modeling.py", "README.md", "preview.png"):
+    for name in (
+        "unet/diffusion_pytorch_model.bin",
+        "v1-5.ckpt",
+        "unet/modeling.py",
+        "README.md",
+        "preview.png",
+    ):
         (folder / name).write_bytes(b"not to be fetched")
     return folder
 
@@ -44,7 +52,9 @@ def server(repository, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub, "TIMEOUT", 2)
-    monkeypatch.setattr(hub, "time", SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic))
+    monkeypatch.setattr(
+        hub, "time", SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic)
+    )
     with fake_hub.Hub({REPO: repository}) as server:
         point_to(server.url, monkeypatch)
         yield server
@@ -54,7 +64,9 @@ def server(repository, tmp_path, monkeypatch):
 def point_to(url, monkeypatch):
     """What HF_ENDPOINT does when the client is imported."""
     monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
 
 
 def the_sentence(call=lambda: hub.fetch(REPO)):
@@ -73,22 +85,32 @@ def test_only_what_is_needed_is_fetched_and_once(server, repository):
     assert hub.cached(REPO) == folder
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {Path(name).suffix for name in names} == {".json", ".safetensors"} | (
-        {".txt"} if any(name.endswith(".txt") for name in names) else set())
+        {".txt"} if any(name.endswith(".txt") for name in names) else set()
+    )
     assert {name for name in names if name.endswith(".safetensors")} == {
-        "unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors",
-        "text_encoder/model.fp16.safetensors"}
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+        "text_encoder/model.fp16.safetensors",
+    }
     asked = len(server.requests)
     assert models.folder_of(REPO) == folder and len(server.requests) == asked
 
 
 def test_the_client_and_diffusers_find_it_in_the_cache(server):
     from huggingface_hub import snapshot_download, try_to_load_from_cache
+
     folder = hub.fetch(REPO)
-    assert Path(try_to_load_from_cache(REPO, "model_index.json", cache_dir=constants.HF_HUB_CACHE)) == (
-        folder / "model_index.json")
-    assert Path(snapshot_download(REPO, local_files_only=True, cache_dir=constants.HF_HUB_CACHE)) == folder
+    assert Path(
+        try_to_load_from_cache(REPO, "model_index.json", cache_dir=constants.HF_HUB_CACHE)
+    ) == (folder / "model_index.json")
+    assert (
+        Path(snapshot_download(REPO, local_files_only=True, cache_dir=constants.HF_HUB_CACHE))
+        == folder
+    )
     pipe = models.load(REPO, device="cpu")
-    expected = StableDiffusionPipeline.from_pretrained(folder, variant="fp16", local_files_only=True)
+    expected = StableDiffusionPipeline.from_pretrained(
+        folder, variant="fp16", local_files_only=True
+    )
     for ours, theirs in zip(pipe.unet.parameters(), expected.unet.parameters(), strict=True):
         assert ours.dtype == torch.float32 and torch.equal(ours, theirs.float())
 
@@ -118,15 +140,23 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
     assert (hub.fetch(REPO) / weights).read_bytes() == (repository / weights).read_bytes()
 
 
-@pytest.mark.parametrize("status, headers, words", [
-    (401, {"X_Error_Code": "GatedRepo"}, "accept its licence"),
-    (403, {"X_Error_Code": "GatedRepo"}, "hf auth login"),
-    (401, {"X_Error_Message": "Invalid credentials in Authorization header"}, "your token"),
-    (401, {}, "gated"), (404, {"X_Error_Code": "RepoNotFound"}, "not on the hub"), (404, {}, "not on the hub"),
-    (403, {"X_Error_Message": "Access to this resource is disabled."}, "not on the hub"), (451, {}, "not on the hub"),
-    (429, {"Retry_After": "3600"}, "fewer requests"), (500, {}, "HTTP 500"), (503, {}, "HTTP 503"),
-    (418, {}, "refuses"),
-])
+@pytest.mark.parametrize(
+    "status, headers, words",
+    [
+        (401, {"X_Error_Code": "GatedRepo"}, "accept its licence"),
+        (403, {"X_Error_Code": "GatedRepo"}, "hf auth login"),
+        (401, {"X_Error_Message": "Invalid credentials in Authorization header"}, "your token"),
+        (401, {}, "gated"),
+        (404, {"X_Error_Code": "RepoNotFound"}, "not on the hub"),
+        (404, {}, "not on the hub"),
+        (403, {"X_Error_Message": "Access to this resource is disabled."}, "not on the hub"),
+        (451, {}, "not on the hub"),
+        (429, {"Retry_After": "3600"}, "fewer requests"),
+        (500, {}, "HTTP 500"),
+        (503, {}, "HTTP 503"),
+        (418, {}, "refuses"),
+    ],
+)
 def test_what_the_hub_refuses_is_a_sentence(server, status, headers, words):
     server.status[REPO] = status, headers
     assert words in the_sentence()
@@ -153,7 +183,9 @@ def test_silence_no_server_and_a_login_page(server, monkeypatch):
 def test_damaged_bytes_never_reach_the_cache(server):
     server.lies = True
     assert "checksum" in the_sentence()
-    assert hub.cached(REPO) is None and not list(Path(constants.HF_HUB_CACHE).glob("*/blobs/*.part"))
+    assert hub.cached(REPO) is None and not list(
+        Path(constants.HF_HUB_CACHE).glob("*/blobs/*.part")
+    )
     server.lies = False
     assert hub.fetch(REPO)
 
@@ -166,6 +198,7 @@ def test_a_full_disk_before_and_while_writing(server, monkeypatch):
 
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr(hub, "_download", full)
     assert "disk is too full" in the_sentence()
 
@@ -207,18 +240,30 @@ def of_weights(handler):
     return handler.command == "GET" and handler.path.endswith(WEIGHTS)
 
 
-@pytest.mark.parametrize("odd, words", [
-    (lambda h: page(h, status=302, Location=h.path), "cannot be reached"),
-    (lambda h: "/api/" not in h.path and page(h, status=302, Location=h.path), "cannot be reached"),
-    (lambda h: of_weights(h) and page(h, status=302, Location=h.path), "cannot be reached"),
-    (lambda h: "/api/" not in h.path and page(h, status=429, Retry_After="100"), "fewer requests"),
-    (lambda h: "/api/" in h.path and page(h, b"[" * 100_000), "login page"),
-    (lambda h: "/api/" in h.path and page(h, b"[]"), "login page"),
-    (lambda h: of_weights(h) and page(h), "login page"),
-    (lambda h: h.path.endswith(WEIGHTS) and page(h, ETag='"x"', X_Linked_Size="-5"), "login page"),
-    (lambda h: "/api/" in h.path and drops(h), "far too slow"),
-    (lambda h: of_weights(h) and stream(h), "checksum"),
-])
+@pytest.mark.parametrize(
+    "odd, words",
+    [
+        (lambda h: page(h, status=302, Location=h.path), "cannot be reached"),
+        (
+            lambda h: "/api/" not in h.path and page(h, status=302, Location=h.path),
+            "cannot be reached",
+        ),
+        (lambda h: of_weights(h) and page(h, status=302, Location=h.path), "cannot be reached"),
+        (
+            lambda h: "/api/" not in h.path and page(h, status=429, Retry_After="100"),
+            "fewer requests",
+        ),
+        (lambda h: "/api/" in h.path and page(h, b"[" * 100_000), "login page"),
+        (lambda h: "/api/" in h.path and page(h, b"[]"), "login page"),
+        (lambda h: of_weights(h) and page(h), "login page"),
+        (
+            lambda h: h.path.endswith(WEIGHTS) and page(h, ETag='"x"', X_Linked_Size="-5"),
+            "login page",
+        ),
+        (lambda h: "/api/" in h.path and drops(h), "far too slow"),
+        (lambda h: of_weights(h) and stream(h), "checksum"),
+    ],
+)
 def test_odd_answers_are_a_sentence_and_nothing_of_them_stays(server, odd, words):
     server.odd = odd
     assert words in the_sentence()
@@ -228,9 +273,11 @@ def test_odd_answers_are_a_sentence_and_nothing_of_them_stays(server, odd, words
 
 def test_a_download_by_drops_counts_as_broken_off(server, repository, monkeypatch):
     size = (repository / WEIGHTS).stat().st_size
-    server.odd = lambda handler: of_weights(handler) and not handler.headers.get("Range") and drops(handler, size)
+    server.odd = lambda handler: (
+        of_weights(handler) and not handler.headers.get("Range") and drops(handler, size)
+    )
     monkeypatch.setattr(hub, "TIMEOUT", 0.5)
-    with pytest.raises(SdkitError):            # and what the drops were is no longer believed
+    with pytest.raises(SdkitError):  # and what the drops were is no longer believed
         hub.fetch(REPO)
     monkeypatch.setattr(hub, "TIMEOUT", 2)
     server.odd = None
@@ -240,10 +287,17 @@ def test_a_download_by_drops_counts_as_broken_off(server, repository, monkeypatc
 def test_the_lookup_of_a_name_that_never_ends_is_a_sentence(server, monkeypatch):
     """The weights lie elsewhere, as on the real hub, and nobody answers where that is."""
     never, really = threading.Event(), socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **keywords: (
-        never.wait() if host == "elsewhere.test" else really(host, *more, **keywords)))
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **keywords: (
+            never.wait() if host == "elsewhere.test" else really(host, *more, **keywords)
+        ),
+    )
     monkeypatch.setattr(hub, "TRIES", 1)
-    server.odd = lambda h: of_weights(h) and page(h, status=302, Location="http://elsewhere.test/weights")
+    server.odd = lambda h: (
+        of_weights(h) and page(h, status=302, Location="http://elsewhere.test/weights")
+    )
     assert "broke off" in the_sentence()
     never.set()
     server.odd = None
@@ -259,14 +313,19 @@ def test_a_head_by_drops_is_a_sentence(server, monkeypatch):
                 time.sleep(0.05)
         handler.close_connection = True
         return True
+
     monkeypatch.setattr(hub, "TRIES", 1)
     server.odd = lambda h: of_weights(h) and trickles(h)
     assert "broke off" in the_sentence()
 
 
-@pytest.mark.parametrize("refuses", [
-    lambda h, data: page(h, status=416), lambda h, data: page(
-        h, data, 206, Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}")])
+@pytest.mark.parametrize(
+    "refuses",
+    [
+        lambda h, data: page(h, status=416),
+        lambda h, data: page(h, data, 206, Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}"),
+    ],
+)
 def test_a_server_that_cannot_go_on_in_the_middle_sends_all_of_it_anew(server, repository, refuses):
     server.cuts, data = 1, (repository / WEIGHTS).read_bytes()
     server.odd = lambda h: of_weights(h) and h.headers.get("Range") and refuses(h, data)
@@ -283,7 +342,7 @@ def test_nothing_of_an_odd_answer_is_left_for_the_next_try(server):
 
 def test_what_is_in_the_cache_already_needs_no_room(server, monkeypatch):
     folder, usage = hub.fetch(REPO), shutil.disk_usage("/")
-    (folder / WEIGHTS).unlink()                                  # the link: the weights themselves are there
+    (folder / WEIGHTS).unlink()  # the link: the weights themselves are there
     monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     assert hub.fetch(REPO) == folder == hub.cached(REPO)
 
@@ -297,7 +356,9 @@ def test_an_index_that_is_damaged_on_the_hub(server, repository, tmp_path, index
     assert "model_index.json" in the_sentence(lambda: models.load(folder))
 
 
-@pytest.mark.parametrize("name, value", [("ALL_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/no/such/file")])
+@pytest.mark.parametrize(
+    "name, value", [("ALL_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/no/such/file")]
+)
 def test_settings_of_the_network_that_make_no_sense(server, monkeypatch, name, value):
     for other in ("HTTPS_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.delenv(other, raising=False)
@@ -337,15 +398,27 @@ def test_where_the_first_is_gone_the_next_is_asked(server, repository, monkeypat
     assert "not on the hub" in the_sentence(lambda: models.load("sd15"))
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"_class_name": "FluxPipeline"}, "FluxPipeline"), ({"_class_name": ["pipe", "Mine"]}, "StableDiffusionPipeline"),
-    ({"unet": ["my_unet", "UNet2DConditionModel"]}, "code of its own"),
-    ({"unet": ["os", "UNet2DConditionModel"]}, "code"),
-    ({"unet": ["diffusers", "UNet3D"]}, "UNet3D"), ({"vae": [None, None]}, "no vae"),
-    ({"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "feature_extractor": [None, None]},
-     "no feature_extractor"),
-])
-def test_other_kinds_and_foreign_code_are_refused_before_weights_come(server, repository, tmp_path, change, words):
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"_class_name": "FluxPipeline"}, "FluxPipeline"),
+        ({"_class_name": ["pipe", "Mine"]}, "StableDiffusionPipeline"),
+        ({"unet": ["my_unet", "UNet2DConditionModel"]}, "code of its own"),
+        ({"unet": ["os", "UNet2DConditionModel"]}, "code"),
+        ({"unet": ["diffusers", "UNet3D"]}, "UNet3D"),
+        ({"vae": [None, None]}, "no vae"),
+        (
+            {
+                "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+                "feature_extractor": [None, None],
+            },
+            "no feature_extractor",
+        ),
+    ],
+)
+def test_other_kinds_and_foreign_code_are_refused_before_weights_come(
+    server, repository, tmp_path, change, words
+):
     folder = shutil.copytree(repository, tmp_path / "other")
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({**index, **change}))
@@ -383,20 +456,47 @@ def hub_without_index(server, tmp_path):
 
 def test_the_command_line_through_the_environment_of_a_person(repository, tmp_path):
     """Nothing is patched here: the endpoint, the cache and the switches stand in the environment, as for everybody."""
-    command = [sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x", "--model", REPO, "--steps", "2",
-               "--size", "64", "--yes"]
+    command = [
+        sys.executable,
+        "-m",
+        "sdkit",
+        "style",
+        "coffee",
+        "--prompt",
+        "x",
+        "--model",
+        REPO,
+        "--steps",
+        "2",
+        "--size",
+        "64",
+        "--yes",
+    ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     with fake_hub.Hub({REPO: repository}) as server:
-        environment |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+        environment |= {
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(tmp_path / "home"),
+            "PYTHONPATH": str(ROOT),
+        }
 
         def call(**more):
-            return subprocess.run(command, cwd=tmp_path, env=environment | more, capture_output=True, text=True)
+            return subprocess.run(
+                command, cwd=tmp_path, env=environment | more, capture_output=True, text=True
+            )
+
         nothing = call(HF_HUB_OFFLINE="1")
-        assert nothing.returncode == 2 and "HF_HUB_OFFLINE" in nothing.stderr and not server.requests
+        assert (
+            nothing.returncode == 2 and "HF_HUB_OFFLINE" in nothing.stderr and not server.requests
+        )
         assert call().returncode == 0 and server.requests
-    again = call(HF_HUB_OFFLINE="1")                       # the server is gone
+    again = call(HF_HUB_OFFLINE="1")  # the server is gone
     assert again.returncode == 0, again.stderr
     assert len(list((tmp_path / "styled").glob("*.png"))) == 2
     environment["HF_HOME"] = str(tmp_path / "empty")
     failed = call()
-    assert failed.returncode == 2 and "cannot be reached" in failed.stderr and "Traceback" not in failed.stderr
+    assert (
+        failed.returncode == 2
+        and "cannot be reached" in failed.stderr
+        and "Traceback" not in failed.stderr
+    )

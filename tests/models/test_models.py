@@ -45,7 +45,11 @@ def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatc
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
     (tmp_path / "models" / "mini-clip").mkdir(parents=True)
     (tmp_path / "models" / "mini-clip" / "config.json").write_text("{}")
-    for name, word in (("mini-sd", "Clone"), ("nonsense", "no model 'nonsense'"), ("mini-clip", "single network")):
+    for name, word in (
+        ("mini-sd", "Clone"),
+        ("nonsense", "no model 'nonsense'"),
+        ("mini-clip", "single network"),
+    ):
         with pytest.raises(SdkitError, match=word):
             models.load(name)
     with pytest.raises(SdkitError, match="no task"):
@@ -76,7 +80,9 @@ def test_the_table_counts_what_is_there(tiny_data):
     parts = (pipe.unet, pipe.vae, pipe.text_encoder)
     assert rows["mini-sd"]["present"] and not rows["style-classifier"]["present"]
     # safetensors holds buffers, too; the tiny model saves none
-    assert rows["mini-sd"]["parameters"] == sum(p.numel() for part in parts for p in part.parameters())
+    assert rows["mini-sd"]["parameters"] == sum(
+        p.numel() for part in parts for p in part.parameters()
+    )
     assert rows["mini-sd"]["megabytes"] > 0 == rows["style-classifier"]["megabytes"]
 
 
@@ -90,26 +96,55 @@ def shipped():
 def test_the_shipped_model_has_what_the_kit_reads(shipped):
     """Plain diffusers loads it; its defaults are settings; its styles are words it knows."""
     from sdkit import prompts
-    StableDiffusionImg2ImgPipeline.from_pretrained(shipped, local_files_only=True, use_safetensors=True)
+
+    StableDiffusionImg2ImgPipeline.from_pretrained(
+        shipped, local_files_only=True, use_safetensors=True
+    )
     assert models.settings("van gogh").steps_run >= 1
-    assert not [style for style in models.DEFAULTS["styles"] if prompts.unknown_words(shipped, style)]
+    assert not [
+        style for style in models.DEFAULTS["styles"] if prompts.unknown_words(shipped, style)
+    ]
 
 
-@pytest.mark.parametrize("prompt, scale", [("a cat", 4.0), ("a cat by Hokusai", 3.0), ("oil, after hokusai", 3.0),
-                                           ("an oil painting", 2.0), ("a boiling pot", 4.0), ("", 4.0)])
+@pytest.mark.parametrize(
+    "prompt, scale",
+    [
+        ("a cat", 4.0),
+        ("a cat by Hokusai", 3.0),
+        ("oil, after hokusai", 3.0),
+        ("an oil painting", 2.0),
+        ("a boiling pot", 4.0),
+        ("", 4.0),
+    ],
+)
 def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch, prompt, scale):
-    monkeypatch.setattr(models, "defaults", lambda name: {**models.USUAL, "guidance_scale": 4.0,
-                                                          "guidance_scales": {"hokusai": 3.0, "oil": 2.0}})
+    monkeypatch.setattr(
+        models,
+        "defaults",
+        lambda name: {
+            **models.USUAL,
+            "guidance_scale": 4.0,
+            "guidance_scales": {"hokusai": 3.0, "oil": 2.0},
+        },
+    )
     assert models.settings(prompt).guidance_scale == scale
     assert models.settings(prompt, guidance_scale=1.0).guidance_scale == 1.0
     assert models.settings(prompt, task="draw").guidance_scale == 4.0
 
 
-@pytest.mark.parametrize("prompt, parts", [
-    ("a red house by the sea, van gogh", ("a red house by the sea", "van gogh")),
-    ("a cat in the style of Ukiyo-e.", ("a cat", "ukiyo-e")), ("a cat by van gogh", ("a cat", "van gogh")),
-    ("a cat, in the style of van gogh", ("a cat", "van gogh")),
-    ("van gogh", ("van gogh", None)), ("a cat", ("a cat", None)), ("", ("", None)),
-    ("van gogh, a cat", ("van gogh, a cat", None)), ("a house by the sea", ("a house by the sea", None))])
+@pytest.mark.parametrize(
+    "prompt, parts",
+    [
+        ("a red house by the sea, van gogh", ("a red house by the sea", "van gogh")),
+        ("a cat in the style of Ukiyo-e.", ("a cat", "ukiyo-e")),
+        ("a cat by van gogh", ("a cat", "van gogh")),
+        ("a cat, in the style of van gogh", ("a cat", "van gogh")),
+        ("van gogh", ("van gogh", None)),
+        ("a cat", ("a cat", None)),
+        ("", ("", None)),
+        ("van gogh, a cat", ("van gogh, a cat", None)),
+        ("a house by the sea", ("a house by the sea", None)),
+    ],
+)
 def test_a_style_at_the_end_of_a_prompt_is_split_off(tiny_data, prompt, parts):
     assert models.split_style(prompt) == parts

@@ -51,7 +51,9 @@ def test_eight_runs_into_one_folder_lose_nothing(tmp_path):
     def run(value):
         start.wait()
         for _ in range(3):
-            paths.append((outputs.save(Image.new("RGB", (8, 8), (value,) * 3), tmp_path, "x", {}), value))
+            paths.append(
+                (outputs.save(Image.new("RGB", (8, 8), (value,) * 3), tmp_path, "x", {}), value)
+            )
 
     runs = [threading.Thread(target=run, args=[k]) for k in range(8)]
     [thread.start() for thread in runs]
@@ -74,9 +76,13 @@ def test_overwriting_replaces_what_was_there_but_nothing_of_this_run(tmp_path):
 
 def test_a_killed_run_leaves_whole_pictures_only(tmp_path):
     """A process that saves without end is killed outright; then one is asked to end, and leaves no part of a file."""
-    code = ("import sys\nfrom PIL import Image\nfrom sdkit import outputs\nprint('go', flush=True)\n"
-            "while True: outputs.save(Image.effect_noise((300, 300), 9).convert('RGB'), sys.argv[1], 'x', {}, True)")
-    running = subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
+    code = (
+        "import sys\nfrom PIL import Image\nfrom sdkit import outputs\nprint('go', flush=True)\n"
+        "while True: outputs.save(Image.effect_noise((300, 300), 9).convert('RGB'), sys.argv[1], 'x', {}, True)"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE
+    )
     running.stdout.readline()
     while not (tmp_path / "x.png").exists():
         assert running.poll() is None
@@ -90,26 +96,48 @@ def test_a_killed_run_leaves_whole_pictures_only(tmp_path):
 def notebook():
     jpeg = {"image/jpeg": "SECRET", "text/plain": "[figure]"}
     return new_notebook(
-        cells=[new_markdown_cell("![me](attachment:me.png)", attachments={"me.png": {"image/png": "SECRET"}}),
-               new_code_cell("show()", execution_count=3, outputs=[
-                   new_output("display_data", jpeg), new_output("stream", text="SECRET.jpg\n"),
-                   new_output("display_data", {"text/html": "<img src='data:image/png;base64,SECRET'>"})])],
-        metadata={"widgets": {"application/vnd.jupyter.widget-state+json": {"state": "SECRET"}},
-                  "kernelspec": {"name": "python3", "display_name": "Python"}})
+        cells=[
+            new_markdown_cell(
+                "![me](attachment:me.png)", attachments={"me.png": {"image/png": "SECRET"}}
+            ),
+            new_code_cell(
+                "show()",
+                execution_count=3,
+                outputs=[
+                    new_output("display_data", jpeg),
+                    new_output("stream", text="SECRET.jpg\n"),
+                    new_output(
+                        "display_data", {"text/html": "<img src='data:image/png;base64,SECRET'>"}
+                    ),
+                ],
+            ),
+        ],
+        metadata={
+            "widgets": {"application/vnd.jupyter.widget-state+json": {"state": "SECRET"}},
+            "kernelspec": {"name": "python3", "display_name": "Python"},
+        },
+    )
 
 
 def test_clear_takes_pictures_out_of_outputs_pasted_ones_widgets_and_checkpoints(tmp_path, capsys):
     (tmp_path / "in" / ".ipynb_checkpoints").mkdir(parents=True)
-    path, copy = tmp_path / "in" / "a.ipynb", tmp_path / "in" / ".ipynb_checkpoints" / "a-checkpoint.ipynb"
+    path, copy = (
+        tmp_path / "in" / "a.ipynb",
+        tmp_path / "in" / ".ipynb_checkpoints" / "a-checkpoint.ipynb",
+    )
     for place in (path, copy):
         place.write_text(writes(notebook()))
     (tmp_path / "no.ipynb").write_text("[1]")
     assert cli.main(["clear", str(tmp_path / "no.ipynb"), str(tmp_path / "in"), "gone.ipynb"]) == 2
     said = capsys.readouterr()
-    assert "(5 outputs)" in said.out and said.err.count("failed") == 2 and "Traceback" not in said.err
+    assert (
+        "(5 outputs)" in said.out and said.err.count("failed") == 2 and "Traceback" not in said.err
+    )
     assert "SECRET" not in path.read_text() and not copy.exists()
     cleared, before = json.loads(path.read_text()), notebook()
-    assert ["".join(cell["source"]) for cell in cleared["cells"]] == [cell.source for cell in before.cells]
+    assert ["".join(cell["source"]) for cell in cleared["cells"]] == [
+        cell.source for cell in before.cells
+    ]
     assert cleared["metadata"] == {"kernelspec": before.metadata.kernelspec}
     assert cleared["cells"][1]["outputs"] == [] and cleared["cells"][1]["execution_count"] is None
     assert outputs.clear(path) == 0
@@ -117,17 +145,26 @@ def test_clear_takes_pictures_out_of_outputs_pasted_ones_widgets_and_checkpoints
     assert "There is no notebook" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("pasted", ["data:image/png;base64,SECRET/+0==", "data:image/jpeg;name=me.jpg;base64,SECRET",
-                                    "DATA:image/svg+xml;charset=utf-8;BASE64,SECRET%2B%3D"])
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "data:image/png;base64,SECRET/+0==",
+        "data:image/jpeg;name=me.jpg;base64,SECRET",
+        "DATA:image/svg+xml;charset=utf-8;BASE64,SECRET%2B%3D",
+    ],
+)
 def test_clear_takes_out_pictures_that_an_editor_wrote_into_the_text(tmp_path, pasted):
     path = tmp_path / "a.ipynb"
-    path.write_text(writes(new_notebook(cells=[new_markdown_cell(f"before\n![me]({pasted}) after")])))
+    path.write_text(
+        writes(new_notebook(cells=[new_markdown_cell(f"before\n![me]({pasted}) after")]))
+    )
     assert outputs.clear(path) == 1
     assert "".join(json.loads(path.read_text())["cells"][0]["source"]) == "before\n![me]() after"
 
 
 def test_parts_of_files_that_a_killed_run_left_go_with_the_next_run(work):
     import os
+
     (work / "styled").mkdir()
     old, new = (work / "styled" / f".{digit * 16}.part" for digit in "ab")
     old.touch()
@@ -159,55 +196,100 @@ def with_secrets(side=64):
     """{name: bytes} of photographs with SECRET wherever a format has room for it."""
     image = photo(side)
     exif = strange.exif()
-    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + SECRET        # UserComment
-    exif.get_ifd(0x8769)[0x927C] = SECRET                          # MakerNote
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + SECRET  # UserComment
+    exif.get_ifd(0x8769)[0x927C] = SECRET  # MakerNote
     thumbnail = encoded(image.resize((32, 32)), "JPEG", comment=SECRET)
     profile = strange._profile().replace(b"sRGB", SECRET[:4]) + SECRET
     jpeg = encoded(image, "JPEG", exif=exif, comment=SECRET, icc_profile=profile, quality=95)
-    segments = [jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP),
-                jpeg_segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40 + SECRET),
-                jpeg_segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(SECRET)) + SECRET),
-                jpeg_segment(0xE0, b"JFXX\0\x10" + thumbnail), jpeg_segment(0xEC, b"Ducky" + SECRET),
-                jpeg_segment(0xEF, SECRET), jpeg_segment(0xFE, SECRET)]
+    segments = [
+        jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP),
+        jpeg_segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40 + SECRET),
+        jpeg_segment(
+            0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(SECRET)) + SECRET
+        ),
+        jpeg_segment(0xE0, b"JFXX\0\x10" + thumbnail),
+        jpeg_segment(0xEC, b"Ducky" + SECRET),
+        jpeg_segment(0xEF, SECRET),
+        jpeg_segment(0xFE, SECRET),
+    ]
     png = encoded(image, "PNG", exif=exif, icc_profile=profile)
-    chunks = [png_chunk(b"tEXt", b"Author\0" + SECRET), png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(SECRET)),
-              png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP), png_chunk(b"prVt", SECRET)]
+    chunks = [
+        png_chunk(b"tEXt", b"Author\0" + SECRET),
+        png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(SECRET)),
+        png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+        png_chunk(b"prVt", SECRET),
+    ]
     hidden = np.dstack([np.asarray(image), np.zeros((side, side), np.uint8)])
     gif = encoded(image, "GIF")
-    cut = 13 + 3 * 2 ** ((gif[10] & 7) + 1)                        # behind the palette
-    tags = {270: strange.SECRET, 315: strange.SECRET, 700: XMP, 33723: SECRET, 34377: SECRET, 37724: SECRET}
+    cut = 13 + 3 * 2 ** ((gif[10] & 7) + 1)  # behind the palette
+    tags = {
+        270: strange.SECRET,
+        315: strange.SECRET,
+        700: XMP,
+        33723: SECRET,
+        34377: SECRET,
+        37724: SECRET,
+    }
     return {
         "segments.jpg": jpeg[:2] + b"".join(segments) + jpeg[2:] + SECRET,
-        "two.mpo": encoded(image, "MPO", save_all=True, append_images=[photo(32)], exif=exif) + thumbnail,
+        "two.mpo": encoded(image, "MPO", save_all=True, append_images=[photo(32)], exif=exif)
+        + thumbnail,
         "chunks.png": png[:33] + b"".join(chunks) + png[33:] + SECRET,
         "hidden.png": encoded(Image.fromarray(hidden), "PNG", exif=exif),
         "all.webp": encoded(image, "WEBP", exif=exif, xmp=XMP, icc_profile=profile),
         "tags.tif": encoded(image, "TIFF", tiffinfo=tags, icc_profile=profile),
-        "comment.gif": encoded(image, "GIF", comment=SECRET, save_all=True, append_images=[photo(64)] * 2),
+        "comment.gif": encoded(
+            image, "GIF", comment=SECRET, save_all=True, append_images=[photo(64)] * 2
+        ),
         "comment.jp2": encoded(image, "JPEG2000", comment=SECRET),
-        "boxes.jp2": (encoded(image, "JPEG2000") + box(b"uuid", bytes(range(16)) + XMP) + box(b"xml ", XMP)),
-        "xmp.gif": gif[:cut] + b"!\xff\x0bXMP DataXMP" + XMP + bytes([1, *range(255, -1, -1), 0]) + gif[cut:],
-        "frames.png": encoded(image, "PNG", save_all=True, append_images=[photo(64)] * 2, exif=exif) + SECRET,
-        "frames.webp": encoded(image, "WEBP", save_all=True, append_images=[photo(64)] * 2, exif=exif, xmp=XMP),
-        "pages.tif": encoded(image, "TIFF", save_all=True, append_images=[photo(32)], tiffinfo=tags),
+        "boxes.jp2": (
+            encoded(image, "JPEG2000") + box(b"uuid", bytes(range(16)) + XMP) + box(b"xml ", XMP)
+        ),
+        "xmp.gif": gif[:cut]
+        + b"!\xff\x0bXMP DataXMP"
+        + XMP
+        + bytes([1, *range(255, -1, -1), 0])
+        + gif[cut:],
+        "frames.png": encoded(image, "PNG", save_all=True, append_images=[photo(64)] * 2, exif=exif)
+        + SECRET,
+        "frames.webp": encoded(
+            image, "WEBP", save_all=True, append_images=[photo(64)] * 2, exif=exif, xmp=XMP
+        ),
+        "pages.tif": encoded(
+            image, "TIFF", save_all=True, append_images=[photo(32)], tiffinfo=tags
+        ),
         "id.tga": encoded(image, "TGA", id_section=SECRET) + SECRET,
-        **({"all.avif": encoded(image, "AVIF", exif=exif, xmp=XMP, icc_profile=profile)}
-           if "AVIF" in Image.SAVE else {}),
+        **(
+            {"all.avif": encoded(image, "AVIF", exif=exif, xmp=XMP, icc_profile=profile)}
+            if "AVIF" in Image.SAVE
+            else {}
+        ),
         "comment.ppm": b"P6 # " + SECRET + b"\n64 64 255\n" + image.tobytes(),
         "tail.bmp": encoded(image, "BMP") + SECRET,
     }
 
 
-NOTES = {"Software", "Description", "Model", "Prompt", "Negative prompt", "Strength", "Guidance scale", "Steps", "Seed",
-         "Size", "Noise level"}
+NOTES = {
+    "Software",
+    "Description",
+    "Model",
+    "Prompt",
+    "Negative prompt",
+    "Strength",
+    "Guidance scale",
+    "Steps",
+    "Seed",
+    "Size",
+    "Noise level",
+}
 
 
 def leaks(path):
     """What an output holds beside pixels and its note: names of chunks, or where a secret is found."""
     data, found, place = path.read_bytes(), [], 8
     while place < len(data):
-        size, kind = struct.unpack(">I4s", data[place:place + 8])
-        body = data[place + 8:place + 8 + size]
+        size, kind = struct.unpack(">I4s", data[place : place + 8])
+        body = data[place + 8 : place + 8 + size]
         if kind == b"zTXt":
             body += zlib.decompress(body.split(b"\0", 1)[1][1:])
         if kind not in (b"IHDR", b"IDAT", b"IEND", b"tEXt", b"iTXt"):
@@ -220,8 +302,13 @@ def leaks(path):
 
 def test_nothing_of_a_photo_but_its_pixels_comes_out_of_any_verb(work, monkeypatch, capfd):
     from sdkit import upscale
+
     monkeypatch.setattr(models, "load_upscaler", lambda *_, **__: None)
-    monkeypatch.setattr(upscale, "upscale", lambda pipe, images, **_: [photos.resize(image, 256) for image in images])
+    monkeypatch.setattr(
+        upscale,
+        "upscale",
+        lambda pipe, images, **_: [photos.resize(image, 256) for image in images],
+    )
     (work / "in").mkdir()
     secrets = with_secrets()
     for name, data in secrets.items():
@@ -235,11 +322,13 @@ def test_nothing_of_a_photo_but_its_pixels_comes_out_of_any_verb(work, monkeypat
         assert cli.main(["inpaint", f"in/{name}", "mask.png", *few]) == 0
     assert cli.main(["draw", "a photo", "--steps", "2", "--out", "out"]) == 0
     made = sorted((work / "out").iterdir())
-    assert len(made) == 3 * len(secrets) - (-len(secrets) // 4) + 1   # sheets of four, one drawing
+    assert len(made) == 3 * len(secrets) - (-len(secrets) // 4) + 1  # sheets of four, one drawing
     assert {path.name: leaks(path) for path in made if leaks(path)} == {}
     for path in made:
         with Image.open(path) as image:
-            assert image.text["Description"].startswith("Made with AI") and image.text["Software"].startswith("sdkit")
+            assert image.text["Description"].startswith("Made with AI") and image.text[
+                "Software"
+            ].startswith("sdkit")
     assert strange.SECRET not in "".join(capfd.readouterr())
 
 
@@ -256,11 +345,24 @@ def test_hidden_colours_and_later_frames_do_not_come_out():
 
 @pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="not a clone")
 def test_git_never_takes_photographs():
-    paths = ["private/me.jpg", "notebooks/private/me.jpg", "styled/me.png", "upscaled/me.png", "inpainted/me.png",
-             "notebooks/styled/me.png", "notebooks/.ipynb_checkpoints/x.ipynb", "styled/.0123.part"]
+    paths = [
+        "private/me.jpg",
+        "notebooks/private/me.jpg",
+        "styled/me.png",
+        "upscaled/me.png",
+        "inpainted/me.png",
+        "notebooks/styled/me.png",
+        "notebooks/.ipynb_checkpoints/x.ipynb",
+        "styled/.0123.part",
+    ]
     done = subprocess.run(["git", "check-ignore", *paths], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines() == paths
-    assert subprocess.run(["git", "ls-files", "private", "styled"], cwd=ROOT, capture_output=True).stdout == b""
+    assert (
+        subprocess.run(
+            ["git", "ls-files", "private", "styled"], cwd=ROOT, capture_output=True
+        ).stdout
+        == b""
+    )
 
 
 def test_a_notebook_that_may_not_be_written_is_a_sentence(tmp_path, monkeypatch):

@@ -47,12 +47,18 @@ def test_unusable_files_are_a_sentence(folder, name, word):
 
 
 def test_missing_files_folders_and_names_with_null_are_sentences(folder):
-    for source, word in ((folder / "gone.png", "no file"), (folder, "folder"), ("a\0b", "cannot be read")):
+    for source, word in (
+        (folder / "gone.png", "no file"),
+        (folder, "folder"),
+        ("a\0b", "cannot be read"),
+    ):
         with pytest.raises(SdkitError, match=word):
             photos.open_photo(source)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/x.jpg", "a**b", "**", "[", "", "\udcff.jpg"])
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "~nobody-of-that-name/x.jpg", "a**b", "**", "[", "", "\udcff.jpg"]
+)
 def test_names_that_no_file_can_have_are_sentences(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SdkitError):
@@ -67,7 +73,13 @@ def test_pipes_devices_and_links_that_lead_nowhere_are_sentences_at_once(tmp_pat
     Image.fromarray(strange.colours()).save(tmp_path / "real.png")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "real.png")
     found = photos.find_photos([tmp_path])
-    assert [p.name for p in found] == ["dangling.jpg", "link.jpg", "loop.jpg", "pipe.jpg", "real.png"]
+    assert [p.name for p in found] == [
+        "dangling.jpg",
+        "link.jpg",
+        "loop.jpg",
+        "pipe.jpg",
+        "real.png",
+    ]
     for path in (found[0], found[2], found[3], "/dev/zero"):
         with pytest.raises(SdkitError):
             photos.open_photo(path)
@@ -93,7 +105,9 @@ def test_what_libtiff_says_of_a_damaged_file_stays_within(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file"
+)
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (tmp_path / "x.png").chmod(0)
@@ -107,7 +121,9 @@ def test_pixels_without_loss_stay_as_they_are(folder):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turned_as_exif_says(tmp_path, orientation):
-    Image.fromarray(strange.colours()).save(tmp_path / "x.jpg", exif=strange.exif(orientation), quality=95)
+    Image.fromarray(strange.colours()).save(
+        tmp_path / "x.jpg", exif=strange.exif(orientation), quality=95
+    )
     with Image.open(tmp_path / "x.jpg") as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
     np.testing.assert_array_equal(photos.open_photo(tmp_path / "x.jpg"), expected)
@@ -132,13 +148,16 @@ def test_transparency_lies_over_white(folder):
 
 
 def test_an_animation_gives_its_first_frame(folder):
-    difference = np.asarray(photos.open_photo(folder / "animated.gif"), dtype=float) - strange.colours()
+    difference = (
+        np.asarray(photos.open_photo(folder / "animated.gif"), dtype=float) - strange.colours()
+    )
     assert abs(difference).mean() < 8  # 256 colours; the other frames are red
 
 
 def test_a_colour_profile_is_applied(tmp_path):
     """From sRGB to sRGB nothing changes; a broken profile is passed over; another one is brought to sRGB."""
     from PIL import ImageCms
+
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = Image.fromarray(strange.colours())
     image.info["icc_profile"] = srgb
@@ -155,6 +174,7 @@ def test_a_colour_profile_is_applied(tmp_path):
 def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tmp_path, mode):
     """As programs for pictures of a screen save them."""
     from PIL import ImageCms
+
     image = Image.fromarray(strange.colours()).convert(mode)
     expected = np.asarray(image.convert("RGB"), dtype=int)[..., [1, 0, 2]]
     if mode == "RGBA":
@@ -182,12 +202,37 @@ def test_turned_also_where_other_entries_of_the_exif_make_no_sense(tmp_path):
 def _swap_red_and_green(profile):
     """sRGB's profile with the tags of its red and green primaries swapped: an RGB whose channels stand as GRB."""
     head, table = bytearray(profile), slice(128, 132 + 12 * int.from_bytes(profile[128:132], "big"))
-    head[table] = bytes(head[table]).replace(b"rXYZ", b"tmp.").replace(b"gXYZ", b"rXYZ").replace(b"tmp.", b"gXYZ")
+    head[table] = (
+        bytes(head[table])
+        .replace(b"rXYZ", b"tmp.")
+        .replace(b"gXYZ", b"rXYZ")
+        .replace(b"tmp.", b"gXYZ")
+    )
     return bytes(head)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB",
-                                  "HSV", "I", "F", "I;16", "I;16B"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "1",
+        "L",
+        "LA",
+        "La",
+        "P",
+        "PA",
+        "RGBA",
+        "RGBa",
+        "RGBX",
+        "CMYK",
+        "YCbCr",
+        "LAB",
+        "HSV",
+        "I",
+        "F",
+        "I;16",
+        "I;16B",
+    ],
+)
 def test_every_mode_of_pillow_becomes_rgb(mode):
     assert photos.open_photo(Image.new(mode, (9, 8))).mode == "RGB"
 
@@ -198,16 +243,29 @@ def test_arrays():
     for same in (array, array / 255.0, array.astype(np.uint16) * 257, opaque):
         np.testing.assert_array_equal(photos.open_photo(same), array)
     assert photos.open_photo(array[..., 0] > 9).size == (48, 32)
-    for wrong in (np.zeros((9, 9, 5), np.uint8), np.zeros(9), np.zeros((0, 9)), np.full((9, 9), np.nan),
-                  np.full((9, 9), 300.0), np.zeros((9, 9), np.int32)):
+    for wrong in (
+        np.zeros((9, 9, 5), np.uint8),
+        np.zeros(9),
+        np.zeros((0, 9)),
+        np.full((9, 9), np.nan),
+        np.full((9, 9), 300.0),
+        np.zeros((9, 9), np.int32),
+    ):
         with pytest.raises(SdkitError):
             photos.open_photo(wrong)
 
 
-@pytest.mark.parametrize("width, height, size, expected", [
-    (512, 512, 256, (256, 256)), (600, 400, 256, (384, 256)), (400, 600, 256, (256, 384)),
-    (451, 300, 100, (152, 96)), (30, 20, 64, (96, 64)), (400, 100, 64, (256, 64)),
-])
+@pytest.mark.parametrize(
+    "width, height, size, expected",
+    [
+        (512, 512, 256, (256, 256)),
+        (600, 400, 256, (384, 256)),
+        (400, 600, 256, (256, 384)),
+        (451, 300, 100, (152, 96)),
+        (30, 20, 64, (96, 64)),
+        (400, 100, 64, (256, 64)),
+    ],
+)
 def test_resize_keeps_the_aspect_ratio_in_steps_of_8(width, height, size, expected):
     assert photos.resize(Image.new("RGB", (width, height)), size).size == expected
 

@@ -24,7 +24,9 @@ def test_save_png_writes_the_note_and_nothing_of_the_photo(tmp_path):
     strange.write_all(tmp_path / "in")
     with Image.open(tmp_path / "in" / "commented.jpg") as image:
         assert image.info["comment"].decode() == strange.SECRET  # the secret is there before
-        provenance.save_png(image, tmp_path / "out.png", {"Prompt": "van gogh", "Title": "Sternennacht \u00fcber"})
+        provenance.save_png(
+            image, tmp_path / "out.png", {"Prompt": "van gogh", "Title": "Sternennacht \u00fcber"}
+        )
     data = (tmp_path / "out.png").read_bytes()
     assert strange.SECRET.encode() not in data
     assert not any(chunk in data for chunk in (b"eXIf", b"iCCP", b"tIME", b"pHYs"))

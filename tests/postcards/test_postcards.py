@@ -13,13 +13,20 @@ from sdkit.files import ROOT
 from sdkit.postcards import canvas, things
 
 CARD = postcards.Postcard("house", "red", "left", "sea", "night", seed=3)
-ALL = [postcards.Postcard(thing, colour, place, ground, time)
-       for thing in postcards.THINGS for colour in postcards.COLOURS for place in postcards.PLACES
-       for ground in postcards.GROUNDS for time in postcards.TIMES]
+ALL = [
+    postcards.Postcard(thing, colour, place, ground, time)
+    for thing in postcards.THINGS
+    for colour in postcards.COLOURS
+    for place in postcards.PLACES
+    for ground in postcards.GROUNDS
+    for time in postcards.TIMES
+]
 
 
 def shrink(picture, size):
-    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX)).astype(float)
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX)).astype(
+        float
+    )
 
 
 def test_the_same_postcard_for_ever():
@@ -34,7 +41,7 @@ def test_a_larger_drawing_shows_the_same_scene(index):
     small, large = postcards.draw(card, 64), postcards.draw(card, 256)
     assert small.shape == (64, 64, 3) and small.dtype == np.uint8
     difference = np.abs(shrink(large, 64) - small)
-    assert difference.mean() < 4                     # of 255; measured 1 to 2.5: edges and grain
+    assert difference.mean() < 4  # of 255; measured 1 to 2.5: edges and grain
     assert np.abs(shrink(large, 8) - shrink(small, 8)).max() < 16
 
 
@@ -65,8 +72,14 @@ def test_what_the_split_rests_on_is_not_what_the_caption_leaves_to_chance():
 
 def said(caption):
     """What a caption says, part by part, read by looking for every phrase of the grammar."""
-    names = {name: thing for thing in postcards.THINGS for name in (thing, *postcards.OTHER_NAMES.get(thing, ()))}
-    phrases = {phrase: word for word, phrases in postcards.PHRASES.items() for phrase in (word, *phrases)}
+    names = {
+        name: thing
+        for thing in postcards.THINGS
+        for name in (thing, *postcards.OTHER_NAMES.get(thing, ()))
+    }
+    phrases = {
+        phrase: word for word, phrases in postcards.PHRASES.items() for phrase in (word, *phrases)
+    }
     vocabulary = {**names, **phrases, **{colour: colour for colour in postcards.COLOURS}}
     found, text = set(), f" {caption.replace(',', ' ')} "
     for phrase in sorted(vocabulary, key=len, reverse=True):
@@ -76,36 +89,56 @@ def said(caption):
     return found, set(text.split())
 
 
-@pytest.mark.parametrize("unsaid", [set(), {"place"}, {"colour", "time"}, {"place", "ground", "time", "colour"}])
+@pytest.mark.parametrize(
+    "unsaid", [set(), {"place"}, {"colour", "time"}, {"place", "ground", "time", "colour"}]
+)
 def test_captions_say_what_is_drawn_and_nothing_else(unsaid):
     for index in range(200):
         card = postcards.sample(2, index)
         found, rest = said(postcards.caption(card, np.random.default_rng(index), unsaid))
-        wanted = {getattr(card, part) for part in postcards.PARTS if part not in unsaid} | set(card.second or ())
+        wanted = {getattr(card, part) for part in postcards.PARTS if part not in unsaid} | set(
+            card.second or ()
+        )
         assert found == wanted and rest <= {"a", "an", "and", "with"}
 
 
 def test_the_plain_caption():
     assert postcards.plain_caption(CARD) == "a red house on the left by the sea at night"
     with_second = replace(CARD, second=("orange", "cat"))
-    assert postcards.plain_caption(with_second) == "a red house on the left with an orange cat by the sea at night"
+    assert (
+        postcards.plain_caption(with_second)
+        == "a red house on the left with an orange cat by the sea at night"
+    )
 
 
 def test_the_thing_is_always_said_and_the_rest_mostly():
-    silent = Counter(part for index in range(1000) for part in postcards.leave_unsaid(np.random.default_rng(index)))
+    silent = Counter(
+        part
+        for index in range(1000)
+        for part in postcards.leave_unsaid(np.random.default_rng(index))
+    )
     assert silent["thing"] == 0 and 400 < silent["place"] < 550
     assert all(60 < silent[part] < 150 for part in ("colour", "ground", "time"))
 
 
 def test_the_page_of_the_docs_names_every_phrase():
     page = (ROOT / "docs" / "postcards.md").read_text(encoding="utf-8")
-    for phrase in [*sum(postcards.PHRASES.values(), ()), *sum(postcards.OTHER_NAMES.values(), ()), *postcards.COLOURS]:
+    for phrase in [
+        *sum(postcards.PHRASES.values(), ()),
+        *sum(postcards.OTHER_NAMES.values(), ()),
+        *postcards.COLOURS,
+    ]:
         assert phrase in page, phrase
 
 
 def test_words_are_those_of_the_captions():
-    used = {word for index in range(3000)
-            for word in postcards.caption(postcards.sample(3, index), np.random.default_rng(index)).replace(",", "").split()}
+    used = {
+        word
+        for index in range(3000)
+        for word in postcards.caption(postcards.sample(3, index), np.random.default_rng(index))
+        .replace(",", "")
+        .split()
+    }
     assert used == set(postcards.words())
 
 
@@ -115,22 +148,30 @@ def test_articles():
     assert postcards.article("umbrella") == "an umbrella"
 
 
-@pytest.mark.parametrize("place, low, high", [("left", 0.2, 0.32), ("middle", 0.44, 0.56), ("right", 0.68, 0.8)])
+@pytest.mark.parametrize(
+    "place, low, high", [("left", 0.2, 0.32), ("middle", 0.44, 0.56), ("right", 0.68, 0.8)]
+)
 def test_the_thing_stands_where_it_is_said_and_has_its_colour(place, low, high):
     """Found in the picture itself: where a drawing changes when its thing changes colour."""
     for seed in range(5):
-        red, blue = (postcards.Postcard("mushroom", colour, place, "meadow", "day", seed=seed)
-                     for colour in ("red", "blue"))
+        red, blue = (
+            postcards.Postcard("mushroom", colour, place, "meadow", "day", seed=seed)
+            for colour in ("red", "blue")
+        )
         truth = postcards.describe(red)
         assert low <= truth["centre"] <= high
-        changed = np.abs(postcards.draw(red, 128).astype(int) - postcards.draw(blue, 128)).sum(-1) > 60
+        changed = (
+            np.abs(postcards.draw(red, 128).astype(int) - postcards.draw(blue, 128)).sum(-1) > 60
+        )
         _, columns = np.nonzero(changed)
         assert columns.mean() / 128 == pytest.approx(truth["centre"], abs=0.03)
         cap = postcards.draw(red, 128)[changed].mean(0)
         assert cap[0] > 2 * cap[1] and cap[0] > 2 * cap[2]
 
 
-@pytest.mark.parametrize("time, darker", [("dawn", 0.3), ("day", 0.3), ("sunset", 0.15), ("night", 0.0)])
+@pytest.mark.parametrize(
+    "time, darker", [("dawn", 0.3), ("day", 0.3), ("sunset", 0.15), ("night", 0.0)]
+)
 def test_night_is_dark(time, darker):
     card = postcards.Postcard("cat", "white", "middle", "meadow", time)
     brightness = postcards.draw(card).mean() / 255
@@ -141,8 +182,16 @@ def test_every_thing_keeps_within_its_part_of_the_picture():
     """Wide things may be cut at the picture's edge, never by more than a fifth of what they cover."""
     for thing in postcards.THINGS:
         for place in ("left", "right"):
-            cards = [postcards.Postcard(thing, colour, place, "desert", "day", seed=4) for colour in ("red", "blue")]
-            changed = np.abs(np.subtract(*(postcards.draw(card, 96).astype(int) for card in cards))).sum(-1) > 60
+            cards = [
+                postcards.Postcard(thing, colour, place, "desert", "day", seed=4)
+                for colour in ("red", "blue")
+            ]
+            changed = (
+                np.abs(np.subtract(*(postcards.draw(card, 96).astype(int) for card in cards))).sum(
+                    -1
+                )
+                > 60
+            )
             assert 0.015 < changed.mean() < 0.25, (thing, place)
 
 
@@ -166,7 +215,7 @@ def test_paint_covers_as_much_as_the_shape():
     c = canvas.Canvas(200)
     c.fill(canvas.circle(c.x - 0.5, c.y - 0.5, 0.3), (1, 1, 1))
     assert c.rgb.mean() == pytest.approx(np.pi * 0.3**2, rel=2e-3)
-    c.dot(0.1, 0.1, 0.004, (1, 1, 1))                # smaller than a pixel: its light is not lost
+    c.dot(0.1, 0.1, 0.004, (1, 1, 1))  # smaller than a pixel: its light is not lost
     assert c.rgb[:40, :40].sum() > 0
 
 

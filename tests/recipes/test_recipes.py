@@ -1,4 +1,5 @@
 """The recipes on a toy folder of pictures: killed and resumed equals never killed, and the outputs load."""
+
 import hashlib
 import json
 import shutil
@@ -32,12 +33,22 @@ from sdkit.recipes import (
     vae,
 )
 
-TINY = {"vae": dict(steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1),
-        "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
-        "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
-        "text": dict(steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1),
-        "unet": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, large=3, ema_decay=0.9),
-        "upscaler": dict(steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=3, squares=3, shown=2)}
+TINY = {
+    "vae": dict(
+        steps=4, adversarial_from=2, batch_size=2, size=32, channels="16,16,16", drawn=8, evaluate=1
+    ),
+    "classifier": dict(steps=4, batch_size=4, size=32, channels="8,16"),
+    "reader": dict(steps=4, batch_size=4, drawn=12, size=32, channels="8,16"),
+    "text": dict(
+        steps=4, batch_size=4, postcards_per_step=6, drawn=12, size=32, width=16, layers=1
+    ),
+    "unet": dict(
+        steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=6, large=3, ema_decay=0.9
+    ),
+    "upscaler": dict(
+        steps=4, batch_size=2, sizes="8,12", channels="16,32", drawn=3, squares=3, shown=2
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,23 +89,40 @@ def interrupted(monkeypatch, at):
         save(run, step, force=force or step == at)
         if step == at:
             raise KeyboardInterrupt
+
     monkeypatch.setattr(training.Run, "save", save_and_die)
 
 
 def weights(folder):
-    return {f"{path.name}/{name}": tensor for path in sorted(folder.rglob("*.safetensors"))
-            for name, tensor in load_file(path).items()}
+    return {
+        f"{path.name}/{name}": tensor
+        for path in sorted(folder.rglob("*.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
 
 
 def other_parts(toy, folder):
     """A VAE and a text encoder, which the UNet and the upscaler need first."""
-    vae.main(art_dir=str(toy / "art"), runs=str(folder.parent / "v"), out=str(folder / "vae"), **TINY["vae"])
-    text.main(art_dir=str(toy / "art"), runs=str(folder.parent / "t"), out=str(folder), **TINY["text"])
+    vae.main(
+        art_dir=str(toy / "art"),
+        runs=str(folder.parent / "v"),
+        out=str(folder / "vae"),
+        **TINY["vae"],
+    )
+    text.main(
+        art_dir=str(toy / "art"), runs=str(folder.parent / "t"), out=str(folder), **TINY["text"]
+    )
 
 
 def train(name, toy, folder):
-    recipe = {"vae": vae, "classifier": classifier, "reader": reader, "text": text, "unet": unet,
-              "upscaler": upscaler}[name]
+    recipe = {
+        "vae": vae,
+        "classifier": classifier,
+        "reader": reader,
+        "text": text,
+        "unet": unet,
+        "upscaler": upscaler,
+    }[name]
     place = {"pipeline" if name == "unet" else "out": str(folder / "model")}
     place |= {"pipeline": str(folder.parent / "parts")} if name == "upscaler" else {}
     place |= {} if name == "reader" else {"art_dir": str(toy / "art")}
@@ -107,7 +135,7 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
     if name == "unet":
         other_parts(toy, whole / "model")
         shutil.copytree(whole / "model", halves / "model")
-    if name == "upscaler":    # which is saved elsewhere
+    if name == "upscaler":  # which is saved elsewhere
         other_parts(toy, tmp_path / "parts")
     train(name, toy, whole)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -123,27 +151,51 @@ def test_killed_and_resumed_equals_never_killed(name, toy, tmp_path, monkeypatch
     assert (halves / "run/curve.png").stat().st_size > 1000
     record = max((halves / "model").rglob("recipe.json"), key=lambda path: path.stat().st_mtime)
     assert (record.parent / "curve.png").read_bytes() == (halves / "run/curve.png").read_bytes()
-    assert {"command", "settings", "git_revision", "data_hash", "wall_time_minutes", "machine", "metrics"} \
-        <= json.loads(record.read_text()).keys()
+    assert {
+        "command",
+        "settings",
+        "git_revision",
+        "data_hash",
+        "wall_time_minutes",
+        "machine",
+        "metrics",
+    } <= json.loads(record.read_text()).keys()
 
 
 def test_muon_takes_the_steps_of_torch_for_matrices_and_of_adamw_for_the_rest():
-    network = torch.nn.Sequential(torch.nn.Conv2d(16, 24, 3), torch.nn.Linear(40, 20), torch.nn.Linear(40, 20),
-                                  torch.nn.Linear(20, 3))
-    copy = [torch.nn.Parameter((p.flatten(1) if p.ndim > 1 else p).detach().clone()) for p in network.parameters()]
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(16, 24, 3),
+        torch.nn.Linear(40, 20),
+        torch.nn.Linear(40, 20),
+        torch.nn.Linear(20, 3),
+    )
+    copy = [
+        torch.nn.Parameter((p.flatten(1) if p.ndim > 1 else p).detach().clone())
+        for p in network.parameters()
+    ]
     kernels, others = muon.split(network)
-    assert [tuple(p.shape) for p in kernels] == [(24, 16, 3, 3), (20, 40), (20, 40)] and len(others) == 5
-    optimizers = [muon.Muon(kernels, others, 0.02, weight_decay=0.1),
-                  torch.optim.Muon([copy[0], copy[2], copy[4]], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
-                  torch.optim.AdamW([copy[1], copy[3], *copy[5:]], 0.005, betas=(0.9, 0.99), weight_decay=0.1)]
+    assert [tuple(p.shape) for p in kernels] == [(24, 16, 3, 3), (20, 40), (20, 40)] and len(
+        others
+    ) == 5
+    optimizers = [
+        muon.Muon(kernels, others, 0.02, weight_decay=0.1),
+        torch.optim.Muon(
+            [copy[0], copy[2], copy[4]], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(
+            [copy[1], copy[3], *copy[5:]], 0.005, betas=(0.9, 0.99), weight_decay=0.1
+        ),
+    ]
     for _ in range(4):
         for p, q in zip(network.parameters(), copy):
             p.grad = torch.randn_like(p)
             q.grad = p.grad.view(q.shape).clone()
         for optimizer in optimizers:
             optimizer.step()
-    for p, q in zip(network.parameters(), copy):      # torch iterates in bf16
-        torch.testing.assert_close(p.flatten(1) if p.ndim > 1 else p, q, atol=2e-3 if p.ndim > 1 else 1e-6, rtol=0)
+    for p, q in zip(network.parameters(), copy):  # torch iterates in bf16
+        torch.testing.assert_close(
+            p.flatten(1) if p.ndim > 1 else p, q, atol=2e-3 if p.ndim > 1 else 1e-6, rtol=0
+        )
 
 
 def test_an_orthogonal_step_keeps_the_directions_and_evens_their_lengths():
@@ -151,12 +203,16 @@ def test_an_orthogonal_step_keeps_the_directions_and_evens_their_lengths():
     left, lengths, right = torch.linalg.svd(matrix, full_matrices=False)
     made = left.T @ muon.orthogonal(matrix) @ right.T
     assert lengths.max() / lengths.min() > 5
-    assert (made - made.diag().diag()).abs().max() < 0.1 and 0.6 < made.diag().min() <= made.diag().max() < 1.25
+    assert (
+        made - made.diag().diag()
+    ).abs().max() < 0.1 and 0.6 < made.diag().min() <= made.diag().max() < 1.25
 
 
 def test_aligned_latents_have_the_reference_s_covariance_and_show_the_same_pictures():
     torch.manual_seed(0)
-    first, second = (AutoencoderKL(block_out_channels=[16, 16, 16], **vae.CONFIG).eval() for _ in range(2))
+    first, second = (
+        AutoencoderKL(block_out_channels=[16, 16, 16], **vae.CONFIG).eval() for _ in range(2)
+    )
     batches = [torch.rand(6, 3, 32, 32) * 2 - 1, torch.rand(4, 3, 40, 40) * 2 - 1]
     before, apart = [vae.reconstruct(second, x) for x in batches], distance(first, second, batches)
     vae.align(second, first, batches)
@@ -171,7 +227,7 @@ def test_aligned_latents_have_the_reference_s_covariance_and_show_the_same_pictu
 
 def codes(network, x):
     with torch.no_grad():
-        return network.encode(x).latent_dist.mean.permute(0, 2, 3, 1).flatten(0, 2)                   # (N, C)
+        return network.encode(x).latent_dist.mean.permute(0, 2, 3, 1).flatten(0, 2)  # (N, C)
 
 
 def distance(first, second, batches):
@@ -209,18 +265,33 @@ def test_the_upscaler_is_loaded_by_diffusers_and_measured_beside_the_regressor(t
     parts, out = tmp_path / "parts", tmp_path / "model"
     other_parts(toy, parts)
     for regression, place in ((True, "regressor"), (False, "unet")):
-        upscaler.main(art_dir=str(toy / "art"), pipeline=str(parts), out=str(out), regression=regression,
-                      runs=str(tmp_path / place), **TINY["upscaler"])
-    figures = [json.loads((out / place / "recipe.json").read_text())["metrics"] for place in ("regressor", "unet")]
-    assert [list(some) for some in figures] == [["bicubic", "regression"],
-                                               ["bicubic", "regression", "diffusion", "diffusion from noise"]]
+        upscaler.main(
+            art_dir=str(toy / "art"),
+            pipeline=str(parts),
+            out=str(out),
+            regression=regression,
+            runs=str(tmp_path / place),
+            **TINY["upscaler"],
+        )
+    figures = [
+        json.loads((out / place / "recipe.json").read_text())["metrics"]
+        for place in ("regressor", "unet")
+    ]
+    assert [list(some) for some in figures] == [
+        ["bicubic", "regression"],
+        ["bicubic", "regression", "diffusion", "diffusion from noise"],
+    ]
     assert figures[0]["regression"] == pytest.approx(figures[1]["regression"], abs=0.01)
     assert {"psnr, photos", "feature distance, postcards"} <= figures[1]["diffusion"].keys()
-    shared = {"vae": AutoencoderKL.from_pretrained(parts / "vae"),
-              "text_encoder": CLIPTextModel.from_pretrained(parts / "text_encoder").float(),
-              "tokenizer": CLIPTokenizer.from_pretrained(parts / "tokenizer")}
+    shared = {
+        "vae": AutoencoderKL.from_pretrained(parts / "vae"),
+        "text_encoder": CLIPTextModel.from_pretrained(parts / "text_encoder").float(),
+        "tokenizer": CLIPTokenizer.from_pretrained(parts / "tokenizer"),
+    }
     pipe = StableDiffusionUpscalePipeline.from_pretrained(out, **shared)
-    image = pipe("", Image.new("RGB", (16, 16)), num_inference_steps=2, guidance_scale=1, noise_level=100).images[0]
+    image = pipe(
+        "", Image.new("RGB", (16, 16)), num_inference_steps=2, guidance_scale=1, noise_level=100
+    ).images[0]
     assert image.size == (64, 64) and pipe.config.max_noise_level == 100
     assert pipe.scheduler.config.prediction_type == "v_prediction"
     assert not [path for path in out.rglob("*.json") if str(tmp_path) in path.read_text()]
@@ -228,8 +299,10 @@ def test_the_upscaler_is_loaded_by_diffusers_and_measured_beside_the_regressor(t
 
 def test_a_small_picture_of_a_part_is_the_part_of_the_small_picture():
     square = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    whole, part = (upscaler.shrink(square, box, np.random.default_rng(5), clean=1.0)
-                   for box in ([0, 0, 64, 64], [8, 16, 40, 56]))
+    whole, part = (
+        upscaler.shrink(square, box, np.random.default_rng(5), clean=1.0)
+        for box in ([0, 0, 64, 64], [8, 16, 40, 56])
+    )
     np.testing.assert_array_equal(whole[4:14, 2:10], part)
     worn = upscaler.shrink(square, [0, 0, 64, 64], np.random.default_rng(5), clean=0.0)
     assert worn.shape == whole.shape and 0 < np.abs(worn.astype(float) - whole).mean() < 20
@@ -237,9 +310,13 @@ def test_a_small_picture_of_a_part_is_the_part_of_the_small_picture():
 
 def test_a_repainted_postcard_is_the_small_one_with_noise_in_its_latents():
     """By a VAE that leaves everything as it is, but for a factor."""
-    vae = SimpleNamespace(device="cpu", dtype=torch.float32, config=SimpleNamespace(scaling_factor=0.5),
-                          encode=lambda x: SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: x)),
-                          decode=lambda z: SimpleNamespace(sample=z))
+    vae = SimpleNamespace(
+        device="cpu",
+        dtype=torch.float32,
+        config=SimpleNamespace(scaling_factor=0.5),
+        encode=lambda x: SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: x)),
+        decode=lambda z: SimpleNamespace(sample=z),
+    )
     squares = [np.full((64, 64, 3), grey, np.uint8) for grey in (60, 120, 180)]
     made = upscaler.repainted(vae, squares, np.random.default_rng(0), together=2)
     assert made.shape == (3, 16, 16, 3) and made.dtype == np.uint8
@@ -259,12 +336,12 @@ def test_the_schedules_of_the_upscaler_agree():
 
 
 def test_crops_have_the_scale_that_was_asked_for():
-    ramp = np.tile(np.linspace(0, 255, 512), (512, 1)).astype(np.uint8)           # one grey level in two px
+    ramp = np.tile(np.linspace(0, 255, 512), (512, 1)).astype(np.uint8)  # one grey level in two px
     picture = art.Picture("x", "a photo", "", Image.fromarray(np.dstack([ramp] * 3)))
     square = art.crop(picture, 64, np.random.default_rng(0), (128, 128)).astype(float)
     slope = abs(square[:, -1].mean() - square[:, 0].mean()) / 63
     assert square.shape == (64, 64, 3)
-    assert slope == pytest.approx(255 / 128, rel=0.03)                              # four times as steep
+    assert slope == pytest.approx(255 / 128, rel=0.03)  # four times as steep
 
 
 def test_tokenizer_reads_every_caption_and_any_other_text():
@@ -273,15 +350,18 @@ def test_tokenizer_reads_every_caption_and_any_other_text():
     for prompt in [*captions.every_caption()[::200], "a zebra", "x", "浮世絵", "don't!"]:
         ids = tokenizer(prompt).input_ids
         assert ids[0] == tokenizer.bos_token_id and ids[-1] == end
-        assert end not in ids[1:-1], prompt          # nothing unknown: an unknown word would end the text
+        assert end not in ids[1:-1], prompt  # nothing unknown: an unknown word would end the text
     assert len(tokenizer("van gogh").input_ids) == 4
     assert tokenizer("Vincent VAN Gogh").input_ids == tokenizer("vincent van gogh").input_ids
 
 
 def test_contrastive_loss_equals_clip_when_all_meanings_differ():
     from transformers.models.clip.modeling_clip import image_text_contrastive_loss
+
     logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(text.contrastive_loss(logits, torch.eye(5)), image_text_contrastive_loss(logits))
+    torch.testing.assert_close(
+        text.contrastive_loss(logits, torch.eye(5)), image_text_contrastive_loss(logits)
+    )
 
 
 def test_contrastive_loss_counts_every_right_pair():
@@ -292,26 +372,39 @@ def test_contrastive_loss_counts_every_right_pair():
 
 
 def test_a_caption_fits_the_postcards_of_which_it_is_true():
-    red, blue = (postcards.Postcard("cat", colour, "left", "sea", "day") for colour in ("red", "blue"))
+    red, blue = (
+        postcards.Postcard("cat", colour, "left", "sea", "day") for colour in ("red", "blue")
+    )
     beside = replace(red, second=("pink", "tree"))
-    assert text.fits(red, ["thing", "ground"], blue) and not text.fits(red, ["thing", "colour"], blue)
-    assert text.fits(beside, ["thing", "colour"], red) and not text.fits(red, ["thing", "colour"], beside)
+    assert text.fits(red, ["thing", "ground"], blue) and not text.fits(
+        red, ["thing", "colour"], blue
+    )
+    assert text.fits(beside, ["thing", "colour"], red) and not text.fits(
+        red, ["thing", "colour"], beside
+    )
 
 
 def test_a_batch_for_clip_holds_groups_that_share_two_parts():
     shown = [postcards.sample(0, index) for index in range(400)]
-    alike = {(part, word): [k for k, card in enumerate(shown) if getattr(card, part) == word]
-             for part, words in postcards.WORDS.items() for word in words}
+    alike = {
+        (part, word): [k for k, card in enumerate(shown) if getattr(card, part) == word]
+        for part, words in postcards.WORDS.items()
+        for word in words
+    }
     chosen = text.hard_choice(shown, alike, 15, np.random.default_rng(0), groups=4)
     assert len(chosen) == 15
-    for group in (chosen[k:k + 4] for k in range(0, 15, 4)):
-        same = [part for part in postcards.PARTS if len({getattr(shown[k], part) for k in group}) == 1]
+    for group in (chosen[k : k + 4] for k in range(0, 15, 4)):
+        same = [
+            part for part in postcards.PARTS if len({getattr(shown[k], part) for k in group}) == 1
+        ]
         assert len(set(same) - {"thing"}) >= 2
 
 
 @pytest.mark.parametrize("workers", (0, 2))
 def test_batches_come_in_order_whoever_makes_them(workers):
-    made = training.made_ahead(lambda step: (torch.full((2,), step), f"{step}"), range(3, 9), workers)
+    made = training.made_ahead(
+        lambda step: (torch.full((2,), step), f"{step}"), range(3, 9), workers
+    )
     assert [(int(x[0]), words) for x, words in made] == [(step, f"{step}") for step in range(3, 9)]
     assert list(training.made_ahead(str, range(0), workers)) == []
 
@@ -320,27 +413,39 @@ def test_a_slip_changes_one_word_a_little():
     rng, clean = np.random.default_rng(0), "a red lighthouse by the sea"
     slips = [captions.misspell(clean, rng, share=1) for _ in range(50)]
     for slip in slips:
-        assert abs(len(slip) - len(clean)) <= 1 and len(slip.split()) == 6 and slip.split()[0] == "a"
+        assert (
+            abs(len(slip) - len(clean)) <= 1 and len(slip.split()) == 6 and slip.split()[0] == "a"
+        )
         assert sorted(set(slip)) == sorted(set(clean)) or len(set(clean) - set(slip)) <= 1
     assert captions.misspell(clean, rng, share=0) == clean
-    assert captions.misspell("by a", rng, share=1) == "by a"              # short words stay whole
+    assert captions.misspell("by a", rng, share=1) == "by a"  # short words stay whole
     assert not {"a cat", "cat"} & {captions.misspell("a car", rng, share=1) for _ in range(50)}
 
 
 def test_a_heap_of_keywords_has_the_words_of_the_caption_that_say_something():
     rng = np.random.default_rng(0)
-    heaps = {captions.heap("a red boat on the left by the sea at night", rng, share=1) for _ in range(50)}
-    assert len(heaps) > 20 and all(sorted(heap.split(", ")) == ["boat", "left", "night", "red", "sea"] for heap in heaps)
+    heaps = {
+        captions.heap("a red boat on the left by the sea at night", rng, share=1) for _ in range(50)
+    }
+    assert len(heaps) > 20 and all(
+        sorted(heap.split(", ")) == ["boat", "left", "night", "red", "sea"] for heap in heaps
+    )
     two = "a red boat on the left with a green tree"
-    assert captions.heap(two, rng, share=1) == two and captions.heap("a boat by the sea", rng, share=0).startswith("a ")
+    assert captions.heap(two, rng, share=1) == two and captions.heap(
+        "a boat by the sea", rng, share=0
+    ).startswith("a ")
 
 
 def test_chroma_ignores_grey_and_keeps_colour():
     grey = torch.rand(1, 1, 4, 4).expand(1, 3, 4, 4)
     assert vae.chroma(grey).abs().max() < 1e-6
-    red_blue, green_magenta = (torch.tensor(colour).view(1, 3, 1, 1) for colour in ([1.0, 0, -1], [1.0, -2, 1]))
+    red_blue, green_magenta = (
+        torch.tensor(colour).view(1, 3, 1, 1) for colour in ([1.0, 0, -1], [1.0, -2, 1])
+    )
     assert vae.chroma(red_blue).flatten().tolist() == pytest.approx([2**0.5 / 0.29, 0], abs=1e-5)
-    assert vae.chroma(green_magenta).flatten().tolist() == pytest.approx([0, 6**0.5 / 0.11], abs=1e-5)
+    assert vae.chroma(green_magenta).flatten().tolist() == pytest.approx(
+        [0, 6**0.5 / 0.11], abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("name, network", [("vae", AutoencoderKL), ("classifier", StyleClassifier)])
@@ -355,14 +460,23 @@ def test_what_is_saved_is_the_moving_average(name, network, toy, tmp_path):
 def test_a_training_can_go_on_from_trained_weights(toy, tmp_path):
     train("vae", toy, tmp_path / "first")
     first = tmp_path / "first/model"
-    vae.main(art_dir=str(toy / "art"), runs=str(tmp_path / "run"), out=str(tmp_path / "next"), initial=str(first),
-             **{**TINY["vae"], "steps": 1, "learning_rate": 0.0})
+    vae.main(
+        art_dir=str(toy / "art"),
+        runs=str(tmp_path / "run"),
+        out=str(tmp_path / "next"),
+        initial=str(first),
+        **{**TINY["vae"], "steps": 1, "learning_rate": 0.0},
+    )
     before, after = weights(first), weights(tmp_path / "next")
     # alignment with itself is the identity up to rounding, which differs by machine
     for key in before:
         torch.testing.assert_close(after[key], before[key], atol=1e-3, rtol=1e-2)
-    record, config = ((tmp_path / "next" / name).read_text() for name in ("recipe.json", "config.json"))
-    assert json.loads(record)["settings"]["initial"] == json.loads((first / "recipe.json").read_text())
+    record, config = (
+        (tmp_path / "next" / name).read_text() for name in ("recipe.json", "config.json")
+    )
+    assert json.loads(record)["settings"]["initial"] == json.loads(
+        (first / "recipe.json").read_text()
+    )
     assert str(tmp_path) not in record + config
 
 
@@ -378,7 +492,7 @@ def test_recoloured_crops_keep_their_drawing_and_change_their_colours():
         else:
             greys = [picture.mean(-1).ravel() for picture in (square.astype(float), other)]
             assert np.corrcoef(greys)[0, 1] > 0.8
-    assert 20 <= flat <= 60                           # a fifth
+    assert 20 <= flat <= 60  # a fifth
 
 
 def test_whitening_removes_what_colours_have_in_common():
@@ -399,25 +513,34 @@ def test_principal_components_have_the_variances_of_a_singular_value_decompositi
     x = art.to_batch(squares)
     codes = torch.nn.functional.conv2d(x, weight, bias, stride=4).transpose(0, 1).reshape(8, -1)
     patches = x.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(-1, 48).numpy()
-    singular = np.linalg.svd(patches - patches.mean(0), compute_uv=False)[:8] ** 2 / (len(patches) - 1)
-    np.testing.assert_allclose(np.sort(codes.var(1).numpy()), np.sort(singular ** 0.5), rtol=1e-3)
+    singular = np.linalg.svd(patches - patches.mean(0), compute_uv=False)[:8] ** 2 / (
+        len(patches) - 1
+    )
+    np.testing.assert_allclose(np.sort(codes.var(1).numpy()), np.sort(singular**0.5), rtol=1e-3)
     torch.testing.assert_close(codes.mean(1), torch.zeros(8), atol=1e-4, rtol=0)
 
 
 def test_a_whole_palette_transfer_takes_mean_and_covariance_of_the_painting():
     rng = np.random.default_rng(0)
-    photo, painting = (rng.normal(size=(20, 30, 3)) @ rng.normal(size=(3, 3)) * 9 + 40 for _ in range(2))
+    photo, painting = (
+        rng.normal(size=(20, 30, 3)) @ rng.normal(size=(3, 3)) * 9 + 40 for _ in range(2)
+    )
     moved = strokes.transfer_palette(photo, painting, 1.0).reshape(-1, 3)
     np.testing.assert_allclose(moved.mean(0), painting.mean((0, 1)), atol=1e-6)
-    np.testing.assert_allclose(np.cov(moved.T), np.cov(painting.reshape(-1, 3).T), rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(
+        np.cov(moved.T), np.cov(painting.reshape(-1, 3).T), rtol=1e-3, atol=1e-2
+    )
     np.testing.assert_array_equal(strokes.transfer_palette(photo, painting, 0.0), photo)
 
 
 def test_strokes_run_along_edges():
     wave = 50 + 40 * np.sin(np.arange(64) / 3)
-    for lightness, along in ((np.tile(wave, (64, 1)), np.pi / 2), (np.tile(wave[:, None], (1, 64)), 0.0)):
+    for lightness, along in (
+        (np.tile(wave, (64, 1)), np.pi / 2),
+        (np.tile(wave[:, None], (1, 64)), 0.0),
+    ):
         angles = strokes.directions(lightness, 4.0, np.random.default_rng(0))
-        off = np.abs((angles - along + np.pi / 2) % np.pi - np.pi / 2)               # a stroke has no sign
+        off = np.abs((angles - along + np.pi / 2) % np.pi - np.pi / 2)  # a stroke has no sign
         assert np.degrees(np.median(off)) < 10
 
 
@@ -454,6 +577,7 @@ def test_the_learning_rate_is_constant_until_it_falls_and_does_not_know_the_end_
             optimizer.step()
             schedule.step()
         return seen
+
     whole = rates(100, 101)
     assert whole[:5] == [0.25, 0.5, 0.75, 1, 1] and set(whole[4:61]) == {1}
     assert whole[80] == pytest.approx(0.5) and whole[100] == 0.1
@@ -478,9 +602,14 @@ def test_the_answers_lead_from_the_noised_source_to_the_picture():
     noise_scheduler = unet.scheduler()
     noise_scheduler.set_timesteps(1000)
     latents, others, noise = torch.randn(3, 3, 8, 4, 4)
-    sources, starts = torch.stack([latents[0], others[1], torch.zeros(8, 4, 4)]), torch.tensor([400, 400, 950])
+    sources, starts = (
+        torch.stack([latents[0], others[1], torch.zeros(8, 4, 4)]),
+        torch.tensor([400, 400, 950]),
+    )
     x, answer = unet.noised(latents, sources, noise, starts, starts, noise_scheduler)
-    torch.testing.assert_close(x, noise_scheduler.add_noise(sources, noise, starts), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        x, noise_scheduler.add_noise(sources, noise, starts), atol=1e-4, rtol=0
+    )
     assert torch.equal(answer[0], noise[0])
     for k, first in enumerate(starts):
         for t in range(first, 100, -1):
@@ -489,53 +618,78 @@ def test_the_answers_lead_from_the_noised_source_to_the_picture():
     seen, same = unet.noised(latents, sources, noise, starts, below, noise_scheduler)
     torch.testing.assert_close(seen, x, atol=1e-3, rtol=0)
     assert torch.equal(same, answer)
-    for eps, z, x0 in zip(answer, seen, latents):       # DDIM's own idea of what is under the noise
-        torch.testing.assert_close(noise_scheduler.step(eps, 100, z).pred_original_sample, x0, atol=1e-3, rtol=0)
+    for eps, z, x0 in zip(answer, seen, latents):  # DDIM's own idea of what is under the noise
+        torch.testing.assert_close(
+            noise_scheduler.step(eps, 100, z).pred_original_sample, x0, atol=1e-3, rtol=0
+        )
 
 
 def test_a_plain_picture_is_smooth_and_has_the_other_palette():
     rng = np.random.default_rng(0)
-    rough = (128 + 40 * np.sign(np.arange(96) - 48)[:, None, None] + rng.normal(0, 25, (96, 96, 3))).clip(0, 255)
+    rough = (
+        128 + 40 * np.sign(np.arange(96) - 48)[:, None, None] + rng.normal(0, 25, (96, 96, 3))
+    ).clip(0, 255)
     image, red = Image.fromarray(rough.astype(np.uint8)), Image.new("RGB", (50, 300), (200, 40, 30))
     smooth = np.asarray(pairs.plain(image, red, rng)).astype(float)
     assert smooth.shape == rough.shape
     assert smooth[2:40].std((0, 1)).max() < 0.5 * rough[2:40].std((0, 1)).min()
     assert smooth[..., 0].mean() > smooth[..., 1].mean() + 60
     halves = smooth[:48].mean(), smooth[48:].mean()
-    assert halves[1] > halves[0]                              # the drawing stays
+    assert halves[1] > halves[0]  # the drawing stays
 
 
-def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size(tiny_data, monkeypatch):
+def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size(
+    tiny_data, monkeypatch
+):
     pipe = models.load(tiny_data / "models" / "mini-sd", device="cpu")
     parts = {name: getattr(pipe, name) for name in ("vae", "text_encoder", "tokenizer", "unet")}
     monkeypatch.setattr(redraws, "TOGETHER", 1)
     cards, made = redraws.encode(parts, unet.scheduler(), 2, np.random.default_rng(0))
     assert cards == [postcards.sample(1, k) for k in range(2)] and made.shape[:2] == (2, 2)
-    large, small = (photos.to_tensor(Image.fromarray(postcards.draw(cards[1], side))) for side in (128, 64))
+    large, small = (
+        photos.to_tensor(Image.fromarray(postcards.draw(cards[1], side))) for side in (128, 64)
+    )
     with torch.no_grad():
         softened = latents.decode(pipe.vae, latents.encode(pipe.vae, small))
-        expected = torch.cat([latents.encode(pipe.vae, x) for x in (
-            large, photos.to_tensor(photos.resize(photos.to_image(softened), 128)))])
+        expected = torch.cat(
+            [
+                latents.encode(pipe.vae, x)
+                for x in (large, photos.to_tensor(photos.resize(photos.to_image(softened), 128)))
+            ]
+        )
     # a pixel on the edge of two grey levels may fall either way
     apart = (made[1].float() - expected).abs()
     assert apart.mean() < 1e-3 * expected.std() and apart.max() < 0.1 * expected.std()
-    assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01          # the model has drawn a part of it
+    assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01  # the model has drawn a part of it
 
 
-def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_is_kept(toy, tmp_path):
+def test_the_text_encoder_learns_with_the_unet_unless_its_rate_is_nought_or_all_is_kept(
+    toy, tmp_path
+):
     parts = tmp_path / "parts"
     other_parts(toy, parts)
     before = weights(parts / "text_encoder")
     saved = {}
-    for rate, keep, alike in ((0.0, 0.0, True), (0.2, 0.0, False), (0.2, 0.5, False), (0.2, 1.0, True)):
+    for rate, keep, alike in (
+        (0.0, 0.0, True),
+        (0.2, 0.0, False),
+        (0.2, 0.5, False),
+        (0.2, 1.0, True),
+    ):
         place = tmp_path / f"{rate}-{keep}"
         shutil.copytree(parts, place / "model")
-        unet.main(art_dir=str(toy / "art"), runs=str(place / "run"), pipeline=str(place / "model"),
-                  **{**TINY["unet"], "text_rate": rate, "keep": keep, "learning_rate": 0.1})
+        unet.main(
+            art_dir=str(toy / "art"),
+            runs=str(place / "run"),
+            pipeline=str(place / "model"),
+            **{**TINY["unet"], "text_rate": rate, "keep": keep, "learning_rate": 0.1},
+        )
         saved[rate, keep] = after = weights(place / "model/text_encoder")
         assert all(torch.equal(before[key], after[key]) for key in before) == alike
     for key in before:
-        torch.testing.assert_close(saved[0.2, 0.5][key], (before[key] + saved[0.2, 0.0][key]) / 2, atol=1e-3, rtol=2e-3)
+        torch.testing.assert_close(
+            saved[0.2, 0.5][key], (before[key] + saved[0.2, 0.0][key]) / 2, atol=1e-3, rtol=2e-3
+        )
 
 
 def test_a_teacher_is_matched_in_its_answers_and_in_what_the_caption_changes():
@@ -543,7 +697,9 @@ def test_a_teacher_is_matched_in_its_answers_and_in_what_the_caption_changes():
     answers, wrong = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 0])[:, None, None, None]
     extra = unet.DIFFERENCE_WEIGHT / 4
     for error, losses in ((0, [0, 0]), (2, [4, 4]), (wrong, [0.25 + extra, extra])):
-        made = unet.distillation_losses(answers + error, lambda *given: (answers, 0), (), training.accelerator())
+        made = unet.distillation_losses(
+            answers + error, lambda *given: (answers, 0), (), training.accelerator()
+        )
         assert made.tolist() == pytest.approx(losses, abs=1e-5)
 
 
@@ -552,8 +708,18 @@ def test_who_is_his_own_teacher_has_nothing_to_learn(toy, tmp_path):
     train("unet", toy, tmp_path)
     first = tmp_path / "first"
     shutil.copytree(tmp_path / "model", first)
-    unet.main(art_dir=str(toy / "art"), runs=str(tmp_path / "again"), pipeline=str(tmp_path / "model"),
-              **{**TINY["unet"], "initial": str(first / "unet"), "teacher": str(first), "card_share": 0.0, "large": 0})
+    unet.main(
+        art_dir=str(toy / "art"),
+        runs=str(tmp_path / "again"),
+        pipeline=str(tmp_path / "model"),
+        **{
+            **TINY["unet"],
+            "initial": str(first / "unet"),
+            "teacher": str(first),
+            "card_share": 0.0,
+            "large": 0,
+        },
+    )
     log = (tmp_path / "again/log.jsonl").read_text().splitlines()
     # 1 of the noise, which an untrained network knows nothing of
     assert json.loads(log[0])["unweighted"] < 0.01

@@ -16,7 +16,11 @@ def taught(path):
 
     Returns a namespace (dict). Later definitions may call earlier ones, as in the notebook.
     """
-    cells = [cell.source for cell in nbformat.read(NOTEBOOKS / path, as_version=4).cells if cell.cell_type == "code"]
+    cells = [
+        cell.source
+        for cell in nbformat.read(NOTEBOOKS / path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
     nodes = [node for source in cells for node in ast.parse(source).body]
     kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     namespace = {}

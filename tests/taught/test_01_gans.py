@@ -53,42 +53,55 @@ def test_the_penalty_is_zero_at_a_slope_of_one_and_grows_with_its_square():
     """For a linear critic, whose slope is the same everywhere (WGAN-GP, equation 3)."""
     real, fake = torch.randn(2, 3, 10, 2, generator=generator()).unbind()
     for slope, penalty in ((1.0, 0.0), (3.0, 4.0), (0.0, 1.0)):
+
         def critic(x, slope=slope):
             return slope * (0.6 * x[..., :1] + 0.8 * x[..., 1:])
+
         distance = (critic(fake) - critic(real)).mean((1, 2))
         loss = taught(GANS)["critic_loss"](critic, real, fake, weight=0.1)
-        torch.testing.assert_close(loss - distance, torch.full((3,), 0.1 * penalty), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            loss - distance, torch.full((3,), 0.1 * penalty), atol=1e-5, rtol=0
+        )
 
 
 @pytest.mark.parametrize("numbers", [2, 100])
 def test_both_roads_lead_to_the_gradient_of_the_closed_form(numbers):
     """The score of fakes is normal (mean -1/2, variance 1), so d/dm E[log P(real)] = E[sigmoid(-score)] along 1."""
     score = torch.linspace(-8.5, 7.5, 20_001, dtype=torch.float64)
-    density = torch.exp(-(score + 0.5) ** 2 / 2) / (2 * torch.pi) ** 0.5
+    density = torch.exp(-((score + 0.5) ** 2) / 2) / (2 * torch.pi) ** 0.5
     expected = float(torch.trapezoid(torch.sigmoid(-score) * density, score))
     slopes, tries = taught(GANS)["two_roads"](numbers, samples=200_000)
     for road in (slopes, tries):
-        along = road.sum(1) / numbers ** 0.5
+        along = road.sum(1) / numbers**0.5
         assert abs(float(along.mean()) - expected) < 4 * float(along.std()) / len(along) ** 0.5
 
 
 def test_two_players_with_one_number_each_move_as_the_formulas_say():
     cells = taught(GANS)
     lr, steps = 0.1, 200
-    for name, growth in (("both_at_once", 1 + lr ** 2), ("look_ahead", (1 - lr ** 2) ** 2 + lr ** 2)):
+    for name, growth in (("both_at_once", 1 + lr**2), ("look_ahead", (1 - lr**2) ** 2 + lr**2)):
         way = cells["path"](cells[name], steps, lr)
-        torch.testing.assert_close(way.norm(dim=1), growth ** (torch.arange(steps + 1).double() / 2))
-    x, y = cells["path"](cells["in_turn"], steps, lr).T              # an ellipse: this never changes
+        torch.testing.assert_close(
+            way.norm(dim=1), growth ** (torch.arange(steps + 1).double() / 2)
+        )
+    x, y = cells["path"](cells["in_turn"], steps, lr).T  # an ellipse: this never changes
     torch.testing.assert_close(x * x + y * y - lr * x * y, torch.ones_like(x))
 
 
 def test_scenes_are_postcards_of_36_kinds():
     scene = taught(GANS)["scene"]
-    shown = {tuple(scene(sky, paint, place).flatten().tolist()) for sky in ("day", "sunset", "night")
-             for paint in ("red", "yellow", "white", "blue") for place in ("left", "middle", "right")}
+    shown = {
+        tuple(scene(sky, paint, place).flatten().tolist())
+        for sky in ("day", "sunset", "night")
+        for paint in ("red", "yellow", "white", "blue")
+        for place in ("left", "middle", "right")
+    }
     assert len(shown) == 36
 
 
 def test_covered_in_the_solution_is_that_of_sdkit():
     x = GRID.sample(40, generator())
-    assert taught(f"solutions/{GANS}")["covered"](x, GRID.centres, 0.05) == metrics.mode_scores(x, GRID)[0]
+    assert (
+        taught(f"solutions/{GANS}")["covered"](x, GRID.centres, 0.05)
+        == metrics.mode_scores(x, GRID)[0]
+    )

@@ -12,11 +12,14 @@ from tests.taught import ENDS, taught
 FORWARD = "02_forward_diffusion.ipynb"
 
 
-@pytest.mark.parametrize("name, config", [
-    ("linear", {"beta_schedule": "linear"}),
-    ("scaled_linear", {"beta_schedule": "scaled_linear", **ENDS}),
-    ("cosine", {"beta_schedule": "squaredcos_cap_v2"}),
-])
+@pytest.mark.parametrize(
+    "name, config",
+    [
+        ("linear", {"beta_schedule": "linear"}),
+        ("scaled_linear", {"beta_schedule": "scaled_linear", **ENDS}),
+        ("cosine", {"beta_schedule": "squaredcos_cap_v2"}),
+    ],
+)
 @pytest.mark.parametrize("T", [1000, 50])
 def test_taught_betas_are_those_of_sdkit_and_diffusers(name, config, T):
     betas = taught(FORWARD)[name](T)
@@ -50,11 +53,13 @@ def test_taught_walk_is_the_jump():
     noises = walk(torch.zeros_like(x0), sched.betas, keep=(100, 1000), seed=3)
     for n in (100, 1000):
         abar = sched.alphas_cumprod[n - 1].item()
-        torch.testing.assert_close(walked[n] - noises[n], abar ** 0.5 * x0, atol=1e-5, rtol=0)
+        torch.testing.assert_close(walked[n] - noises[n], abar**0.5 * x0, atol=1e-5, rtol=0)
         # 12,288 numbers: sd 1.3 %
         assert noises[n].var().item() == pytest.approx(1 - abar, rel=0.06)
         one_noise = noises[n] / (1 - abar) ** 0.5
-        torch.testing.assert_close(sched.add_noise(x0, one_noise, n - 1), walked[n], atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            sched.add_noise(x0, one_noise, n - 1), walked[n], atol=1e-4, rtol=0
+        )
 
 
 @pytest.mark.parametrize("make", [schedule.linear, schedule.scaled_linear])
@@ -68,7 +73,9 @@ def test_taught_rescale_is_that_of_diffusers(make):
 
 def test_taught_rebuild_and_shift_in_the_solution():
     cells = taught(f"solutions/{FORWARD}")
-    x0, noise = torch.randn(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind()
+    x0, noise = torch.randn(
+        2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).unbind()
     sched = schedule.scaled_linear()
     abar = sched.alphas_cumprod[700]
     torch.testing.assert_close(cells["rebuild"](sched.add_noise(x0, noise, 700), noise, abar), x0)

@@ -16,7 +16,9 @@ def test_lesson_03_draws_the_schedule_of_sdkit():
 @pytest.mark.parametrize("t", [0, 1, 100, 199])
 def test_lesson_03_steps_back_as_diffusers_and_sdkit_do(t):
     chain = schedule.log_linear()
-    scheduler = DDPMScheduler(200, trained_betas=chain.betas.numpy(), clip_sample=False, variance_type="fixed_small")
+    scheduler = DDPMScheduler(
+        200, trained_betas=chain.betas.numpy(), clip_sample=False, variance_type="fixed_small"
+    )
     x, guess = torch.randn(2, 50, 2, generator=torch.Generator().manual_seed(0)).unbind()
     fresh = torch.randn(50, 2, generator=torch.Generator().manual_seed(1))
     ours = taught("03_reverse_diffusion.ipynb")["step_back"](chain, x, guess, t, fresh)
@@ -40,7 +42,11 @@ def test_lesson_03_trains_as_sdkit_does():
 def test_lesson_03_knows_the_best_guess():
     """The mean of the noise given the noisy point, by Bayes over many drawings: it falls short of no other guess."""
     namespace = taught("03_reverse_diffusion.ipynb")
-    chain, mixture, generator = schedule.log_linear(), points.Mixture(points.GRID.centres / 3, 0.3), torch.Generator()
+    chain, mixture, generator = (
+        schedule.log_linear(),
+        points.Mixture(points.GRID.centres / 3, 0.3),
+        torch.Generator(),
+    )
     namespace.update(chain=chain, grid=mixture)
     x0, noise = mixture.sample(200_000, generator), torch.randn(200_000, 2, generator=generator)
     x, abar = chain.add_noise(x0, noise, 100), chain.alphas_cumprod[100].float()

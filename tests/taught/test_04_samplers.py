@@ -28,12 +28,12 @@ def walk_of_diffusers(scheduler, steps, start, **arguments):
     """Walk `start`, given as x0 + sigma noise, with a scheduler: the end in the same form, and the levels visited."""
     scheduler.set_timesteps(steps)
     abar = scheduler.alphas_cumprod.double()
-    by_sigma = "Discrete" in type(scheduler).__name__          # these keep x as x0 + sigma noise
+    by_sigma = "Discrete" in type(scheduler).__name__  # these keep x as x0 + sigma noise
     sigma = ((1 - abar) / abar).sqrt()
     levels = [sigma[int(t)].item() for t in scheduler.timesteps] + [sigma[0].item()]
     x = start if by_sigma else start / (1 + levels[0] ** 2) ** 0.5
     for t, level in zip(scheduler.timesteps, levels):
-        seen = x if by_sigma else x * (1 + level ** 2) ** 0.5
+        seen = x if by_sigma else x * (1 + level**2) ** 0.5
         if by_sigma:
             scheduler.scale_model_input(x, t)
         x = scheduler.step(imagined(seen, level), t, x, **arguments).prev_sample
@@ -44,12 +44,17 @@ def points_under_noise():
     return 10 * torch.randn(16, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("name, arguments", [
-    ("DDIMScheduler", {"set_alpha_to_one": False, "clip_sample": False}),
-    ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}),
-])
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("DDIMScheduler", {"set_alpha_to_one": False, "clip_sample": False}),
+        ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}),
+    ],
+)
 def test_taught_step_is_ddim_and_euler(name, arguments):
-    scheduler = getattr(diffusers, name)(**TRAINED, timestep_spacing="leading", steps_offset=1, **arguments)
+    scheduler = getattr(diffusers, name)(
+        **TRAINED, timestep_spacing="leading", steps_offset=1, **arguments
+    )
     start = points_under_noise()
     theirs, levels = walk_of_diffusers(scheduler, 10, start)
     ours = taught(SAMPLERS)["walk"](imagined, start, levels)[-1]
@@ -59,7 +64,10 @@ def test_taught_step_is_ddim_and_euler(name, arguments):
 @pytest.mark.parametrize("eta", [0.4, 1.0])
 def test_taught_step_throws_the_dice_of_ddim(eta):
     scheduler = DDIMScheduler(**TRAINED, steps_offset=1, set_alpha_to_one=False, clip_sample=False)
-    start, noise = points_under_noise(), torch.randn(16, 8, generator=torch.Generator().manual_seed(4))
+    start, noise = (
+        points_under_noise(),
+        torch.randn(16, 8, generator=torch.Generator().manual_seed(4)),
+    )
     theirs, levels = walk_of_diffusers(scheduler, 10, start, eta=eta, variance_noise=noise)
     ours = start
     for sigma, sigma_next in zip(levels, levels[1:]):
@@ -68,7 +76,9 @@ def test_taught_step_throws_the_dice_of_ddim(eta):
 
 
 def test_taught_step_with_all_the_dice_is_euler_ancestral():
-    scheduler = EulerAncestralDiscreteScheduler(**TRAINED, timestep_spacing="leading", steps_offset=1)
+    scheduler = EulerAncestralDiscreteScheduler(
+        **TRAINED, timestep_spacing="leading", steps_offset=1
+    )
     scheduler.set_timesteps(10)
     levels, theirs = scheduler.sigmas.tolist(), points_under_noise()
     ours = taught(SAMPLERS)["walk"](imagined, theirs, levels, eta=1.0, seed=6)[-1]
@@ -80,8 +90,14 @@ def test_taught_step_with_all_the_dice_is_euler_ancestral():
 
 
 def test_taught_dpmpp_is_that_of_diffusers():
-    scheduler = DPMSolverMultistepScheduler(**TRAINED, timestep_spacing="leading", steps_offset=1, solver_order=2,
-                                            lower_order_final=False, final_sigmas_type="sigma_min")
+    scheduler = DPMSolverMultistepScheduler(
+        **TRAINED,
+        timestep_spacing="leading",
+        steps_offset=1,
+        solver_order=2,
+        lower_order_final=False,
+        final_sigmas_type="sigma_min",
+    )
     start = points_under_noise()
     for steps in (1, 2, 10):
         theirs, levels = walk_of_diffusers(scheduler, steps, start)
@@ -93,7 +109,7 @@ def test_taught_dpmpp_is_that_of_diffusers():
 def test_taught_heun_is_that_of_diffusers():
     scheduler = HeunDiscreteScheduler(**TRAINED, timestep_spacing="leading", steps_offset=1)
     scheduler.set_timesteps(10)
-    levels = scheduler.sigmas.unique().flip(0)[:-1].tolist()                  # the last, 0, is reached by Euler
+    levels = scheduler.sigmas.unique().flip(0)[:-1].tolist()  # the last, 0, is reached by Euler
     ours = theirs = points_under_noise()
     for sigma, sigma_next in zip(levels, levels[1:]):
         ours = taught(f"solutions/{SAMPLERS}")["heun"](imagined, ours, sigma, sigma_next)
@@ -109,8 +125,12 @@ def test_taught_noise_levels_are_those_of_diffusers():
     for cells in (taught(SAMPLERS), taught(f"solutions/{SAMPLERS}")):
         cells["SIGMA"] = ((1 - sched.alphas_cumprod) / sched.alphas_cumprod).sqrt()
         scheduler.set_timesteps(8)
-        torch.testing.assert_close(torch.tensor(cells["karras"](cells["SIGMA"][-1].item(), 7)),
-                                   scheduler.sigmas[:-1], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            torch.tensor(cells["karras"](cells["SIGMA"][-1].item(), 7)),
+            scheduler.sigmas[:-1],
+            rtol=1e-4,
+            atol=1e-5,
+        )
     assert taught(SAMPLERS)["leading"](10, 1000) == sampler.timesteps(sched, 10)
     levels = taught(SAMPLERS)["levels_at"]([801, 401])
     np.testing.assert_allclose(levels, taught(SAMPLERS)["SIGMA"][[801, 401, 0]], rtol=1e-9)
@@ -128,5 +148,7 @@ def test_taught_toy_answers_with_the_noise():
     x = cells["WORLD"].sample(len(noise), generator) + sigma * noise
     for place in torch.tensor([[1.0, 0.5], [-0.2, 1.7]]):
         close = (x - place).norm(dim=1) < 0.05
-        assert close.sum() > 500      # so the mean is good to 0.04
-        torch.testing.assert_close(cells["toy"](place[None], sigma)[0], noise[close].mean(0), atol=0.1, rtol=0)
+        assert close.sum() > 500  # so the mean is good to 0.04
+        torch.testing.assert_close(
+            cells["toy"](place[None], sigma)[0], noise[close].mean(0), atol=0.1, rtol=0
+        )

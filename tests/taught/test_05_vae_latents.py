@@ -21,9 +21,20 @@ def test_taught_encode_and_decode_are_those_of_sdkit_and_diffusers(tiny_pipe, ph
     torch.testing.assert_close(encoded, latents.encode(vae, x))
     decoded = cells["decode"](vae, encoded)
     torch.testing.assert_close(decoded, latents.decode(vae, encoded))
-    made = {kind: tiny_pipe(prompt="", image=photo, strength=0.4, num_inference_steps=5, output_type=kind,
-                            generator=torch.Generator().manual_seed(0)).images for kind in ("latent", "pt")}
-    torch.testing.assert_close(cells["decode"](vae, made["latent"]) / 2 + 0.5, made["pt"], atol=1e-5, rtol=0)
+    made = {
+        kind: tiny_pipe(
+            prompt="",
+            image=photo,
+            strength=0.4,
+            num_inference_steps=5,
+            output_type=kind,
+            generator=torch.Generator().manual_seed(0),
+        ).images
+        for kind in ("latent", "pt")
+    }
+    torch.testing.assert_close(
+        cells["decode"](vae, made["latent"]) / 2 + 0.5, made["pt"], atol=1e-5, rtol=0
+    )
 
 
 def test_taught_measures_are_those_of_sdkit_and_scikit_image(photo):
@@ -45,6 +56,6 @@ def test_taught_linear_code_is_principal_component_analysis():
     few = patches[0, :500] @ torch.randn(48, 48, generator=generator)
     mean, directions, spreads = cells["fit"](few, 5)
     singular = np.linalg.svd((few - few.mean(0)).numpy(), compute_uv=False)
-    np.testing.assert_allclose(spreads, singular[:5] / 499 ** 0.5, rtol=1e-3)
+    np.testing.assert_allclose(spreads, singular[:5] / 499**0.5, rtol=1e-3)
     left = few - mean - (few - mean) @ directions @ directions.T
     assert left.square().sum().item() == pytest.approx((singular[5:] ** 2).sum(), rel=1e-3)

@@ -18,10 +18,17 @@ def reader(tiny_sd):
     """A tiny random CLIP and the tiny tokenizer."""
     tokenizer = CLIPTokenizer.from_pretrained(tiny_sd / "tokenizer")
     tower = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
-    words = dict(vocab_size=len(tokenizer), max_position_embeddings=48, eos_token_id=tokenizer.eos_token_id)
+    words = dict(
+        vocab_size=len(tokenizer), max_position_embeddings=48, eos_token_id=tokenizer.eos_token_id
+    )
     torch.manual_seed(0)
-    return tokenizer, CLIPModel(CLIPConfig(text_config=tower | words, projection_dim=8,
-                                           vision_config=tower | dict(image_size=32, patch_size=8))).eval()
+    return tokenizer, CLIPModel(
+        CLIPConfig(
+            text_config=tower | words,
+            projection_dim=8,
+            vision_config=tower | dict(image_size=32, patch_size=8),
+        )
+    ).eval()
 
 
 def test_taught_byte_pairs_are_those_of_the_recipe():
@@ -40,7 +47,8 @@ def test_solved_rows_are_those_that_the_tokenizer_names(reader):
     encoding, words = tokenizer(said), said.replace(",", " ,").split()
     for word in set(words):
         assert rows_of(tokenizer.tokenize(said), word) == [
-            row for row, k in enumerate(encoding.word_ids()) if k is not None and words[k] == word]
+            row for row, k in enumerate(encoding.word_ids()) if k is not None and words[k] == word
+        ]
 
 
 def test_taught_attention_is_that_of_torch():
@@ -57,9 +65,10 @@ def test_taught_contrastive_loss_is_that_of_transformers_and_of_the_recipe(reade
     said, x = ["van gogh", "a house by the sea", "ukiyo-e"], torch.randn(3, 3, 32, 32)
     ids = tokenizer(said, padding="max_length", max_length=48, return_tensors="pt").input_ids
     with torch.no_grad():
-        ours = cells["contrastive_loss"](cells["see"](model, x), cells["read_texts"](model, said),
-                                         model.logit_scale.exp())
-        theirs = model(input_ids=ids, pixel_values=x, return_loss=True)   # padded to the full length
+        ours = cells["contrastive_loss"](
+            cells["see"](model, x), cells["read_texts"](model, said), model.logit_scale.exp()
+        )
+        theirs = model(input_ids=ids, pixel_values=x, return_loss=True)  # padded to the full length
     torch.testing.assert_close(ours, theirs.loss)
     torch.testing.assert_close(ours, contrastive_loss(theirs.logits_per_image, torch.eye(3)))
 
@@ -76,16 +85,21 @@ def test_taught_zero_shot_is_that_of_the_recipe(reader):
 
 
 def test_taught_probe_reads_what_is_there_and_nothing_else():
-    x, probe = torch.randn(600, 5, generator=torch.Generator().manual_seed(0)), taught(TEXT)["probe"]
+    x, probe = (
+        torch.randn(600, 5, generator=torch.Generator().manual_seed(0)),
+        taught(TEXT)["probe"],
+    )
     assert probe(x, (x[:, 2] > 0).long(), train=400) > 0.9
     noise = torch.randint(4, (600,), generator=torch.Generator().manual_seed(1))
-    assert 0.1 < probe(x, noise, train=400) < 0.4           # 200 guesses of one in four
+    assert 0.1 < probe(x, noise, train=400) < 0.4  # 200 guesses of one in four
 
 
 def test_taught_loss_of_knowing_in_closed_form():
     """Nothing known: the logarithm of the batch. All known and all different: none."""
     cells = taught(TEXT)
-    cells["cards"] = [postcards.Postcard("cat", colour, "left", "sea", "day") for colour in postcards.COLOURS]
+    cells["cards"] = [
+        postcards.Postcard("cat", colour, "left", "sea", "day") for colour in postcards.COLOURS
+    ]
     loss = cells["loss_of_knowing"]
     assert loss((), [range(8), range(8)]) == pytest.approx(np.log(8))
     assert loss(("thing", "place"), [range(8)]) == pytest.approx(np.log(8))

@@ -22,6 +22,7 @@ def test_taught_time_embedding_is_that_of_diffusers(size):
 
 def block_by_block(network, sample, t, embeds, level=None, skips=None):
     """A UNet's forward pass written out; the batch's mean for the output of one block up, or for its skips."""
+
     def mean(h):
         return h.mean(0).repeat(len(h), 1, 1, 1)
 
@@ -35,7 +36,7 @@ def block_by_block(network, sample, t, embeds, level=None, skips=None):
     h = network.mid_block(h, emb, encoder_hidden_states=embeds)
     for k, block in enumerate(network.up_blocks):
         text = {"encoder_hidden_states": embeds} if hasattr(block, "attentions") else {}
-        mine, kept = kept[-len(block.resnets):], kept[:-len(block.resnets)]
+        mine, kept = kept[-len(block.resnets) :], kept[: -len(block.resnets)]
         mine = tuple(map(mean, mine)) if k == skips else tuple(mine)
         h = block(hidden_states=h, temb=emb, res_hidden_states_tuple=mine, **text)
         h = mean(h) if k == level else h
@@ -47,15 +48,18 @@ def test_taught_cuts_are_those_of_a_pass_written_out(tiny_pipe):
     network, cells = tiny_pipe.unet, taught(UNET)
     sample, embeds = torch.randn(3, 8, 16, 16), torch.randn(3, 5, 8)
     whole = network(sample, 300, embeds).sample
-    torch.testing.assert_close(block_by_block(network, sample, 300, embeds), whole, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        block_by_block(network, sample, 300, embeds), whole, atol=1e-5, rtol=1e-4
+    )
     for k in range(3):
         for name, how in (("without_level", "level"), ("without_skips", "skips")):
             with cells[name](network, k):
                 cut = network(sample, 300, embeds).sample
-            torch.testing.assert_close(cut, block_by_block(network, sample, 300, embeds, **{how: k}),
-                                       atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                cut, block_by_block(network, sample, 300, embeds, **{how: k}), atol=1e-5, rtol=1e-4
+            )
             assert not torch.allclose(cut, whole, atol=1e-3)
-            torch.testing.assert_close(network(sample, 300, embeds).sample, whole)     # healed
+            torch.testing.assert_close(network(sample, 300, embeds).sample, whole)  # healed
 
 
 @torch.no_grad()
@@ -64,7 +68,9 @@ def test_taught_listening_changes_nothing_and_stops(tiny_pipe):
     sample, embeds = torch.randn(2, 8, 16, 16), torch.randn(2, 5, 8)
     modules = {"in": network.conv_in, "down": network.down_blocks[0], "out": network.conv_out}
     outputs = []
-    heard = taught(UNET)["listen"](modules, lambda: outputs.append(network(sample, 300, embeds).sample))
+    heard = taught(UNET)["listen"](
+        modules, lambda: outputs.append(network(sample, 300, embeds).sample)
+    )
     torch.testing.assert_close(heard["out"], outputs[0])
     torch.testing.assert_close(heard["in"], network.conv_in(sample))
     assert heard["down"].shape == (2, 4, 8, 8)
@@ -73,7 +79,7 @@ def test_taught_listening_changes_nothing_and_stops(tiny_pipe):
 
 def test_taught_word_map_finds_the_place_of_the_word():
     weights = torch.zeros(2, 16, 5)
-    weights[0, 4 * 1 + 3, 2] = 1.0             # the first head: row 1, column 3 of the picture
+    weights[0, 4 * 1 + 3, 2] = 1.0  # the first head: row 1, column 3 of the picture
     weights[1, 4 * 1 + 3, 2] = 0.5
     wanted = torch.zeros(4, 4)
     wanted[1, 3] = 0.75
@@ -96,7 +102,9 @@ def test_taught_training_step_is_gradient_descent_on_diffusers_noise():
         return SimpleNamespace(sample=network(noisy))
 
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
-    returned = taught(UNET)["training_step"](model, optimizer, Schedule.of(scheduler), x0, None, t, noise)
+    returned = taught(UNET)["training_step"](
+        model, optimizer, Schedule.of(scheduler), x0, None, t, noise
+    )
     assert returned == pytest.approx(float(loss.detach()), rel=1e-4)
     for p, one in zip(network.parameters(), wanted):
         torch.testing.assert_close(p.detach(), one, atol=1e-6, rtol=1e-4)

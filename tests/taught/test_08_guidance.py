@@ -28,8 +28,14 @@ def test_taught_guidance_is_the_pipeline(guided, scale, negative):
     cells, text2img = guided
     prompts = ["van gogh", "a photo"]
     start = torch.randn(2, 8, 16, 16, generator=torch.Generator().manual_seed(5))
-    theirs = text2img(prompts, negative_prompt=[negative] * 2, guidance_scale=scale, num_inference_steps=4,
-                      latents=start, output_type="pt").images
+    theirs = text2img(
+        prompts,
+        negative_prompt=[negative] * 2,
+        guidance_scale=scale,
+        num_inference_steps=4,
+        latents=start,
+        output_type="pt",
+    ).images
     for plan in (scale, [scale] * 4):
         ours = cells["paint"](prompts, plan, negative, seed=5)
         torch.testing.assert_close(ours / 2 + 0.5, theirs, atol=1e-5, rtol=0)
@@ -38,8 +44,12 @@ def test_taught_guidance_is_the_pipeline(guided, scale, negative):
 def test_taught_guidance_off_is_no_guidance(guided):
     cells, text2img = guided
     start = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
-    theirs = text2img(["van gogh"], guidance_scale=1.0, num_inference_steps=4, latents=start, output_type="pt").images
-    torch.testing.assert_close(cells["paint"](["van gogh"], 1, "a photo") / 2 + 0.5, theirs, atol=1e-5, rtol=0)
+    theirs = text2img(
+        ["van gogh"], guidance_scale=1.0, num_inference_steps=4, latents=start, output_type="pt"
+    ).images
+    torch.testing.assert_close(
+        cells["paint"](["van gogh"], 1, "a photo") / 2 + 0.5, theirs, atol=1e-5, rtol=0
+    )
 
 
 def test_taught_guide_and_the_exercises_are_those_of_sdkit():
@@ -47,26 +57,34 @@ def test_taught_guide_and_the_exercises_are_those_of_sdkit():
     solved = taught(f"solutions/{GUIDANCE}")
     for scale in (0.0, 1.0, 7.5):
         wanted = sampler.guide(uncond, cond, scale)
-        for ours in (taught(GUIDANCE)["guide"](uncond, cond, scale), solved["amplify"](uncond, cond, scale),
-                     solved["mended"](torch.cat([uncond, cond]), scale)):
+        for ours in (
+            taught(GUIDANCE)["guide"](uncond, cond, scale),
+            solved["amplify"](uncond, cond, scale),
+            solved["mended"](torch.cat([uncond, cond]), scale),
+        ):
             torch.testing.assert_close(ours, wanted)
 
 
 def test_taught_perfect_painter_of_one_cloud():
     """In closed form: cloud and noise are Gaussian, so the mean of the noise is linear in x."""
-    chain, x = schedule.log_linear(60), torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    chain, x = (
+        schedule.log_linear(60),
+        torch.randn(20, 2, generator=torch.Generator().manual_seed(0)),
+    )
     cells = taught(GUIDANCE)
     cells["chain"] = chain
     for t in (5, 30, 55):
         abar = float(chain.alphas_cumprod[t])
         centre = torch.tensor([[0.7, -0.2]])
-        wanted = (1 - abar) ** 0.5 * (x - abar ** 0.5 * centre) / (abar * 0.3 ** 2 + 1 - abar)
+        wanted = (1 - abar) ** 0.5 * (x - abar**0.5 * centre) / (abar * 0.3**2 + 1 - abar)
         ours = cells["perfect"](points.Mixture(centre, 0.3), x, t)
         torch.testing.assert_close(ours.float(), wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_taught_calm_is_the_rescaled_guidance_of_diffusers():
-    amplified, cond = torch.randn(2, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0)).unbind()
+    amplified, cond = torch.randn(
+        2, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0)
+    ).unbind()
     amplified = 3 * amplified + torch.arange(3.0).reshape(3, 1, 1, 1)
     for share in (0.0, 0.7, 1.0):
         ours = taught(GUIDANCE)["calm"](amplified, cond, share)
@@ -75,14 +93,23 @@ def test_taught_calm_is_the_rescaled_guidance_of_diffusers():
 
 def test_taught_calm_painting_at_scale_one_is_plain(guided):
     cells, _ = guided
-    torch.testing.assert_close(cells["paint_calmly"](["van gogh"], 1.0), cells["paint"](["van gogh"], 1.0),
-                               atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        cells["paint_calmly"](["van gogh"], 1.0),
+        cells["paint"](["van gogh"], 1.0),
+        atol=1e-5,
+        rtol=0,
+    )
 
 
 def test_taught_unlike_is_one_minus_the_correlation():
-    cells, x = taught(GUIDANCE), torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    cells, x = (
+        taught(GUIDANCE),
+        torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1,
+    )
     cells["cards"] = ["one", "two", "three"]
-    cells["reader"] = SimpleNamespace(read_right=lambda x, cards: np.arange(30).reshape(6, 5) % 7 > 0)
+    cells["reader"] = SimpleNamespace(
+        read_right=lambda x, cards: np.arange(30).reshape(6, 5) % 7 > 0
+    )
     found = cells["judge"](x)
     pairs = [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(x[:3], x[3:])]
     assert found["unlike"] == pytest.approx(1 - np.mean(pairs), abs=1e-5)

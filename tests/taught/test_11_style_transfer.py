@@ -16,25 +16,38 @@ def pipe(tiny_pipe):
     return tiny_pipe
 
 
-@pytest.mark.parametrize("strength, guidance_scale, steps, seed",
-                         [(0.5, 4.0, 8, 0), (1.0, 1.5, 5, 3), (0.2, 7.5, 10, 1)])
+@pytest.mark.parametrize(
+    "strength, guidance_scale, steps, seed", [(0.5, 4.0, 8, 0), (1.0, 1.5, 5, 3), (0.2, 7.5, 10, 1)]
+)
 def test_paint_by_hand_is_the_pipeline(pipe, photo, strength, guidance_scale, steps, seed):
     by_hand, believed = taught("11_style_transfer.ipynb")["paint_by_hand"](
-        pipe, photo, "van gogh", strength, guidance_scale, steps, seed)
-    by_pipe = pipe(prompt="van gogh", image=photo, strength=strength, guidance_scale=guidance_scale,
-                   num_inference_steps=steps, generator=torch.Generator().manual_seed(seed), output_type="pt").images
+        pipe, photo, "van gogh", strength, guidance_scale, steps, seed
+    )
+    by_pipe = pipe(
+        prompt="van gogh",
+        image=photo,
+        strength=strength,
+        guidance_scale=guidance_scale,
+        num_inference_steps=steps,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="pt",
+    ).images
     assert len(believed) == int(steps * strength)
     torch.testing.assert_close(by_hand / 2 + 0.5, by_pipe.clamp(0, 1), atol=1e-5, rtol=0)
 
 
 def test_paint_by_hand_believes_what_sdkit_believes(pipe, photo):
-    _, believed = taught("11_style_transfer.ipynb")["paint_by_hand"](pipe, photo, "van gogh", 0.5, 4.0, 8, 0)
+    _, believed = taught("11_style_transfer.ipynb")["paint_by_hand"](
+        pipe, photo, "van gogh", 0.5, 4.0, 8, 0
+    )
     schedule, generator = Schedule.of(pipe.scheduler), torch.Generator().manual_seed(0)
     timesteps = sampler.timesteps(schedule, 8, 0.5)
     x0 = latents.encode(pipe.vae, photos.to_tensor(photo), generator)
     noised = schedule.add_noise(x0, torch.randn(x0.shape, generator=generator), timesteps[0])
     embeds = prompts.encode(pipe.tokenizer, pipe.text_encoder, ["van gogh", ""])
-    states = list(sampler.denoise(pipe.unet, schedule, noised, embeds[:1], embeds[1:], timesteps, 4.0))
+    states = list(
+        sampler.denoise(pipe.unet, schedule, noised, embeds[:1], embeds[1:], timesteps, 4.0)
+    )
     for ours, state in zip(believed, states, strict=True):
         torch.testing.assert_close(ours, state.pred_x0, atol=1e-5, rtol=1e-4)
 
@@ -42,10 +55,15 @@ def test_paint_by_hand_believes_what_sdkit_believes(pipe, photo):
 @pytest.mark.parametrize("kept_strength, mask", [(0.25, 1.0), (0.75, 0.0)])
 def test_paint_around_with_a_full_or_empty_mask_is_plain_painting(pipe, photo, kept_strength, mask):
     # All kept until 0.25 is plain painting at 0.25; nothing kept is plain painting at the whole strength.
-    settings = generate.Settings("van gogh", strength=0.75, guidance_scale=4.0, num_inference_steps=8, size=64)
+    settings = generate.Settings(
+        "van gogh", strength=0.75, guidance_scale=4.0, num_inference_steps=8, size=64
+    )
     h, w = photo.height // 4, photo.width // 4
     ours = taught("solutions/11_style_transfer.ipynb")["paint_around"](
-        pipe, photo, torch.full((1, 1, h, w), mask), settings, face_strength=0.25)
-    plain = generate.Settings("van gogh", strength=kept_strength, guidance_scale=4.0, num_inference_steps=8, size=64)
+        pipe, photo, torch.full((1, 1, h, w), mask), settings, face_strength=0.25
+    )
+    plain = generate.Settings(
+        "van gogh", strength=kept_strength, guidance_scale=4.0, num_inference_steps=8, size=64
+    )
     theirs = generate.style(pipe, [photo], plain)[0]
     assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1

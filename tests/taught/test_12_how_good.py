@@ -24,12 +24,18 @@ def boxes():
 
 def test_taught_fid_is_that_of_torchmetrics(boxes):
     cells, solved = taught(GOOD), taught(f"solutions/{GOOD}")
-    theirs = FrechetInceptionDistance(feature=torch.nn.Flatten(), input_img_size=(1, 1, 6), normalize=True)
+    theirs = FrechetInceptionDistance(
+        feature=torch.nn.Flatten(), input_img_size=(1, 1, 6), normalize=True
+    )
     theirs.set_dtype(torch.float64)
     for box, real in zip(boxes, (True, False)):
         for part in box.split(20):
             theirs.update(part[:, None, None], real=real)
-    assert cells["fid"](*boxes) == solved["fid"](*boxes) == pytest.approx(float(theirs.compute()), rel=1e-4)
+    assert (
+        cells["fid"](*boxes)
+        == solved["fid"](*boxes)
+        == pytest.approx(float(theirs.compute()), rel=1e-4)
+    )
     assert cells["fid"](boxes[0], boxes[0]) == pytest.approx(0, abs=1e-4)
 
 
@@ -37,7 +43,9 @@ def test_taught_kid_is_that_of_torchmetrics_and_unbiased(boxes):
     kid = taught(GOOD)["kid"]
     assert kid(*boxes) == pytest.approx(float(poly_mmd(*boxes)), rel=1e-6)
     generator = torch.Generator().manual_seed(0)
-    nothing = [kid(*torch.randn(2, 20, 6, generator=generator, dtype=torch.float64)) for _ in range(400)]
+    nothing = [
+        kid(*torch.randn(2, 20, 6, generator=generator, dtype=torch.float64)) for _ in range(400)
+    ]
     assert abs(np.mean(nothing)) < 4 * np.std(nothing) / 20
 
 
@@ -62,7 +70,18 @@ def test_taught_painting_is_one_batch_of_the_pipeline(tiny_pipe):
     how = generate.Settings("", 1.0, 2.0, 2, 64)
     cells |= {"pipe": pipe, "models": SimpleNamespace(settings=lambda *a, **k: how)}
     ours = cells["painted"](cards)
-    theirs = pipe([postcards.plain_caption(cards[17])], guidance_scale=2.0, num_inference_steps=2, height=64, width=64,
-                  generator=torch.Generator().manual_seed(17), output_type="pt").images * 2 - 1
+    theirs = (
+        pipe(
+            [postcards.plain_caption(cards[17])],
+            guidance_scale=2.0,
+            num_inference_steps=2,
+            height=64,
+            width=64,
+            generator=torch.Generator().manual_seed(17),
+            output_type="pt",
+        ).images
+        * 2
+        - 1
+    )
     assert ours.shape == (18, 3, 64, 64)
     torch.testing.assert_close(ours[17:], theirs, atol=1e-4, rtol=0)

@@ -6,42 +6,47 @@ from sdkit import checks
 from tests.taught import taught
 
 
-@pytest.mark.parametrize("lesson, number, name", [
-    ("00_start_here", "00.2", "latent_numbers"),
-    ("01_gans", "01.1", "discriminator_loss"),
-    ("01_gans", "01.2", "covered"),
-    ("01_gans", "01.3", "best_discriminator"),
-    ("02_forward_diffusion", "02.2", "rebuild"),
-    ("02_forward_diffusion", "02.3", "shifted"),
-    ("03_reverse_diffusion", "03.1", "noise_between"),
-    ("03_reverse_diffusion", "03.2", "picture_from_v"),
-    ("03_reverse_diffusion", "03.3", "short_betas"),
-    ("04_samplers", "04.1", "order"),
-    ("04_samplers", "04.2", "heun"),
-    ("04_samplers", "04.3", "trailing"),
-    ("05_vae_latents", "05.2", "paste"),
-    ("05_vae_latents", "05.3", "scaling_factor"),
-    ("06_text_encoder", "06.1", "rows_of"),
-    ("06_text_encoder", "06.2", "causal_attention"),
-    ("06_text_encoder", "06.3", "classify"),
-    ("07_unet_denoising", "07.1", "meet"),
-    ("07_unet_denoising", "07.2", "phrase_map"),
-    ("07_unet_denoising", "07.3", "loss_by_level"),
-    ("08_guidance", "08.1", "amplify"),
-    ("08_guidance", "08.2", "mended"),
-    ("08_guidance", "08.3", "interval"),
-    ("09_assembled", "09.2", "first_latents"),
-    ("09_assembled", "09.3", "mix"),
-    ("10_super_resolution", "10.1", "agree"),
-    ("10_super_resolution", "10.2", "unbeaten"),
-    ("10_super_resolution", "10.3", "psnr_of_mean"),
-    ("11_style_transfer", "11.2", "pick_strength"),
-    ("11_style_transfer", "11.3", "blend"),
-    ("12_how_good", "12.1", "wilson"),
-    ("12_how_good", "12.2", "fid_of_endless"),
-    ("12_how_good", "12.3", "copied"),
-])
-def test_the_lesson_leaves_the_exercises_open_and_the_solutions_close_them(lesson, number, name, capsys):
+@pytest.mark.parametrize(
+    "lesson, number, name",
+    [
+        ("00_start_here", "00.2", "latent_numbers"),
+        ("01_gans", "01.1", "discriminator_loss"),
+        ("01_gans", "01.2", "covered"),
+        ("01_gans", "01.3", "best_discriminator"),
+        ("02_forward_diffusion", "02.2", "rebuild"),
+        ("02_forward_diffusion", "02.3", "shifted"),
+        ("03_reverse_diffusion", "03.1", "noise_between"),
+        ("03_reverse_diffusion", "03.2", "picture_from_v"),
+        ("03_reverse_diffusion", "03.3", "short_betas"),
+        ("04_samplers", "04.1", "order"),
+        ("04_samplers", "04.2", "heun"),
+        ("04_samplers", "04.3", "trailing"),
+        ("05_vae_latents", "05.2", "paste"),
+        ("05_vae_latents", "05.3", "scaling_factor"),
+        ("06_text_encoder", "06.1", "rows_of"),
+        ("06_text_encoder", "06.2", "causal_attention"),
+        ("06_text_encoder", "06.3", "classify"),
+        ("07_unet_denoising", "07.1", "meet"),
+        ("07_unet_denoising", "07.2", "phrase_map"),
+        ("07_unet_denoising", "07.3", "loss_by_level"),
+        ("08_guidance", "08.1", "amplify"),
+        ("08_guidance", "08.2", "mended"),
+        ("08_guidance", "08.3", "interval"),
+        ("09_assembled", "09.2", "first_latents"),
+        ("09_assembled", "09.3", "mix"),
+        ("10_super_resolution", "10.1", "agree"),
+        ("10_super_resolution", "10.2", "unbeaten"),
+        ("10_super_resolution", "10.3", "psnr_of_mean"),
+        ("11_style_transfer", "11.2", "pick_strength"),
+        ("11_style_transfer", "11.3", "blend"),
+        ("12_how_good", "12.1", "wilson"),
+        ("12_how_good", "12.2", "fid_of_endless"),
+        ("12_how_good", "12.3", "copied"),
+    ],
+)
+def test_the_lesson_leaves_the_exercises_open_and_the_solutions_close_them(
+    lesson, number, name, capsys
+):
     checks.check(number, taught(f"{lesson}.ipynb")[name])
     assert capsys.readouterr().out == f"{number}: not attempted yet.\n"
     checks.check(number, taught(f"solutions/{lesson}.ipynb")[name])

@@ -6,7 +6,7 @@ import torch
 from sdkit import denoiser, metrics, points, sampler, schedule
 
 CHAIN = schedule.log_linear()
-GRID = points.GRID.scaled(8.0025**-0.5)     # of unit variance
+GRID = points.GRID.scaled(8.0025**-0.5)  # of unit variance
 
 
 def perfect(x, t):
@@ -39,7 +39,9 @@ def test_networks_that_train_together_stay_apart():
     """With one and the same network twice, the two differ by their points alone; each gets weights of its own."""
     nets = [denoiser.PointDenoiser(CHAIN, width=8) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
-    losses = denoiser.train_points(nets, CHAIN, GRID.sample, torch.Generator().manual_seed(0), steps=3, batch_size=100)
+    losses = denoiser.train_points(
+        nets, CHAIN, GRID.sample, torch.Generator().manual_seed(0), steps=3, batch_size=100
+    )
     assert losses.shape == (3, 2) and (losses[0] != losses[1]).all()
     assert all((a != b).any() for a, b in zip(nets[0].parameters(), nets[1].parameters()))
 
@@ -47,7 +49,7 @@ def test_networks_that_train_together_stay_apart():
 def test_walking_with_the_true_score_gives_the_truth():
     modes, good, kl = metrics.mode_scores(last(perfect, torch.Generator().manual_seed(0)), GRID)
     assert modes == 25
-    assert good > 0.98          # of the mixture itself: 1 - exp(-9/2) = 0.989
+    assert good > 0.98  # of the mixture itself: 1 - exp(-9/2) = 0.989
     # of 2,500 points of the mixture itself: about 24 / 5000, with a spread of 0.0014
     assert kl < 0.012
 

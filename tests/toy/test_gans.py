@@ -36,13 +36,16 @@ def generator():
 def plain_loop(G, D, k, lr_G=1e-3, lr_D=1e-3, D_moves=1):
     """The game as in any tutorial, on the draws that pair k of PAIRS gets; returns G after UPDATES."""
     draw = generator()
-    adam_G, adam_D = (torch.optim.Adam(net.parameters(), lr, (0.5, 0.999)) for net, lr in ((G, lr_G), (D, lr_D)))
+    adam_G, adam_D = (
+        torch.optim.Adam(net.parameters(), lr, (0.5, 0.999)) for net, lr in ((G, lr_G), (D, lr_D))
+    )
     for _ in range(UPDATES):
         for _ in range(D_moves):
             real = RING.sample(PAIRS * BATCH, draw).reshape(PAIRS, BATCH, 2)[k]
             fake = G(torch.randn(PAIRS, BATCH, 2, generator=draw)[k])
-            loss = (cross_entropy(D(real), torch.ones(BATCH, 1))
-                    + cross_entropy(D(fake.detach()), torch.zeros(BATCH, 1)))
+            loss = cross_entropy(D(real), torch.ones(BATCH, 1)) + cross_entropy(
+                D(fake.detach()), torch.zeros(BATCH, 1)
+            )
             adam_D.zero_grad()
             loss.backward()
             adam_D.step()
@@ -54,7 +57,9 @@ def plain_loop(G, D, k, lr_G=1e-3, lr_D=1e-3, D_moves=1):
 
 def assert_same(net, plain, k):
     layers = [layer for layer in net if isinstance(layer, gans.Linear)]
-    for ours, theirs in zip(layers, (layer for layer in plain if isinstance(layer, nn.Linear)), strict=True):
+    for ours, theirs in zip(
+        layers, (layer for layer in plain if isinstance(layer, nn.Linear)), strict=True
+    ):
         torch.testing.assert_close(ours.weight[k].T, theirs.weight, atol=1e-5, rtol=0)
         torch.testing.assert_close(ours.bias[k, 0], theirs.bias, atol=1e-5, rtol=0)
 
@@ -76,7 +81,9 @@ def test_each_pair_learns_at_its_own_rate():
     G, D = players()
     lr_G, lr_D = torch.tensor([0.0, 1e-3, 1e-2]), torch.tensor([3e-3, 1e-3, 1e-4])
     before = alone(G, 0)
-    plain = [plain_loop(alone(G, k), alone(D, k), k, float(lr_G[k]), float(lr_D[k])) for k in (1, 2)]
+    plain = [
+        plain_loop(alone(G, k), alone(D, k), k, float(lr_G[k]), float(lr_D[k])) for k in (1, 2)
+    ]
     list(gans.play(G, D, RING.sample, UPDATES, generator(), lr_G, lr_D, batch=BATCH))
     assert_same(G, before, 0)
     assert_same(G, plain[0], 1)
@@ -87,9 +94,11 @@ def test_each_pair_learns_at_its_own_rate():
 def test_a_rate_for_each_pair_fits_parameters_of_any_shape(shape):
     """torch.func stacks biases as (K, n), `gans.Linear` has (K, 1, n): each pair moves at its own rate in both."""
     rates = torch.tensor([0.0, 1e-3, 1e-2])
-    net = nn.ParameterList([torch.zeros(3, 4, 5), torch.zeros(3, 1, 5), torch.zeros(3, 5), torch.zeros(3)])
+    net = nn.ParameterList(
+        [torch.zeros(3, 4, 5), torch.zeros(3, 1, 5), torch.zeros(3, 5), torch.zeros(3)]
+    )
     gans.Player(net, rates.reshape(shape)).move(sum(p.reshape(3, -1).sum(1) for p in net))
-    for p in net:                                  # Adam's first step is one learning rate long, against the slope
+    for p in net:  # Adam's first step is one learning rate long, against the slope
         torch.testing.assert_close(p.data, -rates.reshape(-1, *[1] * (p.dim() - 1)).expand_as(p))
 
 

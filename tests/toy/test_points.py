@@ -13,7 +13,9 @@ def seeded(seed=0):
 
 
 def test_centres_are_the_published_ones():
-    assert sorted(map(tuple, points.GRID.centres.tolist())) == [(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)]
+    assert sorted(map(tuple, points.GRID.centres.tolist())) == [
+        (x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)
+    ]
     assert points.GRID.sigma == 0.05 and points.RING.sigma == 0.01
     ring = points.RING.centres.numpy().astype(float)
     np.testing.assert_allclose(np.hypot(*ring.T), 1, atol=1e-6)
@@ -43,20 +45,24 @@ def test_moments_of_samples(mixture):
 def test_density_is_the_mean_of_scipys_gaussians():
     x = torch.randn(50, 2, generator=seeded(), dtype=torch.float64) * 3
     mixture = points.Mixture(points.GRID.centres, 0.4)
-    parts = [multivariate_normal(c, 0.4**2).pdf(x.numpy()) for c in mixture.centres.numpy().astype(float)]
+    parts = [
+        multivariate_normal(c, 0.4**2).pdf(x.numpy()) for c in mixture.centres.numpy().astype(float)
+    ]
     np.testing.assert_allclose(mixture.density(x), np.mean(parts, 0), rtol=1e-5)
 
 
 def test_score_is_the_gradient_of_the_log_density():
     x = (2 * torch.randn(50, 2, generator=seeded(), dtype=torch.float64)).requires_grad_()
     mixture = points.Mixture(points.GRID.centres, 0.5)
-    gradient, = torch.autograd.grad(mixture.density(x).log().sum(), x)
+    (gradient,) = torch.autograd.grad(mixture.density(x).log().sum(), x)
     np.testing.assert_allclose(mixture.score(x).detach(), gradient, atol=1e-6)
 
 
 def test_noised_is_what_noising_samples_gives():
     abar, mixture = 0.7, points.GRID.scaled(0.25)
-    x = abar**0.5 * mixture.sample(100_000, seeded()) + (1 - abar) ** 0.5 * torch.randn(100_000, 2, generator=seeded(1))
+    x = abar**0.5 * mixture.sample(100_000, seeded()) + (1 - abar) ** 0.5 * torch.randn(
+        100_000, 2, generator=seeded(1)
+    )
     there = mixture.noised(abar).sample(100_000, seeded(2))
     for moment in (1, 2, 4):
         np.testing.assert_allclose(x.pow(moment).mean(0), there.pow(moment).mean(0), atol=0.03)
@@ -72,4 +78,4 @@ def test_dino_is_about_standard_and_lies_on_lines():
     # what one half draws, the other draws too
     assert torch.cdist(x[:2000], others).min(1).values.max() < 0.1
     filled = torch.histogramdd(x, [40, 40]).hist > 0
-    assert filled.float().mean() < 0.3                                  # lines, not areas
+    assert filled.float().mean() < 0.3  # lines, not areas

@@ -15,9 +15,11 @@ _checkers, _tries, _guesses = {}, Counter(), {}
 
 def exercise(exercise_id):
     """Decorator: register a checker ``(answer, ...) -> None or sequence of hints`` under `exercise_id`."""
+
     def register(checker):
         _checkers[exercise_id] = checker
         return checker
+
     return register
 
 

@@ -13,16 +13,32 @@ def _noise_of_two_steps(variance):
     if abs(variance - 0.5904) < 0.002:
         return None
     last = "compute 1 - (1 - 0.36) * (1 - 0.36)."
-    slips = ((0.72, "nearly: variances add up, but the second step weakens what the first one added."),
-             (0.4096, "that is what is left of the picture's variance. How much is there for the noise?"),
-             (0.36, "that is the second step's noise alone. Some of the first step's is left, too."),
-             (0.7684, "that is the noise's standard deviation. The variance is its square."),
-             (0.64, "that is what one step leaves of the picture's variance. There are two, and the noise is asked for."),
-             (0.2304, "that is what the second step leaves of the first one's noise. It also brings some of its own."),
-             (0.1296, "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left."))
+    slips = (
+        (0.72, "nearly: variances add up, but the second step weakens what the first one added."),
+        (
+            0.4096,
+            "that is what is left of the picture's variance. How much is there for the noise?",
+        ),
+        (0.36, "that is the second step's noise alone. Some of the first step's is left, too."),
+        (0.7684, "that is the noise's standard deviation. The variance is its square."),
+        (
+            0.64,
+            "that is what one step leaves of the picture's variance. There are two, and the noise is asked for.",
+        ),
+        (
+            0.2304,
+            "that is what the second step leaves of the first one's noise. It also brings some of its own.",
+        ),
+        (
+            0.1296,
+            "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left.",
+        ),
+    )
     return slip(variance, slips, last, atol=0.002) or [
         "each step leaves 1 - beta of the picture's variance. What is left after two?",
-        "picture and noise together always have variance 1.", last]
+        "picture and noise together always have variance 1.",
+        last,
+    ]
 
 
 @exercise("02.2")
@@ -35,18 +51,42 @@ def _rebuild(rebuild):
     last = "(x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5."
     slips = (
         (x_t - noise, "there is not a whole noise in x_t, and the picture in it is weakened."),
-        (x_t - 0.8 * noise, "the noise is out. But the picture is still weakened: which factor stands before x0?"),
+        (
+            x_t - 0.8 * noise,
+            "the noise is out. But the picture is still weakened: which factor stands before x0?",
+        ),
         ((x_t - 0.64 * noise) / 0.36, "the factors are square roots: abar is a variance."),
-        ((x_t - 0.8 * noise) / 0.36, "the factor before x0 is the square root of abar, not abar itself."),
-        ((x_t - 0.8 * noise) / 0.8, "divided by the factor before the noise. Take the one before x0."),
-        (x_t / 0.6 - 0.8 * noise, "the noise was subtracted after the division. Subtract first, then divide the rest."),
+        (
+            (x_t - 0.8 * noise) / 0.36,
+            "the factor before x0 is the square root of abar, not abar itself.",
+        ),
+        (
+            (x_t - 0.8 * noise) / 0.8,
+            "divided by the factor before the noise. Take the one before x0.",
+        ),
+        (
+            x_t / 0.6 - 0.8 * noise,
+            "the noise was subtracted after the division. Subtract first, then divide the rest.",
+        ),
         ((x_t - 0.6 * noise) / 0.8, "the two factors are swapped: abar belongs to the picture."),
-        (x_t - 0.8 * noise / 0.6, "only the noise was divided. Put the subtraction in brackets, and divide all of it."),
-        ((x_t - 0.64 * noise) / 0.6, "the factor before the noise is the square root of 1 - abar, not 1 - abar itself."),
-        ((x_t - 0.4 * noise) / 0.6, "the factor before the noise is (1 - abar) ** 0.5: first subtract, then the root."),
+        (
+            x_t - 0.8 * noise / 0.6,
+            "only the noise was divided. Put the subtraction in brackets, and divide all of it.",
+        ),
+        (
+            (x_t - 0.64 * noise) / 0.6,
+            "the factor before the noise is the square root of 1 - abar, not 1 - abar itself.",
+        ),
+        (
+            (x_t - 0.4 * noise) / 0.6,
+            "the factor before the noise is (1 - abar) ** 0.5: first subtract, then the root.",
+        ),
         ((x_t - noise) / 0.6, "there is not a whole noise in x_t: which factor stands before it?"),
         ((x_t + 0.8 * noise) / 0.6, "look at the sign: the noise was added, so take it away."),
-        ((x_t - 0.8 * noise) * 0.6, "the picture was weakened by the factor. To undo that, divide."),
+        (
+            (x_t - 0.8 * noise) * 0.6,
+            "the picture was weakened by the factor. To undo that, divide.",
+        ),
         (x_t / 0.6, "that undoes the weakening, but the noise is still in it."),
     )
     if hints := slip(answer, slips, last):
@@ -55,8 +95,11 @@ def _rebuild(rebuild):
         return [f"the answer has shape {answer.shape}, the picture has {tuple(x0.shape)}.", last]
     if np.allclose(answer, x0, atol=1e-5):
         return None
-    return ["write down the line of add_noise and solve it for x0, as in school.",
-            "first take the noise's part away, then undo the weakening.", last]
+    return [
+        "write down the line of add_noise and solve it for x0, as in school.",
+        "first take the noise's part away, then undo the weakening.",
+        last,
+    ]
 
 
 @exercise("02.3")
@@ -66,26 +109,43 @@ def _shifted(shifted):
     answer = np.asarray(answer_of(shifted, abar, 256, 64), dtype=float)
     snr = (abar / (1 - abar)).numpy()
     if answer.shape != snr.shape:
-        return [f"the answer has shape {answer.shape}, abar has {snr.shape}.",
-                "everything goes elementwise: nothing is summed up."]
+        return [
+            f"the answer has shape {answer.shape}, abar has {snr.shape}.",
+            "everything goes elementwise: nothing is summed up.",
+        ]
     last = "snr = abar / (1 - abar) * (base / size) ** 2, then snr / (1 + snr)."
     for wrong, hint in (
         (snr / 16, "that is the new SNR, not yet abar. Turn it back."),
         (abar / 16, "abar itself was multiplied. It is the SNR, abar / (1 - abar), that must be."),
-        (snr / 4 / (1 + snr / 4), "the side counts twice, for a picture has two of them: square the ratio."),
+        (
+            snr / 4 / (1 + snr / 4),
+            "the side counts twice, for a picture has two of them: square the ratio.",
+        ),
         (snr * 16 / (1 + snr * 16), "the wrong way round: a larger picture needs a lower SNR."),
         (abar, "nothing has changed: where do base and size come in?"),
         (snr / 4, "that is an SNR, not yet abar, and the ratio has to be squared."),
         (10 * np.log10(snr / 16), "that is the new SNR in dB. Wanted is abar."),
         (1 / (1 + snr / 16), "that is the noise's share, 1 - abar. Wanted is the picture's."),
-        (snr / 16 / (1 - snr / 16), "turning back: if snr = abar / (1 - abar), then abar is not snr / (1 - snr)."),
-        (1 / snr / 16 / (1 + 1 / snr / 16), "the SNR is upside down: the picture's variance over the noise's."),
+        (
+            snr / 16 / (1 - snr / 16),
+            "turning back: if snr = abar / (1 - abar), then abar is not snr / (1 - snr).",
+        ),
+        (
+            1 / snr / 16 / (1 + 1 / snr / 16),
+            "the SNR is upside down: the picture's variance over the noise's.",
+        ),
     ):
         if np.allclose(answer, wrong):
             return [hint, last]
     if not np.allclose(answer, snr / 16 / (1 + snr / 16)):
-        return ["three moves: abar to SNR, multiply, SNR back to abar.",
-                "from snr = abar / (1 - abar) follows abar = snr / (1 + snr).", last]
+        return [
+            "three moves: abar to SNR, multiply, SNR back to abar.",
+            "from snr = abar / (1 - abar) follows abar = snr / (1 + snr).",
+            last,
+        ]
     if not np.allclose(answer_of(shifted, abar, 64, 32), snr / 4 / (1 + snr / 4)):
-        return ["right for a base of 64 and a size of 256, but not for others: use both arguments.", last]
+        return [
+            "right for a base of 64 and a size of 256, but not for others: use both arguments.",
+            last,
+        ]
     return None

@@ -16,7 +16,11 @@ def _rows_of(rows_of):
         answer = answer_of(rows_of, list(pieces), word)
         if not isinstance(answer, str) and (not np.iterable(answer) or any(map(np.ndim, answer))):
             raise TypeError("give one flat list of row numbers for each word")
-        return answer if isinstance(answer, str) else [row if isinstance(row, str) else int(row) for row in answer]
+        return (
+            answer
+            if isinstance(answer, str)
+            else [row if isinstance(row, str) else int(row) for row in answer]
+        )
 
     answer = rows("zebra")
     if any(isinstance(row, str) for row in answer):
@@ -26,9 +30,15 @@ def _rows_of(rows_of):
     if answer == []:
         return ["zebra is not found, for it has fallen into three pieces: z, eb, ra</w>.", last]
     if answer in ([2], [4]):
-        return ["that is one of its rows. The word has fallen into several pieces, and each has a row.", last]
+        return [
+            "that is one of its rows. The word has fallen into several pieces, and each has a row.",
+            last,
+        ]
     if set(answer) > {2, 3, 4}:
-        return ["those rows hold other words as well: a piece such as a</w> is in zebra by its letters only.", last]
+        return [
+            "those rows hold other words as well: a piece such as a</w> is in zebra by its letters only.",
+            last,
+        ]
     if answer != [2, 3, 4]:
         return ["which pieces make up zebra? Count their rows from START, which has row 0.", last]
     if rows("a") == [1]:
@@ -36,7 +46,10 @@ def _rows_of(rows_of):
     if rows("a") != [1, 6]:
         return ["right for zebra, but not for a, which stands in rows 1 and 6.", last]
     if rows("cat") != []:
-        return ["right so far. But there is no cat here, only a polecat: compare whole words.", last]
+        return [
+            "right so far. But there is no cat here, only a polecat: compare whole words.",
+            last,
+        ]
     return None
 
 
@@ -46,36 +59,63 @@ def _causal_attention(causal_attention):
     q, k, v = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(6))
     answer = torch.as_tensor(answer_of(causal_attention, q.clone(), k.clone(), v.clone()))
     scores = q @ k.T / 2
-    back = torch.ones(5, 5).tril().bool()                     # row i may look at columns up to i
+    back = torch.ones(5, 5).tril().bool()  # row i may look at columns up to i
     wanted = scores.masked_fill(~back, -torch.inf).softmax(1) @ v
     last = "scores.masked_fill(~torch.ones(L, L).tril().bool(), -torch.inf), then the softmax."
     slips = (
         (scores.softmax(1) @ v, "that is attention without the mask: every row sees all rows."),
-        (scores.masked_fill(~back.T, -torch.inf).softmax(1) @ v,
-         "the other way: these rows look ahead only. Row i may look at columns 0 to i."),
-        ((scores * back).softmax(1) @ v, "a score of 0 still gets weight, for exp(0) = 1. Which score gets none?"),
-        ((scores.softmax(1) * back) @ v,
-         "the weights of a row no longer add up to 1. Mask the scores, before the softmax."),
-        (scores.masked_fill(~back, -torch.inf).softmax(0) @ v,
-         "the softmax runs over the wrong axis: the weights of one row add up to 1."),
-        (scores.masked_fill(~torch.ones(5, 5).tril(1).bool(), -torch.inf).softmax(1) @ v,
-         "one column too many: row i may look at itself, but not at row i + 1."),
-        (scores.tril() @ v, "the mask is right, but those are scores. Take the softmax before they meet v."),
-        (scores.masked_fill(~back, -torch.inf).softmax(1), "those are the weights. Mix the rows of v with them."),
-        ((scores * (4 / 5) ** 0.5).masked_fill(~back, -torch.inf).softmax(1) @ v,
-         "the mask is right. Divide by the root of D, the length of a row, not of L."),
-        ((q @ k.T).masked_fill(~back, -torch.inf).softmax(1) @ v,
-         "the mask is right. Missing is the division by the root of D."),
+        (
+            scores.masked_fill(~back.T, -torch.inf).softmax(1) @ v,
+            "the other way: these rows look ahead only. Row i may look at columns 0 to i.",
+        ),
+        (
+            (scores * back).softmax(1) @ v,
+            "a score of 0 still gets weight, for exp(0) = 1. Which score gets none?",
+        ),
+        (
+            (scores.softmax(1) * back) @ v,
+            "the weights of a row no longer add up to 1. Mask the scores, before the softmax.",
+        ),
+        (
+            scores.masked_fill(~back, -torch.inf).softmax(0) @ v,
+            "the softmax runs over the wrong axis: the weights of one row add up to 1.",
+        ),
+        (
+            scores.masked_fill(~torch.ones(5, 5).tril(1).bool(), -torch.inf).softmax(1) @ v,
+            "one column too many: row i may look at itself, but not at row i + 1.",
+        ),
+        (
+            scores.tril() @ v,
+            "the mask is right, but those are scores. Take the softmax before they meet v.",
+        ),
+        (
+            scores.masked_fill(~back, -torch.inf).softmax(1),
+            "those are the weights. Mix the rows of v with them.",
+        ),
+        (
+            (scores * (4 / 5) ** 0.5).masked_fill(~back, -torch.inf).softmax(1) @ v,
+            "the mask is right. Divide by the root of D, the length of a row, not of L.",
+        ),
+        (
+            (q @ k.T).masked_fill(~back, -torch.inf).softmax(1) @ v,
+            "the mask is right. Missing is the division by the root of D.",
+        ),
     )
     if hints := slip(answer, slips, last):
         return hints
     if answer.shape != wanted.shape:
         return [f"the answer has shape {tuple(answer.shape)}, v has {tuple(v.shape)}.", last]
     if answer.isnan().any():
-        return ["there are rows of nan: they may look nowhere, or what is hidden is not minus infinity. Let each row see "
-                "itself and those before.", last]
+        return [
+            "there are rows of nan: they may look nowhere, or what is hidden is not minus infinity. Let each row see "
+            "itself and those before.",
+            last,
+        ]
     if not torch.allclose(answer, wanted, atol=1e-5):
-        return ["set the scores of all later rows to minus infinity, and leave the rest as in attention.", last]
+        return [
+            "set the scores of all later rows to minus infinity, and leave the rest as in attention.",
+            last,
+        ]
     return None
 
 
@@ -89,20 +129,34 @@ def _classify(classify):
     dots = pictures @ captions.T
     last = "F.normalize both (dim=-1), pictures @ captions.T, then argmax over captions, dim=1."
     slips = (
-        (dots.argmax(1), "a caption with a long vector wins everywhere. The cosine leaves the length out."),
+        (
+            dots.argmax(1),
+            "a caption with a long vector wins everywhere. The cosine leaves the length out.",
+        ),
         (cosine.argmin(1), "those fit worst."),
-        (cosine.argmax(0), "that is the best picture for each caption. Wanted is the best caption for each picture."),
+        (
+            cosine.argmax(0),
+            "that is the best picture for each caption. Wanted is the best caption for each picture.",
+        ),
         (cosine.max(1).values, "that is how well the best one fits. Wanted is its number."),
-        (torch.stack([*cosine.max(1)]), "max gives two things, how well and which. Wanted is the second."),
+        (
+            torch.stack([*cosine.max(1)]),
+            "max gives two things, how well and which. Wanted is the second.",
+        ),
         (cosine.argmax(1) + 1, "captions are numbered from 0."),
         (cosine, "those are all the cosines. Which caption has the largest?"),
-        (torch.cdist(pictures, captions).argmin(1), "distance depends on the length of the vectors, the cosine does not."),
+        (
+            torch.cdist(pictures, captions).argmin(1),
+            "distance depends on the length of the vectors, the cosine does not.",
+        ),
     )
     if np.array_equal(answer, cosine.argmax(1)):
         return None
     if hints := slip(answer, slips, last):
         return hints
     if answer.shape != (len(pictures),):
-        return [f"the answer has shape {answer.shape}: wanted is one number for each of the {len(pictures)} pictures.",
-                last]
+        return [
+            f"the answer has shape {answer.shape}: wanted is one number for each of the {len(pictures)} pictures.",
+            last,
+        ]
     return ["cosine of each picture with each caption; the number of the largest, from 0.", last]

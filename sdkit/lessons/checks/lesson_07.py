@@ -11,29 +11,62 @@ from sdkit.lessons.checks import answer_of, exercise, slip
 def _meet(meet):
     """meet(deep (B, C, h, w), skip (B, D, 2h, 2w)): what a block on the way up computes with, (B, C + D, 2h, 2w)."""
     generator = torch.Generator().manual_seed(7)
-    deep, skip = torch.randn(2, 3, 4, 4, generator=generator), torch.randn(2, 3, 8, 8, generator=generator)
+    deep, skip = (
+        torch.randn(2, 3, 4, 4, generator=generator),
+        torch.randn(2, 3, 8, 8, generator=generator),
+    )
     try:
         answer = torch.as_tensor(answer_of(meet, deep.clone(), skip.clone()))
     except RuntimeError as error:
         if "must match" not in str(error):
             raise
-        return ["as they are they do not fit together, 4 x 4 and 8 x 8 places. Enlarge deep first, in both directions.",
-                "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1)."]
+        return [
+            "as they are they do not fit together, 4 x 4 and 8 x 8 places. Enlarge deep first, in both directions.",
+            "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1).",
+        ]
     larger = F.interpolate(deep, scale_factor=2.0, mode="nearest")
     last = "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1)."
     slips = (
-        (larger + skip, "those are added, and then nobody can take them apart again. Put the channels side by side."),
-        (torch.cat([skip, larger], 1), "the other order: what comes from below stands first, then the skip."),
-        (torch.cat([larger, skip], 3), "side by side as pictures. Wanted are more channels, at the same places."),
-        (torch.cat([larger, skip], 2), "one above the other as pictures. Wanted are more channels, the places stay."),
-        (torch.cat([larger, skip], 0), "that makes a larger batch. Wanted are more channels for each picture."),
-        (torch.cat([deep, skip[:, :, ::2, ::2]], 1), "the fine one was made smaller. Make the coarse one larger."),
-        (torch.cat([deep, F.avg_pool2d(skip, 2)], 1), "the fine one was made smaller. Make the coarse one larger."),
-        (torch.cat([deep.repeat(1, 1, 2, 2), skip], 1),
-         "that lays four copies of the coarse picture beside each other. Each of its places becomes 2 x 2 places."),
-        (torch.cat([F.interpolate(deep, scale_factor=2.0, mode="bilinear"), skip], 1),
-         "right but for the enlarging: repeat each value 2 x 2 times (nearest), without blending neighbours."),
-        ((larger + skip) / 2, "their mean, and then nobody can take them apart again. Put the channels side by side."),
+        (
+            larger + skip,
+            "those are added, and then nobody can take them apart again. Put the channels side by side.",
+        ),
+        (
+            torch.cat([skip, larger], 1),
+            "the other order: what comes from below stands first, then the skip.",
+        ),
+        (
+            torch.cat([larger, skip], 3),
+            "side by side as pictures. Wanted are more channels, at the same places.",
+        ),
+        (
+            torch.cat([larger, skip], 2),
+            "one above the other as pictures. Wanted are more channels, the places stay.",
+        ),
+        (
+            torch.cat([larger, skip], 0),
+            "that makes a larger batch. Wanted are more channels for each picture.",
+        ),
+        (
+            torch.cat([deep, skip[:, :, ::2, ::2]], 1),
+            "the fine one was made smaller. Make the coarse one larger.",
+        ),
+        (
+            torch.cat([deep, F.avg_pool2d(skip, 2)], 1),
+            "the fine one was made smaller. Make the coarse one larger.",
+        ),
+        (
+            torch.cat([deep.repeat(1, 1, 2, 2), skip], 1),
+            "that lays four copies of the coarse picture beside each other. Each of its places becomes 2 x 2 places.",
+        ),
+        (
+            torch.cat([F.interpolate(deep, scale_factor=2.0, mode="bilinear"), skip], 1),
+            "right but for the enlarging: repeat each value 2 x 2 times (nearest), without blending neighbours.",
+        ),
+        (
+            (larger + skip) / 2,
+            "their mean, and then nobody can take them apart again. Put the channels side by side.",
+        ),
         (skip, "the skip alone. Where is what comes from below?"),
         (larger, "the coarse one alone. Where is the skip?"),
     )
@@ -41,13 +74,22 @@ def _meet(meet):
         return hints
     wanted = torch.cat([larger, skip], 1)
     if answer.shape != wanted.shape:
-        return [f"the shape is {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}: all channels of both, "
-                "as large as the skip.", last]
+        return [
+            f"the shape is {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}: all channels of both, "
+            "as large as the skip.",
+            last,
+        ]
     if torch.allclose(answer.to(wanted), wanted, atol=1e-5):
         return None
     if torch.allclose(answer[:, 3:].to(skip), skip, atol=1e-5):
-        return ["the skip is right. Of deep, each value should be repeated 2 x 2 times, nothing else.", last]
-    return ["the shape is right, the values are not: enlarge deep, then put skip's channels after it.", last]
+        return [
+            "the skip is right. Of deep, each value should be repeated 2 x 2 times, nothing else.",
+            last,
+        ]
+    return [
+        "the shape is right, the values are not: enlarge deep, then put skip's channels after it.",
+        last,
+    ]
 
 
 def _mean_map(layers, rows, side):
@@ -65,33 +107,69 @@ def _phrase_map(phrase_map):
     generator = torch.Generator().manual_seed(8)
     layers = [torch.randn(2, n * n, 6, generator=generator).mul(2).softmax(-1) for n in (2, 4, 8)]
     rows = [2, 3]
-    answer = torch.as_tensor(answer_of(phrase_map, [layer.clone() for layer in layers], list(rows), 8))
+    answer = torch.as_tensor(
+        answer_of(phrase_map, [layer.clone() for layer in layers], list(rows), 8)
+    )
     wanted = _mean_map(layers, rows, 8)
-    turned = [layer.unflatten(1, (n, n)).transpose(1, 2).flatten(1, 2) for n, layer in zip((2, 4, 8), layers)]
+    turned = [
+        layer.unflatten(1, (n, n)).transpose(1, 2).flatten(1, 2)
+        for n, layer in zip((2, 4, 8), layers)
+    ]
     last = "for each layer: mean over heads, sum over rows, unflatten to a square, enlarge to side; then the mean."
     slips = (
         (wanted * len(layers), "the layers are added up. Wanted is their mean."),
-        (_mean_map(layers, rows[:1], 8), "that is the first of the rows only. A phrase may take several."),
-        (_mean_map(layers, rows[1:], 8), "that is the last of the rows only. A phrase may take several."),
-        (wanted / len(rows), "that is the mean of the rows. A phrase gets what all its rows get together."),
+        (
+            _mean_map(layers, rows[:1], 8),
+            "that is the first of the rows only. A phrase may take several.",
+        ),
+        (
+            _mean_map(layers, rows[1:], 8),
+            "that is the last of the rows only. A phrase may take several.",
+        ),
+        (
+            wanted / len(rows),
+            "that is the mean of the rows. A phrase gets what all its rows get together.",
+        ),
         (wanted * layers[0].shape[0], "the heads are added up. Wanted is their mean."),
-        (_mean_map([layer[:1] for layer in layers], rows, 8), "that is the first head alone. Take the mean of all."),
-        (_mean_map([layer[-1:] for layer in layers], rows, 8), "that is the last head alone. Take the mean of all."),
-        (_mean_map(layers[-1:], rows, 8), "that is the finest layer alone. The coarse ones count as well, enlarged."),
+        (
+            _mean_map([layer[:1] for layer in layers], rows, 8),
+            "that is the first head alone. Take the mean of all.",
+        ),
+        (
+            _mean_map([layer[-1:] for layer in layers], rows, 8),
+            "that is the last head alone. Take the mean of all.",
+        ),
+        (
+            _mean_map(layers[-1:], rows, 8),
+            "that is the finest layer alone. The coarse ones count as well, enlarged.",
+        ),
         (_mean_map(layers[:1], rows, 8), "that is the first layer alone. Take the mean of all."),
-        (_mean_map([layer.amax(0, keepdim=True) for layer in layers], rows, 8),
-         "of the heads that takes the largest. Wanted is their mean."),
-        (_mean_map(layers, [row + 1 for row in rows], 8), "one row too late: rows are as given, START is counted."),
+        (
+            _mean_map([layer.amax(0, keepdim=True) for layer in layers], rows, 8),
+            "of the heads that takes the largest. Wanted is their mean.",
+        ),
+        (
+            _mean_map(layers, [row + 1 for row in rows], 8),
+            "one row too late: rows are as given, START is counted.",
+        ),
         (_mean_map(turned, rows, 8), "rows and columns of the picture are swapped."),
-        (_mean_map(layers, [row - 1 for row in rows], 8), "one row too early: row 0 is START's, rows are as given."),
+        (
+            _mean_map(layers, [row - 1 for row in rows], 8),
+            "one row too early: row 0 is START's, rows are as given.",
+        ),
     )
     if hints := slip(answer, slips, last):
         return hints
     if answer.shape != wanted.shape:
-        return [f"the shape is {tuple(answer.shape)}, wanted is one map of {tuple(wanted.shape)}.", last]
+        return [
+            f"the shape is {tuple(answer.shape)}, wanted is one map of {tuple(wanted.shape)}.",
+            last,
+        ]
     if not torch.allclose(answer, wanted, atol=1e-5):
-        return ["bring each layer to side x side by repeating its values, and only then take the mean of the layers.",
-                last]
+        return [
+            "bring each layer to side x side by repeating its values, and only then take the mean of the layers.",
+            last,
+        ]
     return None
 
 
@@ -104,16 +182,26 @@ def _loss_by_level(loss_by_level):
     predicted = noise + predicted * (1.2 - t[:, None, None, None] / 1000)
     last = "each = (predicted - noise).square().mean((1, 2, 3)); each[(t >= low) & (t < high)].mean() for each bin."
     try:
-        answer = answer_of(loss_by_level, predicted.clone(), noise.clone(), t.clone(), [0, 250, 500, 1000])
+        answer = answer_of(
+            loss_by_level, predicted.clone(), noise.clone(), t.clone(), [0, 250, 500, 1000]
+        )
     except RuntimeError as error:
         if "ambiguous" not in str(error):
             raise
-        return ["`and` wants single values. For all timesteps at once: (t >= low) & (t < high).", last]
+        return [
+            "`and` wants single values. For all timesteps at once: (t >= low) & (t < high).",
+            last,
+        ]
     answer = torch.as_tensor(answer)
     each = (predicted - noise).square().mean((1, 2, 3))
 
     def bins(values, inside=lambda t, low, high: (t >= low) & (t < high), reduce=torch.mean):
-        return torch.stack([reduce(values[inside(t, low, high)]) for low, high in ((0, 250), (250, 500), (500, 1000))])
+        return torch.stack(
+            [
+                reduce(values[inside(t, low, high)])
+                for low, high in ((0, 250), (250, 500), (500, 1000))
+            ]
+        )
 
     wanted, sums = bins(each), bins(each, reduce=torch.sum)
     absolute = bins((predicted - noise).abs().mean((1, 2, 3)))
@@ -123,7 +211,10 @@ def _loss_by_level(loss_by_level):
     below = bins(each, lambda t, low, high: t < high)
     tight = bins(each, lambda t, low, high: t >= low & (t < high))
     slips = (
-        (sums, "those are sums, and a bin with more pictures gets more. Take the mean of each bin."),
+        (
+            sums,
+            "those are sums, and a bin with more pictures gets more. Take the mean of each bin.",
+        ),
         (sums / len(t), "divided by all pictures. Each bin has its own number of them."),
         (wanted.sqrt(), "those are roots. The loss is the mean of the squares."),
         (wanted * noise[0].numel(), "summed over channels and places. Take their mean."),
@@ -131,8 +222,14 @@ def _loss_by_level(loss_by_level):
         (upper, "a bin begins with its lower edge and ends before its upper one: low <= t < high."),
         (inner, "the lower edge belongs to its bin: low <= t < high."),
         (both, "an upper edge belongs to the next bin only: low <= t < high."),
-        (below, "those are all below the upper edge. A bin has a lower edge, too: low <= t < high."),
-        (tight, "Python reads & before >=. Put each comparison into brackets: (t >= low) & (t < high)."),
+        (
+            below,
+            "those are all below the upper edge. A bin has a lower edge, too: low <= t < high.",
+        ),
+        (
+            tight,
+            "Python reads & before >=. Put each comparison into brackets: (t >= low) & (t < high).",
+        ),
         (each, "those are the losses of single pictures. Put them into the bins."),
         (each.mean(), "that is one loss for all. Wanted is one for each bin of timesteps."),
         (wanted.flip(0), "the order of the bins: as in edges, from little noise to much."),
@@ -140,7 +237,13 @@ def _loss_by_level(loss_by_level):
     if hints := slip(answer, slips, last):
         return hints
     if np.shape(answer) != (3,):
-        return [f"the shape is {tuple(np.shape(answer))}. With 4 edges there are 3 bins: (3,).", last]
+        return [
+            f"the shape is {tuple(np.shape(answer))}. With 4 edges there are 3 bins: (3,).",
+            last,
+        ]
     if not torch.allclose(answer.to(wanted), wanted, atol=1e-5):
-        return ["square the error, take the mean of each picture, then the mean over the pictures of each bin.", last]
+        return [
+            "square the error, take the mean of each picture, then the mean over the pictures of each bin.",
+            last,
+        ]
     return None

@@ -5,8 +5,10 @@ import torch
 
 from sdkit.lessons.checks import answer_of, exercise, slip
 
-UNCOND, COND = torch.tensor([[[[1.0, -2.0], [0.5, 3.0]]], [[[0.0, 1.0], [2.0, -1.0]]]]), torch.tensor(
-    [[[[2.0, -1.5], [0.0, 5.0]]], [[[1.0, 0.5], [2.5, -3.0]]]])                             # (2, 1, 2, 2) each
+UNCOND, COND = (
+    torch.tensor([[[[1.0, -2.0], [0.5, 3.0]]], [[[0.0, 1.0], [2.0, -1.0]]]]),
+    torch.tensor([[[[2.0, -1.5], [0.0, 5.0]]], [[[1.0, 0.5], [2.5, -3.0]]]]),
+)  # (2, 1, 2, 2) each
 
 
 def _array(answer):
@@ -21,22 +23,35 @@ def _amplify(amplify):
     last = "uncond + scale * (cond - uncond)."
     if answer.shape != u.shape:
         return [f"the answer has shape {answer.shape}, uncond has {tuple(u.shape)}.", last]
-    slips = ((c + 3 * change, "at scale 1 this is already beyond cond. Start from uncond, not from cond."),
-             (c + 3 * (u - c), "swapped: at scale 0 it should be uncond, at scale 1 cond."),
-             (u - 3 * change, "the sign: at scale 1 it should be cond."),
-             (3 * c, "that makes all of the answer louder, the noise as well. Amplify only what the prompt adds."),
-             (3 * change, "that is the difference alone. Where does one stand at scale 0?"),
-             (u + 3 * c, "at scale 1 it should be cond, without any uncond left."),
-             (3 * c - u, "at scale 1 it should be cond: the shares of cond and uncond add up to 1."),
-             ((u + c) / 2, "that is the middle between the two. Use scale."),
-             (c, "that is the answer at scale 1. Use scale."),
-             (u, "that is the answer at scale 0. Use scale."))
+    slips = (
+        (
+            c + 3 * change,
+            "at scale 1 this is already beyond cond. Start from uncond, not from cond.",
+        ),
+        (c + 3 * (u - c), "swapped: at scale 0 it should be uncond, at scale 1 cond."),
+        (u - 3 * change, "the sign: at scale 1 it should be cond."),
+        (
+            3 * c,
+            "that makes all of the answer louder, the noise as well. Amplify only what the prompt adds.",
+        ),
+        (3 * change, "that is the difference alone. Where does one stand at scale 0?"),
+        (u + 3 * c, "at scale 1 it should be cond, without any uncond left."),
+        (3 * c - u, "at scale 1 it should be cond: the shares of cond and uncond add up to 1."),
+        ((u + c) / 2, "that is the middle between the two. Use scale."),
+        (c, "that is the answer at scale 1. Use scale."),
+        (u, "that is the answer at scale 0. Use scale."),
+    )
     if hints := slip(answer, slips, last):
         return hints
     for scale, wanted in ((3.0, u + 3 * change), (0.0, u), (1.0, c), (1.5, u + 1.5 * change)):
-        if not np.allclose(_array(answer_of(amplify, u.clone(), c.clone(), scale)), wanted, atol=1e-5):
-            return [f"at scale {scale:g} it is not yet what it should be. What does the prompt add to uncond?",
-                    "cond - uncond is what the prompt adds. Take it scale times.", last]
+        if not np.allclose(
+            _array(answer_of(amplify, u.clone(), c.clone(), scale)), wanted, atol=1e-5
+        ):
+            return [
+                f"at scale {scale:g} it is not yet what it should be. What does the prompt add to uncond?",
+                "cond - uncond is what the prompt adds. Take it scale times.",
+                last,
+            ]
     return None
 
 
@@ -48,23 +63,41 @@ def _mended(mended):
     answer = _array(answer_of(mended, output.clone(), 3.0))
     last = "uncond, cond = output.chunk(2), then uncond + scale * (cond - uncond)."
     if answer.shape != u.shape:
-        return [f"the answer has shape {answer.shape}, one batch of answers has {tuple(u.shape)}: chunk the batch "
-                "in two.", last]
+        return [
+            f"the answer has shape {answer.shape}, one batch of answers has {tuple(u.shape)}: chunk the batch "
+            "in two.",
+            last,
+        ]
     odd, even = output[1::2], output[::2]
-    slips = ((c + 3 * (u - c), "that is your friend's. Which of the two halves comes first?"),
-             (u - 3 * change, "still away from the prompt: the halves are right, the sign is not."),
-             (even + 3 * (odd - even), "every other one is of another picture. First B without, then B with."),
-             (odd + 3 * (even - odd), "every other one is of another picture. First B without, then B with."),
-             (c + 3 * change, "the halves are right, but at scale 1 this is already beyond cond. Start from uncond."),
-             (3 * change, "that is the difference alone. Add it to uncond."),
-             (c, "that is the answer with the prompt, without any guidance."),
-             (u, "that is the answer without the prompt."))
+    slips = (
+        (c + 3 * (u - c), "that is your friend's. Which of the two halves comes first?"),
+        (u - 3 * change, "still away from the prompt: the halves are right, the sign is not."),
+        (
+            even + 3 * (odd - even),
+            "every other one is of another picture. First B without, then B with.",
+        ),
+        (
+            odd + 3 * (even - odd),
+            "every other one is of another picture. First B without, then B with.",
+        ),
+        (
+            c + 3 * change,
+            "the halves are right, but at scale 1 this is already beyond cond. Start from uncond.",
+        ),
+        (3 * change, "that is the difference alone. Add it to uncond."),
+        (c, "that is the answer with the prompt, without any guidance."),
+        (u, "that is the answer without the prompt."),
+    )
     if hints := slip(answer, slips, last):
         return hints
     for scale in (3.0, 0.0, 7.5):
-        if not np.allclose(_array(answer_of(mended, output.clone(), scale)), u + scale * change, atol=1e-4):
-            return [f"not yet right at scale {scale:g}. At scale 0 it should be the first half, at scale 1 the second.",
-                    last]
+        if not np.allclose(
+            _array(answer_of(mended, output.clone(), scale)), u + scale * change, atol=1e-4
+        ):
+            return [
+                f"not yet right at scale {scale:g}. At scale 0 it should be the first half, at scale 1 the second.",
+                last,
+            ]
     return None
 
 
@@ -81,16 +114,24 @@ def _interval(interval):
     if np.isnan(answer).any():
         return ["'off' is a number, too: the scale at which uncond cancels.", last]
     inside = wanted == 6
-    slips = ((np.where(inside, 6, 0), "at scale 0 the network paints without the prompt. Off is another number."),
-             (np.where(inside, 1, 6), "inside and outside are swapped."),
-             (np.where(inside, 0, 6), "inside and outside are swapped, and off is not 0."),
-             (inside.astype(float), "that says where. Give the scale there, and what means 'off' elsewhere."),
-             ([1, 1, 1, 6, 6, 1, 1, 1, 1, 1], "the bounds themselves belong to the interval."),
-             ([1, 1, 1, 6, 6, 6, 1, 1, 1, 1], "the upper bound itself belongs to the interval."),
-             ([1, 1, 6, 6, 6, 1, 1, 1, 1, 1], "the lower bound itself belongs to the interval."),
-             (wanted[::-1], "in the order of the timesteps, please: noisiest first."),
-             (np.full(10, 6), "that is guidance in every step."),
-             (np.full(10, 1), "that is no guidance at all: is low <= t <= high ever true?"))
+    slips = (
+        (
+            np.where(inside, 6, 0),
+            "at scale 0 the network paints without the prompt. Off is another number.",
+        ),
+        (np.where(inside, 1, 6), "inside and outside are swapped."),
+        (np.where(inside, 0, 6), "inside and outside are swapped, and off is not 0."),
+        (
+            inside.astype(float),
+            "that says where. Give the scale there, and what means 'off' elsewhere.",
+        ),
+        ([1, 1, 1, 6, 6, 1, 1, 1, 1, 1], "the bounds themselves belong to the interval."),
+        ([1, 1, 1, 6, 6, 6, 1, 1, 1, 1], "the upper bound itself belongs to the interval."),
+        ([1, 1, 6, 6, 6, 1, 1, 1, 1, 1], "the lower bound itself belongs to the interval."),
+        (wanted[::-1], "in the order of the timesteps, please: noisiest first."),
+        (np.full(10, 6), "that is guidance in every step."),
+        (np.full(10, 1), "that is no guidance at all: is low <= t <= high ever true?"),
+    )
     if hints := slip(answer, slips, last):
         return hints
     if not np.allclose(answer, wanted):

@@ -15,41 +15,67 @@ def _interval(answer):
 @exercise("12.1")
 def _wilson(wilson):
     """wilson(right, count): (low, high), the 95 % interval of Wilson (1927) with z = 1.96."""
+
     def wanted(right, count):
         share = right / count
         half = Z * (share * (1 - share) / count + (Z / 2 / count) ** 2) ** 0.5
-        return np.array([share + Z**2 / 2 / count - half, share + Z**2 / 2 / count + half]) / (1 + Z**2 / count)
+        return np.array([share + Z**2 / 2 / count - half, share + Z**2 / 2 / count + half]) / (
+            1 + Z**2 / count
+        )
 
     right, count = 7, 10
     p, low_high = right / count, wanted(right, count)
     answer = _interval(answer_of(wilson, right, count))
     last = "middle = (p + z**2 / (2 * n)) / (1 + z**2 / n), and the half width is divided by 1 + z**2 / n as well."
     if answer.shape != (2,):
-        return [f"{answer.size} number{'s' * (answer.size != 1)} came back. Wanted are two: low, high.", last]
+        return [
+            f"{answer.size} number{'s' * (answer.size != 1)} came back. Wanted are two: low, high.",
+            last,
+        ]
     wald, root = (p * (1 - p) / count) ** 0.5, (p * (1 - p) / count + (Z / 2 / count) ** 2) ** 0.5
     middle, below = p + Z**2 / 2 / count, 1 + Z**2 / count
     ends = np.array([-1, 1])
     slips = (
-        (p + ends * Z * wald, "that is the simple interval, p plus and minus z standard deviations. At 10 of 10 it has no "
-                              "width at all, which nobody believes."),
+        (
+            p + ends * Z * wald,
+            "that is the simple interval, p plus and minus z standard deviations. At 10 of 10 it has no "
+            "width at all, which nobody believes.",
+        ),
         (p + ends * Z * root / below, "the middle is not p: it lies a little nearer to one half."),
         (p + ends * Z * root, "the middle is not p: it lies a little nearer to one half."),
         (middle + ends * Z * root, "nearly: divide by 1 + z**2 / n."),
-        (middle + ends * Z * root / below, "the half width is divided by 1 + z**2 / n. The middle is, too."),
-        (middle / below + ends * Z * root, "the middle is divided by 1 + z**2 / n. The half width is, too."),
-        (middle / below + ends * Z * wald / below, "under the root something is missing: z**2 / (4 * n**2)."),
+        (
+            middle + ends * Z * root / below,
+            "the half width is divided by 1 + z**2 / n. The middle is, too.",
+        ),
+        (
+            middle / below + ends * Z * root,
+            "the middle is divided by 1 + z**2 / n. The half width is, too.",
+        ),
+        (
+            middle / below + ends * Z * wald / below,
+            "under the root something is missing: z**2 / (4 * n**2).",
+        ),
         (middle / below + ends * root / below, "the half width is z times the root."),
         (count * low_high, "those are numbers of answers. Wanted are shares, from 0 to 1."),
         (100 * low_high, "those are percent. Wanted are shares, from 0 to 1."),
-        ([low_high.mean(), np.ptp(low_high) / 2], "those are the middle and the half width. Wanted are the ends, "
-                                                  "middle - half and middle + half."),
+        (
+            [low_high.mean(), np.ptp(low_high) / 2],
+            "those are the middle and the half width. Wanted are the ends, "
+            "middle - half and middle + half.",
+        ),
         (low_high[::-1], "first the low end, then the high one."),
     )
     if hints := slip(answer, slips, last, atol=2e-4):
         return hints
     for right, count in ((7, 10), (10, 10), (0, 4), (300, 400)):
-        if not np.allclose(_interval(answer_of(wilson, right, count)), wanted(right, count), atol=2e-4):
-            return [f"not yet right for {right} of {count}. Put p and n into the formula piece by piece.", last]
+        if not np.allclose(
+            _interval(answer_of(wilson, right, count)), wanted(right, count), atol=2e-4
+        ):
+            return [
+                f"not yet right for {right} of {count}. Put p and n into the formula piece by piece.",
+                last,
+            ]
     return None
 
 
@@ -81,8 +107,13 @@ def _fid_of_endless(fid_of_endless):
     if hints := slip(answer, slips, last):
         return hints
     for n, m, truth, c in ((100, 300, 5.0, 600.0), (50, 100, 0.0, 20.0), (400, 100, 3.0, 70.0)):
-        if not np.isclose(answer_of(fid_of_endless, n, truth + c / n, m, truth + c / m), truth, atol=1e-6):
-            return ["two equations, truth + c / n1 = f1 and truth + c / n2 = f2. Solve them for truth.", last]
+        if not np.isclose(
+            answer_of(fid_of_endless, n, truth + c / n, m, truth + c / m), truth, atol=1e-6
+        ):
+            return [
+                "two equations, truth + c / n1 = f1 and truth + c / n2 = f2. Solve them for truth.",
+                last,
+            ]
     return None
 
 
@@ -92,33 +123,58 @@ def _copied(copied):
     generator = torch.Generator().manual_seed(12)
     made, own = torch.randn(2, 20, 3, generator=generator)
     own, fresh = own * 0.8 + made * 0.3, torch.randn(20, 4, 3, generator=generator)
-    near = (made - own).norm(dim=1)                        # (N,)
-    far = (made[:, None] - fresh).norm(dim=2)              # (N, F)
+    near = (made - own).norm(dim=1)  # (N,)
+    far = (made[:, None] - fresh).norm(dim=2)  # (N, F)
     answer = np.asarray(answer_of(copied, made.clone(), own.clone(), fresh.clone()), dtype=float)
-    last = "((made - own).norm(dim=1) < (made[:, None] - fresh).norm(dim=2).amin(1)).float().mean()."
+    last = (
+        "((made - own).norm(dim=1) < (made[:, None] - fresh).norm(dim=2).amin(1)).float().mean()."
+    )
     hits = near < far.amin(1)
     summed = (made - own).abs().sum(1) < (made[:, None] - fresh).abs().sum(2).amin(1)
     slips = (
         (hits.sum(), "that is how many. Wanted is the share."),
         (100 * hits.float().mean(), "those are percent. Wanted is the share, from 0 to 1."),
-        ((near < far[:, 0]).float().mean(), "that is only the first of the fresh ones. Nearer than all of them?"),
+        (
+            (near < far[:, 0]).float().mean(),
+            "that is only the first of the fresh ones. Nearer than all of them?",
+        ),
         (hits, "that says which. Wanted is their share, one number."),
         (~hits, "that says which are not. Wanted is the share of those that are, one number."),
         ((~hits).float().mean(), "that is the share of those that are not nearer to their own."),
-        ((near < far.mean(1)).float().mean(), "nearer than the fresh ones on average is easy. Nearer than all of them?"),
-        ((near < far.amax(1)).float().mean(), "nearer than one of them is easy. Nearer than all of them?"),
-        ((near[:, None] < far).float().mean(), "that counts each fresh one by itself. A picture counts only if its own is "
-                                              "nearer than all of its fresh ones."),
-        ((near < far.min()).float().mean(), "each picture has fresh ones of its own: the smallest distance of its row."),
-        (summed.float().mean() if summed.sum() != hits.sum() else -1,
-         "the distance is the root of the summed squares: norm(dim=...)."),
+        (
+            (near < far.mean(1)).float().mean(),
+            "nearer than the fresh ones on average is easy. Nearer than all of them?",
+        ),
+        (
+            (near < far.amax(1)).float().mean(),
+            "nearer than one of them is easy. Nearer than all of them?",
+        ),
+        (
+            (near[:, None] < far).float().mean(),
+            "that counts each fresh one by itself. A picture counts only if its own is "
+            "nearer than all of its fresh ones.",
+        ),
+        (
+            (near < far.min()).float().mean(),
+            "each picture has fresh ones of its own: the smallest distance of its row.",
+        ),
+        (
+            summed.float().mean() if summed.sum() != hits.sum() else -1,
+            "the distance is the root of the summed squares: norm(dim=...).",
+        ),
     )
     if np.isclose(answer, float(hits.float().mean()), atol=1e-6).all() and answer.shape == ():
         if np.isclose(answer_of(copied, made.clone(), made.clone(), fresh.clone()), 1):
             return None
-        return ["right for one case. But a perfect copy is nearer to its own than to any other: there it is 1.", last]
+        return [
+            "right for one case. But a perfect copy is nearer to its own than to any other: there it is 1.",
+            last,
+        ]
     if hints := slip(answer, slips, last):
         return hints
     if answer.shape != ():
         return [f"the answer has shape {answer.shape}: wanted is one number.", last]
-    return ["distance of each picture to its own; to each of its fresh ones; how often is the first the smallest?", last]
+    return [
+        "distance of each picture to its own; to each of its fresh ones; how often is the first the smallest?",
+        last,
+    ]
