@@ -1,12 +1,15 @@
-"""Postcards: small scenes drawn by our own code from a caption grammar, the world that mini-sd paints from sentences.
+"""Postcards: small scenes that our own code draws, with captions. mini-sd learns to draw them.
 
-A postcard is a time of day, a ground, and a thing of some colour that stands on the left, in the middle or on the
-right; now and then a second, smaller thing stands on the other side. That makes 6,912 combinations of
-the first five. One in ten is held out of training, so that a lesson can ask for what no training has seen: each word
-of it was seen often, only never together.
+A postcard has five parts: a thing, its colour, its place (left, middle or right), a ground and a
+time of day. That makes 6,912 combinations. One postcard in four has a second, smaller thing at
+another place.
+
+One combination in ten is held out of training. So a lesson can ask for a combination that the
+model has never seen, although it has seen each of its words often.
 """
 
 import zlib
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -46,23 +49,21 @@ OTHER_NAMES = {
     "umbrella": ("parasol",),
     "car": ("automobile",),
 }
-
-
-# part -> the words that it can take
+# For each part, the words that it can take.
 WORDS = dict(zip(PARTS, (THINGS, COLOURS, PLACES, GROUNDS, TIMES)))
 
 
 @dataclass(frozen=True)
 class Postcard:
-    """What a postcard shows. ``seed`` decides all that the caption does not say: clouds, ridges, sizes, the light."""
+    """What a postcard shows. Raises `SdkitError` for a word that is not in `WORDS`."""
 
     thing: str
     colour: str
     place: str
     ground: str
     time: str
-    second: tuple | None = None  # (colour, thing) of a smaller thing on another side
-    seed: int = 0
+    second: tuple[str, str] | None = None  # (colour, thing) of a smaller thing at another place
+    seed: int = 0  # decides all that captions do not say: clouds, hills, sizes, the light
 
     def __post_init__(self):
         for part, known in WORDS.items():
@@ -72,16 +73,20 @@ class Postcard:
                 )
 
 
-def is_held_out(card):
-    """Whether the combination of thing, colour, place, ground and time is one of the tenth never trained on."""
+def is_held_out(card: Postcard) -> bool:
+    """Whether the card's combination of five parts is held out of training.
+
+    A checksum of the five words decides, so the second thing and the seed do not matter.
+    """
     words = " ".join(getattr(card, part) for part in PARTS)
     return zlib.crc32(words.encode()) % 10 == 0
 
 
-def sample(seed, index, held_out=False):
-    """The postcard number ``index`` of the endless row that ``seed`` begins, from one side of the split or the other.
+def sample(seed: int, index: int, held_out: bool = False) -> Postcard:
+    """Random postcard number ``index`` of the sequence ``seed``.
 
-    One in four has a second thing. The same arguments give the same postcard for ever.
+    It is from the held-out combinations or from the others, as ``held_out`` says. One in four has a
+    second thing. The same arguments always give the same postcard.
     """
     rng = np.random.default_rng([seed, index, held_out])
     while True:
@@ -97,23 +102,31 @@ def sample(seed, index, held_out=False):
             return card
 
 
-def indices(card):
-    """What a postcard shows as five numbers: for each of ``PARTS`` the place of its word in ``WORDS``."""
+def indices(card: Postcard) -> list[int]:
+    """The card as five class labels: for each of ``PARTS`` the index of its word in ``WORDS``."""
     return [words.index(getattr(card, part)) for part, words in WORDS.items()]
 
 
-def leave_unsaid(rng):
-    """Which parts a caption is silent on, as a set: the place two times in five, now and then more, never the thing."""
+def leave_unsaid(rng: np.random.Generator) -> set[str]:
+    """Choose at random the parts that a caption leaves out. It never leaves out the thing.
+
+    With probability 0.4 the place is left out. In addition, with probability 0.2, each part but
+    the thing is left out with probability 0.5.
+    """
     unsaid = {"place"} if rng.random() < 0.4 else set()
     if rng.random() < 0.2:
         unsaid |= {part for part in PARTS[1:] if rng.random() < 0.5}
     return unsaid
 
 
-def caption(card, rng, unsaid=None):
-    """One of the ways to say what a postcard shows, silent on the parts in ``unsaid`` (default: ``leave_unsaid``)."""
+def caption(card: Postcard, rng: np.random.Generator, unsaid: Collection[str] | None = None) -> str:
+    """A random caption of a postcard that leaves out the parts in ``unsaid``.
+
+    By default `leave_unsaid` chooses them. Half of the captions are one sentence, the others a list
+    of its parts in any order, separated by commas.
+    """
     unsaid = leave_unsaid(rng) if unsaid is None else unsaid
-    listed = rng.random() < 0.5  # a list in any order, or one sentence
+    listed = rng.random() < 0.5
     thing = (
         card.thing
         if rng.random() < 0.85
@@ -135,15 +148,15 @@ def caption(card, rng, unsaid=None):
     return ", ".join(map(str, rng.permutation(said))) if listed else " ".join(said)
 
 
-def plain_caption(card):
-    """What a postcard shows in the plainest way: "a red house on the left by the sea at night"."""
+def plain_caption(card: Postcard) -> str:
+    """The standard caption of a postcard: "a red house on the left by the sea at night"."""
     second = f" with {article(' '.join(card.second))}" if card.second else ""
     place, ground, time = (PHRASES[word][0] for word in (card.place, card.ground, card.time))
     return f"{article(f'{card.colour} {card.thing}')} {place}{second} {ground} {time}"
 
 
-def words():
-    """The words that captions are made of, sorted."""
+def words() -> list[str]:
+    """All words that captions can contain, sorted."""
     phrases = [
         *THINGS,
         *COLOURS,
@@ -156,16 +169,16 @@ def words():
     )
 
 
-def article(words):
-    """The words with "a" or "an" before them."""
+def article(words: str) -> str:
+    """Put "a" or "an" before the words."""
     return f"a{'n' * (words[0] in 'aeiou')} {words}"
 
 
-def describe(card):
-    """The exact truth about a postcard: a dictionary of its parameters, and where its things stand.
+def describe(card: Postcard) -> dict:
+    """All parameters of a postcard, as a dictionary.
 
-    ``centre`` is the horizontal position of the thing as a share of the width, ``height`` its height as a share of
-    the picture's.
+    Beside the fields of `Postcard`: ``held_out``; ``centre``, the position of the thing from the
+    left as a share of the width; and ``height``, its height as a share of the picture's.
     """
     layout = scenes.Layout(card)
     return {
@@ -176,10 +189,10 @@ def describe(card):
     }
 
 
-def draw(card, size=64):
-    """Draw a postcard: uint8 (size, size, 3). Twice the size shows the same scene, finer.
+def draw(card: Postcard, size: int = 64) -> np.ndarray:
+    """Draw a postcard as uint8 (size, size, 3). A larger size shows the same scene, finer.
 
-    Raises SdkitError for a size under 16 px or over 2048.
+    Raises `SdkitError` for a size under 16 px or over 2048 px.
     """
     if not 16 <= size <= 2048:
         raise SdkitError(f"Postcards are drawn from 16 to 2048 px, not {size}.")

@@ -1,5 +1,10 @@
-"""The things on postcards. Each is a function of a `Pen`, one unit high, standing on y = 0 and centred at x = 0."""
+"""The things on postcards.
 
+Each thing is a function that paints with a `Pen`. In the pen's coordinates the thing is one unit
+high, stands on y = 0 (y points up) and is centred at x = 0. "The colour" below is `Pen.colour`.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +31,7 @@ DARK, WOOD, CREAM, LAMP = (
 
 @dataclass
 class Pen:
-    """Paints one thing on a canvas, in the thing's own coordinates and in the light of the hour."""
+    """Paints a thing on a canvas, in the thing's own coordinates and in the light of the scene."""
 
     canvas: Canvas
     centre: float  # share of the width
@@ -34,7 +39,7 @@ class Pen:
     scale: float  # height of the thing as a share of the picture's
     tint: np.ndarray  # (3,) colour of the light
     side: int  # where the light comes from: -1 left, +1 right
-    dark: bool  # lamps are on
+    dark: bool  # at night: lamps are on
     colour: np.ndarray  # (3,) of the thing
     rng: np.random.Generator
 
@@ -42,8 +47,18 @@ class Pen:
         self.x = (self.canvas.x - self.centre) / self.scale
         self.y = (self.base - self.canvas.y) / self.scale
 
-    def fill(self, distance, colour, shade=0.3, lit=True):
-        """Paint a shape; its lit side is lighter by ``shade`` a unit. ``lit=False``: it shines by itself."""
+    def fill(
+        self,
+        distance: np.ndarray,
+        colour: Sequence[float] | np.ndarray,
+        shade: float = 0.3,
+        lit: bool = True,
+    ) -> None:
+        """Paint a shape, given by its signed distance.
+
+        It is lighter towards the light, by ``shade`` for each unit of x. With ``lit=False`` it
+        shines by itself and keeps its colour.
+        """
         colour = np.asarray(colour, np.float32)
         if lit:
             colour = (
@@ -51,8 +66,8 @@ class Pen:
             )
         self.canvas.fill(distance * self.scale, colour)
 
-    def lamp(self, distance, reach=0.10):
-        """Paint a pane: it shines in the dark and mirrors the sky by day."""
+    def lamp(self, distance: np.ndarray, reach: float = 0.10) -> None:
+        """Paint a window pane or a lamp: it shines at night and reflects the sky by day."""
         if self.dark:
             self.fill(distance, LAMP, lit=False)
             self.canvas.glow(distance * self.scale, LAMP, reach * self.scale, 0.5)
@@ -60,12 +75,12 @@ class Pen:
             self.fill(distance, (0.50, 0.66, 0.78), shade=0)
 
 
-def mixed(colour, other, share):
-    """The two colours mixed, ``share`` of the second."""
+def mixed(colour: Sequence[float], other: Sequence[float], share: float) -> np.ndarray:
+    """Mix two colours: share 0 is the first, 1 the second."""
     return (1 - share) * np.asarray(colour) + share * np.asarray(other)
 
 
-def house(p):
+def house(p: Pen) -> None:
     """Walls in the colour, a dark roof, a chimney, a door and two windows."""
     p.fill(box(p.x - 0.24, p.y - 0.82, 0.055, 0.16), mixed(p.colour, DARK, 0.45))
     p.fill(box(p.x, p.y - 0.29, 0.43, 0.29), p.colour)
@@ -76,8 +91,8 @@ def house(p):
         p.lamp(box(p.x - x, p.y - 0.33, 0.075, 0.075))
 
 
-def boat(p):
-    """A hull in the colour with a pale sail and a small one in the colour."""
+def boat(p: Pen) -> None:
+    """A sailing boat: hull and small sail in the colour, main sail pale."""
     p.fill(box(p.x, p.y - 0.55, 0.018, 0.43), WOOD)
     p.fill(polygon(p.x, p.y, (0.05, 0.30), (0.05, 0.97), (0.50, 0.30)), CREAM, shade=0.5)
     p.fill(polygon(p.x, p.y, (-0.42, 0.30), (-0.05, 0.86), (-0.05, 0.30)), p.colour, shade=0.5)
@@ -88,7 +103,7 @@ def boat(p):
     )
 
 
-def tree(p):
+def tree(p: Pen) -> None:
     """A trunk and a crown of leaves in the colour, lighter where the light falls."""
     p.fill(polygon(p.x, p.y, (-0.05, 0.45), (0.05, 0.45), (0.075, 0), (-0.075, 0)), WOOD)
     p.fill(line(p.x, p.y, 0.0, 0.33, 0.16, 0.50, 0.025), WOOD)
@@ -114,7 +129,7 @@ def tree(p):
         )
 
 
-def lighthouse(p):
+def lighthouse(p: Pen) -> None:
     """A tapered tower in stripes of the colour, with a lamp that shines in the dark."""
     tower = polygon(p.x, p.y, (-0.12, 0.76), (0.12, 0.76), (0.20, 0), (-0.20, 0))
     p.fill(tower, p.colour, shade=1.2)
@@ -127,8 +142,8 @@ def lighthouse(p):
     p.fill(box(p.x, p.y - 0.07, 0.05, 0.07, 0.03), DARK)
 
 
-def balloon(p):
-    """A hot-air balloon with gores in the colour and a lighter one, high over the ground."""
+def balloon(p: Pen) -> None:
+    """A hot-air balloon with stripes in the colour and in a lighter one."""
     bag = np.minimum(
         circle(p.x, p.y - 0.68, 0.32),
         polygon(p.x, p.y, (-0.285, 0.54), (0.285, 0.54), (0.10, 0.25), (-0.10, 0.25)),
@@ -149,8 +164,8 @@ def balloon(p):
         p.canvas.glow(circle(p.x, p.y - 0.27, 0.03) * p.scale, LAMP, 0.10 * p.scale, 0.8)
 
 
-def flower(p):
-    """Eight petals in the colour round a yellow or brown middle, on a stem with two leaves."""
+def flower(p: Pen) -> None:
+    """Eight petals in the colour around a yellow or brown centre, on a stem with two leaves."""
     green = (0.20, 0.52, 0.20)
     p.fill(line(p.x, p.y, 0, 0, 0.03, 0.65, 0.026), green)
     for turn in (-1, 1):
@@ -167,7 +182,7 @@ def flower(p):
     p.fill(circle(p.x - 0.03, p.y - 0.69, 0.105), heart)
 
 
-def cat(p):
+def cat(p: Pen) -> None:
     """A sitting cat, seen from the front, with a tail."""
     shadow = mixed(p.colour, DARK, 0.28)
     for x0, y0, x1, y1 in (
@@ -195,7 +210,7 @@ def cat(p):
     p.fill(ellipse(p.x, p.y - 0.665, 0.03, 0.02), (0.80, 0.40, 0.42))
 
 
-def car(p):
+def car(p: Pen) -> None:
     """A small round car seen from the side."""
     p.fill(box(p.x + 0.04, p.y - 0.62, 0.40, 0.30, 0.26), p.colour)
     p.fill(box(p.x, p.y - 0.38, 0.72, 0.21, 0.16), p.colour)
@@ -208,7 +223,7 @@ def car(p):
     p.lamp(circle(p.x - 0.67, p.y - 0.42, 0.05), reach=0.2)
 
 
-def tent(p):
+def tent(p: Pen) -> None:
     """A ridge tent in the colour, its entrance open, lit from inside in the dark."""
     p.fill(
         polygon(p.x, p.y, (0, 0.93), (0.34, 0.93), (0.86, 0), (0.56, 0)),
@@ -223,7 +238,7 @@ def tent(p):
         p.fill(line(p.x, p.y, 0.55 * x, 0.88, -0.55 * x, 1.0, 0.015), WOOD)
 
 
-def windmill(p):
+def windmill(p: Pen) -> None:
     """A tapered tower in the colour with four pale sails."""
     p.fill(
         polygon(p.x, p.y, (-0.15, 0.62), (0.15, 0.62), (0.25, 0), (-0.25, 0)), p.colour, shade=1.0
@@ -240,7 +255,7 @@ def windmill(p):
     p.fill(circle(p.x, p.y - 0.62, 0.035), DARK)
 
 
-def mushroom(p):
+def mushroom(p: Pen) -> None:
     """A cap in the colour with pale dots, on a thick stem."""
     p.fill(polygon(p.x, p.y, (-0.12, 0.55), (0.12, 0.55), (0.17, 0), (-0.17, 0)), CREAM, shade=1.2)
     p.fill(ellipse(p.x, p.y - 0.50, 0.42, 0.09), mixed(CREAM, DARK, 0.35))
@@ -256,8 +271,8 @@ def mushroom(p):
         p.fill(np.maximum(cap, ellipse(p.x - x, p.y - y, radius, 0.8 * radius)), dots)
 
 
-def umbrella(p):
-    """A sunshade with gores in the colour and a pale one."""
+def umbrella(p: Pen) -> None:
+    """An open umbrella with stripes in the colour and in a pale one."""
     p.fill(box(p.x, p.y - 0.45, 0.018, 0.45), WOOD)
     top = np.maximum(ellipse(p.x, p.y - 0.55, 0.62, 0.44), 0.55 - p.y)
     p.fill(top, p.colour, shade=0.5)

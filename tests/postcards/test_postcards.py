@@ -1,4 +1,4 @@
-"""Postcards: the same picture at every size and for ever, the split, and captions that say what is drawn."""
+"""Postcards: the same picture at every size, the held-out split, and captions that are true."""
 
 from collections import Counter
 from dataclasses import replace
@@ -29,7 +29,7 @@ def shrink(picture, size):
     )
 
 
-def test_the_same_postcard_for_ever():
+def test_the_same_arguments_give_the_same_postcard():
     assert postcards.sample(0, 5) == postcards.sample(0, 5)
     assert len({postcards.sample(0, index) for index in range(50)}) == 50
     assert np.array_equal(postcards.draw(CARD), postcards.draw(CARD))
@@ -45,7 +45,7 @@ def test_a_larger_drawing_shows_the_same_scene(index):
     assert np.abs(shrink(large, 8) - shrink(small, 8)).max() < 16
 
 
-def test_a_tenth_of_the_combinations_is_held_out_and_no_word():
+def test_a_tenth_of_the_combinations_is_held_out_but_no_single_word():
     held_out = [card for card in ALL if postcards.is_held_out(card)]
     assert len(ALL) == 12 * 8 * 3 * 6 * 4
     assert 0.09 < len(held_out) / len(ALL) < 0.11
@@ -56,7 +56,7 @@ def test_a_tenth_of_the_combinations_is_held_out_and_no_word():
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_samples_stay_on_their_side(held_out):
+def test_samples_stay_on_their_side_of_the_split(held_out):
     cards = [postcards.sample(0, index, held_out) for index in range(200)]
     assert all(postcards.is_held_out(card) == held_out for card in cards)
     assert {card.thing for card in cards} == set(postcards.THINGS)
@@ -65,13 +65,13 @@ def test_samples_stay_on_their_side(held_out):
             assert card.second[0] != card.colour and card.second[1] != card.thing
 
 
-def test_what_the_split_rests_on_is_not_what_the_caption_leaves_to_chance():
+def test_second_thing_and_seed_do_not_change_the_split():
     other = postcards.Postcard("house", "red", "left", "sea", "night", ("blue", "cat"), seed=9)
     assert postcards.is_held_out(other) == postcards.is_held_out(CARD)
 
 
 def said(caption):
-    """What a caption says, part by part, read by looking for every phrase of the grammar."""
+    """The words that a caption stands for, and its other words, by looking for every phrase."""
     names = {
         name: thing
         for thing in postcards.THINGS
@@ -92,7 +92,7 @@ def said(caption):
 @pytest.mark.parametrize(
     "unsaid", [set(), {"place"}, {"colour", "time"}, {"place", "ground", "time", "colour"}]
 )
-def test_captions_say_what_is_drawn_and_nothing_else(unsaid):
+def test_captions_say_exactly_the_parts_that_they_should(unsaid):
     for index in range(200):
         card = postcards.sample(2, index)
         found, rest = said(postcards.caption(card, np.random.default_rng(index), unsaid))
@@ -111,7 +111,7 @@ def test_the_plain_caption():
     )
 
 
-def test_the_thing_is_always_said_and_the_rest_mostly():
+def test_captions_always_say_the_thing_and_usually_the_rest():
     silent = Counter(
         part
         for index in range(1000)
@@ -121,7 +121,7 @@ def test_the_thing_is_always_said_and_the_rest_mostly():
     assert all(60 < silent[part] < 150 for part in ("colour", "ground", "time"))
 
 
-def test_the_page_of_the_docs_names_every_phrase():
+def test_the_docs_list_every_phrase():
     page = (ROOT / "docs" / "postcards.md").read_text(encoding="utf-8")
     for phrase in [
         *sum(postcards.PHRASES.values(), ()),
@@ -131,7 +131,7 @@ def test_the_page_of_the_docs_names_every_phrase():
         assert phrase in page, phrase
 
 
-def test_words_are_those_of_the_captions():
+def test_words_are_exactly_those_that_captions_use():
     used = {
         word
         for index in range(3000)
@@ -151,8 +151,8 @@ def test_articles():
 @pytest.mark.parametrize(
     "place, low, high", [("left", 0.2, 0.32), ("middle", 0.44, 0.56), ("right", 0.68, 0.8)]
 )
-def test_the_thing_stands_where_it_is_said_and_has_its_colour(place, low, high):
-    """Found in the picture itself: where a drawing changes when its thing changes colour."""
+def test_the_thing_stands_at_its_place_and_has_its_colour(place, low, high):
+    """The test finds the thing where the drawing changes when the thing changes colour."""
     for seed in range(5):
         red, blue = (
             postcards.Postcard("mushroom", colour, place, "meadow", "day", seed=seed)
@@ -172,14 +172,14 @@ def test_the_thing_stands_where_it_is_said_and_has_its_colour(place, low, high):
 @pytest.mark.parametrize(
     "time, darker", [("dawn", 0.3), ("day", 0.3), ("sunset", 0.15), ("night", 0.0)]
 )
-def test_night_is_dark(time, darker):
+def test_only_night_is_dark(time, darker):
     card = postcards.Postcard("cat", "white", "middle", "meadow", time)
     brightness = postcards.draw(card).mean() / 255
     assert brightness > darker and (time != "night" or brightness < 0.3)
 
 
-def test_every_thing_keeps_within_its_part_of_the_picture():
-    """Wide things may be cut at the picture's edge, never by more than a fifth of what they cover."""
+def test_no_thing_is_too_small_or_too_large():
+    """A thing covers between 1.5 % and 25 % of the picture, also at its left and right edge."""
     for thing in postcards.THINGS:
         for place in ("left", "right"):
             cards = [
@@ -195,7 +195,7 @@ def test_every_thing_keeps_within_its_part_of_the_picture():
             assert 0.015 < changed.mean() < 0.25, (thing, place)
 
 
-def test_bad_requests_are_sentences():
+def test_bad_input_gives_a_clear_sentence():
     with pytest.raises(SdkitError, match="do not know 'grey'; they know: red"):
         postcards.Postcard("house", "grey", "left", "sea", "night")
     with pytest.raises(SdkitError, match="from 16 to 2048 px, not 8"):
@@ -211,22 +211,22 @@ def test_distances_against_closed_forms():
     assert canvas.ellipse(np.array([2.0]), np.array([0.0]), 2, 1) == pytest.approx([0])
 
 
-def test_paint_covers_as_much_as_the_shape():
+def test_a_filled_circle_covers_its_area():
     c = canvas.Canvas(200)
     c.fill(canvas.circle(c.x - 0.5, c.y - 0.5, 0.3), (1, 1, 1))
     assert c.rgb.mean() == pytest.approx(np.pi * 0.3**2, rel=2e-3)
-    c.dot(0.1, 0.1, 0.004, (1, 1, 1))  # smaller than a pixel: its light is not lost
+    c.dot(0.1, 0.1, 0.004, (1, 1, 1))  # smaller than a pixel, but still visible
     assert c.rgb[:40, :40].sum() > 0
 
 
-def test_noise_is_continuous_and_between_nought_and_one():
+def test_noise_is_continuous_and_between_zero_and_one():
     c = canvas.Canvas(256)
     values = canvas.noise(c.x, c.y, np.random.default_rng(0), 8)
     assert values.min() >= 0 and values.max() <= 1
     assert np.abs(np.diff(values, axis=0)).max() < 1.5 * 8 / 256 + 0.01
 
 
-def test_every_colour_is_told_apart():
+def test_all_colours_are_clearly_different():
     colours = np.array(list(things.COLOURS.values()))
     distance = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + 9 * np.eye(len(colours))
     assert distance.min() > 0.3
