@@ -1,1 +1,1 @@
-"""What the notebooks show and ask: plots, widgets, the guessing game, and checks of the exercises."""
+"""Helpers of the lessons: plots, widgets, the Turing test and the exercises' checkers."""

@@ -1,16 +1,21 @@
-"""Figures with one look: pictures and arrays in, `Figure` or `Axes` out; nothing here loads a model.
+"""Figures in one style, made from pictures and arrays. Nothing here loads a model.
 
-Colours are those of Okabe & Ito (2008), which people with any common colour vision can tell apart; curves differ
-in marker and dash as well. A figure is stored as JPEG (an eighth of the PNG for photographs) with its alt text.
+The colours are those of Okabe & Ito (2008): people with any common type of colour vision can tell
+them apart. Curves also differ in their markers and dashes. A notebook stores a figure as a JPEG,
+which for photographs is an eighth of a PNG, with its alt text.
 """
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from sdkit.errors import SdkitError
 
@@ -37,7 +42,9 @@ DPI = 100
 WIDTH = 8.8  # inches, the text width of a notebook page
 GAP, TITLE, ROW_TITLE, TABLE_ROW = 0.07, 0.26, 0.3, 0.23  # inches
 
-# What a paper would print under a result: key in the settings, heading in the table.
+Picture = Image.Image | np.ndarray  # an array is (H, W) or (H, W, 3)
+
+# The parameter table: for each key of the settings the heading of its column.
 COLUMNS = {
     "model": "model",
     "prompt": "prompt",
@@ -50,45 +57,58 @@ COLUMNS = {
 }
 
 
-def figure(columns=1, width=WIDTH, height=3.0):
-    """A figure of `width` x `height` inches with `columns` axes side by side: (Figure, list of Axes).
+def figure(
+    columns: int = 1, width: float = WIDTH, height: float = 3.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` x `height` inches with `columns` axes side by side: (figure, axes).
 
-    Made without pyplot, so a notebook does not show it by itself: end with ``plots.show(fig, alt=...)``.
+    It is made without pyplot, so a notebook does not show it by itself. Call
+    ``plots.show(fig, alt=...)`` at the end.
     """
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         return fig, list(fig.subplots(1, columns, squeeze=False)[0])
 
 
-def curve(ax, x, y, label=None, series=0):
+def curve(ax: Axes, x: Sequence[float], y: Any, label: str | None = None, series: int = 0) -> Axes:
     """Draw `y` over `x` on `ax` and return `ax`.
 
-    `y` is (len(x),), or (repeats, len(x)): the line is their mean, the band their range.
-    `series` picks colour, marker and dash together.
+    `y` is (n,) or (repeats, n) for n = len(x). Of several repeats, the line is the mean and the
+    band the range. `series` 0, 1, 2, ... sets colour, marker and dash. Raises `SdkitError` if the
+    lengths differ.
     """
     y = np.atleast_2d(np.asarray(y, dtype=float))
     if y.shape[1] != len(x):
         raise SdkitError(
             f"The curve has {len(x)} x values but {y.shape[1]} y values: give one y for each x."
         )
-    look = {"color": COLOURS[series % len(COLOURS)], "marker": MARKERS[series % len(MARKERS)]}
-    ax.plot(x, y.mean(axis=0), ls=DASHES[series % len(DASHES)], label=label, **look)
+    colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
+    dash = DASHES[series % len(DASHES)]
+    ax.plot(x, y.mean(axis=0), ls=dash, color=colour, marker=marker, label=label)
     if len(y) > 1:
-        ax.fill_between(x, y.min(axis=0), y.max(axis=0), color=look["color"], alpha=0.15, lw=0)
+        ax.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.15, lw=0)
     if label:
         with matplotlib.rc_context(STYLE):
             ax.legend()
     return ax
 
 
-def heatmap(ax, values, rows=(), columns=(), digits=None, **look):
-    """Draw `values` (R, C) as an image on `ax`, dark where they are large, and return `ax`.
+def heatmap(
+    ax: Axes,
+    values: Any,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    digits: int | None = None,
+    **options: Any,
+) -> Axes:
+    """Draw `values` (R, C) as coloured squares on `ax`, dark where they are large; returns `ax`.
 
-    rows, columns : their labels; digits : decimals with which each value is written into its square, None for none.
-    look : of ``Axes.imshow``, as in vmin, vmax.
+    rows, columns : labels of the rows and columns.
+    digits : write each value into its square with so many decimals; None writes nothing.
+    options : further arguments of ``Axes.imshow``, such as vmin and vmax.
     """
     values = np.asarray(values, dtype=float)
-    image = ax.imshow(values, **{"cmap": "Blues", "aspect": "auto", **look})
+    image = ax.imshow(values, **{"cmap": "Blues", "aspect": "auto", **options})
     ax.grid(False)
     ax.set_xticks(range(len(columns)), columns, rotation=90)
     ax.set_yticks(range(len(rows)), rows)
@@ -106,21 +126,33 @@ def heatmap(ax, values, rows=(), columns=(), digits=None, **look):
     return ax
 
 
-def show_grid(images, titles=None, columns=None, row_titles=None, settings=None, panel=2.4):
-    """Pictures in rows of `columns`, each with its title, and the parameter table underneath: a Figure.
+def show_grid(
+    images: Sequence[Picture],
+    titles: Sequence[str | None] | None = None,
+    columns: int | None = None,
+    row_titles: Sequence[str] | None = None,
+    settings: Any = None,
+    panel: float = 2.4,
+) -> Figure:
+    """Pictures in a grid, each with its title, and a parameter table below.
 
-    images : list of PIL images or (H, W[, 3]) arrays; their aspect is kept.
-    titles : one a picture, of one line or more; None or "" leaves a picture without, and so does a list that ends early.
-    row_titles : one a row, written upwards at its left.
-    settings : what made the pictures: a dataclass or dict, or a list of them for one table row each.
-    panel : tallest a picture gets, in inches.
+    images : PIL pictures or arrays (H, W) or (H, W, 3); their aspect ratio is kept.
+    titles : one for each picture, of one line or more. None or "" means no title; a short list
+        leaves the last pictures without one.
+    columns : pictures in a row; at most 4 by default.
+    row_titles : one for each row, written vertically at its left.
+    settings : what made the pictures, for the table: a dataclass or dictionary, or a list of them
+        with one for each row of the table.
+    panel : the largest height of a picture in inches.
+
+    Raises `SdkitError` if there are no pictures.
     """
     if not images:
         raise SdkitError("There are no pictures to show: the list is empty.")
     columns = columns or min(len(images), 4)
     rows = [images[i : i + columns] for i in range(0, len(images), columns)]
     titles = [t or "" for t in titles or []] + [""] * (len(images) - len(titles or []))
-    heads = [
+    title_heights = [
         max(
             TITLE * (1 + 0.6 * title.count("\n")) * (title > "")
             for title in titles[i : i + columns]
@@ -128,32 +160,32 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
         for i in range(0, len(images), columns)
     ]
     table = _records(settings)
-    foot = TABLE_ROW * (len(table) + 1) + 2 * GAP if table else 0
+    table_height = TABLE_ROW * (len(table) + 1) + 2 * GAP if table else 0
     left = ROW_TITLE if row_titles else 0
-    # All cells are equally high; a column is as wide as its widest picture.
-    shares = [
+    # All cells have the same height, `high`. A column is as wide as its widest picture.
+    ratios = [
         max(_width_over_height(row[c]) for row in rows if c < len(row)) for c in range(len(rows[0]))
     ]
-    high = min(panel, (WIDTH - left - GAP * (columns - 1)) / sum(shares))
+    high = min(panel, (WIDTH - left - GAP * (columns - 1)) / sum(ratios))
     longest = max((len(line) for title in titles for line in title.split("\n")), default=0)
-    points = (
-        max(6.5, min(9.5, 72 * (high * min(shares) + GAP) / (0.56 * longest))) if longest else 9.5
+    font_size = (
+        max(6.5, min(9.5, 72 * (high * min(ratios) + GAP) / (0.56 * longest))) if longest else 9.5
     )
-    block = left + high * sum(shares) + GAP * (len(shares) - 1)
-    width = max(block, 5.2 if table else 0)
-    height = len(rows) * (high + GAP) + sum(heads) + foot
+    grid_width = left + high * sum(ratios) + GAP * (len(ratios) - 1)
+    width = max(grid_width, 5.2 if table else 0)
+    height = len(rows) * (high + GAP) + sum(title_heights) + table_height
     fig = Figure(figsize=(width, height), dpi=DPI)
     top = height
     for r, row in enumerate(rows):
-        top -= heads[r] + high
-        x = (width - block) / 2 + left
+        top -= title_heights[r] + high
+        x = (width - grid_width) / 2 + left
         for c, image in enumerate(row):
             ratio = _width_over_height(image)
-            w = min(high * ratio, high * shares[c])
+            w = min(high * ratio, high * ratios[c])
             h = w / ratio
             ax = fig.add_axes(
                 [
-                    (x + (high * shares[c] - w) / 2) / width,
+                    (x + (high * ratios[c] - w) / 2) / width,
                     (top + (high - h) / 2) / height,
                     w / width,
                     h / height,
@@ -161,11 +193,11 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
             )
             ax.imshow(np.asarray(image), cmap="gray", aspect="auto")
             ax.set_axis_off()
-            ax.set_title(titles[r * columns + c], fontsize=points, pad=3)
-            x += high * shares[c] + GAP
+            ax.set_title(titles[r * columns + c], fontsize=font_size, pad=3)
+            x += high * ratios[c] + GAP
         if row_titles:
             fig.text(
-                (width - block + left) / 2 / width,
+                (width - grid_width + left) / 2 / width,
                 (top + high / 2) / height,
                 row_titles[r],
                 rotation=90,
@@ -175,12 +207,20 @@ def show_grid(images, titles=None, columns=None, row_titles=None, settings=None,
             )
         top -= GAP
     if table:
-        parameter_table(fig.add_axes([0, 0, 1, (foot - GAP) / height]), table)
+        parameter_table(fig.add_axes([0, 0, 1, (table_height - GAP) / height]), table)
     return fig
 
 
-def before_after(befores, afters, settings=None, titles=None):
-    """Photographs above, what became of them below, and the parameter table under both: a Figure."""
+def before_after(
+    befores: Sequence[Picture],
+    afters: Sequence[Picture],
+    settings: Any = None,
+    titles: Sequence[str | None] | None = None,
+) -> Figure:
+    """Each picture above its new version, and a parameter table below; see `show_grid`.
+
+    A single pair stands side by side. Raises `SdkitError` if the numbers of pictures differ.
+    """
     if len(befores) != len(afters):
         raise SdkitError(
             f"{len(befores)} pictures before but {len(afters)} after: give one for each."
@@ -192,25 +232,31 @@ def before_after(befores, afters, settings=None, titles=None):
     columns = min(len(befores), 5)
     images, rows = [], []
     for i in range(0, len(befores), columns):
+        # white pictures fill the last row
         fill = [np.full((8, 8, 3), 255, np.uint8)] * (columns - len(befores[i : i + columns]))
         images += [*befores[i : i + columns], *fill, *afters[i : i + columns], *fill]
         rows += ["before", "after"]
-    heads = []
+    grid_titles = []  # above the row of "before" only
     for i in range(0, len(titles or []), columns):
-        heads += [*titles[i : i + columns], *[""] * (2 * columns - len(titles[i : i + columns]))]
-    return show_grid(images, heads, columns, rows, settings)
+        some = titles[i : i + columns]
+        grid_titles += [*some, *[""] * (2 * columns - len(some))]
+    return show_grid(images, grid_titles, columns, rows, settings)
 
 
-def parameters(settings, model, **changes):
-    """A row of the parameter table: `settings` (dataclass or dict) with the model's name, some values replaced.
+def parameters(settings: Any, model: str, **changes: Any) -> dict[str, Any]:
+    """A row of the parameter table: the model's name and `settings`, with `changes`.
 
-    ``parameters(settings, "mini-sd", strength="0.1 to 0.9")`` describes a row of pictures in one line.
+    `settings` is a dataclass or a dictionary. ``parameters(settings, "mini-sd", strength="0.1 to
+    0.9")`` describes a whole row of pictures.
     """
     return {"model": str(model), **_records(settings)[0], **changes}
 
 
-def parameter_table(ax, settings):
-    """Write `settings` (dataclass, dict, or a list of them) on `ax` as a paper sets a table; returns `ax`."""
+def parameter_table(ax: Axes, settings: Any) -> Axes:
+    """Write `settings` on `ax` as a table with three horizontal rules; returns `ax`.
+
+    `settings` is a dataclass or a dictionary, or a list of them with one for each row.
+    """
     records = _records(settings)
     keys = [key for key in COLUMNS if any(record.get(key) not in (None, "") for record in records)]
     keys += [key for key in records[0] if key not in COLUMNS]
@@ -218,7 +264,7 @@ def parameter_table(ax, settings):
     cells += [[_text(record.get(key, "")) for key in keys] for record in records]
     widths = np.array([max(len(line[k]) for line in cells) + 3 for k in range(len(keys))], float)
     edges = np.concatenate([[0], np.cumsum(widths)]) / widths.sum()
-    letters = 13.5 * ax.figure.get_figwidth()  # that fit at 9 points
+    letters = 13.5 * ax.figure.get_figwidth()  # how many fit into the width at 9 points
     size = 9 * min(1, letters / widths.sum())
     n = len(cells)
     for i, line in enumerate(cells):
@@ -232,15 +278,15 @@ def parameter_table(ax, settings):
                 fontsize=size,
                 parse_math=False,
             )
-    for y, weight in ((0, 1.2), (n - 1, 0.6), (n, 1.2)):  # rules above, under the head, below
+    for y, weight in ((0, 1.2), (n - 1, 0.6), (n, 1.2)):  # rules: bottom, under the head, top
         ax.axhline(y, color="black", lw=weight)
     ax.set(xlim=(0, 1), ylim=(-0.05, n + 0.05))
     ax.set_axis_off()
     return ax
 
 
-def jpeg(picture, quality=85):
-    """A Figure, PIL image or array as JPEG bytes, without any metadata of the picture."""
+def jpeg(picture: Figure | Picture, quality: int = 85) -> bytes:
+    """A figure, PIL picture or array as the bytes of a JPEG, without metadata of the picture."""
     buffer = io.BytesIO()
     if isinstance(picture, Figure):
         with matplotlib.rc_context(STYLE):
@@ -252,21 +298,20 @@ def jpeg(picture, quality=85):
                 pil_kwargs={"quality": quality, "optimize": True},
             )
     else:
-        from PIL import Image
-
         image = Image.fromarray(np.asarray(picture)).convert("RGB")
         image.save(buffer, format="jpeg", quality=quality, optimize=True)
     return buffer.getvalue()
 
 
-def show(picture, alt):
-    """Display a Figure (or a picture) in the notebook as JPEG with its alt text, for those who cannot see it.
+def show(picture: Figure | Picture, alt: str) -> None:
+    """Display a figure or a picture in the notebook as a JPEG, with alt text for blind readers.
 
-    The alt text stands in the output's metadata, whence an HTML export takes it, and in its plain-text form.
+    The alt text is stored in the output's metadata, where an HTML export finds it, and in the
+    output's plain text. Raises `SdkitError` if it has fewer than three words.
     """
     if not isinstance(alt, str) or len(alt.split()) < 3:
         raise SdkitError(
-            "Every figure needs alt text of at least three words: say what one sees, as in "
+            "Every figure needs alt text of at least three words. Say what it shows, for example "
             "show(fig, alt='A portrait before and after')."
         )
     from IPython.display import display
@@ -284,7 +329,7 @@ def _width_over_height(image):
 
 
 def _records(settings):
-    """One dict for each row of the table."""
+    """Settings as `parameter_table` takes them -> one dictionary for each row of the table."""
     if settings is None:
         return []
     rows = settings if isinstance(settings, (list, tuple)) else [settings]
@@ -292,5 +337,5 @@ def _records(settings):
 
 
 def _text(value):
-    """A table cell: floats to three significant digits, the rest as they are."""
+    """The text of a table cell: floats have three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

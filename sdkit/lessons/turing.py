@@ -1,12 +1,14 @@
 """A visual Turing test: two pictures side by side, one of them real, and two buttons to say which.
 
-Chance is one half for every player, whatever their taste for one button (a two-alternative forced choice, Green and
-Swets 1966). Nothing on the page or in the picture's bytes tells which is which, and no answer is marked before the end.
-A result is a file of one line, {"GAN": [9, 10], "diffusion": [6, 10]}, with no name in it.
+This is a two-alternative forced choice (Green and Swets 1966): a player who guesses is right half
+of the time, also if the player prefers one button. Neither the page nor the picture's bytes tell
+which picture is real, and the score comes only at the end. A result file is one line without a
+name: {"GAN": [9, 10], "diffusion": [6, 10]}.
 """
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import ipywidgets
@@ -20,17 +22,20 @@ from sdkit.lessons import plots, widgets
 
 SIDES = ("left", "right")
 GAP = 8  # px of white between the two pictures, before they are enlarged
-LARGEST = 100_000  # bytes; no result has as many
+MAX_BYTES = 100_000  # of a result file; real ones are much smaller
+
+Pair = tuple[plots.Picture, plots.Picture]
 
 
 class Game:
-    """Pairs of pictures in random order, and what a player has said about them so far.
+    """Pairs of pictures in random order, and a player's answers so far.
 
-    pairs : dict from the name of a source, as in "GAN", to a list of (real, made), PIL pictures or arrays of one size.
-    seed : of the order and of the sides.
+    pairs : dictionary from the name of a source, for example "GAN", to a list of (real, generated)
+        PIL pictures or arrays (H, W, 3), all of one size.
+    seed : decides the order of the pairs and the sides of the real pictures.
     """
 
-    def __init__(self, pairs, seed=0):
+    def __init__(self, pairs: dict[str, Sequence[Pair]], seed: int = 0):
         trials = [(source, *pair) for source, some in pairs.items() for pair in some]
         if not trials:
             raise SdkitError("The game has no pairs: give a list of (real, made) for each source.")
@@ -38,21 +43,24 @@ class Game:
         self._trials = [(*trials[k], SIDES[rng.integers(2)]) for k in rng.permutation(len(trials))]
         self._right = []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._trials)
 
     @property
-    def judged(self):
-        """How many pairs have been judged."""
+    def judged(self) -> int:
+        """The number of pairs with an answer."""
         return len(self._right)
 
-    def pair(self, number=None):
-        """Pair `number` (the one to be judged next if None) as (left, right)."""
-        _, real, made, side = self._trials[self.judged if number is None else number]
-        return (real, made) if side == "left" else (made, real)
+    def pair(self, number: int | None = None) -> Pair:
+        """Pair `number` as (left, right); None means the next pair without an answer."""
+        _, real, generated, side = self._trials[self.judged if number is None else number]
+        return (real, generated) if side == "left" else (generated, real)
 
-    def answer(self, side):
-        """Say on which side the real picture is: "left" or "right"."""
+    def answer(self, side: str) -> None:
+        """Answer on which side the real picture is: "left" or "right".
+
+        Raises `SdkitError` for another side, or if all pairs have an answer.
+        """
         if side not in SIDES:
             raise SdkitError(f"There is no side {side!r}. Say 'left' or 'right'.")
         if self.judged == len(self):
@@ -61,22 +69,22 @@ class Game:
             )
         self._right.append(side == self._trials[self.judged][3])
 
-    def score(self):
-        """Dict from source to [right, judged], for the sources that have been judged."""
+    def score(self) -> dict[str, list[int]]:
+        """Dictionary from each source to [right answers, answers], as far as there are answers."""
         score = {}
         for (source, *_), right in zip(self._trials, self._right):
             old = score.get(source, [0, 0])
             score[source] = [old[0] + int(right), old[1] + 1]
         return dict(sorted(score.items()))
 
-    def summary(self):
-        """The score in words, with its 95 % Wilson interval; nothing of it before the last pair."""
+    def summary(self) -> str:
+        """The score in words with its 95 % Wilson interval; before the end only the progress."""
         if self.judged < len(self):
             return f"{self.judged} of {len(self)} pairs judged; the score comes at the end."
         return "\n".join(describe(source, *result) for source, result in self.score().items())
 
-    def save(self, path):
-        """Write the score to `path` (.json), for `read` to pool with others. Raises `SdkitError` before the end."""
+    def save(self, path: str | Path) -> None:
+        """Write the score to `path` (.json), for `read`. Raises `SdkitError` before the end."""
         if self.judged < len(self):
             raise SdkitError(
                 f"{self.judged} of {len(self)} pairs are judged. Play to the end, then save."
@@ -85,16 +93,17 @@ class Game:
             part.write_text(json.dumps(self.score()), encoding="utf-8")
 
 
-def describe(source, right, count):
-    """One line: how many were right, as a share and with the interval in which the true share lies."""
+def describe(source: str, right: int, count: int) -> str:
+    """One line with the right answers, their share, and its 95 % Wilson interval."""
     low, high = metrics.wilson(right, count)
     return f"{source}: {right} of {count} right, {right / count:.0%} ({low:.0%} to {high:.0%})"
 
 
-def read(folder):
-    """The results in ``folder``/\\*.json, one dict from source to [right, count] for each player.
+def read(folder: str | Path) -> list[dict[str, list[int]]]:
+    """The results in ``folder``/\\*.json: for each player a dictionary as from `Game.score`.
 
-    A file that holds no result is left out, with one printed sentence. Raises `SdkitError` where none is left.
+    A file without a valid result is left out, with one printed sentence. Raises `SdkitError` if no
+    result is left.
     """
     results = []
     for path in sorted(Path(folder).glob("*.json")):
@@ -110,8 +119,8 @@ def read(folder):
 
 
 def _result(path):
-    """The result in a file; raises ValueError with half a sentence where it is none."""
-    if path.stat().st_size > LARGEST:
+    """The result in a file. Raises ValueError with the reason if there is no valid one."""
+    if path.stat().st_size > MAX_BYTES:
         raise ValueError("it is too large for a result")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -132,18 +141,19 @@ def _is_score(value):
     )
 
 
-def side_by_side(pair, enlarge=1):
+def side_by_side(pair: Pair, enlarge: int = 1) -> Image.Image:
     """Two pictures (H, W, 3) as one PIL picture with a white gap, `enlarge` times as large."""
     left, right = (np.asarray(picture) for picture in pair)
     gap = np.full((len(left), GAP, 3), 255, np.uint8)
-    both = Image.fromarray(np.concatenate([left, gap, right], axis=1))
+    both = Image.fromarray(np.concatenate([left, gap, right], axis=1))  # (H, 2 W + GAP, 3)
     return both.resize([side * enlarge for side in both.size], Image.Resampling.BICUBIC)
 
 
-def play(game, enlarge=3, shown=6):
-    """Show `game` with two buttons, to be pressed by mouse or by Tab and Enter, and `shown` pairs as a still strip.
+def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
+    """Display `game` with two buttons, and its first `shown` pairs as a static strip.
 
-    Returns the box (an `ipywidgets.VBox`), already displayed. Its last line counts pairs, and gives the score at the end.
+    The buttons work with the mouse, or with Tab and Enter. The last line counts the pairs, and
+    shows the score at the end. Returns the displayed box.
     """
     picture, line = ipywidgets.Image(format="png"), ipywidgets.HTML()
     buttons = [
@@ -153,7 +163,7 @@ def play(game, enlarge=3, shown=6):
         for side in SIDES
     ]
 
-    def turn():
+    def show_next():
         if game.judged == len(game):
             line.value = "<b>The end.</b><br>" + game.summary().replace("\n", "<br>")
             for button in buttons:
@@ -167,24 +177,24 @@ def play(game, enlarge=3, shown=6):
     def pressed(side):
         def press(_):
             game.answer(side)
-            turn()
+            show_next()
 
         return press
 
     for button, side in zip(buttons, SIDES):
         button.on_click(pressed(side))
-    turn()
+    show_next()
     box = ipywidgets.VBox([picture, ipywidgets.HBox(buttons), line])
-    widgets.put(
+    widgets.display_with_text(
         box, f"[a game of {len(game)} pairs: run the cell to play it; the first ones stand below]"
     )
-    some = range(min(shown, len(game)))
+    first = range(min(shown, len(game)))
     strip = plots.show_grid(
-        [side_by_side(game.pair(k)) for k in some], [f"pair {k + 1}" for k in some], 3, panel=1.4
+        [side_by_side(game.pair(k)) for k in first], [f"pair {k + 1}" for k in first], 3, panel=1.4
     )
     plots.show(
         strip,
-        alt=f"The first {len(some)} pairs of the game. In each, one picture is a rendered postcard and the "
+        alt=f"The first {len(first)} pairs of the game. In each, one picture is a rendered postcard and the "
         "other was made by a network; it is not said which.",
     )
     return box

@@ -1,4 +1,6 @@
-"""Things to touch: a slider over frames that were computed before, so it answers at once and without a model."""
+"""Widgets: a slider over pictures that were computed before, so it reacts at once without a model."""
+
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -11,24 +13,38 @@ SMALLEST = 256  # px on the page; smaller frames are enlarged to it
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def put(box, sentence):
-    """Display a widget with a `sentence` for where no kernel runs; its own plain text would hold bytes of a picture."""
+def display_with_text(box: ipywidgets.Widget, sentence: str) -> None:
+    """Display a widget, with a `sentence` as its text for pages where no kernel runs.
+
+    A widget's own text would contain bytes of its pictures.
+    """
     display({VIEW: box._repr_mimebundle_()[VIEW], "text/plain": sentence}, raw=True)
 
 
-def frames_slider(frames, description, alt, start=None, keep=True, columns=None, settings=None):
-    """A slider that leafs through `frames`, and the same frames as a still strip for where no kernel runs.
+def frames_slider(
+    frames: dict[Any, plots.Picture],
+    description: str,
+    alt: str,
+    start: Any = None,
+    keep: bool = True,
+    columns: int | None = None,
+    settings: Any = None,
+) -> ipywidgets.VBox:
+    """Display a slider that shows one of `frames` at a time, and all frames as a static strip.
 
-    frames : dict from label (text or number) to PIL image or array.
-    description : what the slider turns, as in "strength".
-    alt : what the frames show, in words.
-    start : label to begin with; the middle one if None.
-    keep : store the strip in the notebook file. False for pictures of people who did not agree to that: the
-        frames then live in the kernel's memory only, and the file keeps nothing but a sentence.
-    columns : frames a row in the strip.
-    settings : what made the frames, for a parameter table under the strip (see `plots.show_grid`).
+    The strip is for pages where no kernel runs.
 
-    Returns the slider box (an `ipywidgets.VBox`), already displayed.
+    frames : dictionary from label (text or number) to PIL picture or array.
+    description : what the slider changes, for example "strength".
+    alt : alt text: what the frames show.
+    start : the first label to show; None means the middle one.
+    keep : whether to store the strip in the notebook file. Choose False for pictures of people who
+        did not agree to that: then the frames stay in the kernel's memory, and the file keeps only
+        a sentence.
+    columns : frames in a row of the strip; at most 6 by default.
+    settings : what made the frames, for a parameter table (see `plots.show_grid`).
+
+    Returns the displayed box. Raises `SdkitError` if there are no frames or no frame `start`.
     """
     if not frames:
         raise SdkitError("The slider has no frames: give a dict from label to picture.")
@@ -52,8 +68,7 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
         layout={
             "width": f"{max(wide, SMALLEST)}px",
             "max_width": "100%",
-            # a box would stretch it
-            "align_self": "flex-start",
+            "align_self": "flex-start",  # otherwise the box stretches the picture
         },
     )
     text = ipywidgets.Label()
@@ -66,7 +81,9 @@ def frames_slider(frames, description, alt, start=None, keep=True, columns=None,
     turn()
     box = ipywidgets.VBox([ipywidgets.HBox([slider, text]), image])
     place = "the same frames stand below" if keep else "its frames are not stored in this file"
-    put(box, f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]")
+    display_with_text(
+        box, f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]"
+    )
     if keep:
         titles = [f"{description} {labels[0]}", *map(str, labels[1:])]
         strip = plots.show_grid(

@@ -1,4 +1,4 @@
-"""The attention maps against weights worked out from the layers' own queries and keys."""
+"""Attention maps against weights computed from the queries and keys of a layer."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from sdkit import attention
 
 
 @torch.no_grad()
-def test_attention_maps_are_those_of_the_queries_and_keys(tiny_pipe):
-    """Softmax of Q K^T / sqrt(d), head by head, from what the projections of one layer really handed on."""
+def test_attention_maps_equal_softmax_of_queries_and_keys(tiny_pipe):
+    """softmax(Q K^T / sqrt(d)) for each head, from the real outputs of a layer's projections."""
     network, heard = tiny_pipe.unet, {}
     sample, embeds = torch.randn(2, 8, 16, 16), torch.randn(2, 5, 8)
     plain, before = network(sample, 300, embeds).sample, network.attn_processors

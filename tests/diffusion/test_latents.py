@@ -1,11 +1,11 @@
-"""Latents as diffusers' image-to-image pipeline makes and reads them."""
+"""Latents against those of the diffusers image-to-image pipeline."""
 
 import torch
 
 from sdkit import latents, photos
 
 
-def test_encode_is_that_of_the_pipeline(tiny_pipe):
+def test_encode_equals_the_pipeline(tiny_pipe):
     x = photos.to_tensor(photos.resize(photos.sample("chelsea"), 64))  # (1, 3, 64, 96)
     generator, again = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
     expected = tiny_pipe.prepare_latents(
@@ -19,13 +19,13 @@ def test_encode_is_that_of_the_pipeline(tiny_pipe):
     )
 
 
-def test_without_a_generator_the_mode_is_taken(tiny_pipe):
+def test_encode_without_a_generator_gives_the_mode(tiny_pipe):
     x = torch.zeros(2, 3, 64, 64)
     mean = tiny_pipe.vae.encode(x).latent_dist.mean
     torch.testing.assert_close(latents.encode(tiny_pipe.vae, x), mean * 0.6)
 
 
-def test_decode_undoes_the_scale_and_clips(tiny_pipe):
+def test_decode_divides_by_the_scaling_factor_and_clips(tiny_pipe):
     z = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
     expected = tiny_pipe.vae.decode(z / 0.6).sample
     torch.testing.assert_close(latents.decode(tiny_pipe.vae, z), expected.clamp(-1, 1))

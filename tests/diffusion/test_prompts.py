@@ -1,4 +1,4 @@
-"""Prompts: embeddings as the pipeline makes them, and words that the model knows."""
+"""Prompts: embeddings against the pipeline, and which words a model knows."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from sdkit import prompts
 from sdkit.errors import SdkitError
 
 
-def test_embeddings_are_those_of_the_pipeline(tiny_pipe):
+def test_embeddings_equal_those_of_the_pipeline(tiny_pipe):
     said = ["van gogh", "", "a photo of a very long sentence that does not fit"]
     embeds = prompts.encode(tiny_pipe.tokenizer, tiny_pipe.text_encoder, said)
     expected, _ = tiny_pipe.encode_prompt(said, "cpu", 1, False)
@@ -17,7 +17,7 @@ def test_embeddings_are_those_of_the_pipeline(tiny_pipe):
     torch.testing.assert_close(one, expected[:1])
 
 
-def test_words():
+def test_words_are_lower_case_and_keep_hyphens():
     assert prompts.words("A Photo, in the style of UKIYO-E: Vincent\u2019s!") == [
         "a",
         "photo",
@@ -31,7 +31,7 @@ def test_words():
     assert prompts.words("") == []
 
 
-def test_split_prompt():
+def test_split_prompt_into_known_and_unknown_words():
     known = {"van", "gogh", "oil", "ukiyo-e"}
     assert prompts.split_prompt("Van Gogh, van Dyck", known) == (["van", "gogh"], ["dyck"])
     assert prompts.split_prompt("van-gogh ukiyo-e oil-pastel", known) == (

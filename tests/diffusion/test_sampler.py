@@ -1,4 +1,4 @@
-"""The sampler against diffusers: its scheduler step by step, and its image-to-image pipeline as a whole."""
+"""The samplers against diffusers: single steps, and whole image-to-image and text-to-image runs."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def ddim(**changes):
 
 
 @pytest.mark.parametrize("n", [1, 7, 20, 50, 300])
-def test_timesteps_are_those_of_diffusers(n):
+def test_timesteps_equal_those_of_diffusers(n):
     scheduler = ddim()
     scheduler.set_timesteps(n)
     assert sampler.timesteps(schedule.scaled_linear(), n) == scheduler.timesteps.tolist()
@@ -43,7 +43,7 @@ def test_strength_keeps_the_last_timesteps(tiny_pipe, strength):
 
 
 @pytest.mark.parametrize("n, strength", [(4, 0.2), (0, 1.0), (1000, 1.0)])
-def test_timesteps_that_do_not_work_are_a_sentence(n, strength):
+def test_impossible_timesteps_give_a_clear_sentence(n, strength):
     with pytest.raises(SdkitError):
         sampler.timesteps(schedule.scaled_linear(), n, strength)
 
@@ -51,7 +51,7 @@ def test_timesteps_that_do_not_work_are_a_sentence(n, strength):
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("t", [901, 451, 1])  # at t = 1 the chain ends
-def test_ddim_step_is_that_of_diffusers(prediction_type, eta, t):
+def test_ddim_step_equals_diffusers(prediction_type, eta, t):
     scheduler = ddim(prediction_type=prediction_type)
     scheduler.set_timesteps(20)
     sample, output, noise = torch.randn(
@@ -65,14 +65,14 @@ def test_ddim_step_is_that_of_diffusers(prediction_type, eta, t):
     torch.testing.assert_close(x0, expected.pred_original_sample, atol=1e-5, rtol=1e-5)
 
 
-def test_unknown_prediction_type_is_a_sentence():
+def test_unknown_prediction_type_gives_a_clear_sentence():
     with pytest.raises(SdkitError, match="epsilon"):
         sampler.predictions(
             schedule.Schedule([0.1], prediction_type="sample"), torch.ones(1), 0, torch.ones(1)
         )
 
 
-def test_guide_at_the_two_ends():
+def test_guidance_interpolates_and_extrapolates():
     uncond, cond = torch.tensor([1.0]), torch.tensor([3.0])
     assert sampler.guide(uncond, cond, 0.0) == uncond
     assert sampler.guide(uncond, cond, 1.0) == cond
@@ -80,7 +80,7 @@ def test_guide_at_the_two_ends():
 
 
 @pytest.mark.parametrize("guidance_scale, strength", [(4.0, 0.5), (1.0, 0.5), (7.5, 0.8)])
-def test_denoise_is_image_to_image_of_diffusers(tiny_pipe, guidance_scale, strength):
+def test_denoise_equals_image_to_image_of_diffusers(tiny_pipe, guidance_scale, strength):
     image = photos.resize(photos.sample("astronaut"), 64)
     expected = tiny_pipe(
         prompt="van gogh",
@@ -128,7 +128,7 @@ def test_denoise_is_image_to_image_of_diffusers(tiny_pipe, guidance_scale, stren
 )
 @pytest.mark.parametrize("folder", ["tiny", "mini-sd"])
 @pytest.mark.parametrize("steps", [4, 17])
-def test_denoise_is_text_to_image_of_diffusers(
+def test_denoise_equals_text_to_image_of_diffusers(
     tiny_sd, scheduler, solver, folder, steps, monkeypatch
 ):
     pipe = models.load(
@@ -161,7 +161,7 @@ def test_denoise_is_text_to_image_of_diffusers(
     torch.testing.assert_close(last.latents, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_an_unknown_solver_is_a_sentence(tiny_pipe):
+def test_unknown_solver_gives_a_clear_sentence(tiny_pipe):
     with pytest.raises(SdkitError, match="Take 'ddim' or 'dpm\\+\\+'"):
         next(
             sampler.denoise(
@@ -170,14 +170,14 @@ def test_an_unknown_solver_is_a_sentence(tiny_pipe):
         )
 
 
-def test_the_last_clean_estimate_is_the_result_when_the_chain_ends_at_one():
-    """With final_alpha_cumprod = 1 nothing is left to add after the last step."""
+def test_last_step_returns_pred_x0_if_the_chain_ends_at_one():
+    """With final_alpha_cumprod = 1 the last step adds no noise back."""
     sched = schedule.Schedule(schedule.scaled_linear().betas, final_alpha_cumprod=1.0)
     prev, x0 = sampler.ddim_step(sched, torch.randn(1, 8, 4, 4), 1, -1, torch.randn(1, 8, 4, 4))
     torch.testing.assert_close(prev, x0)
 
 
-def test_walking_all_the_way_is_the_ancestral_sampling_of_diffusers():
+def test_denoise_points_equals_ancestral_sampling_of_diffusers():
     chain = schedule.log_linear(30)
     scheduler = DDPMScheduler(
         30, trained_betas=chain.betas.numpy(), clip_sample=False, variance_type="fixed_small"

@@ -1,4 +1,4 @@
-"""The measure verb on a toy folder, a tiny random model and a tiny random classifier."""
+"""The measure verb on a small folder, with a tiny random model and a tiny random classifier."""
 
 import functools
 import hashlib
@@ -65,7 +65,7 @@ def test_every_figure_is_printed_and_the_sheet_is_written(toy, reader, monkeypat
     assert cli.main(run) == 2 and "there already" in capsys.readouterr().err
 
 
-def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
+def test_without_training_pictures_only_drawing_is_measured(tiny_data, reader, capsys):
     figures, said = measure.measure_all(drawings=2), capsys.readouterr().err
     assert figures.keys() == {"drawing"} and "--art DIR" in said
     for kind in ("drawn", "rendered, after the VAE"):
@@ -73,7 +73,7 @@ def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
     assert min(figures["drawing"]["nearest training postcard"].values()) > 0
 
 
-def test_mini_clip_names_postcards_as_well_as_its_record_says():
+def test_zero_shot_accuracy_on_postcards_equals_the_recorded_one():
     folder = ROOT / "data" / "models" / "mini-clip"
     record = json.loads((folder / "recipe.json").read_text())["metrics"][
         "zero_shot_accuracy_on_held_out_postcards"
@@ -83,36 +83,38 @@ def test_mini_clip_names_postcards_as_well_as_its_record_says():
     assert figures["styles"] == {} and figures["postcards"] == pytest.approx(record, abs=0.0051)
 
 
-def test_what_is_drawn_again_is_read_again(tiny_data, reader, monkeypatch):
+def test_redrawn_pictures_have_their_own_seeds_and_figures(tiny_data, reader, monkeypatch):
     own = {
         **models.defaults(),
         "redraw": {"size": 128, "strength": 0.5, "guidance_scale": 2, "num_inference_steps": 2},
     }
     monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
     monkeypatch.setattr(measure, "REDRAWN", 2)
-    classifier, torn = judges.StyleClassifier(channels=(8, 16)).eval(), []
+    classifier, calls = judges.StyleClassifier(channels=(8, 16)).eval(), []
     monkeypatch.setattr(judges.StyleClassifier, "load", lambda: classifier)
     monkeypatch.setattr(
         generate,
         "redraw",
         lambda pipe, images, settings: (
-            torn.append(settings)
+            calls.append(settings)
             or [image.resize((128, 128), Image.Resampling.NEAREST) for image in images]
         ),
     )
     figures = measure.measure_drawing(models.load(task="text2img"), "mini-sd", 3)
-    assert [(settings.seed, settings.size) for settings in torn] == [(0, 128), (1, 128)]
+    assert [(settings.seed, settings.size) for settings in calls] == [(0, 128), (1, 128)]
     share, *interval = figures["correct, drawn again"]["all at once"]
     assert interval == pytest.approx(metrics.wilson(round(2 * share), 2), abs=1e-3)
     assert figures["KID to rendered"].keys() == {"drawn", "drawn again"}
 
 
-def test_the_reader_is_asked_about_each_part(reader):
+def test_the_reader_answers_for_each_part(reader):
     cards = [postcards.sample(0, index) for index in range(4)]
     x = art.to_batch([postcards.draw(card) for card in cards])
     answers, right = reader.read(x), reader.read_right(x, cards)
     for card, answer, row in zip(cards, answers, right):
         assert all(answer[part] in postcards.WORDS[part] for part in postcards.PARTS)
         assert row.tolist() == [answer[part] == getattr(card, part) for part in postcards.PARTS]
-    told = measure.shares_right(np.array([[True] * 5, [True, False, True, True, True]]))
-    assert told["colour"][0] == 0.5 and told["thing"][0] == 1 and told["all at once"][0] == 0.5
+    shares = measure.shares_right(np.array([[True] * 5, [True, False, True, True, True]]))
+    assert (
+        shares["colour"][0] == 0.5 and shares["thing"][0] == 1 and shares["all at once"][0] == 0.5
+    )

@@ -13,7 +13,7 @@ def test_psnr_of_a_known_error():
     assert metrics.psnr(grey, black) == pytest.approx(20 * np.log10(255 / 10), abs=1e-6)
 
 
-def test_blurred_ssim_forgives_strokes_and_not_another_picture():
+def test_blurred_ssim_ignores_grain_but_not_another_picture():
     cat, cup = photos.sample("chelsea"), photos.sample("coffee").resize((451, 300))
     grain = np.random.default_rng(0).normal(0, 15, np.asarray(cat).shape)
     grainy = Image.fromarray((np.asarray(cat) + grain).clip(0, 255).astype(np.uint8))
@@ -22,12 +22,12 @@ def test_blurred_ssim_forgives_strokes_and_not_another_picture():
     assert metrics.blurred_ssim(cup, cat) < 0.5
 
 
-def test_faces_are_found_where_there_are_some():
+def test_a_face_is_found_only_in_the_portrait():
     assert metrics.face_found(photos.sample("astronaut"))
     assert not metrics.face_found(photos.sample("coffee"))
 
 
-def test_mode_scores_of_samples_whose_scores_are_known():
+def test_mode_scores_of_samples_with_known_scores():
     centres = points.GRID.centres
     assert metrics.mode_scores(centres, points.GRID) == (25, 1.0, pytest.approx(0, abs=1e-6))
     collapsed = centres[:1] + 0.01 * torch.ones(100, 2)
@@ -47,8 +47,8 @@ def test_mode_scores_of_samples_whose_scores_are_known():
 
 
 @pytest.mark.parametrize("mixture", [points.GRID, points.RING])
-def test_mode_scores_of_the_truth(mixture):
-    """Within 3 sigma of a round Gaussian in the plane lies 1 - exp(-9/2) of it; KL is about (K - 1) / (2 n)."""
+def test_mode_scores_of_samples_from_the_mixture(mixture):
+    """1 - exp(-9/2) of a Gaussian in the plane lies within 3 sigma; KL is about (K - 1) / (2 n)."""
     n, k = 100_000, len(mixture.centres)
     modes, good, kl = metrics.mode_scores(
         mixture.sample(n, torch.Generator().manual_seed(0)), mixture
@@ -59,7 +59,7 @@ def test_mode_scores_of_the_truth(mixture):
 
 
 def test_sliced_wasserstein_of_a_shift_and_on_one_line():
-    """A shift by v costs |v . line| on each line, on average 2 / pi |v|; scipy knows the distance on one line."""
+    """A shift by v gives |v . line| on each line, on average 2 / pi |v|; one line against scipy."""
     from scipy.stats import wasserstein_distance
 
     x, y = torch.randn(2, 500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Checkers: what a right, a wrong, a strange and a missing answer get to read; never a traceback."""
+"""Checkers: right, wrong, strange and missing answers each get a sentence, never a traceback."""
 
 import math
 
@@ -71,7 +71,7 @@ def right_rows(pieces, word):
 
 
 def masked(q, k, v, before=lambda scores: scores, after=lambda weights: weights, axis=1):
-    """Attention whose scores and weights are changed on the way."""
+    """Attention, with functions that change its scores and its weights."""
     return after(before(q @ k.T / q.shape[-1] ** 0.5).softmax(axis)) @ v
 
 
@@ -126,7 +126,7 @@ def phrase(
     layout=lambda x: x,
     how="nearest",
 ):
-    """Map of a phrase whose single steps are changed on the way."""
+    """The attention map of a phrase, with functions that replace its single steps."""
     maps = []
     for weights in layers:
         n = int(weights.shape[1] ** 0.5)
@@ -987,21 +987,21 @@ WRONG = {
 @pytest.mark.parametrize(
     "exercise_id, answer", [(e, a) for e, answers in RIGHT.items() for a in answers]
 )
-def test_right_answers(exercise_id, answer, capsys):
+def test_right_answers_get_a_tick(exercise_id, answer, capsys):
     assert say(capsys, exercise_id, answer) == f"{exercise_id}: ✓ right."
 
 
 @pytest.mark.parametrize(
     "exercise_id, answer, word", [(e, *a) for e, answers in WRONG.items() for a in answers]
 )
-def test_wrong_answers_get_the_hint_that_fits(exercise_id, answer, word, capsys):
+def test_wrong_answers_get_the_fitting_hint(exercise_id, answer, word, capsys):
     line = say(capsys, exercise_id, answer)
     assert line.startswith(f"{exercise_id}: not yet. Hint: ") and word in line
     assert "\n" not in line
 
 
 @pytest.mark.parametrize("exercise_id", checks._checkers)
-def test_stubs_are_not_attempted_and_junk_makes_no_traceback(exercise_id, capsys):
+def test_stubs_count_as_not_attempted_and_junk_gives_no_traceback(exercise_id, capsys):
     for stub in (None, ..., lambda *a: None, lambda *a: ...):
         line = say(capsys, exercise_id, stub)
         assert "not attempted yet" in line or (exercise_id in NUMBERS and callable(stub))
@@ -1021,7 +1021,7 @@ def test_stubs_are_not_attempted_and_junk_makes_no_traceback(exercise_id, capsys
     assert "not attempted yet" in say(capsys, exercise_id)
 
 
-def test_every_checker_is_tested():
+def test_these_tests_cover_every_checker():
     assert set(checks._checkers) == set(RIGHT) == set(WRONG)
 
 
@@ -1032,11 +1032,11 @@ def test_hints_get_more_direct_and_the_last_one_stays(capsys):
     assert say(capsys, "11.1", 7) == lines[3]  # a blank in between is no try
 
 
-def test_unknown_exercise_lists_those_there_are(capsys):
+def test_unknown_exercise_gives_the_known_ones(capsys):
     assert "11.1" in say(capsys, "99.9", 1)
 
 
-def test_guess_is_kept_and_shown_beside_the_measured(capsys):
+def test_compare_prints_the_guess_beside_the_measured_value(capsys):
     checks.predict("structure kept", None)
     assert "No guess yet" in capsys.readouterr().out
     checks.compare("structure kept", 0.8123)

@@ -1,4 +1,4 @@
-"""Figures: what is drawn where, what is stored with them, and that everybody can tell the colours apart."""
+"""Figures: their layout, what a notebook stores, and colours that everybody can tell apart."""
 
 import base64
 import io
@@ -43,7 +43,7 @@ def test_grid_keeps_order_titles_and_aspect():
 @pytest.mark.parametrize(
     "count, columns, settings", [(1, 1, None), (7, 4, SETTINGS), (9, 5, [SETTINGS, SETTINGS])]
 )
-def test_nothing_overlaps_or_leaves_the_page(count, columns, settings):
+def test_nothing_overlaps_or_extends_beyond_the_page(count, columns, settings):
     fig = plots.show_grid(
         [picture() for _ in range(count)], ["title"] * count, columns, settings=settings
     )
@@ -61,7 +61,7 @@ def test_nothing_overlaps_or_leaves_the_page(count, columns, settings):
     assert fig.get_figwidth() <= plots.WIDTH + 1e-6
 
 
-def test_heatmap_is_dark_where_values_are_large_and_writes_them_readably():
+def test_heatmap_is_dark_for_large_values_and_its_numbers_are_readable():
     values = np.array([[0.0, 0.25, 1.0], [-1.0, 0.5, 0.75]])
     _, (ax,) = plots.figure()
     plots.heatmap(ax, values, ["up", "down"], ["a", "b", "c"], digits=1, vmin=-1, vmax=1)
@@ -104,7 +104,7 @@ def test_parameter_table_prints_every_setting():
     ]
 
 
-def test_parameter_table_takes_several_rows_and_shows_a_negative_prompt_only_where_there_is_one():
+def test_parameter_table_has_a_column_only_for_settings_that_are_used():
     rows = [{"prompt": "van gogh", "strength": 0.5}, {"prompt": "ukiyo-e", "strength": 1 / 3}]
     assert texts(plots.show_grid([picture()], settings=rows)) == [
         "prompt",
@@ -129,7 +129,7 @@ def test_before_after_pairs_each_photo_with_its_result():
     assert [t.get_text() for t in fig.texts] == ["before", "after"]
 
 
-def test_before_after_of_many_breaks_into_bands():
+def test_before_after_of_many_pictures_has_several_rows():
     photos = [picture(value=v) for v in range(10, 80, 10)]
     fig = plots.before_after(photos, photos, titles=[f"n{i}" for i in range(7)])
     assert [t.get_text() for t in fig.texts] == ["before", "after"] * 2
@@ -170,7 +170,7 @@ VISION = {
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_first_colours_are_told_apart_with_any_vision(vision):
+def test_colours_differ_for_every_type_of_colour_vision(vision):
     from skimage.color import deltaE_ciede2000, rgb2lab
 
     rgb = np.array([to_rgb(colour) for colour in plots.COLOURS[:4]])
@@ -215,6 +215,6 @@ def test_jpeg_drops_the_metadata_of_a_picture():
         lambda: plots.curve(plots.figure()[1][0], [1, 2], [1, 2, 3]),
     ],
 )
-def test_bad_input_gets_a_sentence(wrong):
+def test_bad_input_gives_a_clear_sentence(wrong):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()

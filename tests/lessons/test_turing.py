@@ -1,4 +1,4 @@
-"""The visual Turing test: blind, fair, deterministic; results are pooled, and bad files get a sentence."""
+"""The visual Turing test: fair, blind and deterministic; results are pooled."""
 
 import io
 import json
@@ -23,7 +23,7 @@ def pairs(count=10):
 
 
 def see(left, right):
-    """A player who knows: the real one is brighter."""
+    """A player who always sees which is real: the brighter one."""
     return "left" if np.mean(left) > np.mean(right) else "right"
 
 
@@ -33,7 +33,7 @@ def played(game, player):
     return game
 
 
-def test_who_sees_all_is_right_and_who_is_blind_is_right_half_the_time():
+def test_a_perfect_player_is_always_right_and_a_guessing_one_half_the_time():
     assert played(turing.Game(pairs()), see).score() == {"GAN": [10, 10], "diffusion": [10, 10]}
     wrong = played(turing.Game(pairs()), lambda *pair: "left" if see(*pair) == "right" else "right")
     assert wrong.score() == {"GAN": [0, 10], "diffusion": [0, 10]}
@@ -41,7 +41,7 @@ def test_who_sees_all_is_right_and_who_is_blind_is_right_half_the_time():
     assert 440 < sum(right for right, _ in blind.values()) < 560  # sd 16
 
 
-def test_one_seed_one_order():
+def test_the_seed_decides_the_order():
     first, again, other = (turing.Game(pairs(), seed) for seed in (1, 1, 2))
     sides = [[see(*game.pair(k)) for k in range(20)] for game in (first, again, other)]
     assert sides[0] == sides[1] != sides[2]
@@ -89,7 +89,7 @@ def test_results_are_saved_and_pooled(tmp_path):
     ],
     ids=lambda content: repr(content[:16]),
 )
-def test_a_bad_file_gets_one_sentence_and_the_rest_counts(tmp_path, capsys, content):
+def test_a_bad_file_gives_one_sentence_and_the_other_files_count(tmp_path, capsys, content):
     (tmp_path / "bad.json").write_bytes(content)
     (tmp_path / "good.json").write_text('{"GAN": [1, 3]}')
     assert turing.read(tmp_path) == [{"GAN": [1, 3]}]
@@ -106,7 +106,7 @@ def test_a_bad_file_gets_one_sentence_and_the_rest_counts(tmp_path, capsys, cont
         lambda: turing.read("no such folder"),
     ],
 )
-def test_bad_input_gets_a_sentence(wrong):
+def test_bad_input_gives_a_clear_sentence(wrong):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()
 
@@ -137,7 +137,7 @@ def test_the_buttons_play_the_game(shown):
     assert left.disabled and right.disabled
 
 
-def test_what_is_stored_is_the_same_each_time_and_gives_nothing_away(shown):
+def test_the_stored_output_is_deterministic_and_does_not_tell_the_answers(shown):
     for _ in range(2):
         turing.play(turing.Game(pairs(), seed=5))
     (view, _), (strip, metadata), (view2, _), (strip2, metadata2) = shown

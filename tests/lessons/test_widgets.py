@@ -1,4 +1,4 @@
-"""The slider shows the frame it stands on, a strip keeps the frames, and private frames are kept nowhere."""
+"""The slider shows its frames, a strip stores them, and private frames are not stored."""
 
 import base64
 import io
@@ -47,14 +47,14 @@ def test_moving_the_slider_shows_the_frame(shown):
         assert bytes(image.value) == plots.jpeg(frame)
 
 
-def test_start(shown):
+def test_slider_starts_at_the_given_frame(shown):
     slider, label, _ = parts(
         widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.8)
     )
     assert slider.value == 2 and label.value == "strength 0.8"
 
 
-def test_strip_with_alt_text_stands_beside_the_slider(shown):
+def test_a_strip_with_alt_text_follows_the_slider(shown):
     widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.")
     (view, _), (strip, metadata) = shown
     assert set(view) == {widgets.VIEW, "text/plain"}
@@ -68,7 +68,7 @@ def test_strip_with_alt_text_stands_beside_the_slider(shown):
     assert Image.open(io.BytesIO(base64.b64decode(strip["image/jpeg"]))).width > 100
 
 
-def test_private_frames_leave_no_pixel_in_the_file(shown):
+def test_the_file_stores_no_pixel_of_private_frames(shown):
     widgets.frames_slider(FRAMES, "member", "Members before and after.", keep=False)
     ((data, metadata),) = shown
     assert "image/jpeg" not in data and not metadata
@@ -83,6 +83,6 @@ def test_private_frames_leave_no_pixel_in_the_file(shown):
         lambda: widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.3),
     ],
 )
-def test_bad_input_gets_a_sentence(wrong, shown):
+def test_bad_input_gives_a_clear_sentence(wrong, shown):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()

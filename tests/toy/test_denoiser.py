@@ -1,4 +1,4 @@
-"""The learner of points against closed forms: the best loss there is, and the published protocol on 16 seeds."""
+"""The point denoiser against the best possible loss and the published protocol, on 16 seeds."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ GRID = points.GRID.scaled(8.0025**-0.5)  # of unit variance
 
 
 def perfect(x, t):
-    """The noise that a perfect network predicts, from the mixture's true score (Vincent 2011)."""
+    """The prediction of a perfect network, from the true score of the mixture (Vincent 2011)."""
     abar = CHAIN.alphas_cumprod[t]
     return -((1 - abar) ** 0.5).float() * GRID.noised(abar).score(x)
 
@@ -29,7 +29,7 @@ def test_fourier_features_are_sines_and_cosines_of_doubled_angles():
     torch.testing.assert_close(sin**2 + cos**2, torch.ones(1, 6))
 
 
-def test_an_untrained_network_is_the_best_linear_guess():
+def test_an_untrained_network_gives_the_best_linear_prediction():
     """For unit variance, the regression of the noise on x_t is cov / var = sqrt(1 - abar)."""
     net, x = denoiser.PointDenoiser(CHAIN), torch.randn(100, 2)
     t = torch.arange(100) * 2
@@ -37,8 +37,8 @@ def test_an_untrained_network_is_the_best_linear_guess():
     torch.testing.assert_close(net(x, 7), net(x, torch.full((100,), 7)))
 
 
-def test_networks_that_train_together_stay_apart():
-    """With one and the same network twice, the two differ by their points alone; each gets weights of its own."""
+def test_networks_that_train_together_are_independent():
+    """Two equal networks get different points, and end with different weights."""
     nets = [denoiser.PointDenoiser(CHAIN, width=8) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
     losses = denoiser.train_points(
@@ -48,7 +48,7 @@ def test_networks_that_train_together_stay_apart():
     assert all((a != b).any() for a, b in zip(nets[0].parameters(), nets[1].parameters()))
 
 
-def test_walking_with_the_true_score_gives_the_truth():
+def test_denoising_with_the_true_score_gives_the_mixture():
     modes, good, kl = metrics.mode_scores(last(perfect, torch.Generator().manual_seed(0)), GRID)
     assert modes == 25
     assert good > 0.98  # of the mixture itself: 1 - exp(-9/2) = 0.989
@@ -64,7 +64,7 @@ def sixteen():
 
 
 def test_sixteen_seeds_cover_every_mode_by_the_published_protocol(sixteen):
-    """PacGAN (Lin et al. 2018), its best row on the grid: 24.8 modes, 93.6 % of high quality, reverse KL 0.04."""
+    """PacGAN's best result (Lin et al. 2018): 24.8 modes, 93.6 % high quality, reverse KL 0.04."""
     generator = torch.Generator().manual_seed(1)
     scores = [metrics.mode_scores(last(net, generator), GRID) for net in sixteen[0]]
     assert [modes for modes, _, _ in scores] == [25] * 16
@@ -73,8 +73,8 @@ def test_sixteen_seeds_cover_every_mode_by_the_published_protocol(sixteen):
 
 
 @torch.no_grad()
-def test_the_loss_comes_close_to_the_best_there_is(sixteen):
-    """No network can go below the loss of the true score; a trained one comes within a hundredth."""
+def test_the_loss_comes_close_to_the_lowest_possible(sixteen):
+    """The true score has the lowest possible loss; trained networks are within 0.01 of it."""
     generator, best, ours = torch.Generator().manual_seed(2), [], []
     for t in range(0, len(CHAIN), 2):
         x0, noise = GRID.sample(500, generator), torch.randn(500, 2, generator=generator)

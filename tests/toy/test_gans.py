@@ -1,4 +1,4 @@
-"""Many GANs at once: the same as each of them alone, in a plain loop with torch's own layers."""
+"""K GANs trained at once equal K GANs trained alone, in a plain loop with torch layers."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def players(pairs=PAIRS, seed=0):
 
 
 def alone(net, k):
-    """Pair k's network, of torch's own layers."""
+    """The network of pair k, made of torch layers."""
     layers = []
     for layer in net:
         if isinstance(layer, gans.Linear):
@@ -34,7 +34,7 @@ def generator():
 
 
 def plain_loop(G, D, k, lr_G=1e-3, lr_D=1e-3, D_steps=1):
-    """The game as in any tutorial, on the draws that pair k of PAIRS gets; returns G after UPDATES."""
+    """Train one GAN as in any tutorial, on the samples of pair k; returns G after UPDATES."""
     draw = generator()
     adam_G, adam_D = (
         torch.optim.Adam(net.parameters(), lr, (0.5, 0.999)) for net, lr in ((G, lr_G), (D, lr_D))
@@ -65,7 +65,7 @@ def assert_same(net, plain, k):
 
 
 @pytest.mark.parametrize("D_steps", [1, 3])
-def test_three_games_at_once_are_three_games(D_steps):
+def test_three_gans_at_once_equal_three_gans_alone(D_steps):
     G, D = players()
     plain = [plain_loop(alone(G, k), alone(D, k), k, D_steps=D_steps) for k in range(PAIRS)]
     start = G[0].weight.detach().clone()
@@ -77,7 +77,7 @@ def test_three_games_at_once_are_three_games(D_steps):
         assert_same(G, plain[k], k)
 
 
-def test_each_pair_learns_at_its_own_rate():
+def test_each_pair_has_its_own_learning_rate():
     G, D = players()
     lr_G, lr_D = torch.tensor([0.0, 1e-3, 1e-2]), torch.tensor([3e-3, 1e-3, 1e-4])
     before = alone(G, 0)
@@ -91,8 +91,8 @@ def test_each_pair_learns_at_its_own_rate():
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1, 1)])
-def test_a_rate_for_each_pair_fits_parameters_of_any_shape(shape):
-    """torch.func stacks biases as (K, n), `gans.Linear` has (K, 1, n): each pair moves at its own rate in both."""
+def test_learning_rates_of_pairs_fit_parameters_of_any_shape(shape):
+    """torch.func stacks biases as (K, n), `gans.Linear` as (K, 1, n): both must work."""
     rates = torch.tensor([0.0, 1e-3, 1e-2])
     net = nn.ParameterList(
         [torch.zeros(3, 4, 5), torch.zeros(3, 1, 5), torch.zeros(3, 5), torch.zeros(3)]
@@ -102,7 +102,7 @@ def test_a_rate_for_each_pair_fits_parameters_of_any_shape(shape):
         torch.testing.assert_close(p.data, -rates.reshape(-1, *[1] * (p.dim() - 1)).expand_as(p))
 
 
-def test_layers_start_as_those_of_torch_do():
+def test_layers_are_initialised_as_those_of_torch():
     torch.manual_seed(0)
     ours, theirs = gans.Linear(50, 16, 30), nn.Linear(16, 30)
     for a, b in ((ours.weight, theirs.weight), (ours.bias, theirs.bias)):

@@ -1,4 +1,4 @@
-"""The toy data against what is known of them in closed form."""
+"""The toy data against closed forms."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_centres_are_the_published_ones():
+def test_centres_equal_the_published_ones():
     assert sorted(map(tuple, points.GRID.centres.tolist())) == [
         (x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)
     ]
@@ -24,7 +24,7 @@ def test_centres_are_the_published_ones():
 
 
 @pytest.mark.parametrize("draw", [points.GRID.sample, points.RING.sample, points.dino])
-def test_points_are_drawn_from_the_generator(draw):
+def test_the_generator_decides_the_points(draw):
     x = draw(1000, seeded())
     assert x.shape == (1000, 2) and x.dtype == torch.float32 and x.isfinite().all()
     assert torch.equal(x, draw(1000, seeded())) and not torch.equal(x, draw(1000, seeded(1)))
@@ -32,7 +32,7 @@ def test_points_are_drawn_from_the_generator(draw):
 
 @pytest.mark.parametrize("mixture", [points.GRID, points.RING])
 def test_moments_of_samples(mixture):
-    """Mean 0; variance that of the centres plus sigma squared: 8 + 0.05^2 on the grid, 1/2 + 0.01^2 on the ring."""
+    """Mean 0, variance of the centres plus sigma^2: 8 + 0.05^2 on the grid, 1/2 + 0.01^2 on the ring."""
     x = mixture.sample(200_000, seeded())
     variance = {25: 8 + 0.05**2, 8: 0.5 + 0.01**2}[len(mixture.centres)]
     np.testing.assert_allclose(x.mean(0), 0, atol=4 * (variance / 200_000) ** 0.5)
@@ -42,7 +42,7 @@ def test_moments_of_samples(mixture):
     np.testing.assert_allclose(nearest.bincount() / len(x), 1 / len(mixture.centres), atol=0.004)
 
 
-def test_density_is_the_mean_of_scipys_gaussians():
+def test_density_equals_the_mean_of_scipy_gaussians():
     x = torch.randn(50, 2, generator=seeded(), dtype=torch.float64) * 3
     mixture = points.Mixture(points.GRID.centres, 0.4)
     parts = [
@@ -58,7 +58,7 @@ def test_score_is_the_gradient_of_the_log_density():
     np.testing.assert_allclose(mixture.score(x).detach(), gradient, atol=1e-6)
 
 
-def test_noised_is_what_noising_samples_gives():
+def test_noised_mixture_has_the_moments_of_noised_samples():
     abar, mixture = 0.7, points.GRID.scaled(0.25)
     x = abar**0.5 * mixture.sample(100_000, seeded()) + (1 - abar) ** 0.5 * torch.randn(
         100_000, 2, generator=seeded(1)
@@ -70,12 +70,12 @@ def test_noised_is_what_noising_samples_gives():
     assert mixture.noised(0).sigma == 1 and not mixture.noised(0).centres.any()
 
 
-def test_dino_is_about_standard_and_lies_on_lines():
+def test_dino_is_standardised_and_lies_on_lines():
     x = points.dino(20_000, seeded())
     np.testing.assert_allclose(x.mean(0), 0, atol=0.05)
     np.testing.assert_allclose(x.std(0), 1, atol=0.05)
     others = points.dino(20_000, seeded(1))
-    # what one half draws, the other draws too
+    # points of another seed are everywhere near
     assert torch.cdist(x[:2000], others).min(1).values.max() < 0.1
     filled = torch.histogramdd(x, [40, 40]).hist > 0
     assert filled.float().mean() < 0.3  # lines, not areas

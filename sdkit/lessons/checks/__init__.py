@@ -1,40 +1,50 @@
-"""The exercise checkers: ``check("11.1", answer)`` says "not attempted yet", gives a tick, or a fitting hint.
+"""The exercises' checkers: ``check("11.1", answer)`` prints a tick, a hint, or "not attempted yet".
 
-A checker is a function that returns None for a right answer and otherwise its hints, from gentle to direct; each
-wrong try in a session gets the next. Checkers run the reader's code, so whatever it raises becomes a sentence.
-`predict` keeps a guess that is made before a cell runs, and `compare` shows it beside what was measured.
+A checker is a function that returns None for a right answer and otherwise its hints, from gentle to
+direct. Each wrong try in a session prints the next hint. A checker runs the student's code, so every
+exception that it raises becomes a sentence.
+
+`predict` stores a guess before a measurement, and `compare` prints it beside the measured value.
 """
 
 import inspect
 from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
-_checkers, _tries, _guesses = {}, Counter(), {}
+_checkers: dict[str, Callable] = {}
+_tries: Counter[str] = Counter()
+_guesses: dict[str, Any] = {}
 
 
-def exercise(exercise_id):
-    """Decorator: register a checker ``(answer, ...) -> None or sequence of hints`` under `exercise_id`."""
+def exercise(exercise_id: str) -> Callable[[Callable], Callable]:
+    """Decorator that registers a checker under `exercise_id`.
 
-    def register(checker):
+    A checker takes the answers of the exercise and returns None if they are right, else a hint or a
+    sequence of hints.
+    """
+
+    def register(checker: Callable) -> Callable:
         _checkers[exercise_id] = checker
         return checker
 
     return register
 
 
-def check(exercise_id, *answer):
-    """Print what is to be said about an answer. Never raises, and returns nothing that a notebook would show."""
+def check(exercise_id: str, *answer: Any) -> None:
+    """Print whether an answer is right, and a hint if it is not. Never raises an exception."""
     checker = _checkers.get(exercise_id)
     if checker is None:
         print(f"There is no exercise {exercise_id!r}. Known here: {', '.join(sorted(_checkers))}.")
         return
-    wanted = len(inspect.signature(checker).parameters)
+    expected = len(inspect.signature(checker).parameters)
     if not answer or any(part is None or part is Ellipsis for part in answer):
         print(f"{exercise_id}: not attempted yet.")
         return
-    if len(answer) != wanted:
-        print(f"{exercise_id}: expects {wanted} answer{'s' * (wanted > 1)}, got {len(answer)}.")
+    if len(answer) != expected:
+        print(f"{exercise_id}: expects {expected} answer{'s' * (expected > 1)}, got {len(answer)}.")
         return
     try:
         hints = checker(*answer)
@@ -42,9 +52,9 @@ def check(exercise_id, *answer):
         print(f"{exercise_id}: not attempted yet.")
         return
     except Exception as error:
-        # the reader's own function, or an answer of a kind that nobody thought of
-        said = str(error).partition("\n")[0]
-        hints = [f"that stopped with {type(error).__name__}: {said}"]
+        # The student's function failed, or the answer is of a type that the checker cannot use.
+        message = str(error).partition("\n")[0]
+        hints = [f"that stopped with {type(error).__name__}: {message}"]
     if hints is None:
         print(f"{exercise_id}: ✓ right.")
         return
@@ -54,11 +64,14 @@ def check(exercise_id, *answer):
 
 
 class NotAttempted(Exception):
-    """A stub that still returns None or an Ellipsis."""
+    """The student's function is unfinished: it returns None or ``...``."""
 
 
-def predict(name, guess):
-    """Keep a `guess` (number or text; None while there is none), made before the cell that measures it."""
+def predict(name: str, guess: Any) -> None:
+    """Store a `guess` (number or text) under `name`, before the cell that measures the value.
+
+    None and ``...`` mean that there is no guess yet.
+    """
     if guess is None or guess is Ellipsis:
         _guesses.pop(name, None)
         print("No guess yet. Put one in and run this cell again; it costs nothing to be wrong.")
@@ -67,15 +80,18 @@ def predict(name, guess):
         print(f"Your guess is kept: {guess}.")
 
 
-def compare(name, measured):
-    """Print what was `measured` beside the guess that `predict` kept under the same `name`."""
+def compare(name: str, measured: Any) -> None:
+    """Print the `measured` value beside the guess that `predict` stored under the same `name`."""
     guess = _guesses.get(name, "none")
     measured = f"{measured:.3g}" if isinstance(measured, (float, np.floating)) else measured
     print(f"{name}: your guess {guess}, measured {measured}")
 
 
-def answer_of(function, *arguments):
-    """What the reader's `function` answers; an unfinished stub counts as not attempted."""
+def answer_of(function: Callable, *arguments: Any) -> Any:
+    """Call the student's `function` with `arguments` and return its answer.
+
+    Raises `NotAttempted` if it returns None or ``...``, and TypeError if it is no function.
+    """
     if not callable(function):
         raise TypeError("give the function itself, without calling it")
     answer = function(*arguments)
@@ -84,15 +100,22 @@ def answer_of(function, *arguments):
     return answer
 
 
-def slip(answer, slips, last, atol=1e-5):
-    """Hints for a plausible wrong answer, or None: of `slips`, pairs of wrong answer and hint, the first that fits."""
-    for wrong, hint in slips:
+def match_mistake(
+    answer: Any, mistakes: Iterable[tuple[Any, str]], last: str, atol: float = 1e-5
+) -> list[str] | None:
+    """Look up the hint for a wrong answer among known mistakes: [hint, last], or None.
+
+    `mistakes` are pairs (wrong answer, hint). The first one whose shape and values (to `atol`)
+    equal those of `answer` counts. `last` is the most direct hint of the exercise.
+    """
+    for wrong, hint in mistakes:
         if np.shape(answer) == np.shape(wrong) and np.allclose(answer, wrong, atol=atol):
             return [hint, last]
     return None
 
 
-# At the end, as they need what stands above: each registers the exercises of its lesson.
+# Each module registers the exercises of its lesson. They import the functions above, so they come
+# last.
 from sdkit.lessons.checks import (  # noqa: E402, F401
     lesson_00,
     lesson_01,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sdkit.lessons.checks import NotAttempted, answer_of, exercise, slip
+from sdkit.lessons.checks import NotAttempted, answer_of, exercise, match_mistake
 
 JOBS = {
     "makes the photo small": "VAE encoder",
@@ -15,7 +15,7 @@ JOBS = {
 
 @exercise("00.1")
 def _who(who):
-    """who: a dict from each job to the part that does it."""
+    """who: a dictionary from each job to the part of Stable Diffusion that does it."""
     if not isinstance(who, dict) or set(who) != set(JOBS):
         return [
             "keep the five jobs as they stand, and put a name to each.",
@@ -56,11 +56,11 @@ def _who(who):
 
 @exercise("00.2")
 def _latent_numbers(latent_numbers):
-    """latent_numbers(width, height, f, channels): how many numbers the latents of a picture are."""
+    """latent_numbers(width, height, f, channels): how many numbers the latents consist of."""
     answer = np.asarray(answer_of(latent_numbers, 512, 384, 4, 8), dtype=float)
     last = "(width // f) * (height // f) * channels."
     places = 128 * 96
-    slips = (
+    mistakes = (
         (places, "those are the places. At each there are several numbers, the channels."),
         (512 * 384 * 3, "those are the numbers of the picture itself."),
         (512 * 384 * 8, "the sides get shorter: where is f?"),
@@ -75,7 +75,7 @@ def _latent_numbers(latent_numbers):
     )
     if answer.shape:
         return [f"wanted is one number; that has shape {answer.shape}.", last]
-    if hints := slip(answer, slips, last, atol=0.5):
+    if hints := match_mistake(answer, mistakes, last, atol=0.5):
         return hints
     if answer != places * 8:
         return [

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("01.1")
@@ -20,7 +20,7 @@ def _loss_of_discriminator(loss):
         ]
     real, fake = p_real.log(), (1 - p_fake).log()
     right = float(-real.mean() - fake.mean())
-    slips = (
+    mistakes = (
         (-right, "that is what D wants to be large. A loss is lowered: turn the sign."),
         (
             -real.mean(),
@@ -68,7 +68,7 @@ def _loss_of_discriminator(loss):
             "softplus wants scores. These are probabilities already: take their logarithms.",
         ),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.isclose(answer, right, atol=1e-5):
         return [
@@ -81,7 +81,7 @@ def _loss_of_discriminator(loss):
 
 @exercise("01.2")
 def _covered(covered):
-    """covered(x, centres, sigma): modes with a sample within 3 sigma, as an int."""
+    """covered(x, centres, sigma): the number of modes with a sample within 3 sigma."""
     centres, sigma = torch.tensor([[0.0, 0], [2, 0], [4, 0], [6, 0], [8, 0]]), 0.1
     # five within 1 sigma of a mode
     x = torch.tensor(
@@ -101,7 +101,7 @@ def _covered(covered):
     last = "d, i = torch.cdist(x, centres).min(1), then len(i[d <= 3 * sigma].unique())."
     if answer.shape:
         return [f"wanted is one number, how many modes; that has shape {answer.shape}.", last]
-    slips = (
+    mistakes = (
         (4, "near some mode is not enough: within 3 sigma."),
         (1, "within one sigma is too strict. The protocol says three."),
         (6, "that counts good samples. Several of them fell on the same mode."),
@@ -110,7 +110,7 @@ def _covered(covered):
         (6 / 9, "that is the share of good samples. Count modes."),
         (0.4, "that is a share of the modes. Count them."),
     )
-    if hints := slip(answer, slips, last, atol=1e-6):
+    if hints := match_mistake(answer, mistakes, last, atol=1e-6):
         return hints
     if not np.isclose(answer, 2):
         return [
@@ -125,7 +125,7 @@ def _covered(covered):
 
 @exercise("01.3")
 def _best_discriminator(best):
-    """best_discriminator(p, q): p / (p + q)."""
+    """best_discriminator(p, q): p / (p + q) (Goodfellow et al. 2014, equation 2)."""
     p, q = torch.tensor([0.4, 0.1, 0.0, 0.3]), torch.tensor([0.1, 0.1, 0.5, 0.9])
     answer = np.asarray(answer_of(best, p, q), dtype=float)
     last = "p / (p + q)."
@@ -134,7 +134,7 @@ def _best_discriminator(best):
             f"the answer has shape {answer.shape}, p has (4,): one verdict for each place.",
             last,
         ]
-    slips = (
+    mistakes = (
         (
             p,
             "that is how often real samples fall here. Among all that fall here, which share is real?",
@@ -157,7 +157,7 @@ def _best_discriminator(best):
         ((p - q + 1) / 2, "between 0 and 1 now, but where q = 0 and p > 0, D should be certain."),
         (p / (1 + p), "q does not come in. Where fakes are frequent, D should be careful."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.allclose(answer, p / (p + q), atol=1e-5):
         return [

@@ -3,17 +3,17 @@
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("02.1")
 def _noise_of_two_steps(variance):
-    """Variance of the noise after two steps of beta = 0.36."""
+    """variance: that of the noise after two steps of beta = 0.36."""
     variance = float(variance)
     if abs(variance - 0.5904) < 0.002:
         return None
     last = "compute 1 - (1 - 0.36) * (1 - 0.36)."
-    slips = (
+    mistakes = (
         (0.72, "nearly: variances add up, but the second step weakens what the first one added."),
         (
             0.4096,
@@ -34,7 +34,7 @@ def _noise_of_two_steps(variance):
             "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left.",
         ),
     )
-    return slip(variance, slips, last, atol=0.002) or [
+    return match_mistake(variance, mistakes, last, atol=0.002) or [
         "each step leaves 1 - beta of the picture's variance. What is left after two?",
         "picture and noise together always have variance 1.",
         last,
@@ -43,13 +43,13 @@ def _noise_of_two_steps(variance):
 
 @exercise("02.2")
 def _rebuild(rebuild):
-    """rebuild(x_t, noise, abar): solve the jump for x0."""
+    """rebuild(x_t, noise, abar): x0, from DDPM's equation 4."""
     x0, noise = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[0.5, 1.0, -1.5]])
     abar = torch.tensor(0.36)
     x_t = 0.6 * x0 + 0.8 * noise
     answer = np.asarray(answer_of(rebuild, x_t, noise, abar), dtype=float)
     last = "(x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5."
-    slips = (
+    mistakes = (
         (x_t - noise, "there is not a whole noise in x_t, and the picture in it is weakened."),
         (
             x_t - 0.8 * noise,
@@ -89,7 +89,7 @@ def _rebuild(rebuild):
         ),
         (x_t / 0.6, "that undoes the weakening, but the noise is still in it."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != x0.shape:
         return [f"the answer has shape {answer.shape}, the picture has {tuple(x0.shape)}.", last]
@@ -104,7 +104,7 @@ def _rebuild(rebuild):
 
 @exercise("02.3")
 def _shifted(shifted):
-    """shifted(abar, size, base=64): the SNR times (base / size)^2."""
+    """shifted(abar, size, base=64): abar after the SNR is multiplied by (base / size)^2."""
     abar = torch.tensor([0.9, 0.5, 0.1], dtype=torch.float64)
     answer = np.asarray(answer_of(shifted, abar, 256, 64), dtype=float)
     snr = (abar / (1 - abar)).numpy()

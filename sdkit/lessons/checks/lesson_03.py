@@ -3,15 +3,15 @@
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("03.1")
 def _skipped(noise_between):
-    """noise_between(abar_clean, abar_noisy): the beta of one step that does the work of many."""
+    """noise_between(abar_clean, abar_noisy): the beta of one step that replaces many."""
     answer = float(answer_of(noise_between, 0.8, 0.32))
     last = "1 - abar_noisy / abar_clean."
-    slips = (
+    mistakes = (
         (
             0.48,
             "shares of variance multiply, they do not subtract: abar_noisy = abar_clean * (1 - beta).",
@@ -36,7 +36,7 @@ def _skipped(noise_between):
         (0.6**0.5, "that is the noise's standard deviation. beta is a variance."),
         (1 - 0.4**0.5, "abar is a share of variance already: no square root."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if abs(answer - 0.6) > 1e-6:
         return [
@@ -50,13 +50,13 @@ def _skipped(noise_between):
 
 @exercise("03.2")
 def _picture_from_v(picture_from_v):
-    """picture_from_v(x_t, v, abar): the clean points, where v = sqrt(abar) noise - sqrt(1 - abar) x0."""
+    """picture_from_v(x_t, v, abar): x0, if v = sqrt(abar) noise - sqrt(1 - abar) x0."""
     x0, noise = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[0.5, 1.0, -1.5]])
     abar = torch.tensor(0.36)
     x_t, v = 0.6 * x0 + 0.8 * noise, 0.6 * noise - 0.8 * x0
     answer = np.asarray(answer_of(picture_from_v, x_t, v, abar), dtype=float)
     last = "abar ** 0.5 * x_t - (1 - abar) ** 0.5 * v."
-    slips = (
+    mistakes = (
         (0.8 * x_t + 0.6 * v, "that is the noise. Get rid of the noise, and keep x0."),
         (0.6 * x_t + 0.8 * v, "nearly: look at the sign. The noise parts have to cancel."),
         (0.8 * x_t - 0.6 * v, "the two factors are swapped: with them the noise does not cancel."),
@@ -67,7 +67,7 @@ def _picture_from_v(picture_from_v):
         (0.6 * x_t, "where does v come in? It has to take the noise away."),
         (x_t - v, "x_t and v need factors before the noise in them cancels."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != x0.shape:
         return [f"the answer has shape {answer.shape}, the points have {tuple(x0.shape)}.", last]
@@ -82,7 +82,7 @@ def _picture_from_v(picture_from_v):
 
 @exercise("03.3")
 def _short_chain(short_betas):
-    """short_betas(T): T betas, after which nothing is left, as after DDPM's thousand."""
+    """short_betas(T): T betas that leave as little of x0 as DDPM's 1000 betas do."""
     last = "T betas must bring what 1000 brought: multiply 1e-4 and 0.02 by 1000 / T."
     ends = {}
     for T in (50, 1000, 100):

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("04.1")
 def _order(order):
-    """order(n1, error1, n2, error2): the power of the number of steps with which the error falls."""
+    """order(n1, error1, n2, error2): the power p if the error falls as n^-p over n steps."""
     answer = np.asarray(answer_of(order, 10, 0.08, 40, 0.005), dtype=float)
     last = "math.log(error1 / error2) / math.log(n2 / n1)."
-    slips = (
+    mistakes = (
         (-2, "the size is right. Turn one of the two ratios upside down: an order is positive."),
         (0.5, "upside down: the errors' logarithm belongs above, the steps' below."),
         (
@@ -26,7 +26,7 @@ def _order(order):
     )
     if answer.shape:
         return [f"wanted is one number; that has shape {answer.shape}.", last]
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.isclose(answer, 2):
         return ["error1 / error2 = (n2 / n1) ** order. Take the logarithm of both sides.", last]
@@ -56,7 +56,7 @@ def _heun(heun):
         slope(x + move / 2 * first, (sigma + sigma_next) / 2),
     )
     last = "end = x + (sigma_next - sigma) * first; second = eps(end, sigma_next); step with (first + second) / 2."
-    slips = (
+    mistakes = (
         (euler, "that is Euler's step. Ask again at its end, and take the mean of both slopes."),
         (
             x + move * (first + slope(x, sigma_next)) / 2,
@@ -89,7 +89,7 @@ def _heun(heun):
     )
     if answer.shape != wanted.shape:
         return [f"the answer has shape {answer.shape}, x has {tuple(x.shape)}.", last]
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.allclose(answer, wanted, atol=1e-5):
         return [
@@ -106,11 +106,11 @@ def _heun(heun):
 
 @exercise("04.3")
 def _trailing(trailing):
-    """trailing(n, T): n timesteps, each step as long as the others, the first one T - 1, the end at -1."""
+    """trailing(n, T): n equally spaced timesteps from T - 1 down, the next would be -1."""
     answer = np.asarray(answer_of(trailing, 5, 1000), dtype=float)
     last = "[round(T - i * T / n) - 1 for i in range(n)]."
     wanted = np.array([999, 799, 599, 399, 199])
-    slips = (
+    mistakes = (
         (wanted + 1, "t counts from 0 to T - 1, so the last of 1000 is 999: subtract 1."),
         (wanted[::-1], "from noisy to clean: the largest comes first."),
         (
@@ -136,7 +136,7 @@ def _trailing(trailing):
             "-1 is the end, where no network is asked: leave it out.",
         ),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != wanted.shape:
         return [f"wanted are 5 timesteps; that has shape {answer.shape}.", last]

@@ -3,17 +3,17 @@
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("05.1")
 def _times_fewer(times):
-    """RGB numbers over latent numbers, for f = 8 and 16 channels."""
+    """times: how many RGB numbers there are for each latent number, for f = 8, 16 channels."""
     times = float(times)
     if abs(times - 12) < 0.01:
         return None
     last = "a patch of 8 * 8 pixels has 3 * 8 * 8 numbers; compute 192 / 16."
-    slips = (
+    mistakes = (
         (48, "that is for 4 channels. Here 16 are kept."),
         (64, "that is how many times fewer positions. Count the channels, too."),
         (4, "a pixel has three numbers, not one."),
@@ -23,7 +23,7 @@ def _times_fewer(times):
         (192, "those are the numbers in one patch. How many are left of them?"),
         (8, "that is how much shorter the side gets. Count numbers: width, height, channels."),
     )
-    return slip(times, slips, last, atol=0.01) or [
+    return match_mistake(times, mistakes, last, atol=0.01) or [
         "take one patch of 8 x 8 pixels: how many numbers go in, how many come out?",
         last,
     ]
@@ -31,7 +31,7 @@ def _times_fewer(times):
 
 @exercise("05.2")
 def _paste(paste):
-    """paste(target, source, top, left, side, f=4): a square given in pixels, copied in latents."""
+    """paste(target, source, top, left, side, f=4): copy a square, given in pixels, in latents."""
     source = torch.arange(1.0, 129).reshape(1, 2, 8, 8)
     target = -source
     wanted = target.clone()
@@ -87,14 +87,14 @@ def _paste(paste):
 
 @exercise("05.3")
 def _scaling_factor(scaling_factor):
-    """scaling_factor(raw): one over the standard deviation of all raw latents."""
+    """scaling_factor(raw): 1 / (standard deviation of all raw latents)."""
     raw = torch.tensor([0.0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 30, -20]).reshape(2, 2, 3, 1)
     answer = np.asarray(answer_of(scaling_factor, raw), dtype=float)
     last = "1 / raw.std()."
     if answer.shape:
         return [f"wanted is one number for all channels; that has shape {answer.shape}.", last]
     std = float(raw.std())
-    slips = (
+    mistakes = (
         (std, "that is the spread itself. By what must it be multiplied to become one?"),
         (1 / std**2, "that is one over the variance. Multiplying by c changes the deviation by c."),
         (std**2, "that is the variance. Wanted is a factor that makes the deviation one."),
@@ -102,7 +102,7 @@ def _scaling_factor(scaling_factor):
         (1 / float(raw.abs().max()), "one extreme value would decide. Take the spread of all."),
         (1 / float(raw.square().mean() ** 0.5), "take the deviation from the mean."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.isclose(answer, 1 / std, rtol=0.06):
         return ["after multiplying, the standard deviation of all numbers should be 1.", last]

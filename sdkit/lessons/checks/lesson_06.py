@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("06.1")
 def _rows_of(rows_of):
-    """rows_of(pieces, word): the rows of the text encoder in which a word stands; row 0 is START."""
+    """rows_of(pieces, word): the positions of a word's tokens; position 0 is the start token."""
     pieces = ["a</w>", "z", "eb", "ra</w>", "and</w>", "a</w>", "pole", "cat</w>"]
     last = "collect rows and letters until a piece ends in </w>; then compare the letters with the word."
 
@@ -55,14 +55,14 @@ def _rows_of(rows_of):
 
 @exercise("06.2")
 def _causal_attention(causal_attention):
-    """causal_attention(q, k, v), each (L, D): attention in which no row looks at a later one."""
+    """causal_attention(q, k, v), each (L, D): attention in which no token sees a later one."""
     q, k, v = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(6))
     answer = torch.as_tensor(answer_of(causal_attention, q.clone(), k.clone(), v.clone()))
     scores = q @ k.T / 2
-    back = torch.ones(5, 5).tril().bool()  # row i may look at columns up to i
+    back = torch.ones(5, 5).tril().bool()  # token i may attend to tokens 0 to i
     wanted = scores.masked_fill(~back, -torch.inf).softmax(1) @ v
     last = "scores.masked_fill(~torch.ones(L, L).tril().bool(), -torch.inf), then the softmax."
-    slips = (
+    mistakes = (
         (scores.softmax(1) @ v, "that is attention without the mask: every row sees all rows."),
         (
             scores.masked_fill(~back.T, -torch.inf).softmax(1) @ v,
@@ -101,7 +101,7 @@ def _causal_attention(causal_attention):
             "the mask is right. Missing is the division by the root of D.",
         ),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != wanted.shape:
         return [f"the answer has shape {tuple(answer.shape)}, v has {tuple(v.shape)}.", last]
@@ -121,14 +121,14 @@ def _causal_attention(causal_attention):
 
 @exercise("06.3")
 def _classify(classify):
-    """classify(pictures (N, D), captions (K, D)): for each picture the number of the caption with the largest cosine."""
+    """classify(pictures (N, D), captions (K, D)): (N,) index of the caption of largest cosine."""
     captions = torch.tensor([[1.0, 0.0, 0.2], [5.0, 5.0, 5.0], [0.0, 0.1, 0.1]])
     pictures = torch.tensor([[9.0, 1.0, 2.0], [0.1, 0.3, 0.3], [2.0, 2.0, 1.9], [0.2, 0.1, 0.0]])
     answer = np.asarray(answer_of(classify, pictures.clone(), captions.clone()), dtype=float)
     cosine = torch.nn.functional.cosine_similarity(pictures[:, None], captions, dim=-1)
     dots = pictures @ captions.T
     last = "F.normalize both (dim=-1), pictures @ captions.T, then argmax over captions, dim=1."
-    slips = (
+    mistakes = (
         (
             dots.argmax(1),
             "a caption with a long vector wins everywhere. The cosine leaves the length out.",
@@ -152,7 +152,7 @@ def _classify(classify):
     )
     if np.array_equal(answer, cosine.argmax(1)):
         return None
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != (len(pictures),):
         return [

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("07.1")
 def _meet(meet):
-    """meet(deep (B, C, h, w), skip (B, D, 2h, 2w)): what a block on the way up computes with, (B, C + D, 2h, 2w)."""
+    """meet(deep (B, C, h, w), skip (B, D, 2h, 2w)): the input of an up block, (B, C + D, 2h, 2w)."""
     generator = torch.Generator().manual_seed(7)
     deep, skip = (
         torch.randn(2, 3, 4, 4, generator=generator),
@@ -26,7 +26,7 @@ def _meet(meet):
         ]
     larger = F.interpolate(deep, scale_factor=2.0, mode="nearest")
     last = "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1)."
-    slips = (
+    mistakes = (
         (
             larger + skip,
             "those are added, and then nobody can take them apart again. Put the channels side by side.",
@@ -70,7 +70,7 @@ def _meet(meet):
         (skip, "the skip alone. Where is what comes from below?"),
         (larger, "the coarse one alone. Where is the skip?"),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     wanted = torch.cat([larger, skip], 1)
     if answer.shape != wanted.shape:
@@ -103,7 +103,10 @@ def _mean_map(layers, rows, side):
 
 @exercise("07.2")
 def _phrase_map(phrase_map):
-    """phrase_map(layers, rows, side): weights of some layers, each (heads, h w, L), as one map (side, side)."""
+    """phrase_map(layers, rows, side): weights (heads, h w, L) of some layers to one map.
+
+    The map (side, side) is the mean over layers and heads, summed over the phrase's tokens.
+    """
     generator = torch.Generator().manual_seed(8)
     layers = [torch.randn(2, n * n, 6, generator=generator).mul(2).softmax(-1) for n in (2, 4, 8)]
     rows = [2, 3]
@@ -116,7 +119,7 @@ def _phrase_map(phrase_map):
         for n, layer in zip((2, 4, 8), layers)
     ]
     last = "for each layer: mean over heads, sum over rows, unflatten to a square, enlarge to side; then the mean."
-    slips = (
+    mistakes = (
         (wanted * len(layers), "the layers are added up. Wanted is their mean."),
         (
             _mean_map(layers, rows[:1], 8),
@@ -158,7 +161,7 @@ def _phrase_map(phrase_map):
             "one row too early: row 0 is START's, rows are as given.",
         ),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != wanted.shape:
         return [
@@ -175,7 +178,10 @@ def _phrase_map(phrase_map):
 
 @exercise("07.3")
 def _loss_by_level(loss_by_level):
-    """loss_by_level(predicted, noise (B, C, h, w), t (B,), edges (K + 1,)): mean squared error in K bins (K,)."""
+    """loss_by_level(predicted, noise, t, edges): the mean squared error in K bins of timesteps.
+
+    predicted and noise are (B, C, h, w), t is (B,), edges (K + 1,); the answer is (K,).
+    """
     generator = torch.Generator().manual_seed(9)
     predicted, noise = torch.randn(2, 9, 2, 3, 3, generator=generator)
     t = torch.tensor([999, 0, 250, 10, 499, 500, 750, 900, 100])
@@ -210,7 +216,7 @@ def _loss_by_level(loss_by_level):
     both = bins(each, lambda t, low, high: (t >= low) & (t <= high))
     below = bins(each, lambda t, low, high: t < high)
     tight = bins(each, lambda t, low, high: t >= low & (t < high))
-    slips = (
+    mistakes = (
         (
             sums,
             "those are sums, and a bin with more pictures gets more. Take the mean of each bin.",
@@ -234,7 +240,7 @@ def _loss_by_level(loss_by_level):
         (each.mean(), "that is one loss for all. Wanted is one for each bin of timesteps."),
         (wanted.flip(0), "the order of the bins: as in edges, from little noise to much."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if np.shape(answer) != (3,):
         return [

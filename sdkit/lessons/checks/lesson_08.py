@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 UNCOND, COND = (
     torch.tensor([[[[1.0, -2.0], [0.5, 3.0]]], [[[0.0, 1.0], [2.0, -1.0]]]]),
@@ -23,7 +23,7 @@ def _amplify(amplify):
     last = "uncond + scale * (cond - uncond)."
     if answer.shape != u.shape:
         return [f"the answer has shape {answer.shape}, uncond has {tuple(u.shape)}.", last]
-    slips = (
+    mistakes = (
         (
             c + 3 * change,
             "at scale 1 this is already beyond cond. Start from uncond, not from cond.",
@@ -41,7 +41,7 @@ def _amplify(amplify):
         (c, "that is the answer at scale 1. Use scale."),
         (u, "that is the answer at scale 0. Use scale."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     for scale, wanted in ((3.0, u + 3 * change), (0.0, u), (1.0, c), (1.5, u + 1.5 * change)):
         if not np.allclose(
@@ -57,7 +57,7 @@ def _amplify(amplify):
 
 @exercise("08.2")
 def _mended(mended):
-    """mended(output, scale): output (2B, C, h, w), first without, then with the prompt."""
+    """mended(output, scale): guidance of output (2B, C, h, w), first uncond, then cond."""
     u, c, change = UNCOND, COND, COND - UNCOND
     output = torch.cat([u, c])
     answer = _array(answer_of(mended, output.clone(), 3.0))
@@ -69,7 +69,7 @@ def _mended(mended):
             last,
         ]
     odd, even = output[1::2], output[::2]
-    slips = (
+    mistakes = (
         (c + 3 * (u - c), "that is your friend's. Which of the two halves comes first?"),
         (u - 3 * change, "still away from the prompt: the halves are right, the sign is not."),
         (
@@ -88,7 +88,7 @@ def _mended(mended):
         (c, "that is the answer with the prompt, without any guidance."),
         (u, "that is the answer without the prompt."),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     for scale in (3.0, 0.0, 7.5):
         if not np.allclose(
@@ -103,7 +103,7 @@ def _mended(mended):
 
 @exercise("08.3")
 def _interval(interval):
-    """interval(timesteps, scale, low, high): scale within the bounds, 1 outside."""
+    """interval(timesteps, scale, low, high): for each timestep, scale within the bounds, else 1."""
     timesteps = [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]
     wanted = np.array([1, 1, 6, 6, 6, 6, 1, 1, 1, 1.0])
     answer = answer_of(interval, list(timesteps), 6.0, 401, 701)
@@ -114,7 +114,7 @@ def _interval(interval):
     if np.isnan(answer).any():
         return ["'off' is a number, too: the scale at which uncond cancels.", last]
     inside = wanted == 6
-    slips = (
+    mistakes = (
         (
             np.where(inside, 6, 0),
             "at scale 0 the network paints without the prompt. Off is another number.",
@@ -132,7 +132,7 @@ def _interval(interval):
         (np.full(10, 6), "that is guidance in every step."),
         (np.full(10, 1), "that is no guidance at all: is low <= t <= high ever true?"),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.allclose(answer, wanted):
         return ["go through the timesteps one by one: inside the bounds it is scale, else 1.", last]

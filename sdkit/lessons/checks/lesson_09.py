@@ -2,17 +2,17 @@
 
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("09.1")
 def _looked_at(times):
-    """Latents that the UNet looks at for 25 guided steps."""
+    """times: how many latents go through the UNet in 25 guided steps."""
     times = float(times)
     if times == 50:
         return None
     last = "25 steps, two at a time."
-    slips = (
+    mistakes = (
         (25, "that is how often it is called. How many latents does each call hold?"),
         (1, "the loop stands inside paint: count its rounds."),
         (2, "that is one round of the loop."),
@@ -20,7 +20,7 @@ def _looked_at(times):
         (51, "the decoder is another network."),
         (500, "guidance scale has nothing to do with it: guided is guided."),
     )
-    return slip(times, slips, last) or [
+    return match_mistake(times, mistakes, last) or [
         "how many rounds has the loop, and how long is the batch in each?",
         last,
     ]
@@ -28,7 +28,7 @@ def _looked_at(times):
 
 @exercise("09.2")
 def _first_latents(first_latents):
-    """first_latents(channels, size, f, init_noise_sigma, generator): noise, scaled as the scheduler wants it."""
+    """first_latents(channels, size, f, init_noise_sigma, generator): the noise to start from."""
 
     def seeded():
         return torch.Generator().manual_seed(3)
@@ -65,7 +65,7 @@ def _first_latents(first_latents):
 
 @exercise("09.3")
 def _mix(mix):
-    """mix(first, second, share): from the first embedding (share 0) to the second (share 1), one for each share."""
+    """mix(first, second, share): embeddings (1, L, D), interpolated for each of N shares: (N, L, D)."""
     first, second = (
         torch.arange(12.0).reshape(1, 3, 4),
         -torch.arange(12.0).reshape(1, 3, 4).flip(2) + 40,

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("10.1")
 def _agree(agree):
-    """agree(large, small): back-projection for means of 4x4 blocks."""
+    """agree(large, small): back-projection, so that the means of 4 x 4 blocks equal small."""
     generator = torch.Generator().manual_seed(10)
     large, small = (torch.rand(1, 3, *size, generator=generator) for size in ((16, 24), (4, 6)))
     answer = torch.as_tensor(answer_of(agree, large.clone(), small.clone()))
@@ -21,7 +21,7 @@ def _agree(agree):
         return F.interpolate(x, scale_factor=4, mode="nearest")
 
     last = "missing = small - F.avg_pool2d(large, 4); large + F.interpolate(missing, scale_factor=4, mode='nearest')."
-    slips = [
+    mistakes = [
         (large, "nothing has changed. What is missing in the mean of each block?"),
         (missing, "that is what is missing. Add it to all 16 pixels of its block."),
         (spread(missing), "that is what is missing, enlarged. Add it to large."),
@@ -48,7 +48,7 @@ def _agree(agree):
             "repeat_interleave, or F.interpolate.",
         ),
     ]
-    slips += [
+    mistakes += [
         (
             large + F.interpolate(missing, scale_factor=4, mode=mode, align_corners=align),
             "a smooth change misses the mean of the blocks. Give all 16 pixels the same (mode='nearest').",
@@ -59,7 +59,7 @@ def _agree(agree):
     wanted = large + spread(missing)
     if answer.shape == wanted.shape and torch.allclose(answer, wanted, atol=1e-5):
         return None
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != wanted.shape:
         return [
@@ -76,7 +76,7 @@ def _agree(agree):
 
 @exercise("10.2")
 def _unbeaten(unbeaten):
-    """unbeaten(points): positions of the (PSNR, distance) that no other beats in both; the points here have no ties."""
+    """unbeaten(points): indices of the (PSNR, distance) points on the Pareto front; no ties."""
     points = [(24, 0.10), (26, 0.12), (25, 0.20), (27, 0.30), (23, 0.15), (26.5, 0.31)]
     answer = answer_of(unbeaten, list(points))
     last = "[k for k, (p, d) in enumerate(points) if not any(q > p and e < d for q, e in points)]."
@@ -87,7 +87,7 @@ def _unbeaten(unbeaten):
     if np.ndim(answer) != 1:
         return ["wanted is a list of positions.", last]
     answer = sorted(float(k) for k in answer)
-    slips = (
+    mistakes = (
         ([1, 2, 4], "count positions from 0."),
         ([2, 4, 5], "those are the beaten ones."),
         (
@@ -104,7 +104,7 @@ def _unbeaten(unbeaten):
     return (
         None
         if answer == [0, 1, 3]
-        else slip(answer, slips, last)
+        else match_mistake(answer, mistakes, last)
         or [
             "for each point: is there another one with a higher PSNR and a lower distance? Then it is beaten.",
             last,
@@ -123,7 +123,7 @@ def _psnr_of_mean(psnr_of_mean):
     answer = float(answer_of(psnr_of_mean, error, spread, k))
     last = "-10 * math.log10(error - spread + spread / k)."
     left = error - spread + spread / k
-    slips = (
+    mistakes = (
         (left, "that is the error. Put it into decibel."),
         (-decibel(left), "turn the sign: a small error is a high PSNR."),
         (2 * decibel(left), "20 log10 is for amplitudes. The error is squared already: 10."),
@@ -164,7 +164,7 @@ def _psnr_of_mean(psnr_of_mean):
         ]
     if abs(answer - decibel(left)) < 0.06:
         return ["nearly to the digit: do not round.", last]
-    return slip(answer, slips, last) or [
+    return match_mistake(answer, mistakes, last) or [
         "error - spread stays, spread / k is added; then -10 log10 of the sum.",
         last,
     ]

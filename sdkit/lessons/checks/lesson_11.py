@@ -8,7 +8,7 @@ from sdkit.lessons.checks import answer_of, exercise
 
 @exercise("11.1")
 def _steps_walked(steps):
-    """Denoising steps at strength 0.35 with num_inference_steps = 30."""
+    """steps: how many denoising steps run at strength 0.35, num_inference_steps = 30."""
     steps = float(steps)
     if steps == 10:
         return None
@@ -33,7 +33,7 @@ def _steps_walked(steps):
 
 @exercise("11.2")
 def _keep_the_face(pick_strength):
-    """pick_strength(strengths, content, style, floor): most style among those with content >= floor."""
+    """pick_strength(strengths, content, style, floor): the most style with content >= floor."""
     strengths = [0.1, 0.3, 0.5, 0.7, 0.9]
     content = [0.95, 0.85, 0.70, 0.55, 0.72]
     style = [0.05, 0.60, 0.45, 0.90, 0.50]

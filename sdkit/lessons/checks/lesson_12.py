@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, slip
+from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 Z = 1.96
 
@@ -35,7 +35,7 @@ def _wilson(wilson):
     wald, root = (p * (1 - p) / count) ** 0.5, (p * (1 - p) / count + (Z / 2 / count) ** 2) ** 0.5
     middle, below = p + Z**2 / 2 / count, 1 + Z**2 / count
     ends = np.array([-1, 1])
-    slips = (
+    mistakes = (
         (
             p + ends * Z * wald,
             "that is the simple interval, p plus and minus z standard deviations. At 10 of 10 it has no "
@@ -66,7 +66,7 @@ def _wilson(wilson):
         ),
         (low_high[::-1], "first the low end, then the high one."),
     )
-    if hints := slip(answer, slips, last, atol=2e-4):
+    if hints := match_mistake(answer, mistakes, last, atol=2e-4):
         return hints
     for right, count in ((7, 10), (10, 10), (0, 4), (300, 400)):
         if not np.allclose(
@@ -81,14 +81,14 @@ def _wilson(wilson):
 
 @exercise("12.2")
 def _fid_of_endless(fid_of_endless):
-    """fid_of_endless(n1, f1, n2, f2): the FID that endlessly many pictures would have, where FID(n) = truth + c / n."""
+    """fid_of_endless(n1, f1, n2, f2): the limit of FID(n) = truth + c / n for large n."""
     n, m, truth, c = 100, 250, 5.0, 600.0
     f, g = truth + c / n, truth + c / m
     answer = np.asarray(answer_of(fid_of_endless, n, f, m, g), dtype=float)
     last = "n1 * f1 = n1 * truth + c, and the same for 2. Subtract: truth = (n2 * f2 - n1 * f1) / (n2 - n1)."
     if answer.shape != ():
         return ["wanted is one number.", last]
-    slips = (
+    mistakes = (
         (2 * g - f, "that holds where n2 is twice n1. Use n1 and n2."),
         ((f + g) / 2, "the mean of the two is too large as well: both are biased the same way."),
         ((n * f + m * g) / (n + m), "a mean lies between the two. The truth lies below both."),
@@ -104,7 +104,7 @@ def _fid_of_endless(fid_of_endless):
         ((n * f - m * g) / (m - n), "the sign: distances are not negative here."),
         (f - g, "that is how much the bias has fallen. How much is left?"),
     )
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     for n, m, truth, c in ((100, 300, 5.0, 600.0), (50, 100, 0.0, 20.0), (400, 100, 3.0, 70.0)):
         if not np.isclose(
@@ -119,7 +119,7 @@ def _fid_of_endless(fid_of_endless):
 
 @exercise("12.3")
 def _copied(copied):
-    """copied(made (N, D), own (N, D), fresh (N, F, D)): the share of pictures nearer to their own than to any fresh one."""
+    """copied(made (N, D), own (N, D), fresh (N, F, D)): the share nearer to own than to all fresh."""
     generator = torch.Generator().manual_seed(12)
     made, own = torch.randn(2, 20, 3, generator=generator)
     own, fresh = own * 0.8 + made * 0.3, torch.randn(20, 4, 3, generator=generator)
@@ -131,7 +131,7 @@ def _copied(copied):
     )
     hits = near < far.amin(1)
     summed = (made - own).abs().sum(1) < (made[:, None] - fresh).abs().sum(2).amin(1)
-    slips = (
+    mistakes = (
         (hits.sum(), "that is how many. Wanted is the share."),
         (100 * hits.float().mean(), "those are percent. Wanted is the share, from 0 to 1."),
         (
@@ -170,7 +170,7 @@ def _copied(copied):
             "right for one case. But a perfect copy is nearer to its own than to any other: there it is 1.",
             last,
         ]
-    if hints := slip(answer, slips, last):
+    if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != ():
         return [f"the answer has shape {answer.shape}: wanted is one number.", last]
