@@ -300,3 +300,11 @@ def test_one_withheld_drawing_does_not_take_the_others_along(text2img, monkeypat
     assert caught.value.images[1] is None
     for k in (0, 2):
         np.testing.assert_array_equal(caught.value.images[k], expected[k])
+
+
+def test_advice_lists_at_most_twenty_known_words_and_only_close_ones_if_there_are_any():
+    known = {f"word{chr(97 + k)}" for k in range(26)} | {"gogh"}
+    listed = generate.advice("xylophone", known).rstrip(".").rpartition(": ")[2].split(", ")
+    assert len(listed) == 20 and set(listed) <= known
+    close = generate.advice("gohg", known).rstrip(".").rpartition(": ")[2].split(", ")
+    assert close == ["gogh"]

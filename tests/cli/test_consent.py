@@ -1,8 +1,10 @@
 """What a run costs is said before it, and asked where it is much."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from sdkit import cli, consent, models
 from sdkit.errors import SdkitError
@@ -95,3 +97,33 @@ def test_durations_in_words():
     ]
     with pytest.raises(SdkitError):
         consent.ask("x", False, "y")
+
+
+def test_a_run_of_minutes_is_announced_and_a_short_one_is_not(monkeypatch):
+    """The shipped UNet has 11 million parameters, Stable Diffusion 1.5 has 860 million."""
+    tried = []
+    monkeypatch.setattr(consent, "estimate", lambda *arguments: tried.append(1) or 60.0)
+    monkeypatch.setattr(consent.hardware, "refuse_too_large", lambda *arguments: None)
+    monkeypatch.setattr(consent.hardware, "used_memory", lambda device: 0)
+    for parameters, factor, size, steps, announced in (
+        (11e6, 4, (256, 256), 6, False),  # one photograph by the shipped model: seconds
+        (860e6, 8, (512, 512), 20, True),  # one picture by Stable Diffusion: minutes
+    ):
+        weights = torch.empty(int(parameters), device="meta")
+        unet = SimpleNamespace(parameters=lambda weights=weights: [weights])
+        pipe = SimpleNamespace(unet=unet, vae_scale_factor=factor, _execution_device="cpu")
+        settings = Settings("x", 1.0, 4.0, num_inference_steps=steps, size=512)
+        tried.clear()
+        consent.agree_to_run(pipe, settings, size, 1)
+        assert bool(tried) == announced
+
+
+def test_a_run_of_more_than_three_minutes_needs_consent(pipe, monkeypatch):
+    monkeypatch.setattr(consent, "UNNOTICED", 0)
+    for seconds, asked in ((170, False), (200, True)):
+        monkeypatch.setattr(consent, "estimate", lambda *arguments, seconds=seconds: seconds)
+        if not asked:
+            consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)
+            continue
+        with pytest.raises(consent.Declined, match="That is long"):
+            consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)

@@ -1,5 +1,7 @@
 """The samplers against diffusers: single steps, and whole image-to-image and text-to-image runs."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import (
@@ -195,3 +197,53 @@ def test_denoise_points_equals_ancestral_sampling_of_diffusers():
         expected = scheduler.step(network(x, t), t, x, generator=theirs).prev_sample
         torch.testing.assert_close(stepped, expected, atol=1e-4, rtol=1e-4)
         x = stepped
+
+
+@pytest.mark.parametrize("guidance_scale, copies", [(0.5, 1), (1.0, 1), (1.5, 2)])
+def test_the_unet_sees_each_latent_twice_only_with_guidance(guidance_scale, copies):
+    batches = []
+
+    def unet(inputs, t, encoder_hidden_states):
+        batches.append((len(inputs), len(encoder_hidden_states)))
+        return SimpleNamespace(sample=inputs)
+
+    embeds, latent = torch.randn(2, 3, 5, 8), torch.randn(3, 4, 2, 2)
+    prompt, negative = embeds
+    list(
+        sampler.denoise(unet, schedule.linear(), latent, prompt, negative, [500, 1], guidance_scale)
+    )
+    assert batches == [(3 * copies, 3 * copies)] * 2
+
+
+def test_each_latent_gets_its_own_prompt_and_the_negative_prompt_is_the_first_half():
+    seen = []
+
+    def unet(inputs, t, encoder_hidden_states):
+        seen.append(encoder_hidden_states)
+        return SimpleNamespace(sample=inputs)
+
+    prompt, negative = torch.randn(3, 5, 8), torch.randn(1, 5, 8)
+    list(
+        sampler.denoise(
+            unet, schedule.linear(), torch.randn(3, 4, 2, 2), prompt, negative, [500], 2.0
+        )
+    )
+    torch.testing.assert_close(seen[0], torch.cat([negative, negative, negative, prompt]))
+
+
+def test_states_hold_the_predicted_clean_latents():
+    """DDPM's equation 4 solved for x0: (x_t - sqrt(1 - abar) epsilon) / sqrt(abar)."""
+    sched, x, eps = schedule.linear(), torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)
+    embeds = torch.zeros(1, 5, 8)
+    unet = lambda inputs, t, encoder_hidden_states: SimpleNamespace(sample=eps)
+    for solver in ("ddim", "dpm++"):
+        state = next(sampler.denoise(unet, sched, x, embeds, embeds, [700, 300], 1.0, solver))
+        abar = sched.alphas_cumprod[700].float()
+        torch.testing.assert_close(state.pred_x0, (x - (1 - abar).sqrt() * eps) / abar.sqrt())
+        assert not torch.equal(state.latents, state.pred_x0)
+
+
+def test_schedule_keeps_the_prediction_type_of_the_scheduler():
+    for prediction_type in ("epsilon", "v_prediction"):
+        sched = schedule.Schedule.of(ddim(prediction_type=prediction_type))
+        assert sched.prediction_type == prediction_type

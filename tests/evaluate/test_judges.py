@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdkit import judges, photos
+from sdkit import judges, photos, postcards
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,36 @@ def test_the_shipped_classifier_recognises_photographs():
     ]
     assert verdicts.count("a photo") >= 3, verdicts  # 92 % of photographs, by its card
     assert np.mean(classifier.score(images)) < 0.1
+
+
+def test_feature_distance_is_lpips_without_learned_weights(tiny):
+    """Zhang et al. (2018), equation 1, by loops: unit vectors at each place, mean, sum of maps."""
+    image, other = noise(0), noise(1)
+    with torch.no_grad():
+        maps = [tiny.features(photos.to_tensor(picture)) for picture in (image, other)]
+    expected = 0
+    for a, b in zip(*maps):
+        a, b = (f[0].flatten(1).T.double().numpy() for f in (a, b))  # (h w, C)
+        a, b = (f / np.linalg.norm(f, axis=1, keepdims=True) for f in (a, b))
+        expected += ((a - b) ** 2).sum(1).mean()
+    assert judges.feature_distance(image, other, tiny) == pytest.approx(expected, rel=1e-4)
+    assert judges.feature_distance(image, image, tiny) == 0
+
+
+def test_pooled_features_are_the_mean_of_the_activated_last_map(tiny):
+    x = torch.randn(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        last = tiny.features(x)[-1]
+        expected = (last * last.sigmoid()).flatten(2).mean(2)  # SiLU is x sigmoid(x)
+        torch.testing.assert_close(tiny.pooled(x), expected)
+
+
+def test_the_reader_gives_the_most_probable_word_of_each_part():
+    torch.manual_seed(0)
+    reader = judges.PostcardReader((8, 8, 8), 64).eval()
+    x = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        logits = [part.numpy() for part in reader(x)]
+    for k, answer in enumerate(reader.read(x)):
+        for (part, words), values in zip(postcards.WORDS.items(), logits):
+            assert answer[part] == words[int(np.argmax(values[k]))]

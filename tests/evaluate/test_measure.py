@@ -3,13 +3,25 @@
 import functools
 import hashlib
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from sdkit import art, cli, generate, judges, measure, metrics, models, postcards
+from sdkit import (
+    art,
+    cli,
+    generate,
+    judges,
+    latents,
+    measure,
+    metrics,
+    models,
+    photos,
+    postcards,
+)
 from sdkit.files import ROOT
 
 
@@ -118,3 +130,191 @@ def test_the_reader_answers_for_each_part(reader):
     assert (
         shares["colour"][0] == 0.5 and shares["thing"][0] == 1 and shares["all at once"][0] == 0.5
     )
+
+
+class RecordingPipe:
+    """Stands in for a text-to-image pipeline: it records each call and returns given pictures."""
+
+    def __init__(self, vae, picture_of):
+        self.vae, self.picture_of = vae, picture_of
+        self.prompts, self.seeds = [], []
+
+    def __call__(self, prompts, generator, **settings):
+        self.prompts += prompts
+        self.seeds += [one.initial_seed() for one in generator]
+        images = [self.picture_of(prompt) for prompt in prompts]
+        return SimpleNamespace(images=images)
+
+
+def test_each_drawn_postcard_has_its_own_seed_and_a_full_caption(
+    tiny_data, tiny_pipe, reader, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(
+        reader, "read_right", lambda x, cards: seen.append((x, cards)) or np.ones((18, 5), bool)
+    )
+    pipe = RecordingPipe(tiny_pipe.vae, lambda prompt: Image.new("RGB", (64, 64)))
+    measure.measure_drawing(pipe, "mini-sd", 18)  # more than one batch
+    assert pipe.seeds == list(range(18))
+    (drawn, cards), (rendered, _), (decoded, _) = seen
+    assert all(postcards.is_held_out(card) for card in cards)
+    for card, prompt in zip(cards, pipe.prompts):
+        for part in ("colour", "place", "ground", "time"):
+            word = getattr(card, part)
+            assert any(phrase in prompt for phrase in (word, *postcards.PHRASES.get(word, ())))
+    # what the reader gets: the drawn pictures, the rendered ones, and these after the VAE
+    torch.testing.assert_close(drawn, torch.full((18, 3, 64, 64), -1.0))
+    torch.testing.assert_close(rendered, photos.to_batch([postcards.draw(c) for c in cards]))
+    vae = tiny_pipe.vae
+    torch.testing.assert_close(decoded, latents.decode(vae, latents.encode(vae, rendered)))
+
+
+def test_a_copied_training_postcard_has_distance_zero(tiny_data, tiny_pipe, reader):
+    copied = Image.fromarray(postcards.draw(postcards.sample(1, 4)))
+    pipe = RecordingPipe(tiny_pipe.vae, lambda prompt: copied)
+    nearest = measure.measure_drawing(pipe, "mini-sd", 3)["nearest training postcard"]
+    assert nearest["drawn"] == pytest.approx(0, abs=0.05) and nearest["rendered"] > 5
+
+
+def test_nearest_distance_is_the_root_mean_square_in_grey_levels():
+    """Two pictures whose grey levels all differ by 10 have distance 10; the nearest one counts."""
+    levels = np.full((3, 4, 5, 3), 100, np.uint8)
+    levels[1] += 10
+    levels[2] += 30
+    x = photos.to_batch(levels)
+    distances = measure.nearest_distances(x[:1], x[1:])
+    torch.testing.assert_close(distances, torch.tensor([10.0]), rtol=1e-4, atol=0)
+
+
+def test_style_figures_are_those_of_the_pictures_before_and_after(toy, monkeypatch):
+    before = [photos.sample("astronaut"), photos.sample("coffee")]
+    paintings = [Image.effect_noise((80, 90), 90).convert("RGB") for _ in range(2)]
+
+    def style(pipe, images, settings, on_step):  # the face is lost
+        others = photos.sample("coffee"), photos.sample("chelsea")
+        return [ImageOps.fit(other, image.size) for other, image in zip(others, images)]
+
+    monkeypatch.setattr(generate, "style", style)
+    settings = generate.Settings("van gogh", 0.5, 4.0, 8, size=256)
+    figures, resized, after = measure.measure_style(None, before, paintings, "van gogh", settings)
+    classifier = judges.StyleClassifier.load()
+    assert figures["style score of styled photos"] == pytest.approx(
+        np.mean(classifier.score(after)), abs=6e-4
+    )
+    assert figures["style score of photos"] == pytest.approx(
+        np.mean(classifier.score(resized)), abs=6e-4
+    )
+    assert figures["KID of styled photos"] == round(judges.kid(after, paintings), 3)
+    assert figures["KID of photos"] == round(judges.kid(resized, paintings), 3)
+    assert figures["blurred SSIM"] < 0.9
+    assert (figures["faces found before"], figures["share of them found again"]) == (1, 0)
+
+
+def test_vae_figures_compare_the_round_trip_with_the_original(toy, monkeypatch):
+    painting = art.Picture("van_gogh/0.png", "van gogh", "", photos.sample("coffee"))
+    grey = Image.new("RGB", (64, 64), (90, 90, 90))
+    monkeypatch.setattr(measure, "round_trip", lambda pipe, images: [grey for _ in images])
+    figures = measure.measure_vae(None, {"van gogh": [painting]})
+    classifier, original = judges.StyleClassifier.load(), ImageOps.fit(painting.image, (64, 64))
+    assert figures == {
+        "psnr, van gogh": round(metrics.psnr(grey, original), 3),
+        "style score, van gogh": round(classifier.score([original])[0], 3),
+        "style score after round trip, van gogh": round(classifier.score([grey])[0], 3),
+    }
+
+
+def test_van_gogh_is_measured_on_all_photographs_and_other_styles_on_a_third(toy, monkeypatch):
+    calls = {}
+
+    def measured(pipe, photographs, paintings, prompt, settings):
+        calls[prompt] = photographs, paintings
+        return {}, [], []
+
+    pictures = [
+        art.Picture(f"{folder}/{k}.png", style, "", Image.new("RGB", (8, 8), (k, 0, 0)))
+        for folder, style in art.STYLE_OF_FOLDER.items()
+        for k in range(4)
+    ]
+    monkeypatch.setattr(art, "load", lambda folder, split: pictures)
+    monkeypatch.setattr(measure, "measure_vae", lambda pipe, kinds: {})
+    monkeypatch.setattr(measure, "measure_style", measured)
+    measure.measure_art(toy, "mini-sd", "validation", portraits=2)
+    reds = {
+        prompt: [image.getpixel((0, 0))[0] for image in photographs]
+        for prompt, (photographs, _) in calls.items()
+    }
+    assert reds["van gogh"] == [0, 1, 2, 3, 0, 1]  # four photographs and two portraits
+    assert reds["ukiyo-e"] == [0, 3] and "a photo" not in reds
+    assert all(len(paintings) == 4 for _, paintings in calls.values())
+
+
+def test_upscaler_figures_compare_each_way_with_the_original(toy, monkeypatch):
+    strengths = []
+
+    def upscaled(pipe, images, strength=None):
+        strengths.append(strength)
+        return [image.resize((64, 64), Image.Resampling.NEAREST) for image in images]
+
+    monkeypatch.setattr(measure.upscale, "upscale", upscaled)
+    monkeypatch.setattr(measure.upscale, "regress", upscaled)
+    pipe = SimpleNamespace(unet="unet", regressor="regressor")
+    figures = measure.measure_upscaler(pipe, toy, count=2)
+    assert list(figures) == ["bicubic", "regression", "diffusion", "diffusion from noise"]
+    per_way = len(strengths) // 3
+    assert strengths == [None] * 2 * per_way + [1.0] * per_way
+    cards = [postcards.sample(5, k, held_out=True) for k in range(2)]
+    originals = [Image.fromarray(postcards.draw(card, 64)) for card in cards]
+    enlarged = [
+        image.resize((16, 16), Image.Resampling.BICUBIC).resize((64, 64), Image.Resampling.BICUBIC)
+        for image in originals
+    ]
+    pairs = list(zip(enlarged, originals))
+    assert figures["bicubic"]["psnr, postcards"] == pytest.approx(
+        np.mean([metrics.psnr(*pair) for pair in pairs]), abs=6e-4
+    )
+    assert figures["bicubic"]["feature distance, postcards"] == pytest.approx(
+        np.mean([judges.feature_distance(*pair) for pair in pairs]), abs=6e-4
+    )
+    assert figures["diffusion"] != figures["bicubic"]
+
+
+class TinyClip:
+    """A CLIP of two numbers: a text's vector is looked up, a picture's is the mean of red, green."""
+
+    config = SimpleNamespace(
+        text_config=SimpleNamespace(max_position_embeddings=8),
+        vision_config=SimpleNamespace(image_size=8),
+    )
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def tokenizer(self, texts, **settings):
+        return SimpleNamespace(input_ids=texts)
+
+    def get_text_features(self, input_ids):
+        return SimpleNamespace(pooler_output=torch.stack([self.vectors[t] for t in input_ids]))
+
+    def get_image_features(self, pixel_values):
+        return SimpleNamespace(pooler_output=pixel_values.mean((2, 3))[:, :2] / 2 + 0.5)
+
+
+def test_similarity_prefers_the_text_with_the_largest_cosine():
+    """The long vector has the largest dot product with the picture, but not the largest cosine."""
+    clip = TinyClip({"near": torch.tensor([1.0, 0.1]), "long": torch.tensor([50.0, 50.0])})
+    x = torch.tensor([1.0, -0.9, 0.0]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8)
+    ours = measure.similarity(clip, clip.tokenizer, x, ["near", "long"])
+    picture = torch.tensor([[1.0, 0.05]])
+    for k, text in enumerate(("near", "long")):
+        cosine = torch.nn.functional.cosine_similarity(picture, clip.vectors[text][None])
+        torch.testing.assert_close(ours[:, k], picture.norm() * cosine)
+
+
+def test_zero_shot_styles_take_the_mean_over_crops(monkeypatch):
+    """The first crop prefers the wrong style, the mean over all crops the right one."""
+    by_crop = torch.zeros(4, len(art.STYLES))
+    by_crop[0, 1], by_crop[1:, 0] = 0.5, 0.4
+    monkeypatch.setattr(measure, "similarity", lambda *arguments: by_crop)
+    pictures = [art.Picture("", style, "", Image.new("RGB", (64, 64))) for style in art.STYLES[:2]]
+    figures = measure.zero_shot_styles(TinyClip({}), None, pictures)
+    assert figures == {art.STYLES[0]: 1, art.STYLES[1]: 0}

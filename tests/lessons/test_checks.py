@@ -1047,3 +1047,16 @@ def test_compare_prints_the_guess_beside_the_measured_value(capsys):
     assert capsys.readouterr().out == "structure kept: your guess 0.5, measured 0.812\n"
     checks.compare("structure kept", "none of these")
     assert capsys.readouterr().out.endswith("measured none of these\n")
+
+
+def test_a_withdrawn_guess_is_forgotten(capsys):
+    checks.predict("modes", 25)
+    checks.predict("modes", None)
+    checks.compare("modes", 9)
+    assert "your guess none" in capsys.readouterr().out
+
+
+def test_a_known_mistake_must_have_the_shape_of_the_answer():
+    mistakes = [(1.0, "a number"), ([1.0, 1.0], "two numbers")]
+    assert checks.match_mistake([1.0, 1.0], mistakes, "last") == ["two numbers", "last"]
+    assert checks.match_mistake([2.0, 2.0], mistakes, "last") is None

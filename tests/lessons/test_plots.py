@@ -218,3 +218,17 @@ def test_jpeg_drops_the_metadata_of_a_picture():
 def test_bad_input_gives_a_clear_sentence(wrong):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()
+
+
+def test_a_grid_narrower_than_its_table_stands_in_the_middle():
+    fig = plots.show_grid([picture(20, 40)], settings=SETTINGS)
+    (ax,) = pictures(fig)
+    box = ax.get_position()
+    assert (box.x0 + box.x1) / 2 == pytest.approx(0.5, abs=1e-6)
+
+
+def test_each_title_stands_above_its_picture_also_in_later_rows():
+    images = [picture(value=v) for v in range(5)]
+    fig = plots.show_grid(images, [f"title {k}" for k in range(5)], columns=2)
+    for ax in pictures(fig):
+        assert ax.get_title() == f"title {int(ax.images[0].get_array()[0, 0, 0])}"

@@ -148,3 +148,9 @@ def test_the_stored_output_is_deterministic_and_does_not_tell_the_answers(shown)
         and "diffusion" not in text
         and json.dumps(list(view)) == json.dumps([widgets.VIEW, "text/plain"])
     )
+
+
+def test_sources_are_mixed():
+    game = turing.Game({"GAN": [(picture(0), picture(1))] * 9, "other": [(picture(2),) * 2] * 9})
+    first = [np.asarray(game.pair(k)[0])[0, 0, 0] < 2 for k in range(9)]
+    assert 0 < sum(first) < 9

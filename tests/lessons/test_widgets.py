@@ -86,3 +86,8 @@ def test_the_file_stores_no_pixel_of_private_frames(shown):
 def test_bad_input_gives_a_clear_sentence(wrong, shown):
     with pytest.raises(SdkitError, match=r"\w+ .*[.:]"):
         wrong()
+
+
+def test_small_frames_are_enlarged_on_the_page(shown):
+    _, _, image = parts(widgets.frames_slider(FRAMES, "strength", "Squares getting brighter."))
+    assert image.layout.width == f"{widgets.SMALLEST}px"

@@ -10,7 +10,7 @@ from PIL import Image
 from sdkit import postcards
 from sdkit.errors import SdkitError
 from sdkit.files import ROOT
-from sdkit.postcards import canvas, things
+from sdkit.postcards import canvas, scenes, things
 
 CARD = postcards.Postcard("house", "red", "left", "sea", "night", seed=3)
 ALL = [
@@ -230,3 +230,112 @@ def test_all_colours_are_clearly_different():
     colours = np.array(list(things.COLOURS.values()))
     distance = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + 9 * np.eye(len(colours))
     assert distance.min() > 0.3
+
+
+def test_another_seed_gives_other_postcards():
+    assert [postcards.sample(0, k) for k in range(9)] != [postcards.sample(1, k) for k in range(9)]
+
+
+def test_one_postcard_in_four_has_a_second_thing():
+    share = np.mean([postcards.sample(0, k).second is not None for k in range(1000)])
+    assert share == pytest.approx(0.25, abs=0.05)
+
+
+def test_indices_are_the_places_of_the_words():
+    for index in range(20):
+        card = postcards.sample(0, index)
+        for (part, words), k in zip(postcards.WORDS.items(), postcards.indices(card)):
+            assert words[k] == getattr(card, part)
+
+
+@pytest.mark.parametrize("place", postcards.PLACES)
+def test_the_second_thing_is_smaller_and_stands_elsewhere(place):
+    for seed in range(4):
+        red, blue = (
+            postcards.Postcard("house", "white", place, "snow", "day", (colour, "car"), seed)
+            for colour in ("red", "blue")
+        )
+        pictures = [postcards.draw(card, 96).astype(int) for card in (red, blue)]
+        changed = np.abs(pictures[0] - pictures[1]).sum(-1) > 60
+        rows, columns = np.nonzero(changed)
+        centre = (columns.min() + columns.max() + 1) / 2 / 96
+        assert abs(centre - postcards.describe(red)["centre"]) > 0.25
+        assert np.ptp(rows) / 96 < 0.25
+
+
+def pen(**changes):
+    parts = {
+        "canvas": canvas.Canvas(64),
+        "centre": 0.5,
+        "base": 0.9,
+        "scale": 0.8,
+        "tint": np.ones(3),
+        "side": 1,
+        "dark": False,
+        "colour": np.array((0.5, 0.5, 0.5)),
+        "rng": np.random.default_rng(0),
+    }
+    return things.Pen(**{**parts, **changes})
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_things_are_lighter_on_the_side_of_the_light(side):
+    p = pen(side=side)
+    p.fill(canvas.box(p.x, p.y - 0.5, 0.5, 0.5), p.colour)
+    left, right = p.canvas.rgb[40, 16, 0], p.canvas.rgb[40, 48, 0]
+    assert (right - left) * side > 0.05
+
+
+def test_lamps_shine_only_at_night():
+    night, day = pen(dark=True), pen(dark=False)
+    for p in (night, day):
+        p.lamp(canvas.circle(p.x, p.y - 0.5, 0.2))
+    row, column = int(0.5 * 64), 32  # the middle of the lamp: y = 0.9 - 0.5 * 0.8
+    np.testing.assert_allclose(night.canvas.rgb[row, column], things.LAMP, atol=0.3)
+    assert night.canvas.rgb[row, column, 0] > night.canvas.rgb[row, column, 2]
+    assert day.canvas.rgb[row, column, 0] < day.canvas.rgb[row, column, 2]
+    assert night.canvas.rgb[row, 50].max() > 0 and day.canvas.rgb[row, 50].max() == 0  # the glow
+
+
+def test_light_comes_from_the_side_of_the_sun():
+    for seed in range(20):
+        layout = scenes.Layout(replace(CARD, seed=seed))
+        assert layout.side == (1 if layout.light > layout.centre else -1)
+
+
+def test_skylines_stay_in_their_band():
+    c = canvas.Canvas(64)
+    for seed in range(5):
+        line = scenes.peaks(c, np.random.default_rng(seed), 0.3, 0.2, 6)
+        assert line.min() >= 0.3 - 1e-6 and line.max() <= 0.5 + 1e-6
+
+
+def test_colours_mix_in_proportion():
+    np.testing.assert_allclose(things.mixed((1, 0, 0), (0, 0, 1), 0.25), (0.75, 0, 0.25))
+    np.testing.assert_allclose(
+        scenes.mix([(0, 0, 0), (1, 1, 1), (1, 0, 0)], np.array([[0, 0.25, 1.0, 2.0]]))[0],
+        [(0, 0, 0), (0.5, 0.5, 0.5), (1, 0, 0), (1, 0, 0)],
+    )
+
+
+def test_a_glow_falls_off_outside_the_shape():
+    c = canvas.Canvas(3)
+    c.glow(np.array([[-1.0, 0, 0.2]] * 3), (1, 1, 1), reach=0.1, strength=0.5)
+    np.testing.assert_allclose(c.rgb[0, :, 0], [0.5, 0.5, 0.5 * np.exp(-2)], rtol=1e-5)
+
+
+def test_rounded_corners_and_bright_pixels():
+    """The corner of a box of 1 x 1 with rounding r is r (sqrt(2) - 1) outside the shape."""
+    corner = canvas.box(np.array([1.0]), np.array([1.0]), 1, 1, 0.4)
+    assert corner == pytest.approx([0.4 * (2**0.5 - 1)])
+    assert canvas.box(np.array([1.0]), np.array([0.0]), 1, 1, 0.4) == pytest.approx([0])
+    c = canvas.Canvas(2)
+    c.rgb[:] = [[[1.2, -0.1, 0.5]] * 2] * 2
+    assert c.bytes()[0, 0].tolist() == [255, 0, 128]
+
+
+def test_noise_has_the_values_of_its_lattice_and_their_mean_between():
+    lattice = np.random.default_rng(0).random((6, 6), dtype=np.float32)
+    x, y = np.array([[0.25, 0.375]]), np.array([[0.5]])
+    ours = canvas.noise(x, y, np.random.default_rng(0), 4)
+    np.testing.assert_allclose(ours, [[lattice[2, 1], lattice[2, 1:3].mean()]], rtol=1e-5)

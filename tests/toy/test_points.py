@@ -79,3 +79,21 @@ def test_dino_is_standardised_and_lies_on_lines():
     assert torch.cdist(x[:2000], others).min(1).values.max() < 0.1
     filled = torch.histogramdd(x, [40, 40]).hist > 0
     assert filled.float().mean() < 0.3  # lines, not areas
+
+
+def test_curves_of_the_dinosaur_are_smooth_and_pass_through_their_corners():
+    """Catmull & Rom (1974): the tangent at a corner is half the vector between its neighbours."""
+    curve = points._smooth("0,0 10,0 20,10 30,10", between=100).double()
+    for k, corner in enumerate([(0, 0), (10, 0), (20, 10), (30, 10)]):
+        np.testing.assert_allclose(curve[100 * k], corner, atol=1e-5)
+    np.testing.assert_allclose((curve[101] - curve[99]) * 50, (10, 5), atol=0.05)
+
+
+def test_points_lie_evenly_along_the_lines_of_the_dinosaur():
+    """The two upper plates hold as large a share of the points as of the length of all lines."""
+    curves = [points._smooth(stroke) for stroke in points._STROKES]
+    lengths = [float((c[1:] - c[:-1]).norm(dim=1).sum()) for c in curves]
+    x = points.dino(20_000, seeded()) * torch.tensor([22.2, 27.5]) + torch.tensor([55.0, 45.5])
+    which = torch.stack([torch.cdist(x, c).amin(1) for c in curves]).argmin(0)
+    share = which.bincount(minlength=len(curves)) / len(x)
+    np.testing.assert_allclose(share, torch.tensor(lengths) / sum(lengths), atol=0.02)
