@@ -51,7 +51,7 @@ def timesteps(schedule: Schedule, num_inference_steps: int, strength: float = 1.
 def predictions(
     schedule: Schedule, model_output: torch.Tensor, t: int, sample: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn the network's output at timestep t into (pred_x0, pred_epsilon), both shaped as `sample`.
+    """Turn the network's output at timestep t into (pred_x0, pred_epsilon), shaped as `sample`.
 
     The output is read as the schedule's `prediction_type` says: "epsilon" (DDPM, equation 4, solved
     for x0) or "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D). Any other type
@@ -146,7 +146,7 @@ def denoise(
     guidance_scale: float,
     solver: str = "ddim",
 ) -> Iterator[State]:
-    """Denoise `latents` (B, C, h, w) from the noise level of timesteps[0]; yield a `State` per step.
+    """Denoise `latents` (B, C, h, w) from the noise level of timesteps[0]; a `State` per step.
 
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for the whole batch. With
     guidance_scale <= 1 there is no guidance: the UNet sees each latent once a step, with the prompt

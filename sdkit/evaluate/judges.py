@@ -158,7 +158,7 @@ class PostcardReader(ModelMixin, ConfigMixin):
         ]
 
     def read_right(self, x: torch.Tensor, cards: Sequence[postcards.Postcard]) -> np.ndarray:
-        """Which parts of the pictures x (B, 3, S, S) agree with the B postcards: bool (B, parts)."""
+        """Which parts of the pictures x (B, 3, S, S) agree with ``cards``: bool (B, parts)."""
         return np.array(
             [
                 [answer[part] == getattr(card, part) for part in postcards.PARTS]

@@ -113,7 +113,8 @@ def read(folder: str | Path) -> list[dict[str, list[int]]]:
             print(f"{path.name} is left out: {error}.")
     if not results:
         raise SdkitError(
-            f'There is no result in {folder}. Players write theirs with game.save("{folder}/NAME.json").'
+            f"There is no result in {folder}. "
+            f'Players write theirs with game.save("{folder}/NAME.json").'
         )
     return results
 
@@ -194,7 +195,7 @@ def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
     )
     plots.show(
         strip,
-        alt=f"The first {len(first)} pairs of the game. In each, one picture is a rendered postcard and the "
-        "other was made by a network; it is not said which.",
+        alt=f"The first {len(first)} pairs of the game. In each, one picture is a rendered postcard "
+        "and the other was made by a network; it is not said which.",
     )
     return box

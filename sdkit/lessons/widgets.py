@@ -1,4 +1,4 @@
-"""Widgets: a slider over pictures that were computed before, so it reacts at once without a model."""
+"""Widgets: a slider over pictures that were computed before, so it needs no model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The style classifier and its distances against their formulas; the shipped classifier on photos."""
+"""The judges and their distances against formulas; the shipped style classifier on photos."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_probabilities_are_the_mean_over_crops(tiny):
 
 
 def test_kid_equals_the_unbiased_estimator(tiny):
-    """Binkowski et al. (2018), equation 3: the squared MMD with the kernel (x.y / d + 1)^3, without the diagonal."""
+    """Binkowski et al. (2018), equation 3: squared MMD, kernel (x.y / d + 1)^3, no diagonal."""
     images, reals = [noise(k) for k in range(3)], [noise(k, 60, 120) for k in range(3, 6)]
     with torch.no_grad():
         x, y = (

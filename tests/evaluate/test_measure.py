@@ -27,7 +27,7 @@ from sdkit.files import ROOT
 
 @pytest.fixture
 def toy(tiny_data, tmp_path, monkeypatch):
-    """A folder with one validation picture of each kind, and a classifier of a few hundred parameters."""
+    """A folder with one validation picture of each kind, and a tiny random classifier."""
     rng, rows = (
         np.random.default_rng(0),
         ["file\tsplit\tartist\ttitle\tbasis\tsource_repository\tsha256"],
@@ -279,7 +279,7 @@ def test_upscaler_figures_compare_each_way_with_the_original(toy, monkeypatch):
 
 
 class TinyClip:
-    """A CLIP of two numbers: a text's vector is looked up, a picture's is the mean of red, green."""
+    """A CLIP of 2-D vectors: looked up for a text, the mean red and green for a picture."""
 
     config = SimpleNamespace(
         text_config=SimpleNamespace(max_position_embeddings=8),

@@ -36,7 +36,8 @@ def test_mode_scores_of_samples_with_known_scores():
         1.0,
         pytest.approx(np.log(25), abs=1e-5),
     )
-    # Three of four samples on two modes, one 3.2 sigma off a third: it counts for the histogram, and not as covered.
+    # Three of four samples are on two modes. The fourth is 3.2 sigma from a third mode: it counts
+    # in the histogram, but does not cover the mode.
     samples = torch.stack(
         [centres[0], centres[0], centres[7], centres[9] + torch.tensor([0.16, 0])]
     )

@@ -148,7 +148,8 @@ def test_curve_draws_mean_and_range():
     assert other.lines[0].get_linestyle() != ax.lines[0].get_linestyle()
 
 
-# Machado, Oliveira, Fernandes (2009), table 1, severity 1.0: linear RGB as seen without one kind of cone.
+# Linear RGB as seen without one kind of cone: Machado, Oliveira, Fernandes (2009), table 1,
+# severity 1.0.
 VISION = {
     "all cones": np.eye(3),
     "protanopia": [

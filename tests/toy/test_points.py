@@ -32,7 +32,7 @@ def test_the_generator_decides_the_points(draw):
 
 @pytest.mark.parametrize("mixture", [points.GRID, points.RING])
 def test_moments_of_samples(mixture):
-    """Mean 0, variance of the centres plus sigma^2: 8 + 0.05^2 on the grid, 1/2 + 0.01^2 on the ring."""
+    """Mean 0; variance of the centres plus sigma^2: 8 + 0.05^2 (grid), 1/2 + 0.01^2 (ring)."""
     x = mixture.sample(200_000, seeded())
     variance = {25: 8 + 0.05**2, 8: 0.5 + 0.01**2}[len(mixture.centres)]
     np.testing.assert_allclose(x.mean(0), 0, atol=4 * (variance / 200_000) ** 0.5)

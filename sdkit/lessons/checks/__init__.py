@@ -1,8 +1,8 @@
 """The exercises' checkers: ``check("11.1", answer)`` prints a tick, a hint, or "not attempted yet".
 
 A checker is a function that returns None for a right answer and otherwise its hints, from gentle to
-direct. Each wrong try in a session prints the next hint. A checker runs the student's code, so every
-exception that it raises becomes a sentence.
+direct. Each wrong try in a session prints the next hint. A checker runs the student's code, so
+every exception becomes a sentence.
 
 `predict` stores a guess before a measurement, and `compare` prints it beside the measured value.
 """
