@@ -49,3 +49,8 @@ def test_known_words_come_from_the_model_folder(tiny_sd, tmp_path):
     (tmp_path / "words.json").write_text("{")
     with pytest.raises(SdkitError, match="words.json is damaged"):
         prompts.known_words(tmp_path)
+
+
+def test_words_in_other_forms_of_the_same_letters_are_the_same_words():
+    """Unicode's compatibility forms: a ligature, and the wide letters of East Asian keyboards."""
+    assert prompts.words("\ufb01sh \uff24\uff2f\uff27") == ["fish", "dog"]

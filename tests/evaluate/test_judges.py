@@ -1,5 +1,7 @@
 """The judges and their distances against formulas; the shipped style classifier on photos."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -104,3 +106,12 @@ def test_the_reader_gives_the_most_probable_word_of_each_part():
     for k, answer in enumerate(reader.read(x)):
         for (part, words), values in zip(postcards.WORDS.items(), logits):
             assert answer[part] == words[int(np.argmax(values[k]))]
+
+
+def test_probabilities_are_averaged_and_not_logits(tiny):
+    """With confident verdicts the mean of the softmax differs from the softmax of the mean."""
+    logits = torch.tensor([[9.0, 0.0], [0.0, 1.0]])
+    classifier = copy.deepcopy(tiny)
+    classifier.forward = lambda crops: logits
+    expected = (torch.sigmoid(torch.tensor(9.0)) + torch.sigmoid(torch.tensor(-1.0))) / 2
+    assert classifier.probabilities(noise(0))[0] == pytest.approx(float(expected), abs=1e-6)

@@ -83,3 +83,42 @@ def test_the_loss_comes_close_to_the_lowest_possible(sixteen):
             losses.append((guess - noise).square().mean())
     best, ours = torch.stack(best).mean(), torch.stack(ours).mean()
     assert best < ours < best + 0.01
+
+
+def test_the_network_sees_the_log_snr_and_adds_its_output_times_sqrt_abar():
+    net, x, t, inputs = denoiser.PointDenoiser(CHAIN, octaves=2), torch.randn(3, 2), 50, []
+    net.mlp[0].register_forward_pre_hook(lambda module, arguments: inputs.append(arguments[0]))
+    net.mlp[-1].bias.data = torch.tensor([1.0, -2.0])  # the last weights are zero
+    abar = CHAIN.alphas_cumprod[t].float()
+    expected = (1 - abar).sqrt() * x + abar.sqrt() * torch.tensor([1.0, -2.0])
+    torch.testing.assert_close(net(x, t), expected)
+    log_snr = torch.log(abar / (1 - abar)).expand(3)
+    torch.testing.assert_close(inputs[0][:, 2 + 4 * 2], log_snr / 4, rtol=1e-3, atol=1e-3)
+
+
+def test_training_spreads_timesteps_evenly_and_starts_at_the_loss_of_the_linear_prediction():
+    """For unit variance, that loss is 1 - (1 - abar) = abar on average."""
+
+    class Recorder:
+        def __len__(self):
+            return len(CHAIN)
+
+        def add_noise(self, x0, noise, t):
+            seen.append((x0.shape, t))
+            return CHAIN.add_noise(x0, noise, t)
+
+    def draw(n, generator):
+        drawn.append(n)
+        return GRID.sample(n, generator)
+
+    seen, drawn, nets = [], [], [denoiser.PointDenoiser(CHAIN, width=4) for _ in range(3)]
+    losses = denoiser.train_points(
+        nets, Recorder(), draw, torch.Generator().manual_seed(0), steps=1, batch_size=10_000
+    )
+    ((shape, t),) = seen
+    assert drawn == [30_000] and shape == (10_000, 3, 2)
+    assert (t.bincount(minlength=200) == 50).all()
+    assert losses.mean().item() == pytest.approx(CHAIN.alphas_cumprod.mean().item(), abs=0.01)
+    few = list(range(0, 200, 20))
+    denoiser.train_points(nets, Recorder(), draw, torch.Generator(), steps=1, batch_size=10)
+    assert seen[1][1].tolist() == few

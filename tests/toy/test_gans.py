@@ -108,3 +108,14 @@ def test_layers_are_initialised_as_those_of_torch():
     for a, b in ((ours.weight, theirs.weight), (ours.bias, theirs.bias)):
         assert a.abs().max() <= 0.25 and a.std().item() == pytest.approx(0.25 / 3**0.5, rel=0.03)
         assert b.abs().max() <= 0.25
+
+
+def test_hidden_layers_are_leaky_and_the_last_one_is_linear():
+    net = gans.mlp(1, 1, 1, 1)
+    for layer in (net[0], net[2]):
+        layer.weight.data.fill_(1)
+        layer.bias.data.zero_()
+    x = torch.tensor([3.0, -3.0]).reshape(1, 2, 1)
+    torch.testing.assert_close(net(x).flatten(), torch.tensor([3.0, -0.6]))  # slope 0.2 below 0
+    net[2].weight.data.fill_(-1)
+    torch.testing.assert_close(net(x).flatten(), torch.tensor([-3.0, 0.6]))

@@ -97,3 +97,11 @@ def test_points_lie_evenly_along_the_lines_of_the_dinosaur():
     which = torch.stack([torch.cdist(x, c).amin(1) for c in curves]).argmin(0)
     share = which.bincount(minlength=len(curves)) / len(x)
     np.testing.assert_allclose(share, torch.tensor(lengths) / sum(lengths), atol=0.02)
+
+
+def test_a_scaled_mixture_has_the_moments_of_scaled_samples():
+    mixture = points.Mixture(points.RING.centres, 0.3)
+    x, there = 2.5 * mixture.sample(50_000, seeded()), mixture.scaled(2.5).sample(50_000, seeded(1))
+    for moment in (1, 2, 4):
+        expected = x.pow(moment).mean(0)
+        np.testing.assert_allclose(there.pow(moment).mean(0), expected, rtol=0.03, atol=0.05)
