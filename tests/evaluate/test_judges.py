@@ -115,3 +115,21 @@ def test_probabilities_are_averaged_and_not_logits(tiny):
     classifier.forward = lambda crops: logits
     expected = (torch.sigmoid(torch.tensor(9.0)) + torch.sigmoid(torch.tensor(-1.0))) / 2
     assert classifier.probabilities(noise(0))[0] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_crops_overlap(tiny):
+    """1.5 crops for each crop's length: ceil(1.5 * 48 / 32) rows and ceil(1.5 * 75 / 32) columns."""
+    assert len(tiny.crops(noise(0, size=(48, 75, 3)))) == 3 * 4
+
+
+def test_kid_is_the_same_each_time_and_leaves_the_random_generator_alone(tiny):
+    images, reals = [noise(k) for k in range(2)], [noise(k, 60, 120) for k in range(2, 4)]
+    torch.manual_seed(5)
+    first, after = judges.kid(images, reals, tiny, subset_size=5), torch.rand(1)
+    assert judges.kid(images, reals, tiny, subset_size=5) == first
+    torch.manual_seed(5)
+    assert torch.rand(1) == after
+
+
+def test_residual_blocks_halve_odd_sizes_too():
+    assert judges.ResidualBlock(8, 16)(torch.zeros(1, 8, 5, 7)).shape == (1, 16, 3, 4)

@@ -323,3 +323,29 @@ def test_zero_shot_styles_take_the_mean_over_crops(monkeypatch):
     pictures = [art.Picture("", style, "", Image.new("RGB", (64, 64))) for style in art.STYLES[:2]]
     figures = measure.zero_shot_styles(TinyClip({}), None, pictures)
     assert figures == {art.STYLES[0]: 1, art.STYLES[1]: 0}
+
+
+def test_upscaler_is_measured_on_so_many_pictures_of_each_kind(toy, monkeypatch):
+    seen = []
+
+    def regress(pipe, images):
+        seen.extend(images)
+        return [image.resize((64, 64)) for image in images]
+
+    monkeypatch.setattr(measure.upscale, "regress", regress)
+    pipe = SimpleNamespace(unet=None, regressor="regressor")
+    figures = measure.measure_upscaler(pipe, toy, count=1)
+    assert list(figures) == ["bicubic", "regression"]
+    assert len(seen) == 3  # a painting, a photograph and a postcard
+
+
+def test_redrawn_pictures_are_compared_with_their_own_postcards(reader, monkeypatch):
+    cards, seen = [postcards.sample(0, k) for k in range(5)], []
+    monkeypatch.setattr(reader, "read_right", lambda x, some: seen.append(some) or np.ones((2, 5)))
+    monkeypatch.setattr(models, "load", lambda model: None)
+    monkeypatch.setattr(models, "settings", lambda prompt, *arguments, seed: (prompt, seed))
+    monkeypatch.setattr(generate, "redraw", lambda pipe, images, settings: images)
+    monkeypatch.setattr(judges, "kid", lambda images, reals: len(images) == len(reals))
+    images = [Image.new("RGB", (64, 64))] * 2
+    figures = measure.measure_redrawing("any", images, list("abcde"), cards)
+    assert seen == [cards[:2]] and figures["KID to rendered"] == {"drawn": 1, "drawn again": 1}

@@ -76,3 +76,9 @@ def test_wilson_against_its_closed_form():
     centre = (right + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * (right * (n - right) / n + z**2 / 4) ** 0.5
     assert metrics.wilson(right, n) == pytest.approx((centre - half, centre + half), abs=1e-6)
+
+
+def test_blurred_ssim_sees_all_colours():
+    cat = np.asarray(photos.sample("chelsea")).copy()
+    cat[:, :, 1] = cat[::-1, :, 1]  # only green changes
+    assert metrics.blurred_ssim(Image.fromarray(cat), photos.sample("chelsea")) < 0.9

@@ -233,3 +233,9 @@ def test_each_title_stands_above_its_picture_also_in_later_rows():
     fig = plots.show_grid(images, [f"title {k}" for k in range(5)], columns=2)
     for ax in pictures(fig):
         assert ax.get_title() == f"title {int(ax.images[0].get_array()[0, 0, 0])}"
+
+
+def test_a_grid_has_four_columns_by_default():
+    places = [ax.get_position() for ax in pictures(plots.show_grid([picture()] * 5))]
+    assert len({round(place.y0, 3) for place in places[:4]}) == 1
+    assert places[4].y0 < places[0].y0 and places[4].x0 == pytest.approx(places[0].x0)

@@ -154,3 +154,7 @@ def test_sources_are_mixed():
     game = turing.Game({"GAN": [(picture(0), picture(1))] * 9, "other": [(picture(2),) * 2] * 9})
     first = [np.asarray(game.pair(k)[0])[0, 0, 0] < 2 for k in range(9)]
     assert 0 < sum(first) < 9
+
+
+def test_the_score_in_words():
+    assert turing.describe("GAN", 1, 4) == "GAN: 1 of 4 right, 25% (5% to 70%)"

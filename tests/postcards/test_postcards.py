@@ -339,3 +339,18 @@ def test_noise_has_the_values_of_its_lattice_and_their_mean_between():
     x, y = np.array([[0.25, 0.375]]), np.array([[0.5]])
     ours = canvas.noise(x, y, np.random.default_rng(0), 4)
     np.testing.assert_allclose(ours, [[lattice[2, 1], lattice[2, 1:3].mean()]], rtol=1e-5)
+
+
+def test_half_of_the_captions_are_lists_and_most_have_an_article():
+    captions = [
+        postcards.caption(postcards.sample(4, k), np.random.default_rng(k), unsaid=())
+        for k in range(600)
+    ]
+    assert np.mean([", " in caption for caption in captions]) == pytest.approx(0.5, abs=0.07)
+    firsts = [c for c in captions if ", " not in c]
+    share = np.mean([caption.split()[0] in ("a", "an") for caption in firsts])
+    assert share == pytest.approx(0.85, abs=0.06)
+
+
+def test_the_seed_changes_the_scene():
+    assert not np.array_equal(postcards.draw(CARD), postcards.draw(replace(CARD, seed=4)))
