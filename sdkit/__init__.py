@@ -13,7 +13,7 @@ import importlib
 import os
 import pkgutil
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "on",

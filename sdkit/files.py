@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sdkit.errors import AlreadyThere, SdkitError
 
-ROOT = Path(__file__).resolve().parent.parent  # the repository, or where the package was installed
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # the repository, or the folder into which the package was installed
 
 
 def expand(source):
@@ -19,17 +20,22 @@ def expand(source):
 
 
 def data_dir():
-    """The folder with weights and frames: ``SDKIT_DATA`` where it is set, or ``data`` in the repository.
+    """The folder with the weights and the list of training pictures.
 
-    Raises `SdkitError` when there is no such folder.
+    It is ``SDKIT_DATA`` if that is set. Otherwise it is ``data`` inside the package, where a wheel
+    puts it, or ``data`` beside the package, where it lies in the repository. Raises `SdkitError`
+    when there is no such folder.
     """
     override = os.environ.get("SDKIT_DATA")
-    folder = Path(override).expanduser() if override else ROOT / "data"
+    if override:
+        folder, source = Path(override).expanduser(), "SDKIT_DATA points to it"
+    else:
+        inside, beside = PACKAGE / "data", ROOT / "data"
+        folder, source = inside if inside.is_dir() else beside, "it belongs to the repository"
     if not folder.is_dir():
-        source = "SDKIT_DATA points to it" if override else "it belongs to the repository"
         raise SdkitError(
             f"There is no data folder {folder} ({source}). "
-            "Clone the repository whole, or set SDKIT_DATA to its data folder."
+            "Clone the whole repository, or set SDKIT_DATA to its data folder."
         )
     return folder
 

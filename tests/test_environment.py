@@ -109,9 +109,11 @@ def test_python_versions(minor, suits):
     assert SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.9") is suits
 
 
-def test_one_version_number():
-    assert PROJECT["version"] == __version__
-    assert (
-        yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
-        == __version__
-    )
+def test_the_version_stands_in_one_place_and_the_changelog_begins_with_it():
+    assert PROJECT["dynamic"] == ["version"] and "version" not in PROJECT
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\d[^\]]*)\]", changelog, re.M)
+    assert versions[0] == __version__
+    assert versions == sorted(versions, key=Version, reverse=True)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert "version" not in citation

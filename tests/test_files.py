@@ -12,12 +12,23 @@ from sdkit import errors, files
 def test_data_lies_in_the_repository_unless_said_otherwise(tmp_path, monkeypatch):
     monkeypatch.delenv("SDKIT_DATA", raising=False)
     monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "sdkit")
     (tmp_path / "data").mkdir()
     assert files.data_dir() == tmp_path / "data"
     assert files.model_dir("mini-sd") == tmp_path / "data" / "models" / "mini-sd"
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "elsewhere"))
     assert files.models_dir() == tmp_path / "elsewhere" / "models"
+
+
+def test_an_installed_wheel_uses_the_data_inside_the_package(tmp_path, monkeypatch):
+    """`site-packages/data`, which may belong to another project, is not used."""
+    monkeypatch.delenv("SDKIT_DATA", raising=False)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "sdkit")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "sdkit" / "data").mkdir(parents=True)
+    assert files.data_dir() == tmp_path / "sdkit" / "data"
 
 
 def test_missing_data_is_a_sentence(tmp_path, monkeypatch):
