@@ -3,9 +3,11 @@
 import os
 import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 
-def stop(number, _):
+def stop(number: int, _: FrameType | None) -> None:
     """End the program after Ctrl-C or another signal, and leave no half-written file behind."""
     if any(
         getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
@@ -18,7 +20,7 @@ def stop(number, _):
     sys.exit(128 + number)
 
 
-def run():
+def run() -> NoReturn:
     """Run one verb of the command line and end with its exit status."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP

@@ -7,10 +7,13 @@ wrong try in a session gets the next. Checkers run the reader's code, so whateve
 
 import inspect
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
-_checkers, _tries, _guesses = {}, Counter(), {}
+_checkers: dict[str, Callable] = {}
+_tries: Counter[str] = Counter()
+_guesses: dict[str, object] = {}
 
 
 def exercise(exercise_id):
