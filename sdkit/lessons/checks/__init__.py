@@ -7,13 +7,10 @@ wrong try in a session gets the next. Checkers run the reader's code, so whateve
 
 import inspect
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 
-_checkers: dict[str, Callable] = {}
-_tries: Counter[str] = Counter()
-_guesses: dict[str, object] = {}
+_checkers, _tries, _guesses = {}, Counter(), {}
 
 
 def exercise(exercise_id):
