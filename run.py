@@ -70,7 +70,8 @@ TEST = [
     "--nbval-sanitize-with",
     "tests/sanitize.cfg",
     # what is tested: testpaths in pyproject.toml
-    "--nbval-cell-timeout=300",
+    # a limit for what hangs: a cell that trains has one thread, perhaps on a busy machine
+    "--nbval-cell-timeout=600",
     "-p",
     "no:cacheprovider",
     # Two files at a time. A notebook needs its cells in order, so a file stays with one process.

@@ -1,6 +1,5 @@
 """Fixtures: a whole Stable Diffusion of a few thousand random parameters, saved as the shipped one is."""
 
-import fnmatch
 import json
 import os
 import shutil
@@ -11,10 +10,9 @@ import pytest
 import torch
 
 import sdkit  # noqa: F401  (importing sdkit switches the libraries below to offline)
+from tests import order
 
 IPYTHON = pytest.StashKey()
-# The files that take longest, by what `run.py test --durations=20` says. A wrong order only costs time.
-LONGEST_FIRST = ["tests/browser/*", "tests/recipes/*", "notebooks/*"]
 STYLES = ["van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo"]
 DEFAULTS = {
     "strength": 0.5,
@@ -59,13 +57,7 @@ def pytest_collection_modifyitems(config, items):
     Otherwise one of them may start last, and the other worker has nothing to do meanwhile.
     """
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _place(item.path.relative_to(config.rootpath).as_posix()))
-
-
-def _place(path):
-    """The place of a file in the order: the first pattern of `LONGEST_FIRST` that fits, or last."""
-    fits = [fnmatch.fnmatch(path, pattern) for pattern in LONGEST_FIRST]
-    return [*fits, True].index(True)
+        items.sort(key=lambda item: order.place(item.path.relative_to(config.rootpath).as_posix()))
 
 
 def pytest_unconfigure(config):
