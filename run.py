@@ -70,10 +70,25 @@ TEST = [
     "--nbval-sanitize-with",
     "tests/sanitize.cfg",
     # what is tested: testpaths in pyproject.toml
-    "--nbval-cell-timeout=300",
+    # a limit for what hangs: a cell that trains has one thread, perhaps on a busy machine
+    "--nbval-cell-timeout=600",
     "-p",
     "no:cacheprovider",
+    # Two files at a time. A notebook needs its cells in order, so a file stays with one process.
+    # tests/conftest.py puts the longest files first. `-n 0` after `run.py test` switches this off.
+    "-n",
+    "2",
+    "--dist",
+    "loadfile",
+    "--no-loadscope-reorder",
 ]
+# Two processes of one thread each are faster on two cores than two that share their threads.
+TEST_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+# The command `sdkit` inside .venv. Its path is relative, so the folder may be moved.
+LAUNCHERS = {
+    "nt": ("sdkit.cmd", '@"%~dp0python.exe" -m sdkit %*\r\n'),
+    "posix": ("sdkit", '#!/bin/sh\nexec "$(dirname "$0")/python" -m sdkit "$@"\n'),
+}
 STEP = re.compile(
     r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected) (\S+)(.*)"
 )
@@ -307,8 +322,17 @@ def set_up():
             + pip_sources(flavour),
             LOG,
         )
+        write_launcher()
         STAMP.write_text(stamp(flavour), encoding="utf-8")
         say("Ready.")
+
+
+def write_launcher():
+    """Put the command `sdkit` beside the Python of .venv, for shells in which .venv is active."""
+    name, text = LAUNCHERS[os.name]
+    path = PYTHON.parent / name
+    path.write_bytes(text.encode("ascii"))
+    path.chmod(0o755)
 
 
 def become(command, folder, variables):
@@ -323,17 +347,18 @@ def become(command, folder, variables):
 
 def hand_over(verb, options):
     """Go over to what the verb runs inside .venv."""
-    folder, command = ROOT, [str(PYTHON)]
+    folder, command, variables = ROOT, [str(PYTHON)], environment()
     if verb == "lab":
         lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
         command += LAB + ["--ServerApp.root_dir=%s" % ROOT] + options
         command += [] if any(".ipynb" in word for word in options) else lessons[:1]
     elif verb == "test":
         command += TEST + options
+        variables = dict(TEST_ENVIRONMENT, **variables)
     else:
         folder = Path.cwd()  # photographs are named from where the person stands
         command += ["-m", "sdkit", verb] + options
-    return become(command, folder, environment())
+    return become(command, folder, variables)
 
 
 def main(argv):

@@ -12,8 +12,10 @@ import functools
 import importlib
 import os
 import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 for _name, _value in {
     "HF_HUB_OFFLINE": "on",
@@ -27,11 +29,11 @@ for _name, _value in {
 
 
 @functools.cache
-def _modules():
+def _modules() -> dict[str, str]:
     """The full name of each module and folder of the package, by its short name; nothing is imported for this."""
-    found = {}
+    found: dict[str, str] = {}
 
-    def walk(folders, package):
+    def walk(folders: Iterable[str], package: str) -> None:
         for module in pkgutil.iter_modules(folders):
             full = f"{package}.{module.name}"
             found.setdefault(module.name, full)
@@ -42,11 +44,11 @@ def _modules():
     return {name: full for name, full in found.items() if not name.startswith("_")}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> ModuleType:
     if not name.startswith("_") and name in _modules():
         return importlib.import_module(_modules()[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_modules()})

@@ -1,28 +1,37 @@
-"""``python -m sdkit VERB``."""
+"""The commands ``sdkit VERB`` and ``python -m sdkit VERB``, which are the same."""
 
 import os
 import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 
-def stop(number, _):
-    """End by Ctrl-C or when asked to, so that no part of a file stays behind."""
+def stop(number: int, _: FrameType | None) -> None:
+    """End the program after Ctrl-C or another signal, and leave no half-written file behind."""
     if any(
         getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
         for name in ("sdkit.cli", "torch", "transformers", "diffusers")
     ):
-        # while these are imported nothing is open, and an exception would crash some of them
+        # No file is open while these are being imported, and an exception would crash some of them.
         os._exit(128 + number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
 
 
-for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
-    # nohup wants it so
-    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) != signal.SIG_IGN:
-        signal.signal(getattr(signal, _name), stop)
+def run() -> NoReturn:
+    """Run one verb of the command line and end with its exit status."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        # a signal that is ignored stays ignored: nohup needs that
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
 
-from sdkit.cli import main  # noqa: E402  (takes a moment, in which one may press Ctrl-C)
+    from sdkit.cli import main  # this takes a moment, and Ctrl-C must work meanwhile
 
-sys.exit(main())
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import sdkit  # noqa: F401  (importing sdkit switches the libraries below to offline)
+from tests import order
 
 IPYTHON = pytest.StashKey()
 STYLES = ["van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo"]
@@ -48,6 +49,15 @@ def pytest_configure(config):
         f"exec({Path(__file__).with_name('no_network.py').read_text(encoding='utf-8')!r}, {{}})\n",
         encoding="utf-8",
     )
+
+
+def pytest_collection_modifyitems(config, items):
+    """In a worker of pytest-xdist, put the files that take minutes first.
+
+    Otherwise one of them may start last, and the other worker has nothing to do meanwhile.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: order.place(item.path.relative_to(config.rootpath).as_posix()))
 
 
 def pytest_unconfigure(config):

@@ -109,9 +109,45 @@ def test_python_versions(minor, suits):
     assert SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.9") is suits
 
 
-def test_one_version_number():
-    assert PROJECT["version"] == __version__
-    assert (
-        yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
-        == __version__
-    )
+def test_the_version_stands_in_one_place_and_the_changelog_begins_with_it():
+    assert PROJECT["dynamic"] == ["version"] and "version" not in PROJECT
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\d[^\]]*)\]", changelog, re.M)
+    assert versions[0] == __version__
+    assert versions == sorted(versions, key=Version, reverse=True)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert "version" not in citation
+
+
+def workflow(name):
+    """One workflow of .github, and its only job."""
+    parsed = yaml.safe_load((ROOT / ".github/workflows" / name).read_text(encoding="utf-8"))
+    (job,) = parsed["jobs"].values()
+    return parsed, job
+
+
+def commands(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_the_workflow_runs_every_test_on_every_system_and_python():
+    _, job = workflow("tests.yml")
+    matrix = job["strategy"]["matrix"]
+    assert matrix["os"] == ["ubuntu-latest", "macos-latest", "windows-latest"]
+    supported = SpecifierSet(PROJECT["requires-python"])
+    assert matrix["python"] == [f"3.{k}" for k in range(30) if supported.contains(f"3.{k}")]
+    (command,) = commands(job)
+    assert command.startswith("python run.py test") and "-m" not in command.split()
+
+
+def test_the_slow_tests_run_every_night():
+    parsed, job = workflow("nightly.yml")
+    triggers = parsed[True]  # YAML 1.1 reads the word "on" as true
+    assert triggers["schedule"][0]["cron"].endswith(" * * *")
+    (command,) = commands(job)
+    assert command.startswith("python run.py test -m slow")
+
+
+def test_the_workflow_for_style_runs_the_hooks():
+    _, job = workflow("lint.yml")
+    assert commands(job)[-1].startswith("pre-commit run --all-files")

@@ -128,6 +128,7 @@ def test_installs_once_and_then_starts_at_once(run, pip, capsys):
     assert install[:4] == [str(run.PYTHON), "-m", "pip", "install"] and str(run.LOCK) in install
     assert run.LOG.read_text(encoding="utf-8") == INSTALLED
     assert "Ready." in capsys.readouterr().out
+    assert (run.PYTHON.parent / run.LAUNCHERS[os.name][0]).is_file()
     assert run.main(["doctor"]) == 0
     assert len(pip.calls) == 2 and len(pip.became) == 2
     assert capsys.readouterr().out == ""
@@ -355,6 +356,42 @@ def test_test_runs_unit_tests_and_notebooks_in_one_go(run, pip):
     ]
     assert settings["ini_options"]["testpaths"] == ["tests", "notebooks"]
     (ROOT / command[command.index("--nbval-sanitize-with") + 1]).read_bytes().decode("ascii")
+
+
+def test_test_runs_two_files_at_once_and_never_splits_a_notebook(run, pip, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    run.main(["test"])
+    run.main(["doctor"])
+    command, _, variables = pip.became[0]
+    assert command[command.index("-n") + 1] == "2"
+    assert command[command.index("--dist") + 1] == "loadfile"
+    assert variables["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in pip.became[1][2]  # a person's own pictures use every core
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    run.main(["test"])
+    assert pip.became[2][2]["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the launcher of Windows is a .cmd file")
+def test_the_command_sdkit_in_the_environment_survives_moving_the_folder(run, tmp_path):
+    python = run.PYTHON
+    python.parent.mkdir(parents=True)
+    run.write_launcher()
+    python.write_text('#!/bin/sh\necho "$0" "$@"\n')
+    python.chmod(0o755)
+    moved = run.VENV.rename(tmp_path / "moved here")
+    shown = subprocess.run(
+        [moved / "bin" / "sdkit", "style", "my photo.jpg"], capture_output=True, text=True
+    )
+    assert shown.stdout == f"{moved}/bin/python -m sdkit style my photo.jpg\n"
+
+
+def test_the_command_sdkit_on_windows(run, monkeypatch):
+    run.PYTHON.parent.mkdir(parents=True)
+    monkeypatch.setattr(run.os, "name", "nt")
+    run.write_launcher()
+    written = (run.PYTHON.parent / "sdkit.cmd").read_bytes()
+    assert written == b'@"%~dp0python.exe" -m sdkit %*\r\n'
 
 
 def test_other_verbs_go_to_the_package_from_where_one_stands(run, pip, monkeypatch, tmp_path):
