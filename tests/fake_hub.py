@@ -60,7 +60,7 @@ class Hub:
                 if hub.nonsense:
                     return self.answer(200, b"<html>Please log in</html>", Content_Type="text/html")
                 if path.startswith("/api/models/"):
-                    return self.repository(path[len("/api/models/") :].split("/revision/")[0])
+                    return self.repository(path[len("/api/models/") :])
                 name, file = hub.file(path)
                 if name in hub.status:
                     status, headers = hub.status[name]
@@ -71,7 +71,9 @@ class Hub:
 
             do_HEAD = do_GET
 
-            def repository(self, name):
+            def repository(self, path):
+                """The answer about a repository as a whole, or about its files ("/tree/main")."""
+                name, tree = path.split("/tree/")[0], "/tree/" in path
                 if name in hub.status:
                     status, headers = hub.status[name]
                     return self.answer(status, **headers)
@@ -79,15 +81,22 @@ class Hub:
                     return self.answer(404, X_Error_Code="RepoNotFound")
                 folder = hub.repositories[name]
                 files = [
-                    {"rfilename": p.relative_to(folder).as_posix()}
-                    for p in folder.rglob("*")
-                    if p.is_file()
+                    self.about(path, path.relative_to(folder).as_posix(), tree)
+                    for path in sorted(folder.rglob("*"))
+                    if path.is_file()
                 ]
-                self.answer(
-                    200,
-                    json.dumps({"id": name, "sha": COMMIT, "siblings": files}).encode(),
-                    Content_Type="application/json",
-                )
+                about = files if tree else {"id": name, "sha": COMMIT, "siblings": files}
+                self.answer(200, json.dumps(about).encode(), Content_Type="application/json")
+
+            def about(self, file, name, tree):
+                """What the two answers say about a file: they use different words for the same."""
+                data, large = file.read_bytes(), file.suffix == ".safetensors"
+                git = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+                sha = hashlib.sha256(data).hexdigest()
+                lfs = {"size": len(data), "pointerSize": 134, "oid" if tree else "sha256": sha}
+                words = ("path", "oid") if tree else ("rfilename", "blobId")
+                about = {words[0]: name, words[1]: git, "size": len(data), "type": "file"}
+                return {**about, "lfs": lfs} if large else about
 
             def content(self, file):
                 data = file.read_bytes()

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 from huggingface_hub.utils import close_session
 
 from sdkit import hub, models
@@ -52,9 +52,8 @@ def server(repository, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub, "TIMEOUT", 2)
-    monkeypatch.setattr(
-        hub, "time", SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic)
-    )
+    monkeypatch.setattr(hub, "CHUNK", 1000)  # the files here are small
+    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda seconds: None))
     with fake_hub.Hub({REPO: repository}) as server:
         point_to(server.url, monkeypatch)
         yield server
