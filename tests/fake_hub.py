@@ -3,6 +3,9 @@
 import hashlib
 import http.server
 import json
+import re
+import ssl
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,10 +13,23 @@ from pathlib import Path
 COMMIT = "a" * 40
 
 
+def encrypt(socket, certificate):
+    """The socket of a server, with a certificate that it signed itself."""
+    key = Path(certificate).with_suffix(".key")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*command.split(), *more], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context.wrap_socket(socket, server_side=True)
+
+
 class Hub:
     """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. What goes wrong is set in its attributes."""
 
-    def __init__(self, repositories):
+    def __init__(self, repositories, certificate=None):
+        """`certificate`: a file that gets a certificate of this server's own, which then speaks https."""
+        self.certificate = certificate
         self.repositories = {name: Path(folder) for name, folder in repositories.items()}
         self.status = {}  # {repository: (HTTP status, headers)}, instead of an answer
         self.fails_files = {}  # {file's end: HTTP status} for GET
@@ -73,7 +89,7 @@ class Hub:
 
             def repository(self, path):
                 """The answer about a repository as a whole, or about its files ("/tree/main")."""
-                name, tree = path.split("/tree/")[0], "/tree/" in path
+                name, tree = re.split("/(?:revision|tree)/", path)[0], "/tree/" in path
                 if name in hub.status:
                     status, headers = hub.status[name]
                     return self.answer(status, **headers)
@@ -135,7 +151,11 @@ class Hub:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.block_on_close = False
+        self.handler = Handler
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if self.certificate:
+            self.url = self.url.replace("http:", "https:")
+            self.server.socket = encrypt(self.server.socket, self.certificate)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 

@@ -23,6 +23,13 @@ from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_fi
 
 TIMEOUT = 20  # seconds without progress, after which a download is given up
 TRIES = 3  # attempts at a large file that bring nothing new, after which it is given up
+NONSENSE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)  # of a strange answer
 CHUNK = 2**16  # bytes that are written, and counted as progress, at a time
 
 SENTENCES = {
@@ -94,9 +101,14 @@ def fetch(repo: str, file: str | None = None, weights: bool = True) -> Path:
     """
     import filelock
     from huggingface_hub import constants
+    from huggingface_hub.errors import HTTPError
     from huggingface_hub.utils import build_hf_headers, close_session, get_session
 
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):  # "on" is the kit's own
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in (
+        "1",
+        "TRUE",
+        "YES",
+    ):  # "on" is the kit's own
         raise _error("offline", repo)
     close_session()  # a kernel lives long: read the settings anew, and forget cookies
     try:
@@ -112,7 +124,7 @@ def fetch(repo: str, file: str | None = None, weights: bool = True) -> Path:
             return _watch(lambda bar: _download(repo, file, weights, bar))
     except SdkitError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, HTTPError, *NONSENSE) as error:
         raise _explain(error, repo) from error
     finally:
         constants.HF_HUB_OFFLINE, constants.DOWNLOAD_CHUNK_SIZE = before
@@ -138,15 +150,21 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
         if missing := [name for name in names if name not in listed]:
             raise _error("missing", repo, missing[0])
         blobs.mkdir(exist_ok=True)
-        large = [e for e in map(listed.get, names) if e.lfs and not (blobs / e.lfs.sha256).is_file()]
+        entries = [listed[name] for name in names]
+        large = [e for e in entries if e.lfs and not (blobs / e.lfs.sha256).is_file()]
         there = sum(path.stat().st_size for path in blobs.glob("*.part"))
         if sum(entry.lfs.size for entry in large) - there > shutil.disk_usage(blobs).free:
             raise OSError(errno.ENOSPC, "No space left on device")
         for entry in large:
             _bring_large(repo, info.sha, entry, blobs, bar)
         snapshot_download(repo, revision=info.sha, allow_patterns=names, tqdm_class=bar)
-        for name in names:
-            _verify(repo, folder / name, listed[name], blobs, bar)
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            # the client keeps the hub's listing for good, even a wrong one
+            (blobs.parent / "trees" / f"{info.sha}.json").unlink(missing_ok=True)
+            raise _error("missing", repo, missing[0])
+        damaged = [e for e in entries if not _right(folder / e.rfilename, e, blobs, bar)]
+        if damaged:
+            raise _error("damaged", repo, damaged[0].rfilename)
 
     if file:
         bring([file])
@@ -171,7 +189,7 @@ def _bring_large(repo: str, commit: str, entry, blobs: Path, bar: type) -> None:
     `snapshot_download` would bring it too, but deletes what has arrived when it fails.
     """
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+    from huggingface_hub.errors import HTTPError
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
@@ -191,42 +209,37 @@ def _bring_large(repo: str, commit: str, entry, blobs: Path, bar: type) -> None:
             os.replace(part, blobs / entry.lfs.sha256)
             return
         except (OSError, ValueError, HTTPError) as error:
-            had = part.stat().st_size
-            if isinstance(error, HfHubHTTPError):
-                wrong = error.response.status_code == 416  # the server cannot go on from there
-                if not wrong:
-                    raise
-            elif getattr(error, "errno", None):  # the disk
+            answer = getattr(error, "response", None)
+            refused = answer is not None and answer.status_code != 416
+            if refused or getattr(error, "errno", None) or "Redirect" in type(error).__name__:
                 raise
-            else:  # the line broke; otherwise these bytes are too many or too few
-                wrong = not isinstance(error, HTTPError)
-            if wrong:
-                part.unlink()
-            tries = TRIES if had > most and not wrong else tries - 1
+            if answer is not None or not isinstance(error, HTTPError):
+                part.unlink()  # these bytes are not the file, or the server cannot go on from there
+            had = part.stat().st_size if part.is_file() else 0
+            tries = TRIES if had > most else tries - 1
             if not tries:
                 raise
             most = max(had, most)
 
 
-def _verify(repo: str, path: Path, entry, blobs: Path, bar: type) -> None:
-    """Compare a file with the hub's checksum (the client does not), and delete it if it differs.
+def _right(path: Path, entry, blobs: Path, bar: type) -> bool:
+    """Whether a file has the hub's checksum (the client does not look). If not, it is deleted.
 
     The hub gives the SHA-256 of large files, and git's SHA-1 of the others.
     """
-    if not path.is_file():
-        raise _error("missing", repo, entry.rfilename)
     expected = entry.lfs.sha256 if entry.lfs else entry.blob_id
     digest = hashlib.sha256() if entry.lfs else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
     with open(path, "rb") as file, bar() as progress:
         while data := file.read(2**20):
             digest.update(data)
             progress.update(0)
-    if digest.hexdigest() != expected:
-        for copy in (path.resolve(), blobs / expected, path):
-            copy.unlink(missing_ok=True)
-        raise _error("damaged", repo, entry.rfilename)
-    if not path.is_symlink():  # Windows without the right to make links: the client made a copy
+    right = digest.hexdigest() == expected
+    if not right or not path.is_symlink():  # no link: Windows, where the client made a second copy
         (blobs / expected).unlink(missing_ok=True)
+    if not right:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    return right
 
 
 def _watch(work: Callable[[type], Path]) -> Path:

@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import filelock
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from huggingface_hub import constants, file_download
+from huggingface_hub import _tree_cache, constants, file_download
 from huggingface_hub.utils import close_session
 
 from sdkit import hub, models
@@ -103,7 +104,14 @@ def test_the_client_and_diffusers_find_it_in_the_cache(server):
         try_to_load_from_cache(REPO, "model_index.json", cache_dir=constants.HF_HUB_CACHE)
     ) == (folder / "model_index.json")
     assert (
-        Path(snapshot_download(REPO, local_files_only=True, cache_dir=constants.HF_HUB_CACHE))
+        Path(
+            snapshot_download(
+                REPO,
+                local_files_only=True,
+                cache_dir=constants.HF_HUB_CACHE,
+                allow_patterns=["model_index.json", "*/*.json", "*/*.txt", "*/*.fp16.safetensors"],
+            )
+        )
         == folder
     )
     pipe = models.load(REPO, device="cpu")
@@ -145,7 +153,11 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
         (401, {"X_Error_Code": "GatedRepo"}, "accept its licence"),
         (403, {"X_Error_Code": "GatedRepo"}, "hf auth login"),
         (401, {"X_Error_Message": "Invalid credentials in Authorization header"}, "your token"),
-        (401, {}, "gated"),
+        (401, {}, "proxy or firewall"),
+        (403, {}, "proxy or firewall"),
+        (403, {"X_Request_Id": "Root=1-2-3"}, "The hub refused access"),
+        (403, {"X_Error_Code": "Forbidden"}, "The hub refused access"),
+        (407, {"Proxy_Authenticate": "Basic"}, "proxy of this network wants a login"),
         (404, {"X_Error_Code": "RepoNotFound"}, "not on the hub"),
         (404, {}, "not on the hub"),
         (403, {"X_Error_Message": "Access to this resource is disabled."}, "not on the hub"),
@@ -195,10 +207,10 @@ def test_a_full_disk_before_and_while_writing(server, monkeypatch):
         patch.setattr(hub.shutil, "disk_usage", lambda path: usage._replace(free=1000))
         assert "disk is too full" in the_sentence()
 
-    def full(*arguments):
+    def full(*arguments, **keywords):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(hub, "_download", full)
+    monkeypatch.setattr(file_download, "http_get", full)
     assert "disk is too full" in the_sentence()
 
 
@@ -260,7 +272,7 @@ def of_weights(handler):
             "login page",
         ),
         (lambda h: "/api/" in h.path and drops(h), "far too slow"),
-        (lambda h: of_weights(h) and stream(h), "checksum"),
+        (lambda h: of_weights(h) and stream(h), "not come from a hub"),
     ],
 )
 def test_odd_answers_are_a_sentence_and_nothing_of_them_stays(server, odd, words):
@@ -297,7 +309,7 @@ def test_the_lookup_of_a_name_that_never_ends_is_a_sentence(server, monkeypatch)
     server.odd = lambda h: (
         of_weights(h) and page(h, status=302, Location="http://elsewhere.test/weights")
     )
-    assert "broke off" in the_sentence()
+    assert "was silent, or far too slow" in the_sentence()
     never.set()
     server.odd = None
     assert hub.fetch(REPO)
@@ -315,7 +327,7 @@ def test_a_head_by_drops_is_a_sentence(server, monkeypatch):
 
     monkeypatch.setattr(hub, "TRIES", 1)
     server.odd = lambda h: of_weights(h) and trickles(h)
-    assert "broke off" in the_sentence()
+    assert "was silent, or far too slow" in the_sentence()
 
 
 @pytest.mark.parametrize(
@@ -329,6 +341,66 @@ def test_a_server_that_cannot_go_on_in_the_middle_sends_all_of_it_anew(server, r
     server.cuts, data = 1, (repository / WEIGHTS).read_bytes()
     server.odd = lambda h: of_weights(h) and h.headers.get("Range") and refuses(h, data)
     assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == data
+
+
+def test_an_empty_listing_is_a_sentence_and_is_not_kept(server):
+    server.odd = lambda h: "/tree/" in h.path and page(h, b"[]")
+    assert "model_index.json of some-one/tiny-sd is missing on the hub" in the_sentence()
+    server.odd = None
+    _tree_cache._IN_MEMORY_TREE_CACHE.clear()  # as in a new program
+    assert hub.fetch(REPO)
+
+
+def test_one_missing_file_is_named(server):
+    server.odd = lambda h: of_weights(h) and page(h, status=404, X_Error_Code="EntryNotFound")
+    assert f"{WEIGHTS} of {REPO} is missing on the hub" in the_sentence()
+    server.odd = lambda h: h.path.endswith("vae/config.json") and page(h, status=404)
+    assert f"vae/config.json of {REPO} is missing on the hub" in the_sentence()
+    server.odd = None
+    nothing = "pytorch_lora_weights.safetensors"
+    assert f"{nothing} of {REPO} is missing" in the_sentence(lambda: hub.fetch(REPO, nothing))
+    assert not isinstance(pytest.raises(SdkitError, hub.fetch, REPO, nothing).value, hub.Gone)
+    assert hub.fetch(REPO)
+
+
+def test_only_a_repository_that_is_not_there_is_gone(server):
+    """For then, and only then, another repository is tried."""
+    for status, code, gone in [
+        (404, "RepoNotFound", True),
+        (451, "", True),
+        (403, "GatedRepo", False),
+        (403, "", False),
+        (500, "", False),
+    ]:
+        server.status[REPO] = status, {"X_Error_Code": code}
+        error = pytest.raises(SdkitError, hub.fetch, REPO).value
+        assert isinstance(error, hub.Gone) == gone, status
+
+
+@pytest.mark.parametrize(
+    "status, words", [(407, "wants a login"), (403, "A proxy or firewall"), (502, "proxy")]
+)
+def test_a_proxy_that_refuses_is_named(server, monkeypatch, status, words):
+    """To an https address the client asks the proxy for a tunnel, with the method CONNECT."""
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    asked = []
+    server.handler.do_CONNECT = lambda h: asked.append(h.path) or page(h, status=status)
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    point_to("https://hub.test", monkeypatch)
+    assert words in the_sentence() and asked == ["hub.test:443"]
+
+
+def test_a_certificate_that_is_not_trusted_is_named(server, repository, tmp_path, monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    pem = tmp_path / "of-the-proxy.pem"
+    with fake_hub.Hub({REPO: repository}, certificate=pem) as secure:
+        point_to(secure.url, monkeypatch)
+        sentence = the_sentence()
+        assert "not trusted (self-signed certificate)" in sentence and "SSL_CERT_FILE" in sentence
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # the advice of the sentence helps
+        assert hub.fetch(REPO)
 
 
 def test_nothing_of_an_odd_answer_is_left_for_the_next_try(server):
@@ -374,8 +446,9 @@ def test_a_cache_that_is_a_file_is_a_sentence(server, tmp_path, monkeypatch):
 
 def test_a_second_program_waits_its_turn(server):
     home = Path(constants.HF_HUB_CACHE, "models--" + REPO.replace("/", "--"))
-    with hub._alone(home):
-        assert "just fetching" in the_sentence()
+    home.mkdir(parents=True)
+    with filelock.FileLock(home / ".sdkit.lock"):
+        assert "is fetching some-one/tiny-sd right now" in the_sentence()
 
 
 def test_a_person_who_forbids_the_network_is_obeyed(server, monkeypatch):
@@ -442,7 +515,7 @@ def test_names_that_are_none(server, tmp_path):
     assert "no model" in the_sentence(lambda: models.find("nonsense"))
     assert "no model" in the_sentence(lambda: models.find(tmp_path / "nowhere"))
     assert "no model" in the_sentence(lambda: models.find("a/b/c"))
-    assert "form owner/name" in the_sentence(lambda: models.folder_of("some-one/" + "x" * 120))
+    assert "name is owner/name" in the_sentence(lambda: models.folder_of("some-one/" + "x" * 120))
     assert "model_index.json" in the_sentence(lambda: hub_without_index(server, tmp_path))
 
 
