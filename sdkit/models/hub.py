@@ -213,6 +213,8 @@ def _bring_large(repo: str, commit: str, entry, blobs: Path, bar: type) -> None:
             refused = answer is not None and answer.status_code != 416
             if refused or getattr(error, "errno", None) or "Redirect" in type(error).__name__:
                 raise
+            if bar.given_up.is_set():  # closing the session, in `_watch`, led to this error
+                raise
             if answer is not None or not isinstance(error, HTTPError):
                 part.unlink()  # these bytes are not the file, or the server cannot go on from there
             had = part.stat().st_size if part.is_file() else 0
@@ -276,6 +278,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
         except BaseException as error:
             result.set_exception(error)
 
+    Bar.given_up = given_up
     get_session().event_hooks["response"].append(_refuse)
     # a daemon: Python does not wait for it at its end
     threading.Thread(target=run, daemon=True).start()
@@ -327,7 +330,11 @@ def _explain(error: Exception, repo: str) -> SdkitError:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return _error("certificate", repo, re.sub(r".*verify failed: | \(_ssl.*", "", text))
     if kind == "ProxyError":
-        return _error("proxy login" if "407" in text else "refused by a proxy", repo, text[:100])
+        if text.startswith(("403", "407")):
+            return _error(
+                "proxy login" if "407" in text else "refused by a proxy", repo, text[:100]
+            )
+        return _error("line", repo, f"cannot be reached through the proxy ({text[:100]})")
     if isinstance(error, TimeoutError) or "Timeout" in kind:
         return _error("line", repo, f"was silent, or far too slow, for {TIMEOUT} s")
     if isinstance(error, HTTPError):
