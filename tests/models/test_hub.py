@@ -205,6 +205,28 @@ def test_a_stopped_cell_goes_on_where_it_was(server, repository):
     assert [asked for *_, asked in server.requests if asked] == [f"bytes={arrived}-"]
 
 
+def test_a_line_that_falls_silent_in_the_middle_keeps_what_has_arrived(server, repository):
+    data, over = (repository / WEIGHTS).read_bytes(), threading.Event()
+
+    def half(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[: len(data) // 2])
+        over.wait(10)
+        handler.close_connection = True
+        return True
+
+    server.odd = lambda h: of_weights(h) and half(h)
+    sentence = the_sentence()
+    over.set()
+    assert "was silent" in sentence and "kept" in sentence
+    server.odd, server.requests[:] = None, []
+    assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == data
+    (asked,) = [asked for *_, asked in server.requests if asked]
+    assert int(asked.removeprefix("bytes=").rstrip("-")) > len(data) // 2 - 2 * hub.CHUNK
+
+
 def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
     server.cuts, server.ranges = 1, False
     weights = "unet/diffusion_pytorch_model.fp16.safetensors"
