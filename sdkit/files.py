@@ -1,27 +1,32 @@
-"""Where the data and the weights lie, and how a file is written whole or not at all."""
+"""Find the folders of data and weights, and write files whole or not at all."""
 
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from sdkit.errors import AlreadyThere, SdkitError
 
-ROOT = Path(__file__).resolve().parent.parent  # the repository, or where the package was installed
+# the repository, or the folder where the package is installed
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def expand(source):
-    """`source` as a `Path`, with ~ for the home folder; a ~ of nobody stays as it is."""
+def expand(source: str | os.PathLike) -> Path:
+    """`source` as a `Path`, with ~ replaced by the home folder.
+
+    It stays as it is if there is no such home folder, as for ~nobody.
+    """
     try:
         return Path(source).expanduser()
     except RuntimeError:
         return Path(source)
 
 
-def data_dir():
-    """The folder with weights and frames: ``SDKIT_DATA`` where it is set, or ``data`` in the repository.
+def data_dir() -> Path:
+    """The folder with weights and frames: ``SDKIT_DATA`` if set, or ``data`` in the repository.
 
-    Raises `SdkitError` when there is no such folder.
+    Raises `SdkitError` if there is no such folder.
     """
     override = os.environ.get("SDKIT_DATA")
     folder = Path(override).expanduser() if override else ROOT / "data"
@@ -34,26 +39,29 @@ def data_dir():
     return folder
 
 
-def models_dir():
-    """The folder that holds one folder per network (it may not exist yet)."""
+def models_dir() -> Path:
+    """The folder that has one folder per network. It may not exist yet."""
     return data_dir() / "models"
 
 
-def model_dir(name):
-    """The folder of the network `name`, whether it is there yet or not."""
+def model_dir(name: str) -> Path:
+    """The folder of the network `name`. It may not exist yet."""
     return models_dir() / name
 
 
 @contextlib.contextmanager
-def write_atomically(path, replace=True):
-    """Yield a temporary path beside `path`, and put it in the place of `path` only when the block ends well.
+def write_atomically(path: str | os.PathLike, replace: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, and rename that file to `path` if the block succeeds.
 
-    So a file is there whole or not at all, also when the program is stopped. Missing parent folders are made.
-    Raises `SdkitError` where the file cannot be written (no permission, disk full, ...), and `AlreadyThere`, with
-    `replace` False, where there is a file at `path` by the time that the new one is ready.
+    So the file is there whole or not at all, even if the program is stopped. Missing parent folders
+    are made.
+
+    replace : False raises `AlreadyThere` if there is a file at `path` when the new one is ready.
+
+    Raises `SdkitError` if the file cannot be written (no permission, disk full, ...).
     """
     path = Path(path)
-    # in the same folder, for os.replace does not cross disks
+    # in the same folder, because os.replace cannot move a file to another disk
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +73,13 @@ def write_atomically(path, replace=True):
             f"Cannot write {path}: {reason}. Choose another folder, or make room on the disk."
         ) from error
     finally:
-        # where there is no folder, there is no part of a file either
+        # it may be gone: renamed, or never written
         with contextlib.suppress(OSError):
             part.unlink()
 
 
-def _put(part, path):
-    """Give the file `part` the name `path`, which it gets only if nobody has it, in one step of the system."""
+def _put(part: Path, path: Path) -> None:
+    """Rename `part` to `path` in one step, or raise `AlreadyThere` if that name is taken."""
     try:
         if os.name == "nt":
             os.rename(part, path)
@@ -81,7 +89,7 @@ def _put(part, path):
         except FileExistsError:
             raise
         except OSError:
-            # no second names on this disk (exFAT of a stick): claim the name first, then fill it
+            # a disk without hard links (a USB stick with exFAT): take the name first, then fill it
             open(path, "x").close()
             os.replace(part, path)
     except FileExistsError as error:

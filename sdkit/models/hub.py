@@ -1,4 +1,4 @@
-"""Weights from the Hugging Face hub: fetched by the hub's own client into its own cache, then checked.
+"""Download weights with the Hugging Face hub's own client, into its own cache, and check them.
 
 This is the only module of the kit that uses the network. It does so only for a model that a person
 asked for by name and that is not on the disk yet. It fetches safetensors, configurations and
@@ -35,8 +35,8 @@ CHUNK = 2**16  # bytes that are written, and counted as progress, at a time
 SENTENCES = {
     "offline": "{repo} is not on this computer, and HF_HUB_OFFLINE forbids downloads. "
     "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.",
-    "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, ALL_PROXY, "
-    "SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
+    "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, "
+    "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
     "name": "{repo!r} cannot be a name on the hub. A name is owner/name; see: sdkit models.",
     "busy": "Another program is fetching {repo} right now. Wait for it, then run this again.",
     "gone": "{repo} is not on the hub: it was removed, or is private, or is misspelt. "
@@ -60,14 +60,14 @@ SENTENCES = {
     "damaged": "{what} of {repo} arrived damaged (its checksum is wrong) and was deleted. "
     "Run this again. If it happens again, a proxy changes files: use another network.",
     "trouble": "The hub {what}. Run this again in a few minutes: what has arrived is kept.",
-    "line": "The hub at {hub} {what}. Check network, proxy (HTTPS_PROXY) and firewall, then run this "
-    "again: what has arrived is kept. The kit's own model, mini, needs no network.",
+    "line": "The hub at {hub} {what}. Check network, proxy (HTTPS_PROXY) and firewall, then run "
+    "this again: what has arrived is kept. The kit's own model, mini, needs no network.",
     "disk": "The disk is too full for {repo}. Make room in {cache}, or set HF_HOME to a folder on "
     "another disk. What has arrived is kept.",
     "cache": "The hub's cache {cache} cannot be written ({what}). "
     "Change its permissions, or set HF_HOME to another folder.",
-    "page": "The answer from {hub} does not come from a hub. It may be the login page of a wireless "
-    "network: log in there, or unset HF_ENDPOINT, and run this again.",
+    "page": "The answer from {hub} does not come from a hub. It may be the login page of a "
+    "wireless network: log in there, or unset HF_ENDPOINT, and run this again.",
 }
 
 
@@ -137,7 +137,7 @@ def _home(repo: str) -> Path:
 
 
 def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
-    """Bring the files of a repository and check them. `bar` is a tqdm class that counts progress."""
+    """Bring the files of a repository and check them. `bar` is a tqdm class; see `_watch`."""
     from huggingface_hub import HfApi, snapshot_download
 
     info = HfApi().model_info(repo, files_metadata=True, timeout=TIMEOUT)
@@ -247,8 +247,8 @@ def _right(path: Path, entry, blobs: Path, bar: type) -> bool:
 def _watch(work: Callable[[type], Path]) -> Path:
     """Do `work` in a thread, and raise `TimeoutError` after `TIMEOUT` seconds without progress.
 
-    `work` gets a tqdm class for its progress bars. The client's own time limits do not end everything:
-    the lookup of a name, or a server that sends a byte now and then, can take for ever.
+    `work` gets a tqdm class for its progress bars. The client's own time limits do not end
+    everything: the lookup of a name, or a server that sends a byte now and then, can take for ever.
     """
     from huggingface_hub.utils import close_session, get_session
     from tqdm.auto import tqdm
@@ -293,7 +293,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
 
 
 def _refuse(response) -> None:
-    """Raise the error of an answer at once. The client would wait, an hour if the server says so."""
+    """Raise the error of an answer at once. The client would wait as long as the server says."""
     from huggingface_hub.utils import hf_raise_for_status
 
     hf_raise_for_status(response)

@@ -111,7 +111,7 @@ def test_what_libtiff_says_of_a_damaged_file_stays_within(tmp_path, capfd):
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (tmp_path / "x.png").chmod(0)
-    with pytest.raises(SdkitError, match="may not be read"):
+    with pytest.raises(SdkitError, match="You may not read"):
         photos.open_photo(tmp_path / "x.png")
 
 
