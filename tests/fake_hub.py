@@ -1,4 +1,4 @@
-"""A hub on this computer: it speaks the protocol to the real client, serves folders, and fails on request."""
+"""A hub on this computer: it serves folders to the real client, and makes faults on request."""
 
 import hashlib
 import http.server
@@ -25,20 +25,20 @@ def encrypt(socket, certificate):
 
 
 class Hub:
-    """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. What goes wrong is set in its attributes."""
+    """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. Its attributes set the faults."""
 
     def __init__(self, repositories, certificate=None):
-        """`certificate`: a file that gets a certificate of this server's own, which then speaks https."""
+        """certificate : where to write a certificate of this server; without it, it speaks http."""
         self.certificate = certificate
         self.repositories = {name: Path(folder) for name, folder in repositories.items()}
         self.status = {}  # {repository: (HTTP status, headers)}, instead of an answer
         self.fails_files = {}  # {file's end: HTTP status} for GET
-        self.cuts = 0  # so many answers end in the middle
-        self.silent = False  # connections are taken, and nothing is ever said
+        self.cuts = 0  # the number of answers that break off in the middle
+        self.silent = False  # True: connections are accepted, but never answered
         self.ranges = True  # False: every answer is the whole file
-        self.lies = False  # bytes are changed on the way
-        self.nonsense = False  # a login page for every address
-        # function of the request's handler: True where it has given an answer of its own
+        self.lies = False  # True: one bit of large files is flipped
+        self.nonsense = False  # True: the answer to everything is a login page
+        # a function of the request's handler, that returns True if it has answered the request
         self.odd = None
         self.requests = []  # (method, path, Range)
 

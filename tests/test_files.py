@@ -1,4 +1,4 @@
-"""Where things lie, and files that are whole or not there."""
+"""The folders of data, and files that are written whole or not at all."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ import pytest
 from sdkit import errors, files
 
 
-def test_data_lies_in_the_repository_unless_said_otherwise(tmp_path, monkeypatch):
+def test_data_is_in_the_repository_unless_sdkit_data_is_set(tmp_path, monkeypatch):
     monkeypatch.delenv("SDKIT_DATA", raising=False)
     monkeypatch.setattr(files, "ROOT", tmp_path)
     (tmp_path / "data").mkdir()
@@ -20,13 +20,13 @@ def test_data_lies_in_the_repository_unless_said_otherwise(tmp_path, monkeypatch
     assert files.models_dir() == tmp_path / "elsewhere" / "models"
 
 
-def test_missing_data_is_a_sentence(tmp_path, monkeypatch):
+def test_a_missing_data_folder_gives_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(errors.SdkitError, match="SDKIT_DATA"):
         files.data_dir()
 
 
-def test_a_file_is_written_whole(tmp_path):
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
     target = tmp_path / "new" / "file.txt"
     with files.write_atomically(target) as part:
         part.write_text("whole")
@@ -45,7 +45,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_place_that_takes_no_file_is_a_sentence(tmp_path):
+def test_a_place_that_takes_no_file_gives_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(errors.SdkitError, match="Cannot write"),
@@ -55,7 +55,7 @@ def test_a_place_that_takes_no_file_is_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_of_many_who_want_one_name_exactly_one_gets_it(tmp_path, monkeypatch, links):
+def test_one_of_many_programs_gets_the_name_that_all_want(tmp_path, monkeypatch, links):
     """As two runs into one folder: nobody's file is replaced by another's; also on disks without hard links."""
     if not links:
         monkeypatch.setattr(
@@ -79,7 +79,7 @@ def test_of_many_who_want_one_name_exactly_one_gets_it(tmp_path, monkeypatch, li
     assert list(tmp_path.iterdir()) == [tmp_path / "x"]
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
+def test_a_full_disk_gives_a_sentence_and_leaves_no_file(tmp_path):
     with (
         pytest.raises(errors.SdkitError, match="No space left.*make room"),
         files.write_atomically(tmp_path / "x") as part,

@@ -1,4 +1,4 @@
-"""Weights from a hub on this computer by the real client: what is fetched, and what is said when it cannot be."""
+"""Fetch weights from a hub on this computer with the real client, and check each sentence on a fault."""
 
 import _thread
 import contextlib
@@ -31,7 +31,7 @@ REPO = "some-one/tiny-sd"
 
 @pytest.fixture(scope="module")
 def repository(tiny_sd, tmp_path_factory):
-    """The tiny model as a real repository has it: half and full precision, pickles, code, a picture, a single file."""
+    """A tiny model with what a real repository has: two precisions, pickles, code, a picture, ..."""
     folder = tmp_path_factory.mktemp("hub") / "repository"
     pipe = StableDiffusionPipeline.from_pretrained(
         tiny_sd, local_files_only=True, dtype=torch.float16
@@ -63,7 +63,7 @@ def server(repository, tmp_path, monkeypatch):
 
 
 def point_to(url, monkeypatch):
-    """What HF_ENDPOINT does when the client is imported."""
+    """Do what HF_ENDPOINT does when the client is imported."""
     monkeypatch.setattr(constants, "ENDPOINT", url)
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
@@ -132,7 +132,7 @@ def test_an_interrupted_download_goes_on_where_it_broke(server, repository):
     assert (folder / weights).read_bytes() == (repository / weights).read_bytes()
 
 
-def test_what_arrived_before_the_program_ended_is_kept(server, repository):
+def test_what_has_arrived_is_kept_for_the_next_run(server, repository):
     server.cuts = 1000
     assert "kept" in the_sentence()
     assert hub.cached(REPO) is None
@@ -227,7 +227,7 @@ def test_a_line_that_falls_silent_in_the_middle_keeps_what_has_arrived(server, r
     assert int(asked.removeprefix("bytes=").rstrip("-")) > len(data) // 2 - 2 * hub.CHUNK
 
 
-def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
+def test_a_server_without_ranges_sends_the_whole_file_again(server, repository):
     server.cuts, server.ranges = 1, False
     weights = "unet/diffusion_pytorch_model.fp16.safetensors"
     assert (hub.fetch(REPO) / weights).read_bytes() == (repository / weights).read_bytes()
@@ -254,19 +254,19 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_anew(server, repository):
         (418, {}, "refuses"),
     ],
 )
-def test_what_the_hub_refuses_is_a_sentence(server, status, headers, words):
+def test_each_refusal_gives_its_own_sentence(server, status, headers, words):
     server.status[REPO] = status, headers
     assert words in the_sentence()
 
 
-def test_a_file_that_fails_is_a_sentence_and_the_rest_is_kept(server):
+def test_a_file_that_fails_gives_a_sentence_and_the_rest_is_kept(server):
     server.fails_files[".fp16.safetensors"] = 502
     assert "HTTP 502" in the_sentence()
     server.fails_files.clear()
     assert hub.fetch(REPO)
 
 
-def test_silence_no_server_and_a_login_page(server, monkeypatch):
+def test_a_silent_server_no_server_and_a_login_page_give_sentences(server, monkeypatch):
     server.silent = True
     assert "silent" in the_sentence()
     server.silent, server.nonsense = False, True
@@ -304,13 +304,13 @@ WEIGHTS = "unet/diffusion_pytorch_model.fp16.safetensors"
 
 
 def page(handler, body=b"<html>", status=200, **headers):
-    """Any answer, to HEAD and GET alike."""
+    """The same answer to HEAD and GET."""
     handler.answer(status, body, **headers)
     return True
 
 
 def drops(handler, length=100_000):
-    """A drop every now and then, of what is announced as much."""
+    """Announce many bytes, and send one now and then."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(length))
     handler.end_headers()
@@ -323,7 +323,7 @@ def drops(handler, length=100_000):
 
 
 def stream(handler):
-    """An answer that does not end, until the client has enough."""
+    """An answer without an end."""
     handler.send_response(200)
     handler.end_headers()
     handler.close_connection = True
@@ -361,28 +361,28 @@ def of_weights(handler):
         (lambda h: of_weights(h) and stream(h), "not come from a hub"),
     ],
 )
-def test_odd_answers_are_a_sentence_and_nothing_of_them_stays(server, odd, words):
+def test_odd_answers_give_a_sentence_and_leave_nothing_behind(server, odd, words):
     server.odd = odd
     assert words in the_sentence()
     server.odd = None
     assert hub.fetch(REPO)
 
 
-def test_a_download_by_drops_counts_as_broken_off(server, repository, monkeypatch):
+def test_a_far_too_slow_download_is_given_up(server, repository, monkeypatch):
     size = (repository / WEIGHTS).stat().st_size
     server.odd = lambda handler: (
         of_weights(handler) and not handler.headers.get("Range") and drops(handler, size)
     )
     monkeypatch.setattr(hub, "TIMEOUT", 0.5)
-    with pytest.raises(SdkitError):  # and what the drops were is no longer believed
+    with pytest.raises(SdkitError):  # the bytes that arrived are wrong, and must not be used later
         hub.fetch(REPO)
     monkeypatch.setattr(hub, "TIMEOUT", 2)
     server.odd = None
     assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
 
 
-def test_the_lookup_of_a_name_that_never_ends_is_a_sentence(server, monkeypatch):
-    """The weights lie elsewhere, as on the real hub, and nobody answers where that is."""
+def test_an_endless_lookup_of_a_name_gives_a_sentence(server, monkeypatch):
+    """The weights are on another server, as on the real hub, and the lookup of its name hangs."""
     never, really = threading.Event(), socket.getaddrinfo
     monkeypatch.setattr(
         socket,
@@ -401,7 +401,7 @@ def test_the_lookup_of_a_name_that_never_ends_is_a_sentence(server, monkeypatch)
     assert hub.fetch(REPO)
 
 
-def test_a_head_by_drops_is_a_sentence(server, monkeypatch):
+def test_a_far_too_slow_header_gives_a_sentence(server, monkeypatch):
     def trickles(handler):
         with contextlib.suppress(OSError):
             handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -423,7 +423,7 @@ def test_a_head_by_drops_is_a_sentence(server, monkeypatch):
         lambda h, data: page(h, data, 206, Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}"),
     ],
 )
-def test_a_server_that_cannot_go_on_in_the_middle_sends_all_of_it_anew(server, repository, refuses):
+def test_a_server_that_cannot_resume_sends_the_whole_file_again(server, repository, refuses):
     server.cuts, data = 1, (repository / WEIGHTS).read_bytes()
     server.odd = lambda h: of_weights(h) and h.headers.get("Range") and refuses(h, data)
     assert (hub.fetch(REPO) / WEIGHTS).read_bytes() == data
@@ -449,7 +449,7 @@ def test_one_missing_file_is_named(server):
 
 
 def test_only_a_repository_that_is_not_there_is_gone(server):
-    """For then, and only then, another repository is tried."""
+    """The kit tries another repository then, and only then."""
     for status, code, gone in [
         (404, "RepoNotFound", True),
         (451, "", True),
@@ -491,8 +491,8 @@ def test_a_certificate_that_is_not_trusted_is_named(server, repository, tmp_path
         assert hub.fetch(REPO)
 
 
-def test_nothing_of_an_odd_answer_is_left_for_the_next_try(server):
-    """A cookie that no header can hold, of a login page, would go along with every further request."""
+def test_a_cookie_of_an_odd_answer_is_forgotten(server):
+    """A login page sets a cookie that no header can hold. Every later request would fail with it."""
     server.odd = lambda h: "/api/" in h.path and page(h, Set_Cookie="a=\xff")
     assert "login page" in the_sentence()
     server.odd = None
@@ -501,13 +501,13 @@ def test_nothing_of_an_odd_answer_is_left_for_the_next_try(server):
 
 def test_what_is_in_the_cache_already_needs_no_room(server, monkeypatch):
     folder, usage = hub.fetch(REPO), shutil.disk_usage("/")
-    (folder / WEIGHTS).unlink()  # the link: the weights themselves are there
+    (folder / WEIGHTS).unlink()  # only the link: the weights are still in the cache
     monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     assert hub.fetch(REPO) == folder == hub.cached(REPO)
 
 
 @pytest.mark.parametrize("index", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_an_index_that_is_damaged_on_the_hub(server, repository, tmp_path, index):
+def test_a_damaged_index_on_the_hub_gives_a_sentence(server, repository, tmp_path, index):
     folder = shutil.copytree(repository, tmp_path / "other")
     (folder / "model_index.json").write_bytes(index)
     server.repositories[REPO] = folder
@@ -518,7 +518,7 @@ def test_an_index_that_is_damaged_on_the_hub(server, repository, tmp_path, index
 @pytest.mark.parametrize(
     "name, value", [("ALL_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/no/such/file")]
 )
-def test_settings_of_the_network_that_make_no_sense(server, monkeypatch, name, value):
+def test_wrong_settings_for_the_network_give_a_sentence(server, monkeypatch, name, value):
     for other in ("HTTPS_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
@@ -526,20 +526,20 @@ def test_settings_of_the_network_that_make_no_sense(server, monkeypatch, name, v
     assert name in the_sentence()
 
 
-def test_a_cache_that_is_a_file_is_a_sentence(server, tmp_path, monkeypatch):
+def test_a_cache_that_is_a_file_gives_a_sentence(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
     assert "HF_HOME" in the_sentence()
 
 
-def test_a_second_program_waits_its_turn(server):
+def test_a_second_program_is_told_to_wait(server):
     home = Path(constants.HF_HUB_CACHE, "models--" + REPO.replace("/", "--"))
     home.mkdir(parents=True)
     with filelock.FileLock(home / ".sdkit.lock"):
         assert "is fetching some-one/tiny-sd right now" in the_sentence()
 
 
-def test_a_person_who_forbids_the_network_is_obeyed(server, monkeypatch):
+def test_hf_hub_offline_forbids_every_download(server, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "HF_HUB_OFFLINE" in the_sentence()
     assert not server.requests
@@ -549,7 +549,7 @@ def test_a_person_who_forbids_the_network_is_obeyed(server, monkeypatch):
     assert models.folder_of(REPO) == folder and constants.HF_HUB_OFFLINE
 
 
-def test_where_the_first_is_gone_the_next_is_asked(server, repository, monkeypatch, capsys):
+def test_the_next_repository_is_tried_if_the_first_is_gone(server, repository, monkeypatch, capsys):
     entry = models.Entry("", "", ("some-one/gone", REPO), defaults=models.USUAL)
     monkeypatch.setitem(models.REAL, "sd15", entry)
     assert models.load("sd15", device="cpu")
@@ -576,7 +576,7 @@ def test_where_the_first_is_gone_the_next_is_asked(server, repository, monkeypat
         ),
     ],
 )
-def test_other_kinds_and_foreign_code_are_refused_before_weights_come(
+def test_other_models_and_foreign_code_are_refused_before_weights_are_fetched(
     server, repository, tmp_path, change, words
 ):
     folder = shutil.copytree(repository, tmp_path / "other")
@@ -599,7 +599,7 @@ def test_pickled_weights_are_refused_with_the_reason(server, repository, tmp_pat
     assert not [path for method, path, _ in server.requests if path.endswith(".bin")]
 
 
-def test_names_that_are_none(server, tmp_path):
+def test_names_that_are_no_models_give_sentences(server, tmp_path):
     assert "no model" in the_sentence(lambda: models.find("nonsense"))
     assert "no model" in the_sentence(lambda: models.find(tmp_path / "nowhere"))
     assert "no model" in the_sentence(lambda: models.find("a/b/c"))
@@ -614,8 +614,8 @@ def hub_without_index(server, tmp_path):
     return hub.fetch("some-one/bare")
 
 
-def test_the_command_line_through_the_environment_of_a_person(repository, tmp_path):
-    """Nothing is patched here: the endpoint, the cache and the switches stand in the environment, as for everybody."""
+def test_the_command_line_fetches_once_and_works_offline_afterwards(repository, tmp_path):
+    """Nothing is patched here: endpoint, cache and switches come from the environment, as for people."""
     command = [
         sys.executable,
         "-m",
