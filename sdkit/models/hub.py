@@ -31,6 +31,7 @@ NONSENSE = (
     RecursionError,
 )  # of a strange answer
 CHUNK = 2**16  # bytes that are written, and counted as progress, at a time
+SMALL = 10_000_000  # bytes; a smaller file needs no progress bar
 
 SENTENCES = {
     "offline": "{repo} is not on this computer, and HF_HUB_OFFLINE forbids downloads. "
@@ -104,11 +105,8 @@ def fetch(repo: str, file: str | None = None, weights: bool = True) -> Path:
     from huggingface_hub.errors import HTTPError
     from huggingface_hub.utils import build_hf_headers, close_session, get_session
 
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in (
-        "1",
-        "TRUE",
-        "YES",
-    ):  # "on" is the kit's own
+    # the value "on" is the kit's own switch; see sdkit/__init__.py
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
         raise _error("offline", repo)
     close_session()  # a kernel lives long: read the settings anew, and forget cookies
     try:
@@ -151,7 +149,15 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
             raise _error("missing", repo, missing[0])
         blobs.mkdir(exist_ok=True)
         entries = [listed[name] for name in names]
-        large = [e for e in entries if e.lfs and not (blobs / e.lfs.sha256).is_file()]
+        for entry in entries:  # checksums become names of files here
+            if not re.fullmatch(r"[0-9a-f]{40}", entry.blob_id or ""):
+                raise ValueError(f"no checksum: {entry.blob_id}")
+            if entry.lfs and not (
+                re.fullmatch(r"[0-9a-f]{64}", entry.lfs.sha256) and entry.lfs.size > 0
+            ):
+                raise ValueError(f"no checksum or size: {entry.lfs}")
+        large = {e.lfs.sha256: e for e in entries if e.lfs}.values()
+        large = [entry for entry in large if not (blobs / entry.lfs.sha256).is_file()]
         there = sum(path.stat().st_size for path in blobs.glob("*.part"))
         if sum(entry.lfs.size for entry in large) - there > shutil.disk_usage(blobs).free:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -257,7 +263,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
 
     class Bar(tqdm):
         def __init__(self, *arguments, total=None, unit="it", **keywords):
-            hidden = unit != "B" or (total or 0) < 10e6  # a small file needs no bar
+            hidden = unit != "B" or (total or 0) < SMALL
             keywords |= {"total": total, "unit": unit, "leave": False, "disable": hidden}
             super().__init__(*arguments, **keywords)
             self.room = total - self.n if unit == "B" and total else float("inf")

@@ -97,6 +97,16 @@ def test_only_what_is_needed_is_fetched_and_once(server, repository):
     assert models.folder_of(REPO) == folder and len(server.requests) == asked
 
 
+def test_a_large_file_shows_a_progress_bar(server, monkeypatch, capsys):
+    hub.fetch(REPO, WEIGHTS)
+    assert capsys.readouterr().err == ""
+    shutil.rmtree(constants.HF_HUB_CACHE)
+    monkeypatch.setattr(hub, "SMALL", 1)
+    hub.fetch(REPO, WEIGHTS)
+    shown = capsys.readouterr().err
+    assert Path(WEIGHTS).name in shown and "B/s" in shown
+
+
 def test_the_client_and_diffusers_find_it_in_the_cache(server):
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
@@ -309,6 +319,14 @@ def page(handler, body=b"<html>", status=200, **headers):
     return True
 
 
+def lists(handler, checksum, size=9):
+    """A listing with a checksum and a size that make no sense."""
+    lfs = {"sha256": checksum, "size": size, "pointerSize": 9}
+    file = {"rfilename": "model_index.json", "blobId": "c" * 40, "lfs": lfs}
+    about = {"id": REPO, "sha": fake_hub.COMMIT, "siblings": [file]}
+    return page(handler, json.dumps(about).encode())
+
+
 def drops(handler, length=100_000):
     """Announce many bytes, and send one now and then."""
     handler.send_response(200)
@@ -357,6 +375,9 @@ def of_weights(handler):
             lambda h: h.path.endswith(WEIGHTS) and page(h, ETag='"x"', X_Linked_Size="-5"),
             "login page",
         ),
+        (lambda h: "/api/" in h.path and lists(h, "../../../../evil"), "login page"),
+        (lambda h: "/api/" in h.path and lists(h, "b" * 64, size=-5), "login page"),
+        (lambda h: "/api/" in h.path and lists(h, None), "login page"),
         (lambda h: "/api/" in h.path and drops(h), "far too slow"),
         (lambda h: of_weights(h) and stream(h), "not come from a hub"),
     ],
