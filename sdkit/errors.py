@@ -1,37 +1,45 @@
-"""The one error that people see, and how its sentence is kept to one plain line."""
+"""The one kind of error that people see: one line, without a traceback."""
 
 import errno
 import os
 
 
 class SdkitError(ValueError):
-    """Something a person can put right: one sentence on what is wrong and one on what to do, all on one line."""
+    """A fault that a person can put right.
 
-    def __init__(self, sentence):
+    Its text is one line: one sentence says what is wrong, and one says what to do.
+    """
+
+    def __init__(self, sentence: str) -> None:
         super().__init__(plain(sentence))
 
-    def _render_traceback_(self):
-        """What a notebook shows: the sentence, without the lines of code that led to it (IPython asks for this)."""
+    def _render_traceback_(self) -> list[str]:
+        """The lines that a notebook shows: the text, without a traceback. IPython calls this."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class AlreadyThere(SdkitError):
-    """A file of that name came to be while another was about to get it."""
+    """There is already a file of this name."""
 
 
-def plain(text):
-    """`text` on one line, with a ? for what a terminal cannot show or would obey (names of files may hold anything)."""
+def plain(text: object) -> str:
+    """`text` as one line, with ? for each character that is not printable.
+
+    The name of a file may hold control characters, and a terminal would obey them.
+    """
     return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
 
 
-def unexpected(error):
-    """The sentence for an error that nobody thought of; with SDKIT_DEBUG set, the error itself with its traceback."""
+def unexpected(error: Exception) -> str:
+    """The sentence for an error that the kit does not expect.
+
+    Raises the error again if the environment variable SDKIT_DEBUG is set. Then its traceback shows.
+    """
     if os.environ.get("SDKIT_DEBUG"):
         raise error
-    # of whatever was being written
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full. Make room on it, then run this again."
     return plain(
         f"This should not happen ({type(error).__name__}: {str(error)[:200]}). "
-        "Set SDKIT_DEBUG=1 to see where, and tell those who wrote the kit."
+        "Set SDKIT_DEBUG=1 to see where, and tell the authors of the kit."
     )

@@ -1,8 +1,11 @@
-"""A hub on this computer: it speaks the protocol to the real client, serves folders, and fails on request."""
+"""A hub on this computer: it serves folders to the real client, and makes faults on request."""
 
 import hashlib
 import http.server
 import json
+import re
+import ssl
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,19 +13,32 @@ from pathlib import Path
 COMMIT = "a" * 40
 
 
-class Hub:
-    """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. What goes wrong is set in its attributes."""
+def encrypt(socket, certificate):
+    """The socket of a server, with a certificate that it signed itself."""
+    key = Path(certificate).with_suffix(".key")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*command.split(), *more], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context.wrap_socket(socket, server_side=True)
 
-    def __init__(self, repositories):
+
+class Hub:
+    """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. Its attributes set the faults."""
+
+    def __init__(self, repositories, certificate=None):
+        """certificate : where to write a certificate of this server; without it, it speaks http."""
+        self.certificate = certificate
         self.repositories = {name: Path(folder) for name, folder in repositories.items()}
         self.status = {}  # {repository: (HTTP status, headers)}, instead of an answer
         self.fails_files = {}  # {file's end: HTTP status} for GET
-        self.cuts = 0  # so many answers end in the middle
-        self.silent = False  # connections are taken, and nothing is ever said
+        self.cuts = 0  # the number of answers that break off in the middle
+        self.silent = False  # True: connections are accepted, but never answered
         self.ranges = True  # False: every answer is the whole file
-        self.lies = False  # bytes are changed on the way
-        self.nonsense = False  # a login page for every address
-        # function of the request's handler: True where it has given an answer of its own
+        self.lies = False  # True: one bit of large files is flipped
+        self.nonsense = False  # True: the answer to everything is a login page
+        # a function of the request's handler, that returns True if it has answered the request
         self.odd = None
         self.requests = []  # (method, path, Range)
 
@@ -60,7 +76,7 @@ class Hub:
                 if hub.nonsense:
                     return self.answer(200, b"<html>Please log in</html>", Content_Type="text/html")
                 if path.startswith("/api/models/"):
-                    return self.repository(path[len("/api/models/") :].split("/revision/")[0])
+                    return self.repository(path[len("/api/models/") :])
                 name, file = hub.file(path)
                 if name in hub.status:
                     status, headers = hub.status[name]
@@ -71,7 +87,9 @@ class Hub:
 
             do_HEAD = do_GET
 
-            def repository(self, name):
+            def repository(self, path):
+                """The answer about a repository as a whole, or about its files ("/tree/main")."""
+                name, tree = re.split("/(?:revision|tree)/", path)[0], "/tree/" in path
                 if name in hub.status:
                     status, headers = hub.status[name]
                     return self.answer(status, **headers)
@@ -79,15 +97,22 @@ class Hub:
                     return self.answer(404, X_Error_Code="RepoNotFound")
                 folder = hub.repositories[name]
                 files = [
-                    {"rfilename": p.relative_to(folder).as_posix()}
-                    for p in folder.rglob("*")
-                    if p.is_file()
+                    self.about(path, path.relative_to(folder).as_posix(), tree)
+                    for path in sorted(folder.rglob("*"))
+                    if path.is_file()
                 ]
-                self.answer(
-                    200,
-                    json.dumps({"id": name, "sha": COMMIT, "siblings": files}).encode(),
-                    Content_Type="application/json",
-                )
+                about = files if tree else {"id": name, "sha": COMMIT, "siblings": files}
+                self.answer(200, json.dumps(about).encode(), Content_Type="application/json")
+
+            def about(self, file, name, tree):
+                """What the two answers say about a file: they use different words for the same."""
+                data, large = file.read_bytes(), file.suffix == ".safetensors"
+                git = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+                sha = hashlib.sha256(data).hexdigest()
+                lfs = {"size": len(data), "pointerSize": 134, "oid" if tree else "sha256": sha}
+                words = ("path", "oid") if tree else ("rfilename", "blobId")
+                about = {words[0]: name, words[1]: git, "size": len(data), "type": "file"}
+                return {**about, "lfs": lfs} if large else about
 
             def content(self, file):
                 data = file.read_bytes()
@@ -126,7 +151,11 @@ class Hub:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.block_on_close = False
+        self.handler = Handler
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if self.certificate:
+            self.url = self.url.replace("http:", "https:")
+            self.server.socket = encrypt(self.server.socket, self.certificate)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sdkit.errors import SdkitError
 from sdkit.files import expand, model_dir, models_dir
-from sdkit.models import formats, hardware, hub, loading, network
+from sdkit.models import formats, hardware, hub, loading
 from sdkit.models.loading import ADAPTER
 
 device = hardware.device  # lessons ask models.device()
@@ -144,7 +144,7 @@ def _first(repos, get):
     for repo, following in zip(repos, [*repos[1:], None]):
         try:
             return get(repo)
-        except network.Gone as error:
+        except hub.Gone as error:
             if not following:
                 raise
             print(f"{error} Trying the same at {following}.", file=sys.stderr)

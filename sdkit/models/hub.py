@@ -1,7 +1,8 @@
-"""Weights from the Hugging Face hub into its own cache: only safetensors, checked, taken up again where a line broke.
+"""Download weights with the Hugging Face hub's own client, into its own cache, and check them.
 
-The only place of the kit that opens a socket, and only where a person named a model that is not on the disk yet.
-Every fault becomes one sentence with a remedy: see `sdkit.models.network`.
+This is the only module of the kit that uses the network. It does so only for a model that a person
+asked for by name and that is not on the disk yet. It fetches safetensors, configurations and
+tokenizers, and nothing else. Every fault becomes one sentence that says what to do.
 """
 
 import contextlib
@@ -12,22 +13,73 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from urllib.parse import unquote
 
 from sdkit.errors import SdkitError
-from sdkit.models import network
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
 
-TIMEOUT = 5  # seconds that the hub may be silent, and may take for an answer that is no download
-SLOWEST = 1000  # bytes in a second; below, a download counts as broken off
-TRIES = 3  # in a row, when a download breaks off
+TIMEOUT = 20  # seconds without progress, after which a download is given up
+TRIES = 3  # attempts at a large file that bring nothing new, after which it is given up
+NONSENSE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)  # of a strange answer
+CHUNK = 2**16  # bytes that are written, and counted as progress, at a time
+SMALL = 10_000_000  # bytes; a smaller file needs no progress bar
+
+SENTENCES = {
+    "offline": "{repo} is not on this computer, and HF_HUB_OFFLINE forbids downloads. "
+    "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.",
+    "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, "
+    "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
+    "name": "{repo!r} cannot be a name on the hub. A name is owner/name; see: sdkit models.",
+    "busy": "Another program is fetching {repo} right now. Wait for it, then run this again.",
+    "gone": "{repo} is not on the hub: it was removed, or is private, or is misspelt. "
+    "Take another model: sdkit models lists some.",
+    "layout": "{repo} is not in the folder layout of diffusers (it has no model_index.json). "
+    "Take another model, or download its .safetensors file and give its path.",
+    "gated": "{repo} is gated. Open {hub}/{repo} in a browser, log in and accept its licence. "
+    "Then run `hf auth login` here, once.",
+    "token": "The hub does not accept your token any more. Run `hf auth login` again, or "
+    "`hf auth logout` (and unset HF_TOKEN): models that are not gated need no token.",
+    "refused by the hub": "The hub refused access to {repo} ({what}). Run `hf auth login` with an "
+    "account that may read it, or take another model: sdkit models.",
+    "refused by a proxy": "A proxy or firewall on the way to the hub refused access to {repo} "
+    "({what}). Ask those who run this network to allow it, or use another network.",
+    "proxy login": "The proxy of this network wants a login (HTTP 407). Put name and password into "
+    "the proxy's address, HTTPS_PROXY=http://name:password@host:port, and run this again.",
+    "certificate": "The certificate of {hub} is not trusted ({what}). The proxy of a school or "
+    "company often causes this. Ask for its certificate, and set SSL_CERT_FILE to that .pem file.",
+    "missing": "The file {what} of {repo} is missing on the hub. "
+    "Run this again later, or take another model: sdkit models.",
+    "damaged": "{what} of {repo} arrived damaged (its checksum is wrong) and was deleted. "
+    "Run this again. If it happens again, a proxy changes files: use another network.",
+    "trouble": "The hub {what}. Run this again in a few minutes: what has arrived is kept.",
+    "line": "The hub at {hub} {what}. Check network, proxy (HTTPS_PROXY) and firewall, then run "
+    "this again: what has arrived is kept. The kit's own model, mini, needs no network.",
+    "disk": "The disk is too full for {repo}. Make room in {cache}, or set HF_HOME to a folder on "
+    "another disk. What has arrived is kept.",
+    "cache": "The hub's cache {cache} cannot be written ({what}). "
+    "Change its permissions, or set HF_HOME to another folder.",
+    "page": "The answer from {hub} does not come from a hub. It may be the login page of a "
+    "wireless network: log in there, or unset HF_ENDPOINT, and run this again.",
+}
 
 
-def cached(repo, file=None):
-    """The folder of a repository in the hub's cache when all of it is there, otherwise None. No network.
+class Gone(SdkitError):
+    """The repository is not on the hub (any more). Another repository may hold the same weights."""
 
-    With `file`, a repository that is wanted for this one file only.
+
+def cached(repo: str, file: str | None = None) -> Path | None:
+    """The folder of a repository in the hub's cache, or None if something is missing. No network.
+
+    file : the one file that is needed of the repository; without it, a whole model is.
     """
     home = _home(repo)
     try:
@@ -35,233 +87,293 @@ def cached(repo, file=None):
         if file is None:
             check(folder)
         return folder if file is None or (folder / file).is_file() else None
-    except (OSError, ValueError):  # SdkitError is one
+    except (OSError, ValueError):  # SdkitError is a ValueError
         return None
 
 
-def _home(repo):
+def fetch(repo: str, file: str | None = None, weights: bool = True) -> Path:
+    """Download a repository into the hub's cache and return its folder there.
+
+    file : the one file that is needed of the repository; without it, a whole model is.
+    weights : False leaves the weights out.
+
+    Shows a progress bar. Goes on where an earlier download of a large file broke off. Raises `Gone`
+    if the repository is not on the hub, and `SdkitError` for everything else.
+    """
+    import filelock
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.utils import build_hf_headers, close_session, get_session
+
+    # the value "on" is the kit's own switch; see sdkit/__init__.py
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
+        raise _error("offline", repo)
+    close_session()  # a kernel lives long: read the settings anew, and forget cookies
+    try:
+        get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
+    except Exception as error:
+        raise _error("settings", repo, str(error)[:150]) from error
+    before = constants.HF_HUB_OFFLINE, constants.DOWNLOAD_CHUNK_SIZE
+    try:
+        _home(repo).mkdir(parents=True, exist_ok=True)
+        # the system lifts the lock if a program is killed
+        with filelock.FileLock(_home(repo) / ".sdkit.lock", timeout=0):
+            constants.HF_HUB_OFFLINE, constants.DOWNLOAD_CHUNK_SIZE = False, CHUNK
+            return _watch(lambda bar: _download(repo, file, weights, bar))
+    except SdkitError:
+        raise
+    except (OSError, HTTPError, *NONSENSE) as error:
+        raise _explain(error, repo) from error
+    finally:
+        constants.HF_HUB_OFFLINE, constants.DOWNLOAD_CHUNK_SIZE = before
+
+
+def _home(repo: str) -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE, "models--" + repo.replace("/", "--"))
 
 
-def fetch(repo, file=None, weights=True):
-    """Bring a repository into the hub's cache and return its folder there; see `cached` for `file`.
+def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
+    """Bring the files of a repository and check them. `bar` is a tqdm class; see `_watch`."""
+    from huggingface_hub import HfApi, snapshot_download
 
-    weights : False leaves them out, for a single file has its own.
+    info = HfApi().model_info(repo, files_metadata=True, timeout=TIMEOUT)
+    if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):
+        raise ValueError(f"no commit: {info.sha}")
+    listed = {entry.rfilename: entry for entry in info.siblings or []}
+    folder, blobs = _home(repo) / "snapshots" / info.sha, _home(repo) / "blobs"
 
-    Shows a bar. What had arrived before an interruption is not fetched again. Raises `SdkitError`, and `network.Gone`
-    where another repository may hold the same.
-    """
-    # "on" is the kit's own word: see __init__
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
-        raise SdkitError(
-            f"{repo} is not on this computer, and HF_HUB_OFFLINE forbids to fetch it. "
-            "Unset HF_HUB_OFFLINE, or take the kit's own model: mini."
-        )
-    from huggingface_hub import HfApi, constants
+    def bring(names):
+        if missing := [name for name in names if name not in listed]:
+            raise _error("missing", repo, missing[0])
+        blobs.mkdir(exist_ok=True)
+        entries = [listed[name] for name in names]
+        for entry in entries:  # checksums become names of files here
+            if not re.fullmatch(r"[0-9a-f]{40}", entry.blob_id or ""):
+                raise ValueError(f"no checksum: {entry.blob_id}")
+            if entry.lfs and not (
+                re.fullmatch(r"[0-9a-f]{64}", entry.lfs.sha256) and entry.lfs.size > 0
+            ):
+                raise ValueError(f"no checksum or size: {entry.lfs}")
+        large = {e.lfs.sha256: e for e in entries if e.lfs}.values()
+        large = [entry for entry in large if not (blobs / entry.lfs.sha256).is_file()]
+        there = sum(path.stat().st_size for path in blobs.glob("*.part"))
+        if sum(entry.lfs.size for entry in large) - there > shutil.disk_usage(blobs).free:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        for entry in large:
+            _bring_large(repo, info.sha, entry, blobs, bar)
+        snapshot_download(repo, revision=info.sha, allow_patterns=names, tqdm_class=bar)
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            # the client keeps the hub's listing for good, even a wrong one
+            (blobs.parent / "trees" / f"{info.sha}.json").unlink(missing_ok=True)
+            raise _error("missing", repo, missing[0])
+        damaged = [e for e in entries if not _right(folder / e.rfilename, e, blobs, bar)]
+        if damaged:
+            raise _error("damaged", repo, damaged[0].rfilename)
 
-    network.look_at_settings()
-    home = _home(repo)
-    with network.faults(repo, TIMEOUT), network.online(), _alone(home):
-        info = _soon(HfApi(endpoint=constants.ENDPOINT).model_info, repo, timeout=TIMEOUT)
-        if not re.fullmatch(r"\w{1,64}", info.sha or ""):
-            raise ValueError(info.sha)
-        names = {sibling.rfilename for sibling in info.siblings or []}
-        folder = home / "snapshots" / info.sha
-        if file:
-            _bring(repo, home, folder, [file])
-        else:
-            if "model_index.json" not in names:
-                raise SdkitError(
-                    f"{repo} is not laid out as a Stable Diffusion of diffusers (no model_index.json). "
-                    "Take another, or download its .safetensors file and give its path."
-                )
-            _bring(repo, home, folder, ["model_index.json"])
-            parts = parts_of(read_index(folder, repo), repo)
-            settings = [
-                n
-                for n in names
-                if n.split("/")[0] in parts and re.fullmatch(r"\w+/[\w.-]+\.(json|txt)", n)
-            ]
-            _bring(
-                repo,
-                home,
-                folder,
-                sorted(
-                    settings
-                    + [
-                        name
-                        for part in parts
-                        if weights and part in WEIGHTS
-                        for name in weight_files(names, part, repo)
-                    ]
-                ),
-            )
-        (home / "refs").mkdir(exist_ok=True)
-        # last: now all of it is there
-        (home / "refs" / "main").write_text(info.sha, encoding="utf-8")
+    if file:
+        bring([file])
+    elif "model_index.json" not in listed:
+        raise _error("layout", repo)
+    else:
+        bring(["model_index.json"])  # it says which parts there are
+        parts = parts_of(read_index(folder, repo), repo)
+        wanted = [part for part in parts if weights and part in WEIGHTS]
+        large = [name for part in wanted for name in weight_files(listed, part, repo)]
+        small = rf"({'|'.join(parts)})/[\w.-]+\.(json|txt)"
+        bring(sorted(large + [name for name in listed if re.fullmatch(small, name)]))
+    # `cached` and the client look here, so this comes last: now everything is there
+    (folder.parent.parent / "refs").mkdir(exist_ok=True)
+    (folder.parent.parent / "refs" / "main").write_text(info.sha, encoding="utf-8")
     return folder
 
 
-def _bring(repo, home, folder, names):
-    """Download the files `names` of a repository, check them, and put them where the hub's cache has them."""
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+def _bring_large(repo: str, commit: str, entry, blobs: Path, bar: type) -> None:
+    """Download a large file to where the client looks for it, and go on from what is there of it.
+
+    `snapshot_download` would bring it too, but deletes what has arrived when it fails.
+    """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    part, tries, most = blobs / f"{entry.lfs.sha256}.part", TRIES, 0
+    while True:
+        try:
+            with open(part, "ab") as file:
+                http_get(
+                    hf_hub_url(repo, entry.rfilename, revision=commit),
+                    file,
+                    resume_size=file.tell(),
+                    expected_size=entry.lfs.size,
+                    headers={**build_hf_headers(), "Accept-Encoding": "identity"},
+                    displayed_filename=entry.rfilename,
+                    tqdm_class=bar,
+                )
+            os.replace(part, blobs / entry.lfs.sha256)
+            return
+        except (OSError, ValueError, HTTPError) as error:
+            answer = getattr(error, "response", None)
+            refused = answer is not None and answer.status_code != 416
+            if refused or getattr(error, "errno", None) or "Redirect" in type(error).__name__:
+                raise
+            if bar.given_up.is_set():  # closing the session, in `_watch`, led to this error
+                raise
+            if answer is not None or not isinstance(error, HTTPError):
+                part.unlink()  # these bytes are not the file, or the server cannot go on from there
+            had = part.stat().st_size if part.is_file() else 0
+            tries = TRIES if had > most else tries - 1
+            if not tries:
+                raise
+            most = max(had, most)
+
+
+def _right(path: Path, entry, blobs: Path, bar: type) -> bool:
+    """Whether a file has the hub's checksum (the client does not look). If not, it is deleted.
+
+    The hub gives the SHA-256 of large files, and git's SHA-1 of the others.
+    """
+    expected = entry.lfs.sha256 if entry.lfs else entry.blob_id
+    digest = hashlib.sha256() if entry.lfs else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with open(path, "rb") as file, bar() as progress:
+        while data := file.read(2**20):
+            digest.update(data)
+            progress.update(0)
+    right = digest.hexdigest() == expected
+    if not right or not path.is_symlink():  # no link: Windows, where the client made a second copy
+        (blobs / expected).unlink(missing_ok=True)
+    if not right:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    return right
+
+
+def _watch(work: Callable[[type], Path]) -> Path:
+    """Do `work` in a thread, and raise `TimeoutError` after `TIMEOUT` seconds without progress.
+
+    `work` gets a tqdm class for its progress bars. The client's own time limits do not end
+    everything: the lookup of a name, or a server that sends a byte now and then, can take for ever.
+    """
+    from huggingface_hub.utils import close_session, get_session
     from tqdm.auto import tqdm
 
-    names, todo = [name for name in names if not (folder / name).is_file()], []
-    for name in names:
-        url = hf_hub_url(repo, name, revision=folder.name, endpoint=constants.ENDPOINT)
-        about = _soon(get_hf_file_metadata, url, token=None, timeout=TIMEOUT)
-        if not re.fullmatch(r"[\w-][\w.-]{0,127}", about.etag or "") or (about.size or 0) < 0:
-            raise ValueError(about.etag)
-        todo.append((name, url, about.etag, about.size or 0))
-    (home / "blobs").mkdir(parents=True, exist_ok=True)
-    total = sum(size for _, _, etag, size in todo if not (home / "blobs" / etag).is_file())
-    there = sum(path.stat().st_size for path in home.glob("blobs/*.part"))
-    if total - there > shutil.disk_usage(home).free:
-        raise OSError(errno.ENOSPC, "")
-    with tqdm(
-        total=total, unit="B", unit_scale=True, desc=repo, disable=total < 10e6, leave=False
-    ) as bar:
-        for name, url, etag, size in todo:
-            blob, part = home / "blobs" / etag, home / "blobs" / f"{etag}.part"
-            if not blob.is_file():
-                _download(url, part, size, bar, repo)
-                if not _right(part, etag, size):
-                    part.unlink()
-                    raise SdkitError(
-                        f"{name} of {repo} arrived damaged (its checksum is not the hub's) and was "
-                        "deleted. Run it again; if it stays so, a proxy changes files: change network."
-                    )
-                os.replace(part, blob)
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                (folder / name).unlink()  # a link into nowhere
-            try:
-                (folder / name).symlink_to(os.path.relpath(blob, (folder / name).parent))
-            except OSError:  # Windows, where links need a permission
-                shutil.move(blob, folder / name)
+    result, moved, given_up = Future(), time.monotonic(), threading.Event()
+
+    class Bar(tqdm):
+        def __init__(self, *arguments, total=None, unit="it", **keywords):
+            hidden = unit != "B" or (total or 0) < SMALL
+            keywords |= {"total": total, "unit": unit, "leave": False, "disable": hidden}
+            super().__init__(*arguments, **keywords)
+            self.room = total - self.n if unit == "B" and total else float("inf")
+
+        def update(self, n=1):
+            nonlocal moved
+            moved = time.monotonic()
+            self.room -= n
+            if given_up.is_set():
+                raise KeyboardInterrupt  # ends this thread: nobody waits for it any more
+            if self.room < 0:
+                raise ValueError("more bytes than announced")
+            return super().update(n)
+
+    def run():
+        try:
+            result.set_result(work(Bar))
+        except BaseException as error:
+            result.set_exception(error)
+
+    Bar.given_up = given_up
+    get_session().event_hooks["response"].append(_refuse)
+    # a daemon: Python does not wait for it at its end
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        while time.monotonic() - moved < TIMEOUT and not result.done():
+            with contextlib.suppress(TimeoutError):
+                result.exception(timeout=0.2)  # short, so that Ctrl-C is heard on Windows
+        return result.result(timeout=0)
+    finally:
+        given_up.set()
+        close_session()
 
 
-def _download(url, part, size, bar, repo):
-    """Append to the file `part` what of `url` is missing from it; the hub's checksum is looked at afterwards."""
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+def _refuse(response) -> None:
+    """Raise the error of an answer at once. The client would wait as long as the server says."""
     from huggingface_hub.utils import hf_raise_for_status
 
-    if not size:
-        part.unlink(missing_ok=True)  # there would be no telling where to go on
-    broken, had = 0, part.stat().st_size if part.is_file() else 0
-    bar.update(had)
-    while not size or had < size:
-        start, trouble, paused, began = had, None, had, time.monotonic()
-        try:
-            with contextlib.closing(_soon(_open, url, had)) as answer:
-                resumed = (
-                    had
-                    and answer.status_code == 206
-                    and (
-                        answer.headers.get("Content-Range", f"bytes {had}-").startswith(
-                            f"bytes {had}-"
-                        )
-                    )
-                )
-                if not resumed:
-                    bar.update(-had)
-                    had = 0
-                # a server that cannot go on from there: all of it anew
-                if start and answer.status_code == 416:
-                    part.unlink()
-                    continue
-                hf_raise_for_status(answer)
-                length = answer.headers.get("Content-Length", size - had)
-                if size and int(length) != size - had and "Content-Encoding" not in answer.headers:
-                    raise ValueError(length)  # a page about something, not the file
-                with open(part, "ab" if resumed else "wb") as file:
-                    for chunk in answer.iter_bytes():
-                        file.write(chunk)
-                        had += len(chunk)
-                        bar.update(len(chunk))
-                        if had > size > 0:
-                            return  # without an end: the checksum tells
-                        if time.monotonic() - began > TIMEOUT:
-                            if had - paused < SLOWEST * TIMEOUT:
-                                raise TimeoutError
-                            paused, began = had, time.monotonic()
-        except HfHubHTTPError:
-            raise
-        except (HTTPError, TimeoutError) as error:
-            if "Redirect" in type(error).__name__:  # in circles: no use in trying again
-                raise
-            trouble = error
-        if had >= size and not trouble:
-            return
-        broken = 1 if had - start > 10e6 else broken + 1
-        if broken == TRIES:
-            raise SdkitError(
-                f"The connection to the hub broke off {TRIES} times, with {had / 1e6:.1f} of "
-                f"{size / 1e6:.1f} MB of a file of {repo} here. They are kept: run it again to go on "
-                "from there."
-            ) from trouble
-        time.sleep(broken)
+    hf_raise_for_status(response)
+    if not response.is_redirect and "html" in response.headers.get("Content-Type", ""):
+        raise ValueError("a web page, not a file")
 
 
-def _open(url, start):
-    """What the hub answers to the wish for a file from byte `start` on, with the bytes themselves still to be read."""
-    from huggingface_hub.utils import build_hf_headers, get_session
+def _error(key: str, repo: str, what: object = "") -> SdkitError:
+    from huggingface_hub import constants
 
-    headers = {
-        **build_hf_headers(),
-        "Accept-Encoding": "identity",
-        **({"Range": f"bytes={start}-"} if start else {}),
-    }
-    session = get_session()
-    return session.send(
-        session.build_request("GET", url, headers=headers, timeout=TIMEOUT), stream=True
-    )
+    values = {"hub": constants.ENDPOINT, "cache": constants.HF_HUB_CACHE, "what": what}
+    return (Gone if key == "gone" else SdkitError)(SENTENCES[key].format(repo=repo, **values))
 
 
-def _right(path, etag, size):
-    """Whether a file is what the hub says: its SHA-256, its SHA-1 (git's, or plain), at least its size."""
-    length = path.stat().st_size
-    kinds = {64: ["sha256"], 40: [lambda: hashlib.sha1(b"blob %d\0" % length), "sha1"]}.get(
-        len(etag), []
-    )
-
-    def digest(kind):
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, kind).hexdigest()
-
-    return (not size or length == size) and (not kinds or etag in map(digest, kinds))
-
-
-def _soon(call, *arguments, **keywords):
-    """What a call gives within `TIMEOUT`; otherwise `TimeoutError`: looking up a name, or answers drop by drop, may
-    take for ever, and the client's own time-out ends neither.
-    """
-    future = Future()
-
-    def work():
-        try:
-            future.set_result(call(*arguments, **keywords))
-        except Exception as error:
-            future.set_exception(error)
-
-    # of a pool, Python would wait for it at its end
-    threading.Thread(target=work, daemon=True).start()
-    return future.result(TIMEOUT)
-
-
-@contextlib.contextmanager
-def _alone(home):
-    """Let one program at a time fetch a repository; the system lifts the lock when it ends, in whatever way."""
+def _explain(error: Exception, repo: str) -> SdkitError:
+    """The `SdkitError` for an error of the client, the network or the disk."""
     import filelock
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        LocalEntryNotFoundError,
+    )
 
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(home / ".sdkit.lock", timeout=0):
-            yield
-    except filelock.Timeout as error:
-        raise SdkitError(
-            f"Another program is just fetching {home.name}. Wait for it, then run this again."
-        ) from error
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__:
+        error = error.__cause__  # the client says "not in the cache", and the reason lies behind it
+    text, kind = str(error), type(error).__name__
+    if isinstance(error, HFValidationError):
+        return _error("name", repo)
+    if isinstance(error, filelock.Timeout):
+        return _error("busy", repo)
+    if isinstance(error, HfHubHTTPError):
+        return _error(*_refusal(error, repo))
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return _error("certificate", repo, re.sub(r".*verify failed: | \(_ssl.*", "", text))
+    if kind == "ProxyError":
+        if text.startswith(("403", "407")):
+            return _error(
+                "proxy login" if "407" in text else "refused by a proxy", repo, text[:100]
+            )
+        return _error("line", repo, f"cannot be reached through the proxy ({text[:100]})")
+    if isinstance(error, TimeoutError) or "Timeout" in kind:
+        return _error("line", repo, f"was silent, or far too slow, for {TIMEOUT} s")
+    if isinstance(error, HTTPError):
+        never = "Connect" in kind or "Redirect" in kind
+        return _error("line", repo, "cannot be reached" if never else "broke off the connection")
+    if number := getattr(error, "errno", None):
+        full = number in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
+        return _error("disk" if full else "cache", repo, error.strerror)
+    return _error("page", repo)
+
+
+def _refusal(error, repo: str) -> tuple[str, str, str]:
+    """What an answer with an HTTP status of 400 or more means: the arguments of `_error`."""
+    from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RepositoryNotFoundError
+
+    headers, status = error.response.headers, error.response.status_code
+    code, said = headers.get("X-Error-Code", ""), headers.get("X-Error-Message", "")
+    file = re.search(r"/resolve/[^/]+/(.+)", error.response.url.path)
+    if isinstance(error, GatedRepoError):
+        return "gated", repo, ""
+    if "invalid credentials" in said.lower():
+        return "token", repo, ""
+    if isinstance(error, (RepositoryNotFoundError, DisabledRepoError)):
+        return "gone", repo, ""
+    if status in (404, 410) and file:
+        return "missing", repo, unquote(file[1])
+    if status in (404, 410, 451):
+        return "gone", repo, ""
+    if status == 407:
+        return "proxy login", repo, ""
+    if status in (401, 403):
+        # the hub and its servers number their answers, a proxy does not
+        by = "the hub" if code or said or error.request_id else "a proxy"
+        return f"refused by {by}", repo, f"HTTP {status}"
+    does = "asks for fewer requests" if status == 429 else "refuses the request"
+    return "trouble", repo, f"{'has trouble' if status >= 500 else does} (HTTP {status})"

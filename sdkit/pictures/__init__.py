@@ -1,1 +1,1 @@
-"""Pictures in and out: photographs, paintings to learn from, outputs and how they say that AI made them."""
+"""Photographs, paintings to learn from, results, and the marks that say that AI made them."""

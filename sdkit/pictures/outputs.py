@@ -1,4 +1,4 @@
-"""What leaves the kit: pictures under a name that replaces nothing, and notebooks without pictures."""
+"""Save results under new names, and take pictures out of notebooks before they are passed on."""
 
 import contextlib
 import json
@@ -6,26 +6,42 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
+
+from PIL import Image
 
 from sdkit.errors import AlreadyThere, SdkitError
 from sdkit.files import write_atomically
 from sdkit.pictures import provenance
 
-# where an editor writes pictures into the text, perhaps with a name and in characters of an address
+# a picture that an editor pasted into the text of a cell, maybe with a name, maybe URL-encoded
 PASTED = re.compile(r"data:image/[\w.+-]+(;[^;,\s]*)*;base64,[\w+/=%-]*", re.IGNORECASE)
 
 
-def save(image, folder, stem, note, replace=False, written=()):
-    """Write `image` as the PNG `stem` into `folder` and return its path; `note` as for `provenance.save_png`.
+def save(
+    image: Image.Image,
+    folder: str | os.PathLike,
+    stem: str,
+    note: dict[str, object],
+    replace: bool = False,
+    written: Iterable[Path] = (),
+) -> Path:
+    """Save `image` as ``<stem>.png`` in `folder` and return the path.
 
-    Where there is such a file it becomes ``stem-2``, ``stem-3``, ..., also when another run is quicker by a moment.
-    With `replace` it takes the place of a file, but not of one in `written`: those are of this run.
+    note : the text inside the file; see `provenance.save_png`.
+    replace : True overwrites a file of that name, unless it is in `written`.
+    written : the files that this run has saved already.
+
+    If the name is taken, the file becomes ``<stem>-2.png``, ``<stem>-3.png``, and so on. Two runs
+    at the same moment get two different names. Raises `SdkitError` if the file cannot be written.
     """
     for number in count(1):
         path = Path(folder) / (f"{stem}-{number}.png" if number > 1 else f"{stem}.png")
-        if os.path.lexists(path) and (not replace or any(_same(path, other) for other in written)):
+        if os.path.lexists(path) and (
+            not replace or any(_same_file(path, other) for other in written)
+        ):
             continue
         try:
             provenance.save_png(image, path, note, replace)
@@ -34,48 +50,53 @@ def save(image, folder, stem, note, replace=False, written=()):
             continue
 
 
-def _same(path, other):
-    """Whether two names lead to one file; A.png and a.png do on some disks."""
+def _same_file(path: Path, other: Path) -> bool:
+    """Whether two paths are the same file, as A.png and a.png are on some disks."""
     return path.exists() and other.exists() and os.path.samefile(path, other)
 
 
-def make_folder(folder):
-    """Make the folder for results now, so that a wrong one is known before the work and not after it."""
+def make_folder(folder: Path) -> None:
+    """Make the folder for results before the work starts. Raises `SdkitError` if that fails.
+
+    Also deletes unfinished files that a killed run left there more than an hour ago.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SdkitError(
-            f"Cannot make the folder {folder}: {error.strerror}. Choose another with --out."
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another folder with --out."
         ) from error
     if not os.access(folder, os.W_OK):
-        raise SdkitError(f"Nothing may be written into {folder}. Choose another folder with --out.")
+        raise SdkitError(f"You may not write into {folder}. Choose another folder with --out.")
     for part in folder.glob(".????????????????.part"):
-        # of a run that was killed outright, and not of one that is at work
+        # a younger one may belong to a run that is still working
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > 3600:
                 part.unlink()
 
 
-def slug(prompt):
-    """The prompt as part of a file name."""
+def slug(prompt: str) -> str:
+    """The prompt as part of a file name: lower case, - between words, at most 60 letters."""
     return (
         _cut(re.sub(r"[\W_]+", "-", prompt.lower()).strip("-")[:60], 80).rstrip("-") or "no-prompt"
     )
 
 
-def stem(source):
-    """The name of a photo as part of a file name: printable letters only, and no more bytes than all disks take."""
+def stem(source: str | os.PathLike) -> str:
+    """The name of a photo as part of a file name: printable, at most 80 letters and 100 bytes."""
     return _cut("".join(c if c.isprintable() else "-" for c in Path(source).stem)[:80], 100)
 
 
-def _cut(text, size):
+def _cut(text: str, size: int) -> str:
+    """The start of `text`, at most `size` bytes in UTF-8."""
     return text.encode(errors="ignore")[:size].decode(errors="ignore")
 
 
-def clear(path):
-    """Take every output, pasted picture and widget state out of the notebook at `path`: how many it were.
+def clear(path: str | os.PathLike) -> int:
+    """Remove all outputs, pasted pictures and widget states from a notebook; return their number.
 
-    Jupyter's checkpoint of it goes, too, for it is an older copy. What else is in the cells stays.
+    Also deletes Jupyter's checkpoint, which is an older copy. The rest of the cells stays.
+    Raises `SdkitError` if the file cannot be read or written, or is not a notebook.
     """
     path = Path(path)
     try:
@@ -111,13 +132,13 @@ def clear(path):
         checkpoint.unlink(missing_ok=True)
     except OSError as error:
         raise SdkitError(
-            f"{checkpoint} cannot be removed: {error.strerror}. Delete it by hand."
+            f"{checkpoint} cannot be deleted: {error.strerror}. Delete it by hand."
         ) from error
     return gone
 
 
-def find_notebooks(sources):
-    """The notebooks among `sources`: a file as it is, of a folder all in it and below, but checkpoints."""
+def find_notebooks(sources: Iterable[str | os.PathLike]) -> list[Path]:
+    """Replace each folder in `sources` by all notebooks in it and below it, but no checkpoints."""
     found = []
     for source in map(Path, sources):
         inside = sorted(source.rglob("*.ipynb")) if source.is_dir() else [source]

@@ -1,13 +1,13 @@
-"""Photographs in and out: any picture file becomes clean RGB, and nothing of its metadata reaches an output.
+"""Read photographs: any picture file becomes plain RGB, and none of its metadata reaches a result.
 
-A photo is a `PIL.Image` in mode RGB; a network sees it as a tensor (B, 3, H, W) in [-1, 1].
+A photo is a `PIL.Image` in mode RGB. A network sees it as a tensor (B, 3, H, W) in [-1, 1].
 """
 
 import contextlib
 import glob
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +28,11 @@ SAMPLES = {
     "coffee": "A cup of coffee, by Rachel Michetti, CC0 (scikit-image)",
     "grace_hopper": "Grace Hopper, by James S. Davis, US Navy, public domain (matplotlib)",
 }
-# takes up to 2 GB for a moment; looked up in the header, before anything is decoded
+# so many pixels take up to 2 GB while they are read; the file's header tells, before decoding
 MAX_PIXELS = 100_000_000
-# of a file: as many pixels without compression, 16 bits each, with transparency
+# the size of a file with MAX_PIXELS pixels: not compressed, four channels of 16 bits
 MAX_BYTES = 1_000_000_000
-MIN_SIDE, MAX_SIDE = 8, 65_535  # px; JPEG has no more
+MIN_SIDE, MAX_SIDE = 8, 65_535  # px; a JPEG cannot have more
 MAX_ASPECT = 4  # long side / short side
 SUFFIXES = {
     ".jpg",
@@ -59,8 +59,11 @@ SUFFIXES = {
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000", "PPM", "TGA")
 
 
-def sample(name):
-    """One of the photographs of `SAMPLES` as RGB; they come with packages that the kit needs anyway."""
+def sample(name: str) -> Image.Image:
+    """Open one of the photographs in `SAMPLES`, in RGB. They come with packages that the kit needs.
+
+    Raises `SdkitError` if there is no sample of that name.
+    """
     if name not in SAMPLES:
         raise SdkitError(f"There is no sample photo {name!r}. Choose one of: {', '.join(SAMPLES)}.")
     if name == "grace_hopper":
@@ -73,14 +76,18 @@ def sample(name):
     return Image.fromarray(getattr(skimage.data, name)())
 
 
-def open_photo(source, max_pixels=MAX_PIXELS):
-    """Open a path, sample name, `PIL.Image` or array as a clean RGB `PIL.Image`.
+def open_photo(
+    source: str | os.PathLike | Image.Image | np.ndarray, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
+    """Open a photo as a plain RGB `PIL.Image` of 8 bits per channel, without its metadata.
 
-    The picture is turned as its EXIF says, brought to sRGB by its colour profile, laid over white where it is
-    transparent, scaled from 16 to 8 bit; of an animation it is the first frame. All metadata is dropped.
-    An array is (H, W), (H, W, 3) or (H, W, 4), of uint8, uint16, bool, or float in [0, 1].
+    source : a path, the name of a sample, a `PIL.Image`, or an array. An array is (H, W), (H, W, 3)
+        or (H, W, 4), of uint8, uint16, bool, or float in [0, 1].
+    max_pixels : a picture with more pixels is refused.
 
-    Raises `SdkitError` with one sentence for whatever cannot be used.
+    The function turns the picture as its EXIF says, converts it to sRGB by its colour profile, and
+    puts white behind transparent parts. It scales 16 bits to 8. It takes the first frame of an
+    animation. Raises `SdkitError` if it cannot use the picture.
     """
     if isinstance(source, Image.Image):
         with _sentences("the picture", max_pixels):
@@ -96,10 +103,10 @@ def open_photo(source, max_pixels=MAX_PIXELS):
 
 
 @contextlib.contextmanager
-def _sentences(name, max_pixels):
-    """Turn into a sentence whatever Pillow raises over a file: damaged ones make it raise almost anything."""
+def _sentences(name: str, max_pixels: int) -> Iterator[None]:
+    """Turn any error of Pillow into an `SdkitError`. A damaged file can raise almost any error."""
     try:
-        # our own limit is lower than the one that Pillow warns about
+        # Pillow warns about very large pictures; our own limit is lower
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -122,11 +129,11 @@ def _sentences(name, max_pixels):
         ) from error
 
 
-def _read(path):
-    """The bytes of a file, or the sentence why there are none."""
+def _read(path: Path) -> bytes:
+    """Read the bytes of a file, or raise `SdkitError`."""
     if os.path.isdir(path):
         raise SdkitError(f"{path} is a folder. Give one picture file.")
-    # a pipe would wait for ever, a device never end
+    # reading a pipe could wait for ever, and a device may have no end
     if os.path.exists(path) and not os.path.isfile(path):
         raise SdkitError(f"{path} is not a file. Give one picture file.")
     if os.path.isfile(path) and os.path.getsize(path) > MAX_BYTES:
@@ -141,9 +148,7 @@ def _read(path):
             f"{', '.join(SAMPLES)}."
         ) from error
     except PermissionError as error:
-        raise SdkitError(
-            f"{path} may not be read by you. Change its permissions, or copy it."
-        ) from error
+        raise SdkitError(f"You may not read {path}. Change its permissions, or copy it.") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
         raise SdkitError(
@@ -154,21 +159,22 @@ def _read(path):
     return data
 
 
-def _formats():
+def _formats() -> list[str]:
+    """The names of `FORMATS` that this Pillow can read; some builds lack AVIF."""
     Image.init()
-    # AVIF is missing from some builds of Pillow
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def _too_large(name, max_pixels):
+def _too_large(name: str, max_pixels: int) -> str:
     return (
-        f"{name} has more than {max_pixels / 1e6:.0f} million pixels, or a side of more than {MAX_SIDE}. "
+        f"{name} has more than {max_pixels / 1e6:.0f} million pixels, "
+        f"or a side of more than {MAX_SIDE}. "
         "Make it smaller first; a few million are plenty here."
     )
 
 
-def _clean(image, name, max_pixels=MAX_PIXELS):
-    """Decode, turn, flatten to sRGB and drop metadata; see `open_photo`."""
+def _clean(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode and turn a picture, convert it to RGB, and drop its metadata; see `open_photo`."""
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise SdkitError(_too_large(name, max_pixels))
@@ -177,12 +183,12 @@ def _clean(image, name, max_pixels=MAX_PIXELS):
             f"{name} is only {width} x {height} pixels. Give a picture of at least "
             f"{MIN_SIDE} pixels a side; 256 or more look best."
         )
-    # Through an array and back: a copy or a convert would carry EXIF, GPS, comments and profiles along.
+    # An array holds only pixels. Image.copy and convert would keep EXIF, GPS, comments and profile.
     return Image.fromarray(np.array(pixels.to_rgb(pixels.upright(image))))
 
 
-def _from_array(array):
-    """An array as `open_photo` describes it to a `PIL.Image` of 8 bits a channel."""
+def _from_array(array: np.ndarray) -> Image.Image:
+    """Convert an array, as described in `open_photo`, to a `PIL.Image` of 8 bits per channel."""
     if (
         array.ndim not in (2, 3)
         or (array.ndim == 3 and array.shape[2] not in (3, 4))
@@ -196,7 +202,7 @@ def _from_array(array):
         array = pixels.to_8_bit(array, sixteen=True)
     elif array.dtype == bool:
         array = array.astype(np.uint8) * 255
-    elif array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:  # NaN fails both
+    elif array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:  # not true for NaN
         array = (array * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
         raise SdkitError(
@@ -206,10 +212,11 @@ def _from_array(array):
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def resize(image, size, multiple=8):
-    """Scale `image` to a short side of `size` px, the aspect ratio kept; both sides a multiple of `multiple`.
+def resize(image: Image.Image, size: int, multiple: int = 8) -> Image.Image:
+    """Scale a picture to a short side of about `size` px, with a Lanczos filter.
 
-    Lanczos filter. Raises `SdkitError` for a panorama longer than 4:1, which would cost time and memory.
+    The aspect ratio stays, but both sides are rounded to a multiple of `multiple` px.
+    Raises `SdkitError` for a panorama longer than 4:1, which would cost much time and memory.
     """
     width, height = image.size
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -257,7 +264,10 @@ def to_uint8(x: "torch.Tensor") -> np.ndarray:
 
 
 def to_image(tensor: "torch.Tensor") -> Image.Image:
-    """A tensor (1, 3, H, W) or (3, H, W) in [-1, 1] to a `PIL.Image`; see `to_uint8`."""
+    """A tensor (1, 3, H, W) or (3, H, W) in [-1, 1] to a `PIL.Image`; see `to_uint8`.
+
+    Raises `SdkitError` for a batch of several pictures.
+    """
     if tensor.ndim == 4:
         if len(tensor) != 1:
             raise SdkitError(
@@ -267,26 +277,30 @@ def to_image(tensor: "torch.Tensor") -> Image.Image:
     return Image.fromarray(to_uint8(tensor))
 
 
-def find_photos(sources, on_skip=None):
-    """Expand folders and wildcards into a list of paths and sample names, in the order given.
+def find_photos(
+    sources: Iterable[str | os.PathLike], on_skip: Callable[[Path], object] | None = None
+) -> list[Path | str]:
+    """Replace folders and wildcards by the pictures in them: a list of paths and names of samples.
 
-    Of a folder: its pictures sorted by name, without its subfolders and hidden files. `on_skip`, if given, is
-    called with the path of each file that is passed over since neither its name nor its content says picture.
-    What does not exist stays in the list, so that its own error comes when it is opened.
-    Raises `SdkitError` for an empty folder.
+    sources : paths, folders, names with * or ?, and names of samples. Their order is kept.
+    on_skip : called with the path of each file in a folder that is not a picture.
+
+    The pictures of a folder are sorted by name. Subfolders and hidden files are left out. A name
+    that does not exist stays in the list, and `open_photo` raises the error for it.
+    Raises `SdkitError` for a folder without pictures.
     """
     found = []
     for source in sources:
         path = expand(source)
         if os.path.isdir(path):
-            photos = _of_folder(path, on_skip)
+            photos = _in_folder(path, on_skip)
             if not photos:
                 raise SdkitError(
                     f"The folder {path} holds no pictures. Put JPEG or PNG files into it."
                 )
             found += photos
         elif not os.path.lexists(path) and set("*?") & set(path.name):
-            # the shell of Windows leaves *.jpg to us
+            # a shell on Windows passes *.jpg on as it is
             matches = glob.glob(os.path.join(glob.escape(str(path.parent)), path.name))
             found += sorted(map(Path, matches)) or [path]
         else:
@@ -296,8 +310,8 @@ def find_photos(sources, on_skip=None):
     return found
 
 
-def _of_folder(folder, on_skip):
-    """The pictures of a folder, sorted by name; see `find_photos`."""
+def _in_folder(folder: Path, on_skip: Callable[[Path], object] | None) -> list[Path]:
+    """The pictures in a folder, sorted by name; see `find_photos`."""
     try:
         inside = sorted(
             p for p in folder.iterdir() if not p.name.startswith(".") and not os.path.isdir(p)
@@ -317,8 +331,8 @@ def _of_folder(folder, on_skip):
     return photos
 
 
-def _looks_like_picture(path):
-    """Whether Pillow knows the file by its first bytes (TGA has none, so anything might be one: left out)."""
+def _looks_like_picture(path: Path) -> bool:
+    """Whether the first bytes of a file are those of a picture. (A TGA file has no such mark.)"""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

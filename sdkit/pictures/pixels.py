@@ -1,12 +1,14 @@
-"""What an opened picture shows: decoded, upright, and of any mode and depth as 8 bits of sRGB."""
+"""Decode an opened picture, turn it upright, and convert any mode and depth to sRGB with 8 bits."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageCms
 
+# how to turn a picture for each value (2 to 8) of the orientation in its EXIF
 TURNS = dict(
     enumerate(
         (
@@ -20,24 +22,27 @@ TURNS = dict(
         ),
         2,
     )
-)  # what each value of EXIF's orientation asks for
+)
 
 
-def upright(image):
-    """Decode a `PIL.Image`, and turn it as its EXIF says; raises whatever Pillow does."""
+def upright(image: Image.Image) -> Image.Image:
+    """Decode a `PIL.Image` and turn it as its EXIF says. Lets any error of Pillow pass."""
     with _quiet_libtiff() if getattr(image, "format", None) == "TIFF" else contextlib.nullcontext():
         image.load()
     turn = None
-    # unreadable EXIF says nothing about how to turn the picture
+    # leave the picture as it is if its EXIF cannot be read
     with contextlib.suppress(Exception):
         turn = TURNS.get(image.getexif().get(0x0112))
-    # not by ImageOps.exif_transpose: it writes all of the EXIF anew, and gives up over any odd entry in it
+    # ImageOps.exif_transpose would fail on any odd entry, because it writes the whole EXIF again
     return image.transpose(Image.Transpose[turn]) if turn else image
 
 
 @contextlib.contextmanager
-def _quiet_libtiff():
-    """Send to nowhere what libtiff writes to the terminal, past Python, about a damaged file: a sentence says it."""
+def _quiet_libtiff() -> Iterator[None]:
+    """Hide the messages that libtiff writes to the terminal about a damaged file.
+
+    They do not pass through Python, and our own sentence says what is wrong.
+    """
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -48,16 +53,16 @@ def _quiet_libtiff():
         os.close(nowhere)
 
 
-def to_rgb(image):
-    """Any mode of Pillow to RGB, 8 bit, over white, in sRGB."""
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a decoded picture of any mode to RGB: 8 bits, in sRGB, with white behind it."""
     if image.mode[0] in "IF":  # I;16, I;16B, I, F: convert("RGB") would clip these
         values = np.asarray(image)
         grey = to_8_bit(values, sixteen=image.mode.startswith("I;16"))
-        # the one shade of a PNG that is not shown
+        # a grey PNG can name one shade that is transparent
         if isinstance(image.info.get("transparency"), int):
             grey[values == image.info["transparency"]] = 255
         return Image.fromarray(grey).convert("RGB")
-    if image.mode in ("La", "RGBa"):  # premultiplied alpha has one way out only
+    if image.mode in ("La", "RGBa"):  # premultiplied alpha: Pillow converts it only to this
         image = image.convert(image.mode.upper())
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -65,8 +70,8 @@ def to_rgb(image):
         image = image.convert("RGB")
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):
-        # phones save Display P3, as do pictures of a screen: without this step its greens and reds go dull
-        # a broken profile: take the numbers as they are
+        # Phones and screenshots often use Display P3. Its greens and reds would look dull as sRGB.
+        # If the profile is broken, the numbers stay as they are.
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
             image = ImageCms.profileToProfile(
                 image,
@@ -79,9 +84,13 @@ def to_rgb(image):
     return image.convert("RGB")
 
 
-def to_8_bit(array, sixteen=False):
-    """Grey or colour values of more than 8 bits to uint8, rounded: 65535 (or 1.0) becomes 255."""
-    most = np.fmax.reduce(array, axis=None)  # without NaN
+def to_8_bit(array: np.ndarray, sixteen: bool = False) -> np.ndarray:
+    """Scale values of more than 8 bits to uint8, rounded.
+
+    array : of any shape. White, the value that becomes 255, is 65535 if `sixteen` or if a value is
+        above 255; otherwise it is 255 if a value is above 1; otherwise it is 1. NaN becomes 0.
+    """
+    most = np.fmax.reduce(array, axis=None)  # passes over NaN
     top = 65535 if sixteen or most > 255 else 255 if most > 1 else 1
     small = np.empty(array.shape, np.uint8)
     # a few rows at a time: 100 million pixels as float64 take 800 MB

@@ -1,4 +1,6 @@
-"""How a picture says that AI made it: a small mark in the corner, and a note inside the file."""
+"""Say that AI made a picture: by a small mark in its corner, and by a note inside the file."""
+
+import os
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -6,13 +8,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from sdkit.files import write_atomically
 
-ROOM_FOR_MARK = 128  # px, short side: on less, the mark would cover what there is to see
+ROOM_FOR_MARK = 128  # px; if the short side is less, the mark would cover too much
 
 
-def mark(image):
-    """A copy of `image` with a small "AI" in its lower right corner; below 128 px, where there is no room, without.
+def mark(image: Image.Image) -> Image.Image:
+    """A copy of `image` in RGB with a small "AI" in its lower right corner.
 
-    It is an eighteenth of the short side high, so that a picture made larger has it in the same place.
+    The mark is 1/18 of the short side high, so it stays in place when the picture is scaled.
+    A picture with a short side below `ROOM_FOR_MARK` gets no mark.
     """
     image = image.convert("RGB")
     side = min(image.size)
@@ -40,10 +43,15 @@ def mark(image):
     return Image.alpha_composite(image.convert("RGBA"), veil).convert("RGB")
 
 
-def save_png(image, path, note, replace=True):
-    """Write `image` as PNG, whole or not at all, with the text chunks of `note` and no other metadata.
+def save_png(
+    image: Image.Image, path: str | os.PathLike, note: dict[str, object], replace: bool = True
+) -> None:
+    """Save `image` as a PNG with the texts of `note` inside, and without any other metadata.
 
-    With `replace` False, raises `AlreadyThere` where there is a file of that name.
+    note : {keyword: text}, such as {"Description": "..."}; each becomes a text chunk of the PNG.
+    replace : False raises `AlreadyThere` if there is a file of that name.
+
+    The file is written whole or not at all. Raises `SdkitError` if that is not possible.
     """
     info = PngInfo()
     for key, value in note.items():
@@ -51,4 +59,5 @@ def save_png(image, path, note, replace=True):
             key, str(value)
         )
     with write_atomically(path, replace) as part:
+        # an array holds only pixels, so nothing else of the photo reaches the file
         Image.fromarray(np.array(image.convert("RGB"))).save(part, format="PNG", pnginfo=info)

@@ -1,4 +1,4 @@
-"""Names that replace nothing, notebooks without pictures; and no word of a photo's metadata in any output."""
+"""Results get new names, cleared notebooks hold no pictures, and no metadata reaches a result."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def work(tiny_data, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_mark_is_there_unless_it_is_not_wanted(work):
+def test_results_have_the_mark_unless_no_mark_is_given(work):
     style = ["style", "coffee", "--prompt", "van gogh", "--steps", "2", "--size", "128"]
     assert [cli.main(style), cli.main([*style, "--no-mark", "--out", "bare"])] == [0, 0]
     name = "coffee-van-gogh-seed0.png"
@@ -45,7 +45,7 @@ def test_the_mark_is_there_unless_it_is_not_wanted(work):
         assert marked.text == bare.text and "Made with AI" in bare.text["Description"]
 
 
-def test_eight_runs_into_one_folder_lose_nothing(tmp_path):
+def test_eight_runs_into_one_folder_save_all_their_pictures(tmp_path):
     start, paths = threading.Barrier(8), []
 
     def run(value):
@@ -64,18 +64,20 @@ def test_eight_runs_into_one_folder_lose_nothing(tmp_path):
             assert image.getpixel((0, 0)) == (value,) * 3
 
 
-def test_overwriting_replaces_what_was_there_but_nothing_of_this_run(tmp_path):
+def test_overwrite_replaces_old_files_but_none_of_this_run(tmp_path):
     white, black = Image.new("RGB", (8, 8), "white"), Image.new("RGB", (8, 8))
     (tmp_path / "precious").write_text("whole")
     (tmp_path / "x.png").symlink_to(tmp_path / "precious")
     first = outputs.save(white, tmp_path, "x", {}, replace=True)
     second = outputs.save(black, tmp_path, "x", {}, replace=True, written=[first])
     assert (first.name, second.name) == ("x.png", "x-2.png")
-    assert (tmp_path / "precious").read_text() == "whole"  # what a link leads to is not written to
+    assert (
+        tmp_path / "precious"
+    ).read_text() == "whole"  # the link is replaced, not the file behind it
 
 
-def test_a_killed_run_leaves_whole_pictures_only(tmp_path):
-    """A process that saves without end is killed outright; then one is asked to end, and leaves no part of a file."""
+def test_a_killed_run_leaves_only_whole_pictures(tmp_path):
+    """A process saves pictures again and again, and is killed. The last whole picture is there."""
     code = (
         "import sys\nfrom PIL import Image\nfrom sdkit import outputs\nprint('go', flush=True)\n"
         "while True: outputs.save(Image.effect_noise((300, 300), 9).convert('RGB'), sys.argv[1], 'x', {}, True)"
@@ -119,7 +121,7 @@ def notebook():
     )
 
 
-def test_clear_takes_pictures_out_of_outputs_pasted_ones_widgets_and_checkpoints(tmp_path, capsys):
+def test_clear_removes_outputs_pasted_pictures_widgets_and_checkpoints(tmp_path, capsys):
     (tmp_path / "in" / ".ipynb_checkpoints").mkdir(parents=True)
     path, copy = (
         tmp_path / "in" / "a.ipynb",
@@ -153,7 +155,7 @@ def test_clear_takes_pictures_out_of_outputs_pasted_ones_widgets_and_checkpoints
         "DATA:image/svg+xml;charset=utf-8;BASE64,SECRET%2B%3D",
     ],
 )
-def test_clear_takes_out_pictures_that_an_editor_wrote_into_the_text(tmp_path, pasted):
+def test_clear_removes_pictures_that_an_editor_wrote_into_the_text(tmp_path, pasted):
     path = tmp_path / "a.ipynb"
     path.write_text(
         writes(new_notebook(cells=[new_markdown_cell(f"before\n![me]({pasted}) after")]))
@@ -162,7 +164,7 @@ def test_clear_takes_out_pictures_that_an_editor_wrote_into_the_text(tmp_path, p
     assert "".join(json.loads(path.read_text())["cells"][0]["source"]) == "before\n![me]() after"
 
 
-def test_parts_of_files_that_a_killed_run_left_go_with_the_next_run(work):
+def test_the_next_run_deletes_unfinished_files_of_a_killed_run(work):
     import os
 
     (work / "styled").mkdir()
@@ -300,7 +302,7 @@ def leaks(path):
     return found + [b"secret"] * (SECRET in data) + [b"more"] * (place != len(data))
 
 
-def test_nothing_of_a_photo_but_its_pixels_comes_out_of_any_verb(work, monkeypatch, capfd):
+def test_results_of_every_verb_contain_only_pixels_of_the_photo(work, monkeypatch, capfd):
     from sdkit import upscale
 
     monkeypatch.setattr(models, "load_upscaler", lambda *_, **__: None)
@@ -332,7 +334,7 @@ def test_nothing_of_a_photo_but_its_pixels_comes_out_of_any_verb(work, monkeypat
     assert strange.SECRET not in "".join(capfd.readouterr())
 
 
-def test_hidden_colours_and_later_frames_do_not_come_out():
+def test_hidden_colours_and_later_frames_do_not_reach_a_result():
     """What was made transparent is gone, and not only invisible: white is all there is."""
     hidden = Image.open(io.BytesIO(with_secrets()["hidden.png"]))
     assert np.asarray(photos.open_photo(hidden)).min() == 255
@@ -344,7 +346,7 @@ def test_hidden_colours_and_later_frames_do_not_come_out():
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="not a clone")
-def test_git_never_takes_photographs():
+def test_git_ignores_photographs():
     paths = [
         "private/me.jpg",
         "notebooks/private/me.jpg",
@@ -365,7 +367,7 @@ def test_git_never_takes_photographs():
     )
 
 
-def test_a_notebook_that_may_not_be_written_is_a_sentence(tmp_path, monkeypatch):
+def test_clear_of_a_notebook_without_write_permission_gives_a_sentence(tmp_path, monkeypatch):
     path = tmp_path / "a.ipynb"
     path.write_text(writes(notebook()))
 

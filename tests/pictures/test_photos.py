@@ -21,13 +21,13 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", photos.SAMPLES)
-def test_samples_are_there_without_a_network(name):
+def test_samples_open_without_a_network(name):
     image = photos.open_photo(name)
     assert image.mode == "RGB" and min(image.size) >= 256
     np.testing.assert_array_equal(image, photos.sample(name))
 
 
-def test_unknown_sample_names_those_there_are():
+def test_the_error_for_an_unknown_sample_lists_the_samples():
     with pytest.raises(SdkitError, match="astronaut"):
         photos.sample("mona_lisa")
 
@@ -40,13 +40,13 @@ def test_usable_files_become_rgb_without_metadata(folder, name):
 
 
 @pytest.mark.parametrize("name, word", strange.UNUSABLE.items())
-def test_unusable_files_are_a_sentence(folder, name, word):
+def test_unusable_files_give_a_sentence(folder, name, word):
     with pytest.raises(SdkitError, match=word) as caught:
         photos.resize(photos.open_photo(folder / name), 64)
     assert str(caught.value).endswith(".")
 
 
-def test_missing_files_folders_and_names_with_null_are_sentences(folder):
+def test_missing_files_folders_and_names_with_null_give_sentences(folder):
     for source, word in (
         (folder / "gone.png", "no file"),
         (folder, "folder"),
@@ -59,14 +59,14 @@ def test_missing_files_folders_and_names_with_null_are_sentences(folder):
 @pytest.mark.parametrize(
     "name", ["x" * 300, "~nobody-of-that-name/x.jpg", "a**b", "**", "[", "", "\udcff.jpg"]
 )
-def test_names_that_no_file_can_have_are_sentences(tmp_path, monkeypatch, name):
+def test_names_that_no_file_can_have_give_sentences(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SdkitError):
         photos.open_photo(photos.find_photos([name])[0])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_pipes_devices_and_links_that_lead_nowhere_are_sentences_at_once(tmp_path):
+def test_pipes_devices_and_broken_links_give_sentences_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
@@ -86,7 +86,7 @@ def test_pipes_devices_and_links_that_lead_nowhere_are_sentences_at_once(tmp_pat
     np.testing.assert_array_equal(photos.open_photo(tmp_path / "link.jpg"), strange.colours())
 
 
-def test_a_name_cannot_command_the_terminal(tmp_path):
+def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path):
     path = tmp_path / "a\n\x1b[31mb.jpg"
     path.write_bytes(b"no picture")
     with pytest.raises(SdkitError) as caught:
@@ -94,7 +94,7 @@ def test_a_name_cannot_command_the_terminal(tmp_path):
     assert str(caught.value).startswith("a ?[31mb.jpg is not a picture")
 
 
-def test_what_libtiff_says_of_a_damaged_file_stays_within(tmp_path, capfd):
+def test_messages_of_libtiff_do_not_reach_the_terminal(tmp_path, capfd):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
     image.save(tmp_path / "x.tif", compression="tiff_adobe_deflate")
     data = bytearray((tmp_path / "x.tif").read_bytes())
@@ -108,19 +108,19 @@ def test_what_libtiff_says_of_a_damaged_file_stays_within(tmp_path, capfd):
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file"
 )
-def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
+def test_a_file_without_read_permission_gives_a_sentence(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (tmp_path / "x.png").chmod(0)
-    with pytest.raises(SdkitError, match="may not be read"):
+    with pytest.raises(SdkitError, match="You may not read"):
         photos.open_photo(tmp_path / "x.png")
 
 
-def test_pixels_without_loss_stay_as_they_are(folder):
+def test_pixels_of_lossless_files_do_not_change(folder):
     np.testing.assert_array_equal(photos.open_photo(folder / "no-suffix"), strange.colours())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_turned_as_exif_says(tmp_path, orientation):
+def test_a_picture_is_turned_as_its_exif_says(tmp_path, orientation):
     Image.fromarray(strange.colours()).save(
         tmp_path / "x.jpg", exif=strange.exif(orientation), quality=95
     )
@@ -141,7 +141,7 @@ def test_16_bit_grey_is_scaled_and_not_clipped(folder, name):
     np.testing.assert_array_equal(image, np.repeat(strange.colours()[..., :1], 3, axis=2))
 
 
-def test_transparency_lies_over_white(folder):
+def test_transparent_parts_become_white(folder):
     colour, alpha = strange.colours().astype(float), strange.colours()[..., :1] / 255.0
     image = np.asarray(photos.open_photo(folder / "transparent.png"), dtype=float)
     np.testing.assert_allclose(image, colour * alpha + 255 * (1 - alpha), atol=1)
@@ -185,7 +185,7 @@ def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tm
     assert abs(np.asarray(photos.open_photo(tmp_path / "x.png")) - expected).max() <= 3
 
 
-def test_turned_also_where_other_entries_of_the_exif_make_no_sense(tmp_path):
+def test_a_picture_is_turned_even_if_other_entries_of_its_exif_are_broken(tmp_path):
     """An entry whose type is not its own, as some programs write it, can be read but not written anew."""
     # a date that is no text
     entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]
@@ -237,7 +237,7 @@ def test_every_mode_of_pillow_becomes_rgb(mode):
     assert photos.open_photo(Image.new(mode, (9, 8))).mode == "RGB"
 
 
-def test_arrays():
+def test_arrays_are_read_or_refused_by_shape_type_and_range():
     array = strange.colours()
     opaque = np.dstack([array, np.full_like(array[..., 0], 255)])
     for same in (array, array / 255.0, array.astype(np.uint16) * 257, opaque):
@@ -270,7 +270,7 @@ def test_resize_keeps_the_aspect_ratio_in_steps_of_8(width, height, size, expect
     assert photos.resize(Image.new("RGB", (width, height)), size).size == expected
 
 
-def test_tensor_and_back_is_the_same_picture():
+def test_a_picture_survives_the_way_to_a_tensor_and_back():
     image = photos.sample("coffee")
     tensor = photos.to_tensor(image)
     assert tensor.shape == (1, 3, 400, 600) and tensor.dtype == torch.float32
@@ -297,7 +297,7 @@ def test_a_batch_has_its_axes_in_order_and_spans_minus_one_to_one():
         photos.to_batch([levels[0] / 255])
 
 
-def test_find_photos(folder, tmp_path):
+def test_find_photos_lists_files_folders_wildcards_and_samples(folder, tmp_path):
     skipped = []
     found = photos.find_photos([folder, "astronaut", tmp_path / "gone.png"], on_skip=skipped.append)
     assert [p.name for p in found[:-2]] == sorted([*strange.USABLE, *strange.UNUSABLE])

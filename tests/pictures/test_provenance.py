@@ -19,7 +19,7 @@ def test_the_mark_is_small_and_in_the_corner():
     np.testing.assert_array_equal(provenance.mark(small), small)
 
 
-def test_save_png_writes_the_note_and_nothing_of_the_photo(tmp_path):
+def test_save_png_writes_the_note_and_no_metadata_of_the_photo(tmp_path):
     (tmp_path / "in").mkdir()
     strange.write_all(tmp_path / "in")
     with Image.open(tmp_path / "in" / "commented.jpg") as image:
