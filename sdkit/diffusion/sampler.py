@@ -164,7 +164,8 @@ def denoise(
         inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
         output = unet(inputs, t, encoder_hidden_states=context).sample
         if guided:
-            output = guide(*output.chunk(2), guidance_scale)  # (B, C, h, w)
+            uncond, cond = output.chunk(2)
+            output = guide(uncond, cond, guidance_scale)  # (B, C, h, w)
         t_prev = timesteps[step + 1] if step + 1 < len(timesteps) else -1
         if solver == "ddim":
             latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)

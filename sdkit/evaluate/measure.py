@@ -270,7 +270,7 @@ def zero_shot_postcards(
     counts = [len(words) for words in postcards.WORDS.values()]
     for card, picture in zip(cards, x):
         captions = [
-            postcards.plain_caption(replace(card, second=None, **{part: word}))
+            postcards.plain_caption(replace(card, second=None, **{part: word}))  # type: ignore[arg-type]
             for part, words in postcards.WORDS.items()
             for word in words
         ]

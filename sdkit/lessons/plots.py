@@ -237,7 +237,8 @@ def before_after(
         images += [*befores[i : i + columns], *fill, *afters[i : i + columns], *fill]
         rows += ["before", "after"]
     grid_titles = []  # above the row of "before" only
-    for i in range(0, len(titles or []), columns):
+    titles = titles or []
+    for i in range(0, len(titles), columns):
         some = titles[i : i + columns]
         grid_titles += [*some, *[""] * (2 * columns - len(some))]
     return show_grid(images, grid_titles, columns, rows, settings)

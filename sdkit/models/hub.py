@@ -189,7 +189,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
     return folder
 
 
-def _bring_large(repo: str, commit: str, entry, blobs: Path, bar: type) -> None:
+def _bring_large(repo: str, commit: str, entry, blobs: Path, bar) -> None:
     """Download a large file to where the client looks for it, and go on from what is there of it.
 
     `snapshot_download` would bring it too, but deletes what has arrived when it fails.
@@ -348,7 +348,7 @@ def _explain(error: Exception, repo: str) -> SdkitError:
         return _error("line", repo, "cannot be reached" if never else "broke off the connection")
     if number := getattr(error, "errno", None):
         full = number in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
-        return _error("disk" if full else "cache", repo, error.strerror)
+        return _error("disk" if full else "cache", repo, os.strerror(number))
     return _error("page", repo)
 
 

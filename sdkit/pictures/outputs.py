@@ -48,6 +48,7 @@ def save(
             return path
         except AlreadyThere:
             continue
+    raise AssertionError("count() does not end")
 
 
 def _same_file(path: Path, other: Path) -> bool:

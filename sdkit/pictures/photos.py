@@ -289,7 +289,7 @@ def find_photos(
     that does not exist stays in the list, and `open_photo` raises the error for it.
     Raises `SdkitError` for a folder without pictures.
     """
-    found = []
+    found: list[Path | str] = []
     for source in sources:
         path = expand(source)
         if os.path.isdir(path):

@@ -32,7 +32,7 @@ def upright(image: Image.Image) -> Image.Image:
     turn = None
     # leave the picture as it is if its EXIF cannot be read
     with contextlib.suppress(Exception):
-        turn = TURNS.get(image.getexif().get(0x0112))
+        turn = TURNS.get(image.getexif().get(0x0112, 1))
     # ImageOps.exif_transpose would fail on any odd entry, because it writes the whole EXIF again
     return image.transpose(Image.Transpose[turn]) if turn else image
 
@@ -73,12 +73,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
         # Phones and screenshots often use Display P3. Its greens and reds would look dull as sRGB.
         # If the profile is broken, the numbers stay as they are.
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
-            image = ImageCms.profileToProfile(
+            converted = ImageCms.profileToProfile(
                 image,
                 ImageCms.ImageCmsProfile(BytesIO(profile)),
                 ImageCms.createProfile("sRGB"),
                 outputMode="RGBA" if image.mode == "RGBA" else "RGB",
             )
+            image = converted or image  # None only if Pillow works in place
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")

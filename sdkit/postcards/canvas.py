@@ -6,6 +6,8 @@ glows and shadows follow from the distance. See Íñigo Quílez, "2D distance fu
 later). In the functions below, x and y are arrays of one shape, or shapes that broadcast.
 """
 
+import functools
+
 import numpy as np
 
 
@@ -89,12 +91,11 @@ def polygon(x: np.ndarray, y: np.ndarray, *corners: tuple[float, float]) -> np.n
 
     List the corners clockwise, as seen with y pointing up.
     """
-    distance = None
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1]):
-        length = np.hypot(x1 - x0, y1 - y0)
-        side = ((y1 - y0) * -(x - x0) + (x1 - x0) * (y - y0)) / length
-        distance = side if distance is None else np.maximum(distance, side)
-    return distance
+    sides = [
+        ((y1 - y0) * -(x - x0) + (x1 - x0) * (y - y0)) / np.hypot(x1 - x0, y1 - y0)
+        for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1])
+    ]
+    return functools.reduce(np.maximum, sides)
 
 
 def line(

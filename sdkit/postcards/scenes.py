@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sdkit.postcards import things
 from sdkit.postcards.canvas import Canvas, box, circle, ellipse, noise, polygon
@@ -70,15 +71,15 @@ class Layout:
         self.second_height = uniform(0.16, 0.20)
 
 
-def mix(colours: Sequence, share: np.ndarray) -> np.ndarray:
+def mix(colours: ArrayLike, share: np.ndarray) -> np.ndarray:
     """Interpolate between N evenly spaced ``colours`` (N, 3): share (H, W) -> (H, W, 3).
 
     Share 0 gives the first colour, 1 the last one; values outside are clipped.
     """
-    colours = np.asarray(colours, np.float32)
-    position = np.clip(share, 0, 1) * (len(colours) - 1)
-    first = np.minimum(position.astype(int), len(colours) - 2)
-    return colours[first] + (position - first)[..., None] * (colours[first + 1] - colours[first])
+    table = np.asarray(colours, np.float32)
+    position = np.clip(share, 0, 1) * (len(table) - 1)
+    first = np.minimum(position.astype(int), len(table) - 2)
+    return table[first] + (position - first)[..., None] * (table[first + 1] - table[first])
 
 
 def sky(canvas: Canvas, layout: Layout, time: str) -> None:
@@ -115,7 +116,7 @@ def sky(canvas: Canvas, layout: Layout, time: str) -> None:
             layout.rng.uniform(0.06, 0.34),
             layout.rng.uniform(0.05, 0.09),
         )
-        cloud = None
+        cloud = np.full_like(canvas.x, np.inf)  # nothing yet
         for dx, dy, r in (
             (0, 0, 1),
             (-1.1, 0.3, 0.7),
@@ -129,7 +130,7 @@ def sky(canvas: Canvas, layout: Layout, time: str) -> None:
                 1.1 * r * size,
                 0.62 * r * size,
             )
-            cloud = puff if cloud is None else np.minimum(cloud, puff)
+            cloud = np.minimum(cloud, puff)
         alpha = np.clip(0.5 - (cloud + 0.02 * (rough - 0.5)) / 0.022, 0, 1) * 0.85
         canvas.blend(
             alpha,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sdkit.postcards.canvas import Canvas, box, circle, ellipse, line, polygon
 
@@ -75,7 +76,7 @@ class Pen:
             self.fill(distance, (0.50, 0.66, 0.78), shade=0)
 
 
-def mixed(colour: Sequence[float], other: Sequence[float], share: float) -> np.ndarray:
+def mixed(colour: ArrayLike, other: ArrayLike, share: float) -> np.ndarray:
     """Mix two colours: share 0 is the first, 1 the second."""
     return (1 - share) * np.asarray(colour) + share * np.asarray(other)
 
