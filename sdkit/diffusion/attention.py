@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +18,14 @@ class RecordingProcessor:
     def __init__(self, inner: Callable, name: str, maps: dict[str, torch.Tensor]):
         self.inner, self.name, self.maps = inner, name, maps
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, *arguments, **keywords):
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        *arguments: Any,
+        **keywords: Any,
+    ) -> torch.Tensor:
         # (B, h w, C) and (B, L, D) -> (B heads, h w, d) and (B heads, L, d)
         query, key = (
             attn.head_to_batch_dim(x)

@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdkit.errors import SdkitError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # torch is imported in `encode` only: looking up words must n
 STOP_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())
 
 
-def encode(tokenizer, text_encoder, prompts: str | list[str]) -> "torch.Tensor":
+def encode(tokenizer: Any, text_encoder: Any, prompts: str | list[str]) -> "torch.Tensor":
     """Embed a prompt, or a list of B prompts, as (B, L, D) with L = `tokenizer.model_max_length`.
 
     As in Stable Diffusion's pipelines, shorter prompts are padded to L tokens and longer ones are

@@ -8,6 +8,7 @@ noise) to T - 1 (nearly all noise).
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -40,7 +41,7 @@ class Schedule:
         self.prediction_type = prediction_type
 
     @classmethod
-    def of(cls, scheduler) -> "Schedule":
+    def of(cls, scheduler: Any) -> "Schedule":
         """The schedule of a diffusers scheduler, for instance of `pipe.scheduler`.
 
         Schedulers that work with noise levels (sigmas: Euler, DPM-Solver++) end without noise, at

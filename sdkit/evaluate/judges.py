@@ -199,14 +199,14 @@ def kid(
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    classifier = classifier or StyleClassifier.load()
+    judge = classifier or StyleClassifier.load()
 
     class PooledFeatures(nn.Module):
-        def forward(self, crops):
-            return classifier.pooled(crops)
+        def forward(self, crops: torch.Tensor) -> torch.Tensor:
+            return judge.pooled(crops)
 
     real, fake = (
-        torch.cat([classifier.crops(picture) for picture in pictures])  # (N, 3, S, S)
+        torch.cat([judge.crops(picture) for picture in pictures])  # (N, 3, S, S)
         for pictures in (reals, images)
     )
     size = subset_size or min(len(real), len(fake))

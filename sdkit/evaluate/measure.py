@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import DiffusionPipeline
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 from transformers import CLIPModel, CLIPTokenizer
@@ -41,7 +42,7 @@ def rounded_mean(values: Sequence[float]) -> float:
     return round(float(np.mean(values)), 3)
 
 
-def round_trip(pipe, images: Sequence[Image.Image]) -> list[Image.Image]:
+def round_trip(pipe: DiffusionPipeline, images: Sequence[Image.Image]) -> list[Image.Image]:
     """The pictures after the VAE's encoder and decoder."""
     return [
         photos.to_image(
@@ -53,7 +54,7 @@ def round_trip(pipe, images: Sequence[Image.Image]) -> list[Image.Image]:
     ]
 
 
-def measure_vae(pipe, pictures: dict[str, list[art.Picture]]) -> Figures:
+def measure_vae(pipe: DiffusionPipeline, pictures: dict[str, list[art.Picture]]) -> Figures:
     """The VAE's round trip, for each kind of picture: PSNR in dB, and style scores of paintings.
 
     The style scores are given for the paintings before and after the round trip.
@@ -74,7 +75,7 @@ def measure_vae(pipe, pictures: dict[str, list[art.Picture]]) -> Figures:
 
 
 def measure_style(
-    pipe,
+    pipe: DiffusionPipeline,
     photographs: Sequence[Image.Image],
     paintings: Sequence[Image.Image],
     prompt: str,
@@ -136,7 +137,7 @@ def nearest_distances(x: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     return distances.amin(1) / x[0].numel() ** 0.5 * photos.LEVELS_PER_UNIT
 
 
-def measure_drawing(pipe, model: str, count: int) -> Figures:
+def measure_drawing(pipe: DiffusionPipeline, model: str, count: int) -> Figures:
     """Do pictures drawn for ``count`` held-out combinations show what their captions say?
 
     Each picture has its own random caption that says all five parts, and its own seed. A quarter of
@@ -298,7 +299,7 @@ def measure_clip(pictures: Sequence[art.Picture], count: int = 200) -> Figures:
 
 
 def measure_upscaler(
-    pipe,
+    pipe: DiffusionPipeline,
     art_dir: str | Path,
     split: str = "validation",
     count: int = 12,

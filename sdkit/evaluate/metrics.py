@@ -5,6 +5,7 @@ Measures that use a network are in `sdkit.evaluate.judges`.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ def blurred_ssim(image: Image.Image, reference: Image.Image, sigma: float = 2.0)
 
 
 @lru_cache(maxsize=1)
-def _face_detector():
+def _face_detector() -> Any:
     from skimage.data import lbp_frontal_face_cascade_filename
     from skimage.feature import Cascade
 

@@ -1,13 +1,14 @@
-"""The pictures the networks learn from: free paintings and photographs in a folder, listed in ``data/art.tsv``.
+"""The training pictures: free paintings and photographs in a folder, listed in ``data/art.tsv``.
 
-None of the pictures is part of the kit. The list names each of them with title, licence basis, checksum and split:
-within a folder, sorted by checksum, every tenth picture from the fourth on is for validation and every tenth from
-the ninth on for testing. One exception: both versions of Van Gogh's *Bedroom* are for validation, so that no
-composition lies on two sides.
+The pictures themselves are not part of the kit. The list gives the title, the licence, the checksum
+and the split of each one. In each folder, sorted by checksum, every tenth picture from the fourth on
+is for validation, and every tenth from the ninth on is for testing. There is one exception: both
+versions of Van Gogh's *Bedroom* are for validation, so that no scene is in two splits.
 """
 
 import csv
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sdkit.errors import SdkitError
 from sdkit.files import data_dir
 from sdkit.pictures.photos import to_batch  # noqa: F401  (lessons and recipes call art.to_batch)
 
-# The style of each folder: what the captions say and what the classifier tells apart.
+# The style of the pictures in each folder. Captions use these names, and so does the classifier.
 STYLE_OF_FOLDER = {
     "van_gogh": "van gogh",
     "ukiyo_e": "ukiyo-e",
@@ -29,7 +30,7 @@ STYLE_OF_FOLDER = {
     "portrait": "a photo",
 }
 STYLES = ("van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo")
-# px; crops are never taken at a larger scale, so larger pictures only cost memory
+# px; crops are never taken at a larger scale, so larger pictures would only cost memory
 LONGEST_SHORT_SIDE = 640
 
 
@@ -43,28 +44,35 @@ class Picture:
     image: Image.Image
 
     @property
-    def is_portrait(self):
-        """Whether it shows one person's head: half of what people bring to the lab demo."""
+    def is_portrait(self) -> bool:
+        """Whether it shows the head of one person, as half of the pictures in a lab demo do."""
         return self.file.startswith("portrait/") or "portrait" in self.title.lower()
 
 
-def manifest():
-    """Rows of ``data/art.tsv`` as dictionaries: file, split, artist, title, basis, source_repository, sha256."""
+def manifest() -> list[dict[str, str]]:
+    """The rows of ``data/art.tsv`` as dictionaries.
+
+    Their keys are file, split, artist, title, basis, source_repository and sha256.
+    """
     with open(data_dir() / "art.tsv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def load(folder, split, styles=STYLES, limit=None):
-    """Pictures of one ``split`` ("train", "validation" or "test") under ``folder``, checksums verified.
+def load(
+    folder: str | Path, split: str, styles: Sequence[str] = STYLES, limit: int | None = None
+) -> list[Picture]:
+    """Load the pictures of one split from ``folder``, and check their checksums.
 
-    ``limit`` takes only the first so many of each folder (for tests). Raises SdkitError when the folder lacks a
-    listed picture or holds a different one.
+    split : "train", "validation" or "test".
+    limit : at most so many pictures of each folder (for tests).
+
+    Raises `SdkitError` if a listed picture is missing or is a different one.
     """
     folder, pictures, taken = Path(folder), [], {}
     if not folder.is_dir():
         raise SdkitError(
-            f"There is no folder {folder} with training pictures; data/README.md says how to get the "
-            "same ones. Nothing but training needs them."
+            f"There is no folder {folder} with training pictures. data/README.md says how to get "
+            "them. Only trainings and measurements need them."
         )
     for row in manifest():
         kind = row["file"].split("/")[0]
@@ -78,11 +86,12 @@ def load(folder, split, styles=STYLES, limit=None):
         path = folder / row["file"]
         if not path.is_file():
             raise SdkitError(
-                f"{path} is missing; data/README.md says how to get the training pictures."
+                f"{path} is missing. data/README.md says how to get the training pictures."
             )
         if hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
             raise SdkitError(
-                f"{path} is not the picture listed in data/art.tsv (other checksum); fetch it again."
+                f"{path} is not the picture that data/art.tsv lists: its checksum is different. "
+                "Download it again."
             )
         image = Image.open(path).convert("RGB")
         scale = min(1, LONGEST_SHORT_SIDE / min(image.size))
@@ -91,18 +100,23 @@ def load(folder, split, styles=STYLES, limit=None):
     return pictures
 
 
-def data_hash(pictures):
-    """First 12 hex digits of the SHA-256 of the file names and checksums used: which data made these weights."""
+def data_hash(pictures: Iterable[Picture]) -> str:
+    """12 hex digits that name a set of pictures: from the SHA-256 of their names and checksums."""
     used = {picture.file for picture in pictures}
     lines = sorted(row["file"] + row["sha256"] for row in manifest() if row["file"] in used)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def crop(picture, size, rng, short_sides=(256, 512)):
-    """A random square of ``size`` px as uint8 (size, size, 3), half of them mirrored.
+def crop(
+    picture: Picture,
+    size: int,
+    rng: np.random.Generator,
+    short_sides: tuple[float, float] = (256, 512),
+) -> np.ndarray:
+    """A random square of ``size`` px as uint8 (size, size, 3). Half of the squares are mirrored.
 
-    It is cut as if the whole picture had been scaled to a short side drawn (log-uniformly) from ``short_sides``,
-    in px; a picture is enlarged by a fifth at most, unless the smallest short side asks for more.
+    The whole picture is first scaled to a random short side between the two ``short_sides`` in px
+    (log-uniform). A picture is enlarged by at most a fifth, unless the smaller short side needs more.
     """
     native = min(picture.image.size)
     low, high = short_sides

@@ -65,7 +65,7 @@ class Postcard:
     second: tuple[str, str] | None = None  # (colour, thing) of a smaller thing at another place
     seed: int = 0  # decides all that captions do not say: clouds, hills, sizes, the light
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for part, known in WORDS.items():
             if getattr(self, part) not in known:
                 raise SdkitError(

@@ -9,6 +9,7 @@ later). In the functions below, x and y are arrays of one shape, or shapes that 
 import functools
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Canvas:
@@ -37,25 +38,29 @@ class Canvas:
         region.rgb = self.rgb[rows, columns]
         return region
 
-    def dot(self, x: float, y: float, radius: float, colour, opacity: float = 1.0) -> None:
+    def dot(
+        self, x: float, y: float, radius: float, colour: ArrayLike, opacity: float = 1.0
+    ) -> None:
         """Paint a small disc."""
         reach = radius + 1 / self.size
         region = self.region(x - reach, y - reach, x + reach, y + reach)
         region.fill(circle(region.x - x, region.y - y, radius), colour, opacity)
 
-    def fill(self, distance: np.ndarray, colour, opacity: float = 1.0) -> None:
+    def fill(self, distance: np.ndarray, colour: ArrayLike, opacity: float = 1.0) -> None:
         """Paint ``colour``, (3,) or (size, size, 3), where ``distance`` (size, size) is negative.
 
         The edge is one pixel wide.
         """
         self.blend(np.clip(0.5 - distance * self.size, 0, 1) * opacity, colour)
 
-    def glow(self, distance: np.ndarray, colour, reach: float, strength: float = 1.0) -> None:
+    def glow(
+        self, distance: np.ndarray, colour: ArrayLike, reach: float, strength: float = 1.0
+    ) -> None:
         """Add light around a shape, which falls to 1/e at the distance ``reach`` from it."""
         light = strength * np.exp(-np.maximum(distance, 0) / reach)[..., None]
         self.rgb += light * (1 - self.rgb) * np.asarray(colour, np.float32)
 
-    def blend(self, alpha: np.ndarray, colour) -> None:
+    def blend(self, alpha: np.ndarray, colour: ArrayLike) -> None:
         """Mix in ``colour`` with weight ``alpha`` (size, size), from 0 (none) to 1 (only it)."""
         self.rgb += alpha[..., None] * (np.asarray(colour, np.float32) - self.rgb)
 

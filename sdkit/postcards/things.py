@@ -44,7 +44,7 @@ class Pen:
     colour: np.ndarray  # (3,) of the thing
     rng: np.random.Generator
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.x = (self.canvas.x - self.centre) / self.scale
         self.y = (self.base - self.canvas.y) / self.scale
 

@@ -70,7 +70,9 @@ def train_points(
     """
     weights, _ = torch.func.stack_module_state(nets)  # each tensor (K, ...)
 
-    def predict_one(weights, x, t):
+    def predict_one(
+        weights: dict[str, torch.Tensor], x: torch.Tensor, t: torch.Tensor
+    ) -> torch.Tensor:
         return torch.func.functional_call(nets[0], weights, (x, t))
 
     predict = torch.vmap(predict_one, in_dims=(0, 0, None))  # (K, B, 2), (B,) -> (K, B, 2)

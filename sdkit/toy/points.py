@@ -33,7 +33,7 @@ class Mixture:
         abar = float(abar)
         return Mixture(abar**0.5 * self.centres, (abar * self.sigma**2 + 1 - abar) ** 0.5)
 
-    def _log_components(self, x):
+    def _log_components(self, x: torch.Tensor) -> torch.Tensor:
         """(n, 2) -> (n, K): the logarithm of each Gaussian's term of the density."""
         scale = 2 * torch.pi * self.sigma**2 * len(self.centres)
         square = (x[:, None] - self.centres.to(x)).square().sum(-1)  # (n, K)
@@ -76,7 +76,7 @@ _STROKES = (
 )
 
 
-def _smooth(stroke, between=12):
+def _smooth(stroke: str, between: int = 12) -> torch.Tensor:
     """A stroke, written as "x,y x,y ...", to (m, 2) points on a smooth curve through its corners.
 
     A Catmull-Rom spline (Catmull & Rom 1974) with `between` points per corner.
