@@ -1,1 +1,1 @@
-"""How good is a picture: plain measures, networks that judge, and the figures of the shipped weights."""
+"""How good are the pictures? Plain measures, networks that judge, and figures of the weights."""

@@ -1,9 +1,11 @@
-"""Networks that judge pictures: one tells styles apart, one reads postcards; and distances between pictures by the first.
+"""Networks that judge pictures: a style classifier, a postcard reader, and two distances.
 
-Both are our own and never used in any loss of the generator. The style classifier is trained on crops with blur, noise,
-colour and compression jitter, so that it judges strokes and palette. The reader is trained on rendered postcards.
+Both networks are our own, and no loss of the generator uses them. The style classifier is trained
+on crops with random blur, noise, colour shifts and compression, so it has to judge strokes and
+palette. The postcard reader is trained on rendered postcards.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,129 +18,147 @@ from torch import nn
 
 from sdkit import postcards
 from sdkit.files import model_dir
+from sdkit.pictures import photos
 
 
-class Residual(nn.Module):
-    """(B, inside, H, W) -> (B, outside, H/2, W/2): two convolutions beside a pooled shortcut (He et al. 2016)."""
+class ResidualBlock(nn.Module):
+    """(B, in_channels, H, W) -> (B, out_channels, H/2, W/2), odd sizes rounded up.
 
-    def __init__(self, inside, outside):
+    Two convolutions beside a shortcut with average pooling (He et al. 2016, arXiv:1603.05027).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(8, inside), nn.Conv2d(inside, outside, 3, 2, 1)
-        self.norm2, self.conv2 = nn.GroupNorm(8, outside), nn.Conv2d(outside, outside, 3, 1, 1)
-        self.shortcut = nn.Conv2d(inside, outside, 1)
+        self.norm1 = nn.GroupNorm(8, in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, 2, 1)
+        self.norm2 = nn.GroupNorm(8, out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, x):
-        h = self.conv1(F.silu(self.norm1(x)))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))  # (B, out_channels, H/2, W/2)
         return self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True)) + self.conv2(F.silu(self.norm2(h)))
 
 
 class StyleClassifier(ModelMixin, ConfigMixin):
-    """Which style is it? A small residual network on crops; its pooled features also measure distances (KID)."""
+    """Which style is it? A small residual network on crops, with one logit for each style.
+
+    `kid` and `feature_distance` measure distances in its features.
+    """
 
     @register_to_config
     def __init__(
         self,
-        styles=("van gogh", "a photo"),
-        channels=(32, 64, 128, 192),
-        crop_size=96,
-        short_side=256,
+        styles: Sequence[str] = ("van gogh", "a photo"),
+        channels: Sequence[int] = (32, 64, 128, 192),
+        crop_size: int = 96,  # px
+        short_side: int = 256,  # px, to which a picture is scaled before it is cut into crops
     ):
         super().__init__()
         self.stem = nn.Conv2d(3, channels[0], 5, 2, 2)
-        self.blocks = nn.ModuleList(Residual(*pair) for pair in zip(channels, channels[1:]))
+        self.blocks = nn.ModuleList(ResidualBlock(*pair) for pair in zip(channels, channels[1:]))
         self.head = nn.Linear(channels[-1], len(styles))
 
     @classmethod
     @lru_cache(maxsize=2)
-    def load(cls, name="style-classifier"):
-        """The shipped classifier (or another folder under ``data/models``), in float32 on the CPU."""
+    def load(cls, name: str = "style-classifier") -> "StyleClassifier":
+        """Load the shipped classifier, or another folder under ``data/models``; float32, CPU."""
         return (
             cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True)
             .float()
             .eval()
         )
 
-    def features(self, x):
-        """(B, 3, H, W) in [-1, 1] -> list of feature maps, at 1/2, 1/4, ... of the size."""
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, h, w) at 1/2, 1/4, ... of the size."""
         maps = [self.stem(x)]
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps
 
-    def pooled(self, x):
-        """(B, 3, H, W) in [-1, 1] -> (B, channels[-1]) features, averaged over the picture."""
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, channels[-1]): the last feature map, averaged."""
         return F.silu(self.features(x)[-1]).mean((2, 3))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, styles) logits."""
         return self.head(self.pooled(x))
 
-    def crops(self, image):
-        """PIL picture, scaled to ``short_side`` px -> (N, 3, S, S): a grid of overlapping crops that covers it."""
+    def crops(self, image: Image.Image) -> torch.Tensor:
+        """A PIL picture to (N, 3, S, S) in [-1, 1]: overlapping crops that cover all of it.
+
+        The picture is first scaled to ``config.short_side`` px.
+        """
         size, scale = self.config.crop_size, self.config.short_side / min(image.size)
         image = image.convert("RGB").resize(
             [round(side * scale) for side in image.size], Image.Resampling.LANCZOS
         )
-        x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 127.5 - 1
-        starts = [
+        x = photos.to_tensor(image)[0]  # (3, H, W)
+        tops, lefts = (
             np.linspace(0, side - size, int(np.ceil(1.5 * side / size))).astype(int)
             for side in x.shape[1:]
-        ]
+        )
         return torch.stack(
-            [x[:, top : top + size, left : left + size] for top in starts[0] for left in starts[1]]
+            [x[:, top : top + size, left : left + size] for top in tops for left in lefts]
         )
 
     @torch.no_grad()
-    def probabilities(self, image):
-        """PIL picture -> (styles,) array: softmax averaged over its crops; order as ``config.styles``."""
+    def probabilities(self, image: Image.Image) -> np.ndarray:
+        """A PIL picture to probabilities (styles,), averaged over its crops.
+
+        The order is that of ``config.styles``.
+        """
         return self(self.crops(image)).softmax(-1).mean(0).numpy()
 
-    def score(self, images, style="van gogh"):
-        """List of PIL pictures -> list of the probabilities in [0, 1] given to ``style``."""
+    def score(self, images: Sequence[Image.Image], style: str = "van gogh") -> list[float]:
+        """The probability of ``style``, in [0, 1], for each PIL picture."""
         index = list(self.config.styles).index(style)
         return [float(self.probabilities(image)[index]) for image in images]
 
 
 class PostcardReader(ModelMixin, ConfigMixin):
-    """What does a postcard show? A small residual network with one answer for each part; trained on renders only."""
+    """What does a postcard show? A small residual network with one classifier for each part.
+
+    It is trained on rendered postcards only. The parts are those of ``postcards.PARTS``.
+    """
 
     @register_to_config
-    def __init__(self, channels=(32, 64, 128, 128), size=64):
+    def __init__(self, channels: Sequence[int] = (32, 64, 128, 128), size: int = 64):
         super().__init__()
         self.stem = nn.Conv2d(3, channels[0], 5, 2, 2)
-        self.blocks = nn.Sequential(*(Residual(*pair) for pair in zip(channels, channels[1:])))
-        # not pooled: where a thing stands matters
-        last = channels[-1] * (size // 2 ** len(channels)) ** 2
+        self.blocks = nn.Sequential(*(ResidualBlock(*pair) for pair in zip(channels, channels[1:])))
+        # The features are flattened, not pooled: the place of a thing is one of the answers.
+        features = channels[-1] * (size // 2 ** len(channels)) ** 2
         self.heads = nn.ModuleList(
-            nn.Linear(last, len(words)) for words in postcards.WORDS.values()
+            nn.Linear(features, len(words)) for words in postcards.WORDS.values()
         )
 
     @classmethod
     @lru_cache(maxsize=2)
-    def load(cls, name="postcard-reader"):
-        """The shipped reader (or another folder under ``data/models``), in float32 on the CPU."""
+    def load(cls, name: str = "postcard-reader") -> "PostcardReader":
+        """Load the shipped reader, or another folder under ``data/models``; float32, CPU."""
         return (
             cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True)
             .float()
             .eval()
         )
 
-    def forward(self, x):
-        """(B, 3, S, S) in [-1, 1] -> for each of ``postcards.PARTS`` the (B, words) logits."""
-        features = F.silu(self.blocks(self.stem(x))).flatten(1)
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(B, 3, S, S) in [-1, 1] -> logits (B, words) for each of ``postcards.PARTS``."""
+        features = F.silu(self.blocks(self.stem(x))).flatten(1)  # (B, features)
         return [head(features) for head in self.heads]
 
     @torch.no_grad()
-    def read(self, x):
-        """(B, 3, S, S) in [-1, 1] -> B dictionaries: part -> the most probable word."""
-        answers = torch.stack([logits.argmax(1) for logits in self(x)], 1).tolist()
+    def read(self, x: torch.Tensor) -> list[dict[str, str]]:
+        """(B, 3, S, S) in [-1, 1] -> B dictionaries from each part to its most probable word."""
+        answers = torch.stack([logits.argmax(1) for logits in self(x)], 1).tolist()  # B x parts
         return [
             {part: words[k] for (part, words), k in zip(postcards.WORDS.items(), answer)}
             for answer in answers
         ]
 
-    def read_right(self, x, cards):
-        """(B, 3, S, S) pictures of the B postcards asked for -> bool (B, parts): which parts are as asked."""
+    def read_right(self, x: torch.Tensor, cards: Sequence[postcards.Postcard]) -> np.ndarray:
+        """Which parts of the pictures x (B, 3, S, S) agree with the B postcards: bool (B, parts)."""
         return np.array(
             [
                 [answer[part] == getattr(card, part) for part in postcards.PARTS]
@@ -148,47 +168,54 @@ class PostcardReader(ModelMixin, ConfigMixin):
 
 
 @torch.no_grad()
-def feature_distance(image, reference, classifier=None):
-    """How different two pictures of one size look to the style classifier, from 0 on.
+def feature_distance(
+    image: Image.Image, reference: Image.Image, classifier: StyleClassifier | None = None
+) -> float:
+    """How different two RGB pictures of one size look to the style classifier: 0 or more.
 
-    The squared distance between its feature maps, each point's features scaled to length 1, summed over the maps: LPIPS
-    (Zhang et al. 2018, equation 1) without learned weights, so compare its values with one another only.
+    LPIPS (Zhang et al. 2018, arXiv:1801.03924, equation 1) without learned weights: the features at
+    each place are scaled to length 1; their squared distance is averaged over the places and summed
+    over the feature maps. Compare its values with one another only, not with published LPIPS.
     """
     classifier = classifier or StyleClassifier.load()
-    # (2, H, W, 3)
-    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in (image, reference)]))
-    maps = classifier.features(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
+    maps = classifier.features(photos.to_batch([image, reference]))  # each (2, C, h, w)
     directions = [F.normalize(features, dim=1) for features in maps]
     return float(sum((a - b).square().sum(0).mean() for a, b in directions))
 
 
 @torch.no_grad()
-def kid(images, reals, classifier=None, subset_size=None):
-    """Kernel inception distance (Binkowski et al. 2018) between two lists of PIL pictures.
+def kid(
+    images: Sequence[Image.Image],
+    reals: Sequence[Image.Image],
+    classifier: StyleClassifier | None = None,
+    subset_size: int | None = None,
+) -> float:
+    """Kernel inception distance between two lists of PIL pictures; about 0 if they look alike.
 
-    torchmetrics' estimator on the pooled features of our own classifier, over crops; so compare its values with one
-    another, never with published ones.
+    Binkowski et al. 2018 (arXiv:1801.01401), as torchmetrics computes it, on the pooled features of
+    our own classifier instead of Inception, for all crops of the pictures. Compare its values with
+    one another only, not with published ones. `subset_size` is at most 200, the default if there
+    are enough crops.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
     classifier = classifier or StyleClassifier.load()
 
-    class Features(nn.Module):
+    class PooledFeatures(nn.Module):
         def forward(self, crops):
-            return classifier.pooled(crops.float() / 127.5 - 1)
+            return classifier.pooled(crops)
 
-    def crops(pictures):
-        x = torch.cat([classifier.crops(picture) for picture in pictures])
-        return ((x + 1) * 127.5).round().to(torch.uint8)
-
-    real, fake = crops(reals), crops(images)
+    real, fake = (
+        torch.cat([classifier.crops(picture) for picture in pictures])  # (N, 3, S, S)
+        for pictures in (reals, images)
+    )
     size = subset_size or min(len(real), len(fake))
-    with torch.random.fork_rng(devices=[]):  # the subsets are drawn from torch's global generator
+    with torch.random.fork_rng(devices=[]):  # the subsets come from torch's global generator
         torch.manual_seed(0)
         distance = KernelInceptionDistance(
-            feature=Features(), subsets=50, subset_size=min(size, 200)
+            feature=PooledFeatures(), subsets=50, subset_size=min(size, 200)
         )
-        for name, x in ((True, real), (False, fake)):
-            for part in x.split(64):
-                distance.update(part, real=name)
+        for is_real, crops in ((True, real), (False, fake)):
+            for batch in crops.split(64):
+                distance.update(batch, real=is_real)
         return float(distance.compute()[0])

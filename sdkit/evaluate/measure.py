@@ -1,16 +1,19 @@
-"""Measure the shipped weights on what no training saw: ``python3 run.py measure --art DIR``.
+"""Measure the shipped weights on held-out data: ``python3 run.py measure --art DIR``.
 
-Of pictures painted from sentences: do they show what was asked for, read by a network that learned from rendered
-postcards alone, for combinations held out of every training? Are they copies of training postcards? And does CLIP tell
-which sentence belongs to a picture?
+Pictures drawn from sentences: do they show what the sentence says, for combinations that no
+training saw, as read by a network that learned from rendered postcards only? Are they copies of
+training postcards? Does mini-clip find the sentence that belongs to a picture?
 
-Of photographs and paintings: does a painting's style survive the VAE, does "van gogh" turn photographs into what the
-classifier and KID take for Van Gogh, and is the content, above all the face, still there? Both networks that answer are
-ours, too, but were in no loss of the generator.
+Photographs and paintings: does a painting's style survive the VAE? Do the style classifier and KID
+take photographs restyled as "van gogh" for real Van Goghs? Is the content still there, above all
+the face? The classifier and the reader are our own, but no loss of the generator used them.
 """
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,17 +28,21 @@ from sdkit.files import model_dir
 from sdkit.pictures import art, photos
 
 SIDE = 256  # px, the short side at which photographs and paintings are measured
-NEIGHBOURS = 4000  # training postcards among which a copied one would be found
+READER_SIDE = 64  # px, the side of the pictures that the postcard reader was trained on
+BATCH = 16  # postcards drawn at once
+NEIGHBOURS = 4000  # training postcards to compare drawn ones with
 REDRAWN = 100  # drawn postcards that are drawn again at twice the size
 
+Figures = dict[str, Any]  # names to numbers or to further dictionaries; fits into JSON
 
-def mean(values):
-    """Mean of a list, as a float rounded to three decimals."""
+
+def rounded_mean(values: Sequence[float]) -> float:
+    """The mean of the values, rounded to three decimals."""
     return round(float(np.mean(values)), 3)
 
 
-def round_trip(pipe, images):
-    """What is left of ``images`` after encoder and decoder alone."""
+def round_trip(pipe, images: Sequence[Image.Image]) -> list[Image.Image]:
+    """The pictures after the VAE's encoder and decoder."""
     return [
         photos.to_image(
             latents.decode(
@@ -46,21 +53,38 @@ def round_trip(pipe, images):
     ]
 
 
-def measure_vae(pipe, pictures):
-    """PSNR in dB after a round trip, by kind of picture, and the style score of paintings before and after."""
+def measure_vae(pipe, pictures: dict[str, list[art.Picture]]) -> Figures:
+    """The VAE's round trip, for each kind of picture: PSNR in dB, and style scores of paintings.
+
+    The style scores are given for the paintings before and after the round trip.
+    """
     figures, classifier = {}, judges.StyleClassifier.load()
-    for name, chosen in pictures.items():
-        images = [ImageOps.fit(p.image, (SIDE, SIDE)) for p in chosen]
-        back = round_trip(pipe, images)
-        figures[f"psnr, {name}"] = mean([metrics.psnr(b, a) for a, b in zip(images, back)])
-        if name in classifier.config.styles and name != "a photo":
-            figures[f"style score, {name}"] = mean(classifier.score(images, name))
-            figures[f"style score after round trip, {name}"] = mean(classifier.score(back, name))
+    for kind, chosen in pictures.items():
+        images = [ImageOps.fit(picture.image, (SIDE, SIDE)) for picture in chosen]
+        decoded = round_trip(pipe, images)
+        figures[f"psnr, {kind}"] = rounded_mean(
+            [metrics.psnr(after, before) for before, after in zip(images, decoded)]
+        )
+        if kind in classifier.config.styles and kind != "a photo":
+            figures[f"style score, {kind}"] = rounded_mean(classifier.score(images, kind))
+            figures[f"style score after round trip, {kind}"] = rounded_mean(
+                classifier.score(decoded, kind)
+            )
     return figures
 
 
-def measure_style(pipe, photographs, paintings, prompt, settings):
-    """Scores of ``photographs`` painted by ``prompt``, beside those of the photographs and of real ``paintings``."""
+def measure_style(
+    pipe,
+    photographs: Sequence[Image.Image],
+    paintings: Sequence[Image.Image],
+    prompt: str,
+    settings: generate.Settings,
+) -> tuple[Figures, list[Image.Image], list[Image.Image]]:
+    """Restyle ``photographs`` by ``prompt`` and score them: (figures, before, after).
+
+    Beside the scores of the results are those of the photographs and of real ``paintings`` of the
+    same style.
+    """
     classifier = judges.StyleClassifier.load()
     before = [photos.resize(photograph, settings.size) for photograph in photographs]
     bar = tqdm(total=len(before) * settings.steps_run, desc=prompt, leave=False)
@@ -68,22 +92,27 @@ def measure_style(pipe, photographs, paintings, prompt, settings):
     bar.close()
     faces = [k for k, image in enumerate(before) if metrics.face_found(image)]
     figures = {
-        "style score of photos": mean(classifier.score(before, prompt)),
-        "style score of styled photos": mean(classifier.score(after, prompt)),
-        "style score of real paintings": mean(classifier.score(paintings, prompt)),
-        "KID of photos": mean([judges.kid(before, paintings)]),
-        "KID of styled photos": mean([judges.kid(after, paintings)]),
-        "blurred SSIM": mean([metrics.blurred_ssim(b, a) for a, b in zip(before, after)]),
+        "style score of photos": rounded_mean(classifier.score(before, prompt)),
+        "style score of styled photos": rounded_mean(classifier.score(after, prompt)),
+        "style score of real paintings": rounded_mean(classifier.score(paintings, prompt)),
+        "KID of photos": rounded_mean([judges.kid(before, paintings)]),
+        "KID of styled photos": rounded_mean([judges.kid(after, paintings)]),
+        "blurred SSIM": rounded_mean([metrics.blurred_ssim(b, a) for a, b in zip(before, after)]),
     }
     if faces:
         figures["faces found before"] = len(faces)
-        figures["share of them found again"] = mean([metrics.face_found(after[k]) for k in faces])
+        figures["share of them found again"] = rounded_mean(
+            [metrics.face_found(after[k]) for k in faces]
+        )
     return figures, before, after
 
 
-def shares(right):
-    """bool (N, parts) -> for each part, and all at once: share right and its 95 % Wilson interval."""
-    columns = {**dict(zip(postcards.PARTS, right.T)), "all at once": right.all(1)}
+def shares_right(right: np.ndarray) -> dict[str, list[float]]:
+    """bool (N, parts) -> for each part, and for all parts at once: [share right, low, high].
+
+    low and high are the ends of the 95 % Wilson interval.
+    """
+    columns = {**dict(zip(postcards.PARTS, right.T)), "all at once": right.all(1)}  # each (N,)
     return {
         name: [
             round(float(share), 3)
@@ -93,150 +122,194 @@ def shares(right):
     }
 
 
-def measure_drawing(pipe, model, count):
-    """Do pictures drawn for ``count`` held-out combinations show what was asked for? And are they copies?
+def for_reader(images: Sequence[Image.Image]) -> torch.Tensor:
+    """PIL pictures to the reader's input: (B, 3, 64, 64) in [-1, 1]."""
+    return photos.to_batch([image.resize((READER_SIDE, READER_SIDE)) for image in images])
 
-    Each picture has a random caption of its own that says all five parts; a quarter has a second thing. "Nearest" is
-    the root mean square distance, in grey levels, to the nearest of ``NEIGHBOURS`` training postcards, beside that of
-    rendered postcards which no training saw: a model that copies would be nearer. The first ``REDRAWN`` are also drawn
-    again at twice the size, where the model does that; KID compares both with rendered ones.
+
+def nearest_distances(x: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """From each picture in x (B, ...) to its nearest in ``others`` (M, ...): (B,) grey levels.
+
+    The distance between two pictures is the root mean square difference of their pixels.
     """
-    reader, rng, settings = (
-        judges.PostcardReader.load(),
-        np.random.default_rng(0),
-        models.settings("", model, "draw"),
-    )
+    distances = torch.cdist(x.flatten(1), others.flatten(1))  # (B, M), root of summed squares
+    return distances.amin(1) / x[0].numel() ** 0.5 * photos.LEVELS_PER_UNIT
+
+
+def measure_drawing(pipe, model: str, count: int) -> Figures:
+    """Do pictures drawn for ``count`` held-out combinations show what their captions say?
+
+    Each picture has its own random caption that says all five parts, and its own seed. A quarter of
+    them has a second thing. "correct" is the share of parts that the reader finds in the pictures,
+    beside the same share for rendered postcards, before and after the VAE.
+
+    "nearest training postcard" tells copies: the distance, in grey levels, to the nearest of
+    ``NEIGHBOURS`` training postcards, for drawn pictures and for rendered ones that no training
+    saw. A model that copies would be nearer than the rendered ones.
+
+    If the model can redraw, the first ``REDRAWN`` pictures are also drawn again at twice the size,
+    and KID compares both versions with rendered postcards.
+    """
+    reader, rng = judges.PostcardReader.load(), np.random.default_rng(0)
+    settings = models.settings("", model, "draw")
     cards = [postcards.sample(5, index, held_out=True) for index in range(count)]
     prompts = [postcards.caption(card, rng, unsaid=()) for card in cards]
-    renders, images = art.to_batch([postcards.draw(card) for card in cards]), []
-    for k in tqdm(range(0, count, 16), desc="drawing", leave=False):
-        some = range(k, min(k + 16, count))
+    images = []
+    for start in tqdm(range(0, count, BATCH), desc="drawing", leave=False):
+        seeds = range(start, min(start + BATCH, count))
         images += pipe(
-            prompts[k : k + 16],
+            prompts[start : start + BATCH],
             guidance_scale=settings.guidance_scale,
             height=settings.size,
             width=settings.size,
             num_inference_steps=settings.num_inference_steps,
-            generator=[torch.Generator().manual_seed(seed) for seed in some],
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
         ).images
-    drawn = small(images)
-    back = latents.decode(pipe.vae, latents.encode(pipe.vae, renders)).cpu()
+    drawn = for_reader(images)
+    rendered = photos.to_batch([postcards.draw(card) for card in cards])  # (B, 3, 64, 64)
+    decoded = latents.decode(pipe.vae, latents.encode(pipe.vae, rendered)).cpu()
     bar = tqdm(range(NEIGHBOURS), desc="training postcards", leave=False)
-    seen = art.to_batch([postcards.draw(postcards.sample(1, k)) for k in bar])
-    near = {
-        name: mean(
-            [
-                (
-                    torch.cdist(x.flatten(1), seen.flatten(1)).amin(1) / x[0].numel() ** 0.5 * 127.5
-                ).numpy()
-            ]
-        )
-        for name, x in (("drawn", drawn), ("rendered", renders))
-    }
+    training = photos.to_batch([postcards.draw(postcards.sample(1, k)) for k in bar])
     figures = {
-        "as asked, drawn": shares(reader.read_right(drawn, cards)),
-        "as asked, rendered": shares(reader.read_right(renders, cards)),
-        "as asked, rendered, after the VAE": shares(reader.read_right(back, cards)),
-        "nearest": near,
+        "correct, drawn": shares_right(reader.read_right(drawn, cards)),
+        "correct, rendered": shares_right(reader.read_right(rendered, cards)),
+        "correct, rendered, after the VAE": shares_right(reader.read_right(decoded, cards)),
+        "nearest training postcard": {
+            name: rounded_mean(nearest_distances(x, training).numpy())
+            for name, x in (("drawn", drawn), ("rendered", rendered))
+        },
     }
     if "redraw" in models.defaults(model):
-        painter, asked = models.load(model), list(zip(images, prompts))[:REDRAWN]
-        again = [
-            generate.redraw(painter, [image], models.settings(prompt, model, "redraw", seed=k))[0]
-            for k, (image, prompt) in enumerate(tqdm(asked, desc="drawing again", leave=False))
-        ]
-        figures["as asked, drawn again"] = shares(reader.read_right(small(again), cards[:REDRAWN]))
-        truths = [Image.fromarray(postcards.draw(card, again[0].width)) for card in cards[:REDRAWN]]
-        figures["KID to rendered"] = {
-            name: mean([judges.kid(some, truths)])
-            for name, some in (("drawn", images[:REDRAWN]), ("drawn again", again))
-        }
+        figures |= measure_redrawing(model, images[:REDRAWN], prompts, cards)
     return figures
 
 
-def small(images):
-    """List of PIL -> (B, 3, 64, 64) in [-1, 1], as the reader wants them."""
-    return art.to_batch([np.asarray(image.resize((64, 64))) for image in images])
+def measure_redrawing(
+    model: str,
+    images: Sequence[Image.Image],
+    prompts: Sequence[str],
+    cards: Sequence[postcards.Postcard],
+) -> Figures:
+    """Figures of drawn ``images`` that the model draws again; see `measure_drawing`.
+
+    ``prompts`` and ``cards`` begin with those of ``images``.
+    """
+    pipe = models.load(model)
+    redrawn = [
+        generate.redraw(pipe, [image], models.settings(prompt, model, "redraw", seed=k))[0]
+        for k, (image, prompt) in enumerate(
+            tqdm(list(zip(images, prompts)), desc="drawing again", leave=False)
+        )
+    ]
+    cards = cards[: len(images)]
+    rendered = [Image.fromarray(postcards.draw(card, redrawn[0].width)) for card in cards]
+    return {
+        "correct, drawn again": shares_right(
+            judges.PostcardReader.load().read_right(for_reader(redrawn), cards)
+        ),
+        "KID to rendered": {
+            name: rounded_mean([judges.kid(some, rendered)])
+            for name, some in (("drawn", images), ("drawn again", redrawn))
+        },
+    }
 
 
-def similarity(model, tokenizer, x, texts):
-    """A CLIP's similarity of pictures (B, 3, S, S) and ``texts``, on a scale of each picture's own: (B, texts)."""
+def similarity(
+    model: CLIPModel, tokenizer: CLIPTokenizer, x: torch.Tensor, texts: Sequence[str]
+) -> torch.Tensor:
+    """How well pictures x (B, 3, S, S) fit ``texts``: (B, texts), the largest fits best.
+
+    The cosine of CLIP's embeddings (Radford et al. 2021, arXiv:2103.00020, section 3.1), times the
+    length of the picture's embedding. Compare the texts of one picture only.
+    """
     ids = tokenizer(
-        texts,
+        list(texts),
         padding=True,
         truncation=True,
         return_tensors="pt",
         max_length=model.config.text_config.max_position_embeddings,
-    ).input_ids
-    text = model.get_text_features(input_ids=ids).pooler_output
-    return (
-        model.get_image_features(pixel_values=x).pooler_output
-        @ (text / text.norm(dim=1, keepdim=True)).T
-    )
+    ).input_ids  # (texts, L)
+    text = model.get_text_features(input_ids=ids).pooler_output  # (texts, D)
+    picture = model.get_image_features(pixel_values=x).pooler_output  # (B, D)
+    return picture @ (text / text.norm(dim=1, keepdim=True)).T
 
 
 @torch.no_grad()
-def zero_shot_styles(model, tokenizer, pictures, crops=4):
-    """For each style, the share of its `art.Picture`s whose nearest caption, of one for each style, names it."""
-    said, figures = [f"a picture in the style of {style}" for style in art.STYLES], {}
+def zero_shot_styles(
+    model: CLIPModel, tokenizer: CLIPTokenizer, pictures: Sequence[art.Picture], crops: int = 4
+) -> dict[str, float]:
+    """For each style, the share of its pictures for which CLIP prefers the caption of that style.
+
+    There is one caption for each style. The similarity is the mean over random crops.
+    """
+    captions, figures = [f"a picture in the style of {style}" for style in art.STYLES], {}
+    size = model.config.vision_config.image_size
     for style in art.STYLES:
         rng, right = np.random.default_rng(0), []
         for picture in (picture for picture in pictures if picture.style == style):
-            x = art.to_batch(
-                [
-                    art.crop(picture, model.config.vision_config.image_size, rng, (128, 256))
-                    for _ in range(crops)
-                ]
-            )
-            right.append(
-                art.STYLES[int(similarity(model, tokenizer, x, said).mean(0).argmax())] == style
-            )
-        figures |= {style: mean(right)} if right else {}
+            x = photos.to_batch([art.crop(picture, size, rng, (128, 256)) for _ in range(crops)])
+            best = int(similarity(model, tokenizer, x, captions).mean(0).argmax())
+            right.append(art.STYLES[best] == style)
+        figures |= {style: rounded_mean(right)} if right else {}
     return figures
 
 
 @torch.no_grad()
-def zero_shot_postcards(model, tokenizer, shown, x):
-    """For each part, the share of postcards ``shown`` whose nearest caption is the right one.
+def zero_shot_postcards(
+    model: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    cards: Sequence[postcards.Postcard],
+    x: torch.Tensor,
+) -> dict[str, float]:
+    """For each part, the share of postcards for which CLIP prefers the right caption.
 
-    The captions to choose from say all else as it is, and each of the words that this part can take. ``x`` (N, 3, S,
-    S): the pictures.
+    x (N, 3, S, S) are the pictures of the N ``cards``. For each part there is one caption for each
+    word that the part can take; all other parts in it are right.
     """
-    right, counts = (
-        {part: [] for part in postcards.PARTS},
-        [len(words) for words in postcards.WORDS.values()],
-    )
-    for card, picture in zip(shown, x):
-        said = [
+    right = {part: [] for part in postcards.PARTS}
+    counts = [len(words) for words in postcards.WORDS.values()]
+    for card, picture in zip(cards, x):
+        captions = [
             postcards.plain_caption(replace(card, second=None, **{part: word}))
             for part, words in postcards.WORDS.items()
             for word in words
         ]
-        near = similarity(model, tokenizer, picture[None], said)[0].split(counts)
-        for (part, words), values in zip(postcards.WORDS.items(), near):
+        by_part = similarity(model, tokenizer, picture[None], captions)[0].split(counts)
+        for (part, words), values in zip(postcards.WORDS.items(), by_part):
             right[part].append(words[int(values.argmax())] == getattr(card, part))
-    return {part: mean(answers) for part, answers in right.items()}
+    return {part: rounded_mean(answers) for part, answers in right.items()}
 
 
-def measure_clip(pictures, count=200):
-    """mini-clip's accuracy without any training for the task, on held-out postcards and on art: a dict."""
+def measure_clip(pictures: Sequence[art.Picture], count: int = 200) -> Figures:
+    """mini-clip's zero-shot accuracy on ``count`` held-out postcards and on ``pictures``.
+
+    Zero-shot: it was never trained for these tasks (Radford et al. 2021, section 3.1).
+    """
     model = CLIPModel.from_pretrained(model_dir("mini-clip")).float().eval()
     tokenizer = CLIPTokenizer.from_pretrained(model_dir("mini-sd") / "tokenizer")
     cards = [postcards.sample(1, index, held_out=True) for index in range(count)]
-    drawings = art.to_batch(
+    x = photos.to_batch(
         [postcards.draw(card, model.config.vision_config.image_size) for card in cards]
     )
     return {
-        "postcards": zero_shot_postcards(model, tokenizer, cards, drawings),
+        "postcards": zero_shot_postcards(model, tokenizer, cards, x),
         "styles": zero_shot_styles(model, tokenizer, pictures),
     }
 
 
-def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
-    """Pictures of 256 px shrunk to 64 and made large again, in several ways, against the truth: a dict for each way.
+def measure_upscaler(
+    pipe,
+    art_dir: str | Path,
+    split: str = "validation",
+    count: int = 12,
+    limit: int | None = None,
+) -> Figures:
+    """Shrink pictures from 256 to 64 px, enlarge them again in several ways, and compare.
 
-    PSNR in dB and `judges.feature_distance` (less is better) for each kind of picture. "diffusion" is with the default
-    strength, which needs the regressor; "diffusion from noise" with strength 1.
+    Gives PSNR in dB and `judges.feature_distance` (less is better) for each way and each kind of
+    picture, of which there are about ``count``. "diffusion" takes the default strength, which needs
+    the regressor; "diffusion from noise" takes strength 1. ``split`` and ``limit`` are those of
+    `art.load`.
     """
     kinds = {
         "paintings": [],
@@ -253,11 +326,8 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
     kinds = {
         kind: images[:: max(1, len(images) // count)][:count] for kind, images in kinds.items()
     }
-    truths = [image for images in kinds.values() for image in images]
-    shrunk, figures = (
-        [truth.resize((SIDE // 4, SIDE // 4), Image.Resampling.BICUBIC) for truth in truths],
-        {},
-    )
+    originals = [image for images in kinds.values() for image in images]
+    shrunk = [image.resize((SIDE // 4, SIDE // 4), Image.Resampling.BICUBIC) for image in originals]
     ways = {
         "bicubic": lambda images: [
             image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images
@@ -269,34 +339,43 @@ def measure_upscaler(pipe, art_dir, split="validation", count=12, limit=None):
         ways["diffusion"] = lambda images: upscale.upscale(pipe, images)
     if pipe.unet is not None:
         ways["diffusion from noise"] = lambda images: upscale.upscale(pipe, images, strength=1.0)
+    figures = {}
     for way, enlarge in ways.items():
-        large = [enlarge([image])[0] for image in tqdm(shrunk, desc=way, leave=False)]
-        figures[way], rest = {}, iter(large)
-        for kind, some in kinds.items():
-            pairs = [(next(rest), truth) for truth in some]
-            figures[way][f"psnr, {kind}"] = mean([metrics.psnr(*pair) for pair in pairs])
-            figures[way][f"feature distance, {kind}"] = mean(
+        enlarged = iter([enlarge([image])[0] for image in tqdm(shrunk, desc=way, leave=False)])
+        figures[way] = {}
+        for kind, images in kinds.items():
+            pairs = [(next(enlarged), original) for original in images]
+            figures[way][f"psnr, {kind}"] = rounded_mean([metrics.psnr(*pair) for pair in pairs])
+            figures[way][f"feature distance, {kind}"] = rounded_mean(
                 [judges.feature_distance(*pair) for pair in pairs]
             )
     return figures
 
 
 def measure_all(
-    art_dir=None, model="mini-sd", split="validation", portraits=8, drawings=300, show=None
-):
-    """Every figure, as a dict that fits into JSON.
+    art_dir: str | Path | None = None,
+    model: str = "mini-sd",
+    split: str = "validation",
+    portraits: int = 8,
+    drawings: int = 300,
+    show: Callable[..., None] | None = None,
+) -> Figures:
+    """Every figure, as a dictionary that fits into JSON.
 
-    ``art_dir``: folder with the training pictures, without which only postcards are measured; ``split``: "validation",
-    or "test" for the closing figures; ``portraits``: how many of the official portraits; ``drawings``: of postcards;
-    ``show``: as for `measure_art`.
+    art_dir : folder with the training pictures. Without it, only postcards are measured.
+    model : name of the model.
+    split : "validation", or "test" for the final figures.
+    portraits : how many of the official portraits to restyle.
+    drawings : how many postcards to draw.
+    show : see `measure_art`.
     """
     figures = {"drawing": measure_drawing(models.load(model, task="text2img"), model, drawings)}
     if (model_dir("mini-clip") / "config.json").is_file():
         figures["clip"] = measure_clip(art.load(art_dir, split) if art_dir else [])
     if art_dir is None:
         print(
-            "Without --art DIR only postcards are measured, drawn and named (data/README.md says how to get the "
-            "pictures).",
+            "Only postcards are measured. To measure photographs and paintings too, add --art DIR "
+            "(data/README.md says how to get the pictures).",
             file=sys.stderr,
         )
     else:
@@ -308,10 +387,20 @@ def measure_all(
     return figures
 
 
-def measure_art(art_dir, model, split, portraits, show=None):
-    """Figures of the VAE, and of each style on photographs. Raises SdkitError where pictures are missing.
+def measure_art(
+    art_dir: str | Path,
+    model: str,
+    split: str,
+    portraits: int,
+    show: Callable[..., None] | None = None,
+) -> Figures:
+    """Figures of the VAE, and of each style on photographs.
 
-    ``show(before, after, settings)`` is called with the photographs painted as Van Gogh, for instance to draw a sheet.
+    Raises `SdkitError` if pictures are missing from the folder.
+
+    ``show(before, after, settings)``, if given, is called with the photographs and their "van gogh"
+    versions, for instance to draw a sheet. Styles other than "van gogh" are measured on every third
+    photograph.
     """
     pipe, pictures = models.load(model), art.load(art_dir, split)
     kinds = {
@@ -325,8 +414,8 @@ def measure_art(art_dir, model, split, portraits, show=None):
         if prompt == "a photo":
             continue
         paintings, settings = [p.image for p in kinds[prompt]], models.settings(prompt, model)
-        some = photographs if prompt == "van gogh" else photographs[::3]
-        figures[prompt], before, after = measure_style(pipe, some, paintings, prompt, settings)
+        chosen = photographs if prompt == "van gogh" else photographs[::3]
+        figures[prompt], before, after = measure_style(pipe, chosen, paintings, prompt, settings)
         if show and prompt == "van gogh":
             show(before, after, settings)
     return figures

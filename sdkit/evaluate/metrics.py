@@ -1,6 +1,7 @@
-"""How good is a picture? Plain measures, without a network: PSNR, structure kept, faces found again.
+"""Measures of quality that need no network: PSNR, SSIM, faces found, intervals, scores of points.
 
-These take PIL pictures; the last two functions take points in the plane. Measures by a network are in `judges`.
+The first three take pictures; `mode_scores` and `sliced_wasserstein` take points in the plane.
+Measures that use a network are in `sdkit.evaluate.judges`.
 """
 
 from functools import lru_cache
@@ -9,9 +10,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from sdkit.toy.points import Mixture
 
-def _grey(image, short_side):
-    """PIL picture -> grey float array in [0, 1] with the given short side in px."""
+
+def _grey(image: Image.Image, short_side: int) -> np.ndarray:
+    """A PIL picture to a grey float64 array (H, W) in [0, 1] with the given short side in px."""
     scale = short_side / min(image.size)
     small = image.convert("L").resize(
         [round(side * scale) for side in image.size], Image.Resampling.LANCZOS
@@ -19,17 +22,21 @@ def _grey(image, short_side):
     return np.asarray(small, np.float64) / 255
 
 
-def psnr(image, reference):
-    """Peak signal-to-noise ratio in dB between two RGB pictures of one size."""
+def psnr(image: Image.Image | np.ndarray, reference: Image.Image | np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB between two 8-bit pictures of one size, infinite if equal.
+
+    10 log10(255^2 / MSE), by scikit-image.
+    """
     from skimage.metrics import peak_signal_noise_ratio
 
     return float(peak_signal_noise_ratio(np.asarray(reference), np.asarray(image), data_range=255))
 
 
-def blurred_ssim(image, reference, sigma=2.0):
-    """Structure kept, in [-1, 1]: SSIM (Wang et al. 2004) of the grey pictures at a short side of 256 px.
+def blurred_ssim(image: Image.Image, reference: Image.Image, sigma: float = 2.0) -> float:
+    """How much of the structure is kept, in [-1, 1]: SSIM of blurred grey pictures.
 
-    Both are first blurred with a Gaussian of ``sigma`` px: strokes may change, what is where may not.
+    SSIM (Wang et al. 2004) at a short side of 256 px, after a Gaussian blur of ``sigma`` px. The
+    blur hides brush strokes, so only changes of the larger shapes count.
     """
     from scipy.ndimage import gaussian_filter
     from skimage.metrics import structural_similarity
@@ -46,8 +53,11 @@ def _face_detector():
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
-def face_found(image):
-    """Whether scikit-image's frontal face cascade (local binary patterns) finds a face, at a short side of 256 px."""
+def face_found(image: Image.Image) -> bool:
+    """Whether scikit-image's detector finds a frontal face of at least 40 px.
+
+    A cascade on local binary patterns, at a short side of 256 px.
+    """
     grey = (_grey(image, 256) * 255).astype(np.uint8)
     return (
         len(
@@ -59,33 +69,39 @@ def face_found(image):
     )
 
 
-def wilson(right, count, confidence=0.95):
-    """The interval (low, high) in which the true share lies, seeing ``right`` of ``count`` (Wilson 1927)."""
+def wilson(right: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The confidence interval (low, high) of a share, if ``right`` of ``count`` trials succeeded.
+
+    Wilson (1927), by scipy. Both ends are in [0, 1].
+    """
     from scipy.stats import binomtest
 
     interval = binomtest(int(right), int(count)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def mode_scores(samples, mixture):
-    """How well do samples (n, 2) cover a `points.Mixture`? (modes covered, share of high quality, reverse KL in nats).
+def mode_scores(samples: torch.Tensor, mixture: Mixture) -> tuple[int, float, float]:
+    """How well do samples (n, 2) cover a mixture? (modes covered, high-quality share, reverse KL).
 
-    The protocol of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018, section 4.1), there with n = 2,500: a
-    sample is of high quality within 3 sigma of its nearest mode; a mode is covered that has such a sample. For the
-    reverse KL each sample, good or not, counts for its nearest mode: KL(histogram of modes || uniform).
+    The protocol of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018, section 4.1), which
+    take n = 2,500. A sample is of high quality if it lies within 3 sigma of its nearest mode. A
+    mode is covered if at least one sample of high quality is nearest to it. The reverse KL, in
+    nats, is KL(histogram || uniform), where the histogram counts every sample at its nearest mode.
     """
-    distance, nearest = torch.cdist(samples, mixture.centres.to(samples)).min(1)
+    distance, nearest = torch.cdist(samples, mixture.centres.to(samples)).min(1)  # (n,) each
     good = distance <= 3 * mixture.sigma
-    share = torch.bincount(nearest, minlength=len(mixture.centres)) / len(samples)
+    share = torch.bincount(nearest, minlength=len(mixture.centres)) / len(samples)  # (K,)
     reverse_kl = torch.xlogy(share, share * len(share)).sum()
     return len(nearest[good].unique()), float(good.float().mean()), float(reverse_kl)
 
 
-def sliced_wasserstein(x, y, directions=64):
-    """Sliced Wasserstein-1 distance (Bonneel et al. 2015) between two sets of n points, each (n, 2), in their unit.
+def sliced_wasserstein(x: torch.Tensor, y: torch.Tensor, directions: int = 64) -> float:
+    """Sliced Wasserstein-1 distance (Bonneel et al. 2015) between two sets of points, (n, 2) each.
 
-    How far points must move on average so that one set becomes the other, seen along a line; mean over lines.
+    The points are projected onto a line. There, the distance is how far the points of one set must
+    move on average to become the other set; it has the unit of the points. The result is the mean
+    over `directions` lines.
     """
     angles = torch.arange(directions) * torch.pi / directions
-    lines = torch.stack([angles.cos(), angles.sin()]).to(x)
+    lines = torch.stack([angles.cos(), angles.sin()]).to(x)  # (2, directions)
     return float(((x @ lines).sort(0).values - (y @ lines).sort(0).values).abs().mean())

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from sdkit.errors import SdkitError
 from sdkit.files import data_dir
+from sdkit.pictures.photos import to_batch  # noqa: F401  (lessons and recipes call art.to_batch)
 
 # The style of each folder: what the captions say and what the classifier tells apart.
 STYLE_OF_FOLDER = {
@@ -116,8 +116,3 @@ def crop(picture, size, rng, short_sides=(256, 512)):
     if rng.random() < 0.5:
         square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(square)
-
-
-def to_batch(squares):
-    """List of uint8 (S, S, 3) -> float32 tensor (B, 3, S, S) in [-1, 1]."""
-    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -7,8 +7,10 @@ import contextlib
 import glob
 import os
 import warnings
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,6 +18,9 @@ from PIL import Image
 from sdkit.errors import SdkitError
 from sdkit.files import expand
 from sdkit.pictures import pixels
+
+if TYPE_CHECKING:
+    import torch
 
 SAMPLES = {
     "astronaut": "Eileen Collins, NASA, public domain (scikit-image)",
@@ -217,24 +222,49 @@ def resize(image, size, multiple=8):
     return image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def to_tensor(image):
-    """RGB `PIL.Image` to a float32 tensor (1, 3, H, W) in [-1, 1]."""
-    import torch  # here and not above, so that looking through a folder needs no torch
-
-    array = np.asarray(image.convert("RGB"), dtype=np.float32)  # (H, W, 3) in 0 .. 255
-    return torch.from_numpy(array / 127.5 - 1).permute(2, 0, 1)[None]  # (1, 3, H, W)
+# Grey levels in one unit of a tensor's range [-1, 1]. Pixels are scaled in this file only.
+LEVELS_PER_UNIT = 127.5
 
 
-def to_image(tensor):
-    """Tensor (1, 3, H, W) or (3, H, W) in [-1, 1] to `PIL.Image`; values outside are clipped."""
+def to_tensor(image: Image.Image) -> "torch.Tensor":
+    """A `PIL.Image` to a float32 tensor (1, 3, H, W) in [-1, 1]."""
+    return to_batch([image.convert("RGB")])
+
+
+def to_batch(images: Sequence[Image.Image | np.ndarray]) -> "torch.Tensor":
+    """B RGB pictures of one size to a float32 tensor (B, 3, H, W) in [-1, 1].
+
+    A picture is a `PIL.Image` in mode RGB or a uint8 array (H, W, 3).
+    """
+    import torch  # imported here, so that looking through a folder does not load torch
+
+    levels = np.stack([np.asarray(image) for image in images])  # (B, H, W, 3) in 0 .. 255
+    if levels.dtype != np.uint8:
+        raise SdkitError(
+            f"A batch of {levels.dtype} is no batch of pictures. Give uint8, 0 to 255."
+        )
+    x = torch.from_numpy(levels.astype(np.float32) / LEVELS_PER_UNIT - 1)
+    return x.permute(0, 3, 1, 2)  # (B, 3, H, W)
+
+
+def to_uint8(x: "torch.Tensor") -> np.ndarray:
+    """A tensor (..., 3, H, W) in [-1, 1] to a uint8 array (..., H, W, 3).
+
+    Values are rounded to whole grey levels; those outside the range are clipped.
+    """
+    levels = ((x.detach().float().cpu() + 1) * LEVELS_PER_UNIT).round().clamp(0, 255)
+    return levels.byte().movedim(-3, -1).contiguous().numpy()
+
+
+def to_image(tensor: "torch.Tensor") -> Image.Image:
+    """A tensor (1, 3, H, W) or (3, H, W) in [-1, 1] to a `PIL.Image`; see `to_uint8`."""
     if tensor.ndim == 4:
         if len(tensor) != 1:
             raise SdkitError(
                 f"Expected one picture, got {len(tensor)}. Convert them one at a time."
             )
         tensor = tensor[0]
-    array = ((tensor.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)
-    return Image.fromarray(array.byte().permute(1, 2, 0).contiguous().numpy())
+    return Image.fromarray(to_uint8(tensor))
 
 
 def find_photos(sources, on_skip=None):

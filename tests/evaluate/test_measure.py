@@ -69,8 +69,8 @@ def test_without_pictures_drawing_is_measured_alone(tiny_data, reader, capsys):
     figures, said = measure.measure_all(drawings=2), capsys.readouterr().err
     assert figures.keys() == {"drawing"} and "--art DIR" in said
     for kind in ("drawn", "rendered, after the VAE"):
-        assert figures["drawing"][f"as asked, {kind}"].keys() == {*postcards.PARTS, "all at once"}
-    assert min(figures["drawing"]["nearest"].values()) > 0
+        assert figures["drawing"][f"correct, {kind}"].keys() == {*postcards.PARTS, "all at once"}
+    assert min(figures["drawing"]["nearest training postcard"].values()) > 0
 
 
 def test_mini_clip_names_postcards_as_well_as_its_record_says():
@@ -102,7 +102,7 @@ def test_what_is_drawn_again_is_read_again(tiny_data, reader, monkeypatch):
     )
     figures = measure.measure_drawing(models.load(task="text2img"), "mini-sd", 3)
     assert [(settings.seed, settings.size) for settings in torn] == [(0, 128), (1, 128)]
-    share, *interval = figures["as asked, drawn again"]["all at once"]
+    share, *interval = figures["correct, drawn again"]["all at once"]
     assert interval == pytest.approx(metrics.wilson(round(2 * share), 2), abs=1e-3)
     assert figures["KID to rendered"].keys() == {"drawn", "drawn again"}
 
@@ -114,5 +114,5 @@ def test_the_reader_is_asked_about_each_part(reader):
     for card, answer, row in zip(cards, answers, right):
         assert all(answer[part] in postcards.WORDS[part] for part in postcards.PARTS)
         assert row.tolist() == [answer[part] == getattr(card, part) for part in postcards.PARTS]
-    told = measure.shares(np.array([[True] * 5, [True, False, True, True, True]]))
+    told = measure.shares_right(np.array([[True] * 5, [True, False, True, True, True]]))
     assert told["colour"][0] == 0.5 and told["thing"][0] == 1 and told["all at once"][0] == 0.5

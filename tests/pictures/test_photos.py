@@ -282,6 +282,21 @@ def test_tensor_and_back_is_the_same_picture():
         photos.to_image(torch.zeros(2, 3, 8, 8))
 
 
+def test_a_batch_has_its_axes_in_order_and_spans_minus_one_to_one():
+    """Black is -1, white 1 and grey level v is 2 v / 255 - 1, at [picture, channel, row, column]."""
+    levels = np.zeros((2, 3, 5, 3), np.uint8)  # two pictures, 3 rows, 5 columns
+    levels[1, 2, 4] = 51, 255, 102
+    batch = photos.to_batch([levels[0], Image.fromarray(levels[1])])
+    assert batch.shape == (2, 3, 3, 5) and batch.dtype == torch.float32
+    expected = torch.full((2, 3, 3, 5), -1.0)
+    expected[1, :, 2, 4] = torch.tensor([2 * 51 / 255 - 1, 1, 2 * 102 / 255 - 1])
+    torch.testing.assert_close(batch, expected)
+    np.testing.assert_array_equal(photos.to_uint8(batch), levels)
+    np.testing.assert_array_equal(photos.to_uint8(batch[1]), levels[1])
+    with pytest.raises(SdkitError, match="float64 is no batch of pictures"):
+        photos.to_batch([levels[0] / 255])
+
+
 def test_find_photos(folder, tmp_path):
     skipped = []
     found = photos.find_photos([folder, "astronaut", tmp_path / "gone.png"], on_skip=skipped.append)
