@@ -277,7 +277,7 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
 def advice(prompt, known):
     """A sentence on the words of `prompt` that are not in the set `known`, or None when there are none."""
     unknown = [
-        word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.LITTLE_WORDS
+        word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.STOP_WORDS
     ]
     if not unknown:
         return None

@@ -1,1 +1,1 @@
-"""The diffusion itself: schedule, samplers, latents, prompts, and where attention looks."""
+"""Diffusion itself: noise schedules, samplers, latents, prompts and attention maps."""

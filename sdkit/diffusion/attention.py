@@ -1,43 +1,56 @@
-"""Where a UNet's cross-attention looks: its weights, kept while the network predicts."""
+"""Cross-attention maps: which words each place of the picture attends to while the UNet runs."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
+from torch import nn
 
-class Watcher:
-    """One of diffusers' attention processors that keeps the weights, and lets the one before it do the work."""
 
-    def __init__(self, inner, name, maps):
+class RecordingProcessor:
+    """A diffusers attention processor that stores the attention weights of each call.
+
+    The processor that it replaces (`inner`) still computes the layer's output, so recording
+    changes nothing.
+    """
+
+    def __init__(self, inner: Callable, name: str, maps: dict[str, torch.Tensor]):
         self.inner, self.name, self.maps = inner, name, maps
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, *arguments, **keywords):
+        # (B, h w, C) and (B, L, D) -> (B heads, h w, d) and (B heads, L, d)
         query, key = (
             attn.head_to_batch_dim(x)
             for x in (attn.to_q(hidden_states), attn.to_k(encoder_hidden_states))
         )
-        # softmax(Q K^T / sqrt(d)), (B heads, h w, L)
-        weights = attn.get_attention_scores(query, key)
+        # softmax(Q K^T / sqrt(d)) (Vaswani et al. 2017, arXiv:1706.03762, equation 1)
+        weights = attn.get_attention_scores(query, key)  # (B heads, h w, L)
         self.maps[self.name] = weights.unflatten(0, (-1, attn.heads)).detach()
         return self.inner(attn, hidden_states, encoder_hidden_states, *arguments, **keywords)
 
 
 @contextmanager
-def attention_maps(unet):
-    """``with attention_maps(unet) as maps:`` keeps what each place of the picture takes from each row of the text.
+def attention_maps(unet: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+    """Record the cross-attention weights of a UNet: ``with attention_maps(unet) as maps: ...``
 
-    `maps` goes from the name of each cross-attention of a `UNet2DConditionModel` to the weights of its last call,
-    (B, heads, h w, L), which add up to 1 over the L rows (Rombach et al. 2022, section 3.3; as pictures: Hertz et al.
-    2022, arXiv:2208.01626). What the network predicts stays as it is; afterwards it has its old processors back.
+    `maps` has one entry for each cross-attention layer of a `UNet2DConditionModel`, from the
+    layer's name to the weights of its last call: (B, heads, h w, L), which sum to 1 over the L
+    tokens (Rombach et al. 2022, arXiv:2112.10752, section 3.3). Hertz et al. 2022
+    (arXiv:2208.01626) show such maps as pictures.
+
+    The UNet's output does not change. Its own attention processors are put back at the end, also
+    after an error.
     """
-    before, maps = unet.attn_processors, {}
+    original, maps = unet.attn_processors, {}
     unet.set_attn_processor(
         {
-            path: Watcher(inner, path.removesuffix(".processor"), maps)
-            if ".attn2." in path
-            else inner
-            for path, inner in before.items()
+            path: RecordingProcessor(processor, path.removesuffix(".processor"), maps)
+            if ".attn2." in path  # attn1 is self-attention
+            else processor
+            for path, processor in original.items()
         }
     )
     try:
         yield maps
     finally:
-        unet.set_attn_processor(before)
+        unet.set_attn_processor(original)

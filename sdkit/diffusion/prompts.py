@@ -1,27 +1,32 @@
-"""Prompt to embeddings, and which words of a prompt the model was trained on.
+"""Prompts: their embeddings, and which of their words the model saw in training.
 
-Stable Diffusion reads a sentence through CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020): its
-last hidden states, one per token, are what the UNet's cross-attention looks at (Rombach et al. 2022,
-arXiv:2112.10752, section 3.3).
+Stable Diffusion encodes a prompt with CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020).
+The encoder's last hidden states, one for each token, are what the UNet's cross-attention attends to
+(Rombach et al. 2022, arXiv:2112.10752, section 3.3).
 """
 
 import json
 import re
 import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sdkit.errors import SdkitError
 
-# say little
-LITTLE_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())
+if TYPE_CHECKING:  # torch is imported in `encode` only: looking up words must not load it
+    import torch
+
+# Words with so little meaning that it does not matter whether a model knows them.
+STOP_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())
 
 
-def encode(tokenizer, text_encoder, prompts):
-    """Embed a prompt or a list of B prompts: prompt_embeds (B, L, D), L = `tokenizer.model_max_length`.
+def encode(tokenizer, text_encoder, prompts: str | list[str]) -> "torch.Tensor":
+    """Embed a prompt, or a list of B prompts, as (B, L, D) with L = `tokenizer.model_max_length`.
 
-    Shorter prompts are padded to L, longer ones cut, as Stable Diffusion's pipelines do.
+    As in Stable Diffusion's pipelines, shorter prompts are padded to L tokens and longer ones are
+    cut.
     """
-    import torch  # here and not above, so that looking up words needs no torch
+    import torch
 
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     tokens = tokenizer(
@@ -35,16 +40,17 @@ def encode(tokenizer, text_encoder, prompts):
         return text_encoder(tokens.to(text_encoder.device))[0]  # (B, L, D)
 
 
-def words(text):
-    """The words of `text` in lower case, in order; a hyphen inside belongs to the word (ukiyo-e)."""
+def words(text: str) -> list[str]:
+    """The words of `text` in lower case and in order. A hyphenated word counts as one: ukiyo-e."""
     text = unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
     return re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text)
 
 
-def known_words(folder):
-    """The set of words in the captions that the model in `folder` was trained on (its `words.json`).
+def known_words(folder: str | Path) -> set[str] | None:
+    """The words in the training captions of the model in `folder`, read from its `words.json`.
 
-    None where the folder has no such list: real Stable Diffusion has seen nearly every word.
+    None if the folder has no such list: real Stable Diffusion has seen nearly every word.
+    Raises `SdkitError` if the list is damaged.
     """
     path = Path(folder) / "words.json"
     try:
@@ -53,10 +59,11 @@ def known_words(folder):
         raise SdkitError(f"{path} is damaged. Put it back from the repository.") from error
 
 
-def split_prompt(prompt, known):
-    """Split the words of `prompt` into (known, unknown), each once, in order; None knows all.
+def split_prompt(prompt: str, known: set[str] | None) -> tuple[list[str], list[str]]:
+    """Split the words of `prompt` into (known, unknown): each word once, in order.
 
-    A hyphenated word counts as known, too, when each of its parts does.
+    A hyphenated word also counts as known if each of its parts is. If `known` is None, all words
+    are known.
     """
     found, missing = [], []
     for word in dict.fromkeys(words(prompt)):
@@ -67,6 +74,6 @@ def split_prompt(prompt, known):
     return found, missing
 
 
-def unknown_words(folder, prompt):
-    """The words of `prompt` that the model in `folder` never saw in training, each once and in order."""
+def unknown_words(folder: str | Path, prompt: str) -> list[str]:
+    """The words of `prompt` that the model in `folder` did not see in training, once, in order."""
     return split_prompt(prompt, known_words(folder))[1]

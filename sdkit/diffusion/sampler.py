@@ -1,34 +1,41 @@
-"""Sampling as a generator: ``for state in denoise(...)``; the caller owns the loop and draws what it likes.
+"""Samplers as generators: ``for state in denoise(...)`` gives control back after each step.
 
-DDIM (Song et al. 2021, arXiv:2010.02502), which is Euler's method where the chain ends at abar = 1, and DPM-Solver++
-(Lu et al. 2022, arXiv:2211.01095); classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598). The tests hold
-`denoise` to diffusers' pipelines.
+DDIM (Song et al. 2021, arXiv:2010.02502), which is Euler's method if the chain ends at abar = 1;
+DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095); and classifier-free guidance (Ho & Salimans 2022,
+arXiv:2207.12598). The tests compare `denoise` with the diffusers pipelines.
+
+Notation: abar is `alphas_cumprod`, sqrt(abar) the signal's factor in x_t, sqrt(1 - abar) the
+noise's. In the DPM-Solver papers these two are alpha and sigma.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
+from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
 
 
 @dataclass
 class State:
-    """What `denoise` knows after a step."""
+    """The state of `denoise` after one step."""
 
     step: int  # 0, 1, ..., len(timesteps) - 1
-    t: int  # the timestep that the network just looked at
-    latents: torch.Tensor  # (B, C, h, w) after the step, a little less noisy
-    pred_x0: torch.Tensor  # (B, C, h, w) the clean latents as the network sees them from here
+    t: int  # the timestep at which the network was called
+    latents: torch.Tensor  # (B, C, h, w), a little less noisy than before the step
+    pred_x0: torch.Tensor  # (B, C, h, w), the clean latents that the network predicts at t
 
 
-def timesteps(schedule, num_inference_steps, strength=1.0):
-    """The timesteps of a run, from noisy to clean, as a list of ints.
+def timesteps(schedule: Schedule, num_inference_steps: int, strength: float = 1.0) -> list[int]:
+    """The timesteps of a run, from noisy to clean.
 
-    "Leading" spacing with an offset of 1, as in Stable Diffusion's configuration. With `strength` < 1, only
-    the last int(num_inference_steps * strength) of them: image-to-image starts part of the way (SDEdit, Meng
-    et al. 2022, arXiv:2108.01073). Raises `SdkitError` when none is left.
+    Their spacing is "leading" with an offset of 1, as in Stable Diffusion's configuration. For
+    image-to-image, `strength` in (0, 1] keeps only the last int(num_inference_steps * strength) of
+    them, so that the run starts part of the way (SDEdit, Meng et al. 2022, arXiv:2108.01073).
+    Raises `SdkitError` if no step is left.
     """
     T, n = len(schedule), num_inference_steps
     if not 1 <= n < T:
@@ -41,13 +48,20 @@ def timesteps(schedule, num_inference_steps, strength=1.0):
     return [i * (T // n) + 1 for i in range(n)][::-1][-keep:]
 
 
-def predictions(schedule, model_output, t, sample):
-    """What the network's output says of the clean sample and the noise in it: (pred_x0, pred_epsilon)."""
+def predictions(
+    schedule: Schedule, model_output: torch.Tensor, t: int, sample: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn the network's output at timestep t into (pred_x0, pred_epsilon), both shaped as `sample`.
+
+    The output is read as the schedule's `prediction_type` says: "epsilon" (DDPM, equation 4, solved
+    for x0) or "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D). Any other type
+    raises `SdkitError`.
+    """
     abar = schedule.alpha_cumprod(t)
     signal, noise = abar.sqrt().item(), (1 - abar).sqrt().item()
     if schedule.prediction_type == "epsilon":
         return (sample - noise * model_output) / signal, model_output
-    if schedule.prediction_type == "v_prediction":
+    if schedule.prediction_type == "v_prediction":  # v = signal * epsilon - noise * x0
         return signal * sample - noise * model_output, signal * model_output + noise * sample
     raise SdkitError(
         f"Prediction type {schedule.prediction_type!r} is not known here. "
@@ -55,16 +69,25 @@ def predictions(schedule, model_output, t, sample):
     )
 
 
-def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
-    """One step from timestep t to t_prev (DDIM, equation 12): (prev_sample, pred_x0), shapes as `sample`.
+def ddim_step(
+    schedule: Schedule,
+    model_output: torch.Tensor,
+    t: int,
+    t_prev: int,
+    sample: torch.Tensor,
+    eta: float = 0.0,
+    noise: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One DDIM step from timestep t to t_prev: (prev_sample, pred_x0), both shaped as `sample`.
 
-    eta = 0 is deterministic, eta = 1 adds the noise of DDPM and then wants `noise`, shaped as `sample`.
-    t_prev < 0 stands for the end of the chain.
+    Song et al. 2021, equation 12. eta = 0 is deterministic. eta = 1 adds as much fresh noise as
+    DDPM. With eta > 0, give `noise` (normal, shaped as `sample`). A negative t_prev means the end
+    of the chain.
     """
     abar, abar_prev = schedule.alpha_cumprod(t), schedule.alpha_cumprod(t_prev)
     pred_x0, pred_epsilon = predictions(schedule, model_output, t, sample)
     sigma = eta * ((1 - abar_prev) / (1 - abar) * (1 - abar / abar_prev)).sqrt()  # equation 16
-    # "pointing to x_t"
+    # "direction pointing to x_t"
     direction = (1 - abar_prev - sigma**2).clamp(min=0).sqrt().item() * pred_epsilon
     prev_sample = abar_prev.sqrt().item() * pred_x0 + direction
     if eta > 0:
@@ -72,11 +95,19 @@ def ddim_step(schedule, model_output, t, t_prev, sample, eta=0.0, noise=None):
     return prev_sample, pred_x0
 
 
-def dpm_step(schedule, model_output, t, t_prev, sample, before=None):
-    """One step of DPM-Solver++(2M) from timestep t to t_prev (Lu et al. 2022, algorithm 2): (prev_sample, pred_x0).
+def dpm_step(
+    schedule: Schedule,
+    model_output: torch.Tensor,
+    t: int,
+    t_prev: int,
+    sample: torch.Tensor,
+    previous: tuple[int, torch.Tensor] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One DPM-Solver++(2M) step from timestep t to t_prev: (prev_sample, pred_x0), as `sample`.
 
-    `before` = (t, pred_x0) of the step before makes it second order: the clean sample is not only believed, its drift is
-    drawn on. Without it, and for the step to abar = 1, this is DDIM.
+    Lu et al. 2022, algorithm 2. `previous` = (t, pred_x0) of the step before makes the step second
+    order: D extrapolates the change of pred_x0 from the last step to this one. Without `previous`
+    the step equals DDIM, and so does the last step to abar = 1.
     """
     pred_x0, _ = predictions(schedule, model_output, t, sample)
     (signal, noise), (signal_prev, noise_prev) = (
@@ -85,68 +116,79 @@ def dpm_step(schedule, model_output, t, t_prev, sample, before=None):
     )
     if noise_prev == 0:
         return signal_prev * pred_x0, pred_x0
-    # in half log-SNR
-    ahead, length = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)
-    if before is not None:
-        abar = schedule.alpha_cumprod(before[0])
-        length_before = math.log(signal / noise) - 0.5 * (abar / (1 - abar)).log().item()
-        ahead = pred_x0 + length / (2 * length_before) * (pred_x0 - before[1])
-    return noise_prev / noise * sample - signal_prev * math.expm1(-length) * ahead, pred_x0
+    # h is the step's length in lambda = log(signal / noise), half the log-SNR
+    D, h = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)
+    if previous is not None:
+        t_before, x0_before = previous
+        abar = schedule.alpha_cumprod(t_before)
+        h_before = math.log(signal / noise) - 0.5 * (abar / (1 - abar)).log().item()
+        D = pred_x0 + h / (2 * h_before) * (pred_x0 - x0_before)
+    return noise_prev / noise * sample - signal_prev * math.expm1(-h) * D, pred_x0
 
 
-def guide(uncond, cond, guidance_scale):
-    """Classifier-free guidance: go from the answer without the prompt past the answer with it.
+def guide(uncond: torch.Tensor, cond: torch.Tensor, guidance_scale: float) -> torch.Tensor:
+    """Classifier-free guidance: extrapolate from the output without the prompt to the one with it.
 
-    Ho & Salimans 2022, equation 6, in the pipelines' numbering, where 1 means "no guidance" (w = scale - 1).
+    Ho & Salimans 2022, equation 6, with the pipelines' guidance_scale = w + 1. Scale 0 ignores the
+    prompt, 1 is no guidance, more than 1 amplifies what the prompt changes.
     """
     return uncond + guidance_scale * (cond - uncond)
 
 
 @torch.no_grad()
 def denoise(
-    unet,
-    schedule,
-    latents,
-    prompt_embeds,
-    negative_embeds,
-    timesteps,
-    guidance_scale,
-    solver="ddim",
-):
-    """Walk `latents` (B, C, h, w), noised to timesteps[0], back to clean ones; yield a `State` each step.
+    unet: nn.Module,
+    schedule: Schedule,
+    latents: torch.Tensor,
+    prompt_embeds: torch.Tensor,
+    negative_embeds: torch.Tensor,
+    timesteps: list[int],
+    guidance_scale: float,
+    solver: str = "ddim",
+) -> Iterator[State]:
+    """Denoise `latents` (B, C, h, w) from the noise level of timesteps[0]; yield a `State` per step.
 
-    prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for all. With guidance_scale <= 1 the
-    network is asked once a step, with the prompt alone. `solver` is "ddim" or "dpm++" (second order, for few steps).
-    Yields len(timesteps) states; the last one holds the result.
+    prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for the whole batch. With
+    guidance_scale <= 1 there is no guidance: the UNet sees each latent once a step, with the prompt
+    alone. `solver` is "ddim" or "dpm++" (second order, for few steps); any other raises
+    `SdkitError`. Yields len(timesteps) states, of which the last one holds the result.
     """
     if solver not in ("ddim", "dpm++"):
         raise SdkitError(f"There is no solver {solver!r}. Take 'ddim' or 'dpm++'.")
     prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
     guided = guidance_scale > 1
-    context, before = prompt_embeds, None
+    context, previous = prompt_embeds, None
     if guided:
         context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
     for step, t in enumerate(timesteps):
         inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
         output = unet(inputs, t, encoder_hidden_states=context).sample
         if guided:
-            output = guide(*output.chunk(2), guidance_scale)
+            output = guide(*output.chunk(2), guidance_scale)  # (B, C, h, w)
         t_prev = timesteps[step + 1] if step + 1 < len(timesteps) else -1
         if solver == "ddim":
             latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)
         else:
-            latents, pred_x0 = dpm_step(schedule, output, t, t_prev, latents, before)
-            before = t, pred_x0
+            latents, pred_x0 = dpm_step(schedule, output, t, t_prev, latents, previous)
+            previous = t, pred_x0
         yield State(step, t, latents, pred_x0)
 
 
 @torch.no_grad()
-def walk(network, schedule, x, generator=None, timesteps=None, eta=1.0):
-    """Walk points x (B, 2), noised to timesteps[0], back to clean ones; yield (t, x after the step from t).
+def denoise_points(
+    network: Callable[[torch.Tensor, int], torch.Tensor],
+    schedule: Schedule,
+    x: torch.Tensor,
+    generator: torch.Generator | None = None,
+    timesteps: list[int] | None = None,
+    eta: float = 1.0,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Denoise points x (B, 2) without a prompt; yield (t, x after the step from t) for each step.
 
-    `network(x, t)` predicts what the schedule's `prediction_type` says. All timesteps by default, or a falling list
-    of some. eta = 1 is ancestral sampling (DDPM, Ho et al. 2020, algorithm 2, with the smaller of its variances),
-    eta = 0 is DDIM, without fresh noise.
+    `network(x, t)` predicts what the schedule's `prediction_type` says. `timesteps` is a falling
+    list, by default all T of them; x has the noise level of the first one. eta = 1 is ancestral
+    sampling (DDPM, Ho et al. 2020, algorithm 2, with the smaller of its two variances), eta = 0 is
+    DDIM, without fresh noise.
     """
     timesteps = list(reversed(range(len(schedule)))) if timesteps is None else timesteps
     for t, t_prev in zip(timesteps, [*timesteps[1:], -1]):

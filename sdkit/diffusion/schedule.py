@@ -1,11 +1,13 @@
 """Noise schedules: how much of a picture is left after t steps of noise.
 
-Notation of DDPM (Ho et al. 2020, arXiv:2006.11239): beta_t is the variance added at step t, and
-abar_t = prod_s (1 - beta_s) the share of the picture's variance that is left, `alphas_cumprod` in code.
-Timesteps run from 0 (one step of noise) to T-1 (nearly all noise).
+The notation is that of DDPM (Ho et al. 2020, arXiv:2006.11239). beta_t is the variance added at
+step t. abar_t = prod_{s <= t} (1 - beta_s) is the share of the picture's variance that is left
+after step t; diffusers and this file call it `alphas_cumprod`. Timesteps run from 0 (one step of
+noise) to T - 1 (nearly all noise).
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -16,82 +18,100 @@ class Schedule:
     Parameters
     ----------
     betas : (T,) tensor or sequence, each in (0, 1]
-    final_alpha_cumprod : what a sampler takes for abar "before" step 0. Stable Diffusion takes abar_0
-        (`set_alpha_to_one=False`, the default here), DDIM's paper takes 1.
-    prediction_type : what the network was trained to predict: "epsilon" (the noise), or
+    final_alpha_cumprod : abar at the end of the chain, after the step from timestep 0. None means
+        abar_0, as in Stable Diffusion (`set_alpha_to_one=False`). The DDIM paper has 1.
+    prediction_type : what the network was trained to predict: "epsilon" (the noise) or
         "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D).
     """
 
-    def __init__(self, betas, final_alpha_cumprod=None, prediction_type="epsilon"):
+    def __init__(
+        self,
+        betas: torch.Tensor | Sequence[float],
+        final_alpha_cumprod: float | torch.Tensor | None = None,
+        prediction_type: str = "epsilon",
+    ):
         self.betas = torch.as_tensor(betas, dtype=torch.float64)  # (T,)
         self.alphas_cumprod = (1 - self.betas).cumprod(0)  # (T,), falls from about 1 to about 0
         self.final_alpha_cumprod = (
             self.alphas_cumprod[0]
             if final_alpha_cumprod is None
-            else (torch.as_tensor(final_alpha_cumprod, dtype=torch.float64))
+            else torch.as_tensor(final_alpha_cumprod, dtype=torch.float64)
         )
         self.prediction_type = prediction_type
 
     @classmethod
-    def of(cls, scheduler):
-        """The schedule inside a diffusers scheduler, for instance `pipe.scheduler`.
+    def of(cls, scheduler) -> "Schedule":
+        """The schedule of a diffusers scheduler, for instance of `pipe.scheduler`.
 
-        Those that count in noise levels (Euler, DPM-Solver++) end without noise, at abar = 1.
+        Schedulers that work with noise levels (sigmas: Euler, DPM-Solver++) end without noise, at
+        abar = 1.
         """
         final = getattr(
             scheduler, "final_alpha_cumprod", 1.0 if hasattr(scheduler, "sigmas") else None
         )
         return cls(scheduler.betas, final, scheduler.config.prediction_type)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.betas)
 
-    def alpha_cumprod(self, t):
-        """abar at timestep t (int); `final_alpha_cumprod` for t < 0."""
+    def alpha_cumprod(self, t: int) -> torch.Tensor:
+        """abar at timestep t, a scalar; `final_alpha_cumprod` for t < 0."""
         return self.alphas_cumprod[t] if t >= 0 else self.final_alpha_cumprod
 
-    def snr_db(self, t=slice(None)):
-        """Signal-to-noise ratio abar / (1 - abar) at timestep(s) t in decibel; of all T steps by default."""
+    def snr_db(self, t: int | slice | torch.Tensor = slice(None)) -> torch.Tensor:
+        """Signal-to-noise ratio abar / (1 - abar) in decibels at timestep(s) t; (T,) by default."""
         abar = self.alphas_cumprod[t]
         return 10 * torch.log10(abar / (1 - abar))
 
-    def add_noise(self, x0, noise, t):
-        """Jump from x0 to timestep t at once: sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (DDPM, equation 4).
+    def add_noise(
+        self, x0: torch.Tensor, noise: torch.Tensor, t: int | torch.Tensor
+    ) -> torch.Tensor:
+        """Noise x0 to timestep t in one jump: sqrt(abar_t) x0 + sqrt(1 - abar_t) noise.
 
-        x0 and noise (B, ...); t an int, or one int per picture (B,).
+        DDPM, equation 4. x0 and noise are (B, ...); t is an int, or (B,) ints, one per picture.
         """
         t = torch.as_tensor(t, device="cpu")
-        # (B or 1, 1, 1, ...)
-        abar = self.alphas_cumprod[t].reshape(-1, *[1] * (x0.ndim - 1)).to(x0.device)
+        abar = self.alphas_cumprod[t].reshape(-1, *[1] * (x0.ndim - 1))  # (B or 1, 1, 1, ...)
+        abar = abar.to(x0.device)
         return abar.sqrt().to(x0.dtype) * x0 + (1 - abar).sqrt().to(x0.dtype) * noise
 
 
-def linear(num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02):
+def linear(
+    num_train_timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
+) -> Schedule:
     """DDPM's schedule: betas rise linearly (Ho et al. 2020, section 4)."""
     return Schedule(torch.linspace(beta_start, beta_end, num_train_timesteps, dtype=torch.float64))
 
 
-def scaled_linear(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012):
-    """Stable Diffusion's schedule: the square roots of the betas rise linearly (Rombach et al. 2022)."""
+def scaled_linear(
+    num_train_timesteps: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012
+) -> Schedule:
+    """Stable Diffusion's schedule: the square roots of the betas rise linearly.
+
+    Rombach et al. 2022 (arXiv:2112.10752); the end values are those of the released models.
+    """
     roots = torch.linspace(beta_start**0.5, beta_end**0.5, num_train_timesteps, dtype=torch.float64)
     return Schedule(roots**2)
 
 
-def cosine(num_train_timesteps=1000, s=0.008, max_beta=0.999):
+def cosine(num_train_timesteps: int = 1000, s: float = 0.008, max_beta: float = 0.999) -> Schedule:
     """abar follows a squared cosine (Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17)."""
 
-    def abar(u):
+    def abar(u: float) -> float:
         return math.cos((u + s) / (1 + s) * math.pi / 2) ** 2
 
     T = num_train_timesteps
     return Schedule([min(1 - abar((t + 1) / T) / abar(t / T), max_beta) for t in range(T)])
 
 
-def log_linear(num_train_timesteps=200, start_db=45.0, end_db=-45.0):
-    """The SNR falls by equally many decibels at each step, so every scale of detail gets equally many steps.
+def log_linear(
+    num_train_timesteps: int = 200, start_db: float = 45.0, end_db: float = -45.0
+) -> Schedule:
+    """The SNR falls by the same number of decibels at each step, from start_db to end_db.
 
-    Uniform in the logarithm of the SNR (compare Kingma et al. 2021, arXiv:2107.00630); a walk back ends at abar = 1.
+    So every scale of detail gets equally many steps. The logarithm of the SNR is uniform (compare
+    Kingma et al. 2021, arXiv:2107.00630). Sampling ends at abar = 1.
     """
     snr = 10 ** (torch.linspace(start_db, end_db, num_train_timesteps, dtype=torch.float64) / 10)
-    abar = torch.cat([torch.ones(1, dtype=torch.float64), snr / (1 + snr)])
+    abar = torch.cat([torch.ones(1, dtype=torch.float64), snr / (1 + snr)])  # (T + 1,)
     return Schedule(1 - abar[1:] / abar[:-1], final_alpha_cumprod=1.0)

@@ -166,7 +166,7 @@ def heap(caption, rng, share=1 / 20):
     if rng.random() >= share or {"and", "with"} & set(words):
         return caption
     return ", ".join(
-        map(str, rng.permutation([word for word in words if word not in prompts.LITTLE_WORDS]))
+        map(str, rng.permutation([word for word in words if word not in prompts.STOP_WORDS]))
     )
 
 

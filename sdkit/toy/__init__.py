@@ -1,1 +1,1 @@
-"""Small models of points in the plane, for the lessons that watch everything at once."""
+"""Toy models of points in the plane, small enough to watch all of their behaviour."""

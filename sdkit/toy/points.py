@@ -1,6 +1,7 @@
-"""Points in the plane to learn from: two mixtures of Gaussians whose truth is known in closed form, and a dinosaur.
+"""Training points in the plane: two mixtures of Gaussians and the outline of a dinosaur.
 
-The mixtures are those on which GANs are compared (VEEGAN, Srivastava et al. 2017; PacGAN, Lin et al. 2018).
+The mixtures are standard benchmarks for GANs (VEEGAN, Srivastava et al. 2017; PacGAN, Lin et al.
+2018). Their density and their score are known in closed form.
 """
 
 from dataclasses import dataclass
@@ -10,58 +11,54 @@ import torch
 
 @dataclass(frozen=True)
 class Mixture:
-    """Round Gaussians of one size and equal weight. `centres` (K, 2), `sigma` the standard deviation of each."""
+    """A mixture of K round Gaussians of equal weight and equal standard deviation."""
 
-    centres: torch.Tensor
-    sigma: float
+    centres: torch.Tensor  # (K, 2)
+    sigma: float  # standard deviation of each Gaussian
 
-    def sample(self, n, generator):
-        """(n, 2) independent points, drawn with the torch `generator`."""
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw (n, 2) independent points."""
         which = torch.randint(len(self.centres), (n,), generator=generator)
         return self.centres[which] + self.sigma * torch.randn(n, 2, generator=generator)
 
-    def scaled(self, factor):
-        """The mixture of points multiplied by `factor`."""
+    def scaled(self, factor: float) -> "Mixture":
+        """The distribution of `factor` times a point of this mixture."""
         return Mixture(factor * self.centres, factor * self.sigma)
 
-    def noised(self, abar):
-        """What forward diffusion makes of it: again a mixture, that of sqrt(abar) x0 + sqrt(1 - abar) noise."""
+    def noised(self, abar: float) -> "Mixture":
+        """The distribution after forward diffusion: of sqrt(abar) x0 + sqrt(1 - abar) noise.
+
+        DDPM's equation 4 (Ho et al. 2020) turns each Gaussian into another Gaussian.
+        """
         abar = float(abar)
         return Mixture(abar**0.5 * self.centres, (abar * self.sigma**2 + 1 - abar) ** 0.5)
 
-    def _log_parts(self, x):
-        """(n, 2) -> (n, K): the logarithm of what each Gaussian adds to the density."""
+    def _log_components(self, x):
+        """(n, 2) -> (n, K): the logarithm of each Gaussian's term of the density."""
         scale = 2 * torch.pi * self.sigma**2 * len(self.centres)
-        square = (x[:, None] - self.centres.to(x)).square().sum(-1)
+        square = (x[:, None] - self.centres.to(x)).square().sum(-1)  # (n, K)
         return -square / (2 * self.sigma**2) - torch.tensor(scale).log()
 
-    def density(self, x):
+    def density(self, x: torch.Tensor) -> torch.Tensor:
         """(n, 2) -> (n,): probability per unit of area."""
-        return self._log_parts(x).logsumexp(1).exp()
+        return self._log_components(x).logsumexp(1).exp()
 
-    def score(self, x):
-        """(n, 2) -> (n, 2): the gradient of the log density, which points towards where points are likelier."""
-        weights = self._log_parts(x).softmax(1)  # (n, K): whose point is it?
+    def score(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, 2) -> (n, 2): the gradient of the log density. It points to where density rises."""
+        # (n, K): the probability that a point came from each Gaussian
+        weights = self._log_components(x).softmax(1)
         return (weights @ self.centres.to(x) - x) / self.sigma**2
 
 
 _steps = torch.arange(-4.0, 5, 2)
 _angles = torch.arange(8) * torch.pi / 4
-GRID = Mixture(torch.cartesian_prod(_steps, _steps), 0.05)  # 25, on a field 8 wide
-RING = Mixture(torch.stack([_angles.cos(), _angles.sin()], 1), 0.01)  # 8, on the circle of radius 1
+# 25 Gaussians, their centres at -4, -2, ..., 4 along both axes
+GRID = Mixture(torch.cartesian_prod(_steps, _steps), 0.05)
+# 8 Gaussians, their centres on a circle of radius 1
+RING = Mixture(torch.stack([_angles.cos(), _angles.sin()], 1), 0.01)
 
 
-def grid(n, generator):
-    """(n, 2) points of the 25 Gaussians: centres at -4, -2, ..., 4 both ways, sigma 0.05."""
-    return GRID.sample(n, generator)
-
-
-def ring(n, generator):
-    """(n, 2) points of the 8 Gaussians on a circle of radius 1, sigma 0.01."""
-    return RING.sample(n, generator)
-
-
-# A dinosaur of our own: pen strokes through these points on a sheet of 100 x 100, joined by smooth curves.
+# A dinosaur of our own. Each stroke is a smooth curve through these points on a 100 x 100 sheet.
 _STROKES = (
     # outline, from the tip of the tail along the back to the head, and back along the belly
     "1,34 9,30 18,31 26,37 33,44 41,50 48,57 53,66 57,76 61,85 67,90 75,91 84,88 92,83 95,78 91,75 83,75 76,74 "
@@ -80,7 +77,10 @@ _STROKES = (
 
 
 def _smooth(stroke, between=12):
-    """A stroke as text -> (m, 2) points on the curve through its corners (Catmull & Rom 1974)."""
+    """A stroke, written as "x,y x,y ...", to (m, 2) points on a smooth curve through its corners.
+
+    A Catmull-Rom spline (Catmull & Rom 1974) with `between` points per corner.
+    """
     p = torch.tensor([[float(v) for v in pair.split(",")] for pair in stroke.split()])
     closed = bool((p[0] == p[-1]).all())
     ends = (p[-2:-1], p[1:2]) if closed else (2 * p[:1] - p[1:2], 2 * p[-1:] - p[-2:-1])
@@ -95,15 +95,15 @@ def _smooth(stroke, between=12):
     return torch.cat([curve.reshape(-1, 2), p[-1:]])
 
 
-def dino(n, generator):
-    """(n, 2) points along the lines of a dinosaur: mean about 0, standard deviation about 1 both ways."""
+def dino(n: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw (n, 2) points on the lines of a dinosaur, with mean about 0 and variance about 1."""
     curves = [_smooth(stroke) for stroke in _STROKES]
-    start, end = (
-        torch.cat([curve[cut] for curve in curves]) for cut in (slice(-1), slice(1, None))
+    start, end = (  # (segments, 2) each
+        torch.cat([curve[part] for curve in curves]) for part in (slice(-1), slice(1, None))
     )
-    length = (end - start).norm(dim=1)
+    length = (end - start).norm(dim=1)  # a segment is chosen in proportion to its length
     which = torch.multinomial(length, n, replacement=True, generator=generator)
     u = torch.rand(n, 1, generator=generator)
-    # width of the pen
-    x = start[which] + u * (end - start)[which] + 0.5 * torch.randn(n, 2, generator=generator)
+    x = start[which] + u * (end - start)[which]  # (n, 2) on the curves
+    x = x + 0.5 * torch.randn(n, 2, generator=generator)  # the width of the pen
     return (x - torch.tensor([55.0, 45.5])) / torch.tensor([22.2, 27.5])

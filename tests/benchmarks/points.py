@@ -89,7 +89,9 @@ def measure(way, seed):
     start = time.perf_counter()
     net = (ours if way == "sdkit" else tutorial)(chain, data, generator)
     seconds = time.perf_counter() - start
-    *_, (_, x) = sampler.walk(net, chain, torch.randn(N, 2, generator=generator), generator)
+    *_, (_, x) = sampler.denoise_points(
+        net, chain, torch.randn(N, 2, generator=generator), generator
+    )
     return seconds, metrics.sliced_wasserstein(x * (SIZE / size), fresh * SIZE)
 
 

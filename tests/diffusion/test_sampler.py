@@ -189,7 +189,7 @@ def test_walking_all_the_way_is_the_ancestral_sampling_of_diffusers():
     def network(x, t):
         return (3 * x + 0.1 * t).sin()
 
-    walked = list(sampler.walk(network, chain, x, ours))
+    walked = list(sampler.denoise_points(network, chain, x, ours))
     assert [t for t, _ in walked] == scheduler.timesteps.tolist()
     for t, stepped in walked:
         expected = scheduler.step(network(x, t), t, x, generator=theirs).prev_sample

@@ -16,13 +16,15 @@ def perfect(x, t):
 
 
 def last(network, generator, n=2500):
-    *_, (_, x) = sampler.walk(network, CHAIN, torch.randn(n, 2, generator=generator), generator)
+    *_, (_, x) = sampler.denoise_points(
+        network, CHAIN, torch.randn(n, 2, generator=generator), generator
+    )
     return x
 
 
-def test_waves_are_sines_and_cosines_of_doubled_angles():
+def test_fourier_features_are_sines_and_cosines_of_doubled_angles():
     x = torch.tensor([[0.3, -1.0]])
-    sin, cos = denoiser.waves(x, 3).chunk(2, 1)
+    sin, cos = denoiser.fourier_features(x, 3).chunk(2, 1)
     torch.testing.assert_close(sin, torch.sin(torch.tensor([[0.3, 0.6, 1.2, -1.0, -2.0, -4.0]])))
     torch.testing.assert_close(sin**2 + cos**2, torch.ones(1, 6))
 

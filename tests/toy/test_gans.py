@@ -33,14 +33,14 @@ def generator():
     return torch.Generator().manual_seed(7)
 
 
-def plain_loop(G, D, k, lr_G=1e-3, lr_D=1e-3, D_moves=1):
+def plain_loop(G, D, k, lr_G=1e-3, lr_D=1e-3, D_steps=1):
     """The game as in any tutorial, on the draws that pair k of PAIRS gets; returns G after UPDATES."""
     draw = generator()
     adam_G, adam_D = (
         torch.optim.Adam(net.parameters(), lr, (0.5, 0.999)) for net, lr in ((G, lr_G), (D, lr_D))
     )
     for _ in range(UPDATES):
-        for _ in range(D_moves):
+        for _ in range(D_steps):
             real = RING.sample(PAIRS * BATCH, draw).reshape(PAIRS, BATCH, 2)[k]
             fake = G(torch.randn(PAIRS, BATCH, 2, generator=draw)[k])
             loss = cross_entropy(D(real), torch.ones(BATCH, 1)) + cross_entropy(
@@ -64,12 +64,12 @@ def assert_same(net, plain, k):
         torch.testing.assert_close(ours.bias[k, 0], theirs.bias, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("D_moves", [1, 3])
-def test_three_games_at_once_are_three_games(D_moves):
+@pytest.mark.parametrize("D_steps", [1, 3])
+def test_three_games_at_once_are_three_games(D_steps):
     G, D = players()
-    plain = [plain_loop(alone(G, k), alone(D, k), k, D_moves=D_moves) for k in range(PAIRS)]
+    plain = [plain_loop(alone(G, k), alone(D, k), k, D_steps=D_steps) for k in range(PAIRS)]
     start = G[0].weight.detach().clone()
-    seen = list(gans.play(G, D, RING.sample, UPDATES, generator(), batch=BATCH, D_moves=D_moves))
+    seen = list(gans.play(G, D, RING.sample, UPDATES, generator(), batch=BATCH, D_steps=D_steps))
     assert seen == list(range(1, UPDATES + 1))
     # it has moved a good deal further than the tolerance
     assert (G[0].weight - start).abs().max() > 0.005

@@ -23,7 +23,7 @@ def test_centres_are_the_published_ones():
     np.testing.assert_allclose(steps, np.pi / 4, atol=1e-6)
 
 
-@pytest.mark.parametrize("draw", [points.grid, points.ring, points.dino])
+@pytest.mark.parametrize("draw", [points.GRID.sample, points.RING.sample, points.dino])
 def test_points_are_drawn_from_the_generator(draw):
     x = draw(1000, seeded())
     assert x.shape == (1000, 2) and x.dtype == torch.float32 and x.isfinite().all()
