@@ -130,7 +130,7 @@ def plan(chain, known=None):
         if not waits and stage.is_finished():
             plans.append(Plan(stage, "skip", 0.0, "finished"))
             continue
-        trained |= set(map(_resolved, _outputs(stage.settings)))
+        trained |= set(map(_resolved, output_folders(stage.settings)))
         action = "train"
         if stage.steps_done:
             action = "start over" if waits or stage.is_stale() else "resume"
@@ -143,7 +143,7 @@ def _resolved(path):
     return Path(path).resolve()
 
 
-def _outputs(settings):
+def output_folders(settings):
     """The folders that a training writes; a pipeline's folder stands for the networks in it."""
     found = [getattr(settings, one.name) for one in fields(settings) if one.name.startswith("out")]
     if isinstance(settings, unet.Settings):
@@ -158,8 +158,8 @@ def estimate(stage, steps_done=0, known=None):
 
     From the checkpoint of the same training, else from a ``recipe.json`` of the same recipe and kind
     of device: of the stage's own folder, or of ``known``, the folder of networks that are there
-    (default: data/models). The time of a recorded training is scaled by the number of steps, whatever
-    its other settings were.
+    (default: data/models). The time of a recorded training is scaled by the number of steps and by the
+    batch size, whatever its other settings were.
     """
     left = stage.settings.steps - steps_done
     if steps_done:
@@ -177,7 +177,8 @@ def estimate(stage, steps_done=0, known=None):
             and f", {device}," in record["machine"]
             and record["settings"]["steps"]
         ):
-            minutes = record["wall_time_minutes"] * left / record["settings"]["steps"]
+            then = record["settings"]["steps"] * record["settings"]["batch_size"]
+            minutes = record["wall_time_minutes"] * left * stage.settings.batch_size / then
             return minutes, f"recipe.json of {place.name}, {record['machine']}"
     return None, f"no training on a {device} is recorded"
 

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     size: int = 96
     # channels of the levels, the finest first
     channels: tuple[int, ...] = (32, 64, 128, 192)
+    # of AdamW
     learning_rate: float = 1e-3
 
 

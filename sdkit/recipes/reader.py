@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     size: int = 64
     # channels of the levels, the finest first
     channels: tuple[int, ...] = (32, 64, 128, 128)
+    # of AdamW
     learning_rate: float = 2e-3
 
 

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     width: int = 160
     # transformer layers of both networks
     layers: int = 4
+    # of AdamW
     learning_rate: float = 8e-4
 
     @property

@@ -419,6 +419,24 @@ def encode_cards(vae, count):
     return CardSet(shown, torch.stack([latents, torch.zeros_like(latents)], 1))  # (N, 2, C, h, w)
 
 
+def new_optimizer(settings, model):
+    """Muon for the UNet's matrices; AdamW for the rest, with a rate of its own for the text encoder."""
+    matrices, others = split(model.unet)
+    text_rate = settings.text_rate * settings.learning_rate / 4
+    groups = [
+        {"params": [*others, *model.heads.parameters()]},
+        {"params": list(model.text_encoder.parameters()), "lr": text_rate},
+    ]
+    return Muon(matrices, groups, settings.learning_rate, weight_decay=0.01)
+
+
+@torch.no_grad()
+def blend(model, before, share):
+    """Replace each weight w by (1 - share) w + share ``before``[name] (WiSE-FT, equation 1)."""
+    for name, value in model.state_dict().items():
+        value.lerp_(before[name], share)
+
+
 @torch.no_grad()
 def held_out_loss(
     unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)
@@ -489,15 +507,7 @@ def main(settings):
         unet.set_attn_processor(AttnProcessor())
     model = Denoiser(unet, text_encoder)
     before = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
-    matrices, others = split(unet)
-    groups = [
-        {"params": [*others, *model.heads.parameters()]},
-        {
-            "params": text_encoder.parameters(),
-            "lr": settings.text_rate * settings.learning_rate / 4,
-        },
-    ]
-    optimizer = Muon(matrices, groups, settings.learning_rate, weight_decay=0.01)
+    optimizer = new_optimizer(settings, model)
     run = training.Run(settings, accelerator)
     run.begin(model, optimizer, warmup=200, ema_decay=settings.ema_decay)
     pictures, originals = load_pictures(settings)
@@ -513,9 +523,7 @@ def main(settings):
     if not accelerator.is_main_process:
         return
     model, vae = run.averaged(), vae.cpu()
-    for name, value in model.state_dict().items():
-        if not name.startswith("heads."):
-            value.lerp_(before[name], settings.initial_share)
+    blend(model, before, settings.initial_share)
     figures = measure(settings, model, vae, tokenizer, noise_scheduler)
     # as good as DDIM in half the steps
     solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)
