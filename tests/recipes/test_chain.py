@@ -119,6 +119,26 @@ def test_an_unfinished_stage_is_resumed(copied, capsys):
     assert (reader.settings.out / "diffusion_pytorch_model.safetensors").read_bytes() == before
 
 
+def test_a_stage_that_was_killed_gives_the_same_bits_in_the_end(copied, monkeypatch):
+    reader = copied[1]
+    weights = reader.settings.out / "diffusion_pytorch_model.safetensors"
+    before, save = weights.read_bytes(), training.Run.save
+    shutil.rmtree(reader.settings.out)
+    shutil.rmtree(reader.settings.runs)
+
+    def save_and_die(run, step, force=False):
+        save(run, step, force=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.Run, "save", save_and_die)
+        chain.run([reader])
+    assert not weights.exists() and reader.steps_done == 1
+    assert chain.plan([reader])[0].action == "resume"
+    chain.run([reader])
+    assert weights.read_bytes() == before
+
+
 def test_a_stage_that_starts_over_leaves_its_old_checkpoint(copied):
     reader = replace(copied[1], settings=replace(copied[1].settings, seed=5))
     assert reader.is_stale() and not reader.is_finished()
