@@ -304,13 +304,14 @@ def measure_upscaler(
     split: str = "validation",
     count: int = 12,
     limit: int | None = None,
+    classifier: judges.StyleClassifier | None = None,
 ) -> Figures:
     """Shrink pictures from 256 to 64 px, enlarge them again in several ways, and compare.
 
     Gives PSNR in dB and `judges.feature_distance` (less is better) for each way and each kind of
     picture, of which there are about ``count``. "diffusion" takes the default strength, which needs
     the regressor; "diffusion from noise" takes strength 1. ``split`` and ``limit`` are those of
-    `art.load`.
+    `art.load`, ``classifier`` is that of `judges.feature_distance`.
     """
     kinds = {
         "paintings": [],
@@ -348,7 +349,7 @@ def measure_upscaler(
             pairs = [(next(enlarged), original) for original in images]
             figures[way][f"psnr, {kind}"] = rounded_mean([metrics.psnr(*pair) for pair in pairs])
             figures[way][f"feature distance, {kind}"] = rounded_mean(
-                [judges.feature_distance(*pair) for pair in pairs]
+                [judges.feature_distance(*pair, classifier) for pair in pairs]
             )
     return figures
 

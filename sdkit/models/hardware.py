@@ -33,6 +33,22 @@ def device(name=None):
     return str(name)
 
 
+def bf16_is_native(device="cpu"):
+    """Whether `device` ("cpu", "cuda", "cuda:1", "mps" or a torch.device) multiplies bfloat16 itself.
+
+    Where it does not, torch emulates bfloat16, and that is several times slower than float32.
+    """
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere and later
+    if kind != "cpu":
+        return False
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
 def dtype(device):
     """The number format for large networks: bfloat16 where the hardware computes in it, float16 on older CUDA cards.
 
@@ -42,9 +58,7 @@ def dtype(device):
     import torch
 
     if device.startswith("cuda"):
-        return (
-            torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-        )
+        return torch.bfloat16 if bf16_is_native(device) else torch.float16
     fast = device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")
     return torch.bfloat16 if fast else torch.float32
 

@@ -1,8 +1,8 @@
-"""What the training pictures are called, each in many phrasings, so that synonyms steer alike.
+"""Captions of the training pictures, in many phrasings, so that synonyms have the same effect.
 
-Paintings and photographs by style and subject; postcards as `sdkit.postcards` says it. One caption in six has a slip
-of the keyboard in it, and of the postcards' one in twenty is a heap of keywords, so that the model reads what
-visitors type.
+Paintings and photographs are named by style and subject; `sdkit.postcards` describes postcards. One
+caption in six has a typing error, and one in twenty of the postcards' is a list of keywords, because
+visitors type such prompts.
 """
 
 import numpy as np
@@ -112,7 +112,7 @@ PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {s
 
 
 def caption(style, is_portrait, rng):
-    """A random caption: the style always, the subject half the time."""
+    """A random caption: it always names the style, and half of the time the subject."""
     name = NAMES[style][rng.integers(len(NAMES[style]))]
     if rng.random() < 0.5:
         forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
@@ -125,7 +125,7 @@ def caption(style, is_portrait, rng):
 
 
 def every_caption():
-    """All captions the grammar can make, once each and sorted."""
+    """All captions that `caption` can make, each once and sorted."""
     made = set()
     for style, names in NAMES.items():
         for name in names:
@@ -141,26 +141,29 @@ def every_caption():
 
 
 def misspell(caption, rng, share=1 / 6):
-    """``caption``, or with the probability ``share`` with two letters swapped, or one left out, doubled or replaced."""
+    """``caption``, or with the probability ``share`` a typing error in it.
+
+    Two letters are swapped, or one is left out, doubled or replaced.
+    """
     long_words = [word for word in caption.split() if len(word) > 2]
     if rng.random() >= share or not long_words:
         return caption
     word = str(rng.choice(long_words))
     k = int(rng.integers(1, len(word) - 1))
-    slips = (
+    errors = (
         word[:k] + word[k + 1] + word[k] + word[k + 2 :],
         word[:k] + word[k + 1 :],
         word[:k] + word[k] + word[k:],
         word[:k] + str(rng.choice(list("aeiou"))) + word[k + 1 :],
     )
-    # else a car becomes a cat
-    return caption.replace(word, slips[rng.integers(4 if len(word) > 3 else 3)], 1)
+    # without replacing in short words, or a car becomes a cat
+    return caption.replace(word, errors[rng.integers(4 if len(word) > 3 else 3)], 1)
 
 
-def heap(caption, rng, share=1 / 20):
-    """``caption``, or with the probability ``share`` its words without order: "night, boat, red".
+def as_keywords(caption, rng, share=1 / 20):
+    """``caption``, or with the probability ``share`` its words in any order: "night, boat, red".
 
-    Captions of two things stay, for a heap does not say which of them is red.
+    Captions of two things stay as they are: keywords do not say which of the two is red.
     """
     words = prompts.words(caption)
     if rng.random() >= share or {"and", "with"} & set(words):
@@ -171,14 +174,14 @@ def heap(caption, rng, share=1 / 20):
 
 
 def vocabulary():
-    """Texts that hold every word of every caption: what the tokenizer is trained on."""
+    """Texts with every word of every caption, to train the tokenizer on."""
     rng = np.random.default_rng(0)
     cards = [postcards.caption(postcards.sample(0, index), rng) for index in range(4000)]
     return [*every_caption(), *cards, *postcards.words()]
 
 
 def words():
-    """The lower-case words that captions contain, sorted: what the model can be asked for."""
+    """The lower-case words of all captions, sorted: the words that the model knows."""
     return sorted(
         {word for caption in every_caption() for word in prompts.words(caption)}
         | set(postcards.words())

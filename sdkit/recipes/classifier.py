@@ -1,13 +1,16 @@
 """Train the style classifier: ``python -m sdkit.recipes.classifier --art-dir DIR``.
 
-It measures the generator, so it must be fair: every crop is blurred, compressed, recoloured or made noisy at random,
-or else low-resolution portraits would tell "a photo" by their softness. A second one, trained with another seed and
-width, serves as feature extractor in the VAE's perceptual loss; the one that measures is in no loss.
+It measures the generator, so it must be fair. Every crop is blurred, compressed, recoloured or made
+noisy at random; otherwise low-resolution portraits would give themselves away as "a photo" by their
+softness. A second classifier, trained with another seed and width, can serve in the VAE's perceptual
+loss. The one that measures is in no loss.
 """
 
 import io
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +18,40 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageFilter
 
 from sdkit.evaluate.judges import StyleClassifier
-from sdkit.files import models_dir
-from sdkit.pictures import art
+from sdkit.pictures import art, photos
 from sdkit.recipes import training
+from sdkit.recipes.settings import BaseSettings, command_line, in_models
+
+
+@dataclass(frozen=True)
+class Settings(BaseSettings):
+    """Settings of the style classifier's training."""
+
+    out: Path = field(default_factory=in_models("style-classifier"))
+    runs: Path = Path("runs/classifier")
+    steps: int = 2400
+    # crops in a batch
+    batch_size: int = 24
+    # side of a crop in px
+    size: int = 96
+    # channels of the levels, the finest first
+    channels: tuple[int, ...] = (32, 64, 128, 192)
+    # of AdamW
+    learning_rate: float = 1e-3
+
+
+class Batch(NamedTuple):
+    """One batch of the classifier."""
+
+    pictures: torch.Tensor  # (B, 3, S, S) in [-1, 1]
+    styles: torch.Tensor  # (B,) numbers of the right styles in `art.STYLES`
 
 
 def jitter(square, rng):
-    """uint8 (S, S, 3) -> the same crop after random colour, blur, JPEG compression and noise, each half the time."""
+    """Change a crop, uint8 (S, S, 3), at random: colour, blur, JPEG compression, tint and noise.
+
+    Each change is made half of the time.
+    """
     image = Image.fromarray(square)
     for change in (ImageEnhance.Color, ImageEnhance.Brightness, ImageEnhance.Contrast):
         if rng.random() < 0.5:
@@ -41,7 +71,7 @@ def jitter(square, rng):
 
 
 def accuracy(model, pictures):
-    """Share of pictures whose most probable style is the right one, in all and for each style."""
+    """Share of pictures whose most probable style is right, over all and for each style."""
     styles = list(model.config.styles)
     right = {style: [] for style in styles}
     for picture in pictures:
@@ -52,76 +82,72 @@ def accuracy(model, pictures):
     return {"all": round(float(np.mean(np.concatenate(list(right.values())))), 3), **figures}
 
 
-def main(
-    art_dir="../shared/art",
-    out="",
-    steps=2400,
-    batch_size=24,
-    size=96,
-    channels="32,64,128,192",
-    learning_rate=1e-3,
-    seed=0,
-    runs="runs/classifier",
-    limit=0,
-):
-    """Train the style classifier on crops, style-balanced, and save it with its accuracy on held-out pictures.
-
-    out: folder to write (default: data/models/style-classifier); runs: where checkpoints and the curve lie;
-    limit: pictures per folder (0: all).
-    """
-    settings = dict(recipe="sdkit.recipes.classifier", **locals())
-    accelerator = training.accelerator()
-    torch.manual_seed(seed)
-    pictures = art.load(art_dir, "train", limit=limit or None)
+def group_pictures(pictures):
+    """Lists of the pictures of one style; official portraits are a list of their own."""
     groups = [
         [p for p in pictures if p.style == style and p.file.startswith("portrait/") == portrait]
         for style in art.STYLES
         for portrait in (False, True)
     ]
-    groups = [group for group in groups if group]
-    share = np.array([0.5 if group[0].style == "a photo" else 1.0 for group in groups])
-    model = StyleClassifier(art.STYLES, tuple(map(int, channels.split(","))), size)
+    return [group for group in groups if group]
+
+
+def make_batch(settings, groups, rng):
+    """A `Batch` in which all styles are equally frequent; half of the photographs are portraits."""
+    weights = np.array([0.5 if group[0].style == "a photo" else 1.0 for group in groups])
+    chosen = [
+        groups[k] for k in rng.choice(len(groups), settings.batch_size, p=weights / weights.sum())
+    ]
+    squares = [
+        jitter(art.crop(group[rng.integers(len(group))], settings.size, rng, (224, 560)), rng)
+        for group in chosen
+    ]
+    styles = torch.tensor([art.STYLES.index(group[0].style) for group in chosen])
+    return Batch(photos.to_batch(squares), styles)
+
+
+def loss(settings, model, batch):
+    """Cross-entropy of the logits: (loss, figures to log)."""
+    logits = model(batch.pictures).float()  # (B, styles)
+    value = F.cross_entropy(logits, batch.styles)
+    return value, {
+        "loss": value,
+        "accuracy": (logits.argmax(1) == batch.styles).float().mean(),
+    }
+
+
+def measure(settings, model):
+    """Accuracy and mean "van gogh" score on validation and test pictures."""
+    figures = {}
+    for split in ("validation", "test"):
+        held_out = art.load(settings.art_dir, split, limit=settings.limit or None)
+        scores = {}
+        for style in ("van gogh", "a photo"):
+            images = [p.image for p in held_out if p.style == style]
+            scores[style] = round(float(np.mean(model.score(images))), 3)
+        figures[split] = {"accuracy": accuracy(model, held_out), "van_gogh_score": scores}
+    return figures
+
+
+def main(settings):
+    """Train the style classifier on crops, measure it on held-out pictures, and save it."""
+    accelerator = training.accelerator()
+    torch.manual_seed(settings.seed)
+    pictures = art.load(settings.art_dir, "train", limit=settings.limit or None)
+    model = StyleClassifier(art.STYLES, settings.channels, settings.size)
     model = model.to(accelerator.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.05)
-    run = training.Run(runs, accelerator)
-    model, start = run.begin(model, optimizer, steps, ema_decay=0.995)
-
-    def make(step):
-        rng = training.rng(seed, step, accelerator.process_index)
-        chosen = rng.choice(len(groups), batch_size, p=share / share.sum())
-        squares = [
-            jitter(art.crop(groups[g][rng.integers(len(groups[g]))], size, rng, (224, 560)), rng)
-            for g in chosen
-        ]
-        return art.to_batch(squares), torch.tensor(
-            [art.STYLES.index(groups[g][0].style) for g in chosen]
-        )
-
-    for step, (x, style) in run.steps("classifier", make, start, steps):
-        logits = model(x.to(accelerator.device, memory_format=torch.channels_last)).float()
-        loss = F.cross_entropy(logits, style.to(accelerator.device))
-        run.descend(loss)
-        run.record(step, loss=loss, accuracy=(logits.argmax(1).cpu() == style).float().mean())
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.05)
+    run = training.Run(settings, accelerator)
+    run.begin(model, optimizer, ema_decay=0.995)
+    run.fit("classifier", make_batch, loss, group_pictures(pictures))
     if not accelerator.is_main_process:
         return
     model = run.averaged()
-    metrics = {}
-    for split in ("validation", "test"):
-        held_out = art.load(art_dir, split, limit=limit or None)
-        gogh = [p.image for p in held_out if p.style == "van gogh"]
-        photos = [p.image for p in held_out if p.style == "a photo"]
-        metrics[split] = {
-            "accuracy": accuracy(model, held_out),
-            "van_gogh_score": {
-                "van gogh": round(float(np.mean(model.score(gogh))), 3),
-                "a photo": round(float(np.mean(model.score(photos))), 3),
-            },
-        }
-    out = Path(out) if out else models_dir() / "style-classifier"
-    model.half().save_pretrained(out)
-    training.write_record(out, run, settings, metrics, art.data_hash(pictures))
-    print(json.dumps(metrics))
+    figures = measure(settings, model)
+    model.half().save_pretrained(settings.out)
+    training.write_record(settings.out, run, "classifier", figures, art.data_hash(pictures))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
-    training.command_line(main)
+    command_line(Settings, main, __doc__)

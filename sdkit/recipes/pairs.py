@@ -1,103 +1,118 @@
-"""Latents of paintings and photographs in pairs: the picture, and the same stripped of its style.
+"""Latents of paintings and photographs in pairs: each picture, and the same without its style.
 
-Image to image starts from a noised photograph, but a denoiser that only ever saw noised paintings takes whatever is
-left of the photograph's colours for a painting's, and keeps them. So it learns from pairs as well: the picture it
-shall arrive at, and a plain one of the same drawing to start from. Nobody has the scenes that Van Gogh painted, but
-taking a style off is easier than putting it on (Wang et al. 2023, StyleDiffusion): brush strokes are smoothed away
-(total variation, Chambolle 2004), and the palette becomes that of some photograph.
+Image to image starts from a noised photograph. A denoiser that only ever saw noised paintings takes
+what is left of the photograph's colours for the colours of a painting, and keeps them. So it also
+learns from pairs: a picture where it should arrive, and a plain version of it where it starts. Nobody
+has photographs of the scenes that Van Gogh painted, but removing a style is easier than adding one
+(StyleDiffusion, Wang et al. 2023): brush strokes are smoothed away (total variation, Chambolle 2004),
+and the palette becomes that of some photograph.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from skimage.color import lab2rgb, rgb2lab
 from skimage.restoration import denoise_tv_chambolle
 
-from sdkit.pictures import art
 from sdkit.recipes import training
 from sdkit.recipes.strokes import transfer_palette
 
-# For each group of pictures, how often it is drawn and at how many scales each picture is encoded. Van Gogh is what
-# the lab demo asks for, and there are only 25 of his paintings to learn from.
+
+class Group(NamedTuple):
+    """A group of pictures that are drawn equally often."""
+
+    share: float  # how often the group is drawn
+    scales: int  # at how many scales each of its pictures is encoded
+
+
+# The lab demo asks for Van Gogh, and there are only 25 of his paintings to learn from.
 GROUPS = {
-    "van gogh": (0.24, 8),
-    "van gogh, portrait": (0.22, 8),
-    "van gogh, repainted": (0.04, 1),
-    "a photo": (0.08, 3),
-    "a photo, portrait": (0.12, 1),
-    "ukiyo-e": (0.12, 3),
-    "impressionism": (0.10, 3),
-    "oil painting": (0.08, 1),
+    "van gogh": Group(0.24, 8),
+    "van gogh, portrait": Group(0.22, 8),
+    "van gogh, repainted": Group(0.04, 1),
+    "a photo": Group(0.08, 3),
+    "a photo, portrait": Group(0.12, 1),
+    "ukiyo-e": Group(0.12, 3),
+    "impressionism": Group(0.10, 3),
+    "oil painting": Group(0.08, 1),
 }
-SHORT_SIDES = (240, 520)  # px
 SMOOTHING = (0.05, 0.2)  # weights of the total variation
 PALETTE = (0.6, 1.0)  # how far the colours move
-SWATCH = (128, 128)  # px, of the picture whose palette is taken
+PALETTE_SIZE = (128, 128)  # px, of the picture whose palette is taken
+
+
+class Job(NamedTuple):
+    """The versions of one picture that `versions` should make."""
+
+    picture: object  # `art.Picture`
+    palettes: list  # for each version the PIL image whose palette makes it plain
+    original: object  # the photograph of a repainted picture, which is its plain version, or None
+    mirrored: int  # which versions are mirrored: the odd ones (1) or the even ones (0)
+    short_sides: tuple  # px, the smallest and the largest
+    rng: np.random.Generator
 
 
 def group_of(picture):
     """Key into ``GROUPS``."""
     if picture.file.startswith("repainted/"):
         return "van gogh, repainted"
-    head = picture.is_portrait and picture.style in ("van gogh", "a photo")
-    return picture.style + ", portrait" * head
+    portrait = picture.is_portrait and picture.style in ("van gogh", "a photo")
+    return f"{picture.style}, portrait" if portrait else picture.style
 
 
 def plain(image, other, rng):
-    """PIL ``image`` without its brush strokes, and more or less with the palette of the PIL image ``other``."""
+    """PIL ``image`` without its brush strokes, with most of the palette of the PIL image ``other``."""
     smooth = denoise_tv_chambolle(np.asarray(image) / 255, rng.uniform(*SMOOTHING), channel_axis=-1)
     lab = transfer_palette(rgb2lab(smooth), rgb2lab(np.asarray(other) / 255), rng.uniform(*PALETTE))
     return Image.fromarray((255 * lab2rgb(lab)).round().astype(np.uint8))
 
 
 def versions(job):
-    """A picture at several scales, each as it is and plain: list of uint8 (2, h, w, 3).
-
-    job: the `art.Picture`; for each version the picture whose palette makes it plain; what it was before it was
-    repainted, or None; which versions are mirrored, the odd ones (1) or the even (0); a generator.
-    """
-    picture, others, original, odd, rng = job
+    """A picture at several scales, each as it is and plain: list of uint8 (2, h, w, 3)."""
+    picture, rng = job.picture, job.rng
     native, made = min(picture.image.size), []
-    low, high = (
-        np.log(SHORT_SIDES[0]),
-        np.log(max(SHORT_SIDES[0], min(SHORT_SIDES[1], 1.2 * native))),
-    )
-    for number, other in enumerate(others):
-        short = np.exp(low + (high - low) * (number + rng.uniform()) / len(others))
+    smallest, largest = job.short_sides
+    low, high = np.log(smallest), np.log(max(smallest, min(largest, 1.2 * native)))
+    for number, other in enumerate(job.palettes):
+        short = np.exp(low + (high - low) * (number + rng.uniform()) / len(job.palettes))
         size = [8 * round(side * short / native / 8) for side in picture.image.size]
         image = picture.image.resize(size, Image.Resampling.LANCZOS)
-        pair = [
-            image,
-            original.resize(size, Image.Resampling.LANCZOS)
-            if original
-            else plain(image, other, rng),
-        ]
-        made.append(np.stack([ImageOps.mirror(one) if number % 2 == odd else one for one in pair]))
+        if job.original:
+            start = job.original.resize(size, Image.Resampling.LANCZOS)
+        else:
+            start = plain(image, other, rng)
+        pair = [image, start]
+        if number % 2 == job.mirrored:
+            pair = [ImageOps.mirror(one) for one in pair]
+        made.append(np.stack(pair))
     return made
 
 
-@torch.no_grad()
-def encode_all(vae, pictures, originals, rng, device, dtype):
-    """Latents at several scales: group -> list of (picture, [float16 (2, C, h, w): as it is and plain, ...]).
+def encode_all(vae, pictures, originals, short_sides, rng, precision="no"):
+    """Latents at several scales: group -> list of (picture, [float16 (2, C, h, w), ...]).
 
-    A painting is made plain by the palette of a photograph, a photograph by that of a painting; ``originals``, file ->
-    PIL image, knows the photographs that were repainted, and need not be made.
+    A pair of latents shows the picture as it is and plain. A painting is made plain with the palette
+    of a photograph, a photograph with that of a painting. ``originals``: file -> photograph that was
+    repainted; it is the plain version of that picture.
     """
-    photos, paintings = (
-        [ImageOps.contain(p.image, SWATCH) for p in pictures if (p.style == "a photo") == wanted]
-        for wanted in (True, False)
+    photographs, paintings = (
+        [
+            ImageOps.contain(p.image, PALETTE_SIZE)
+            for p in pictures
+            if (p.style == "a photo") == is_photo
+        ]
+        for is_photo in (True, False)
     )
     jobs, encoded = [], {}
     for number, (picture, own) in enumerate(zip(pictures, rng.spawn(len(pictures)))):
-        others = paintings if picture.style == "a photo" else photos
-        chosen = [others[own.integers(len(others))] for _ in range(GROUPS[group_of(picture)][1])]
-        jobs.append((picture, chosen, originals.get(picture.file), number % 2, own))
-    for (picture, *_), made in zip(jobs, training.by_all_cores(versions, jobs, "pairs")):
-        latents = []
-        for pair in made:
-            x = art.to_batch(pair).to(device, memory_format=torch.channels_last)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bf16"):
-                mean = vae.encode(x).latent_dist.mode()
-            latents.append((mean.float() * vae.config.scaling_factor).half().cpu())
-        encoded.setdefault(group_of(picture), []).append((picture, latents))
+        others = paintings if picture.style == "a photo" else photographs
+        palettes = [
+            others[own.integers(len(others))] for _ in range(GROUPS[group_of(picture)].scales)
+        ]
+        original = originals.get(picture.file)
+        jobs.append(Job(picture, palettes, original, number % 2, short_sides, own))
+    for job, made in zip(jobs, training.map_on_all_cores(versions, jobs, "pairs")):
+        latents = [training.encode_batches(vae, pair, precision) for pair in made]
+        encoded.setdefault(group_of(job.picture), []).append((job.picture, latents))
     return encoded

@@ -1,12 +1,15 @@
 """Train the reader of postcards: ``python -m sdkit.recipes.reader``.
 
-It tells from a picture alone which thing stands there, its colour and place, the ground and the time of day, and so
-measures whether a generated picture shows what was asked for. It sees rendered postcards only, never a generated one,
-and is in no loss of the generator. Pictures are blurred and made noisy at random, as a decoder's are a little soft.
+It tells from the picture alone which thing a postcard shows, its colour and place, the ground and
+the time of day. So it measures whether a generated picture shows what was asked for. It sees only
+rendered postcards, never a generated one, and it is in no loss of the generator. Its training
+pictures are blurred and made noisy at random, as pictures from a decoder are a little soft.
 """
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +18,49 @@ from scipy.ndimage import gaussian_filter
 
 from sdkit import postcards
 from sdkit.evaluate.judges import PostcardReader
-from sdkit.files import models_dir
-from sdkit.pictures import art
+from sdkit.pictures import photos
 from sdkit.recipes import cards, training
+from sdkit.recipes.settings import BaseSettings, command_line, in_models
+
+
+@dataclass(frozen=True)
+class Settings(BaseSettings):
+    """Settings of the reader's training."""
+
+    out: Path = field(default_factory=in_models("postcard-reader"))
+    runs: Path = Path("runs/reader")
+    steps: int = 1500
+    # postcards in a batch
+    batch_size: int = 64
+    # postcards that are drawn for the training
+    drawn: int = 16000
+    # postcards of each kind that are read at the end
+    evaluate: int = 2000
+    # side of a postcard in px
+    size: int = 64
+    # channels of the levels, the finest first
+    channels: tuple[int, ...] = (32, 64, 128, 128)
+    # of AdamW
+    learning_rate: float = 2e-3
+
+
+class Batch(NamedTuple):
+    """One batch of the reader."""
+
+    pictures: torch.Tensor  # (B, 3, S, S) in [-1, 1]
+    words: torch.Tensor  # (B, parts) numbers of the right words, see `postcards.indices`
+
+
+@dataclass
+class Data:
+    """What batches are made from."""
+
+    cards: list  # of `Postcard`
+    drawings: np.ndarray  # uint8 (N, S, S, 3)
 
 
 def soften(square, rng):
-    """uint8 (S, S, 3) -> the same after random blur, shift of brightness and noise, each half the time."""
+    """Change a picture, uint8 (S, S, 3), at random: blur, brightness and noise, each half of the time."""
     pixels = square.astype(np.float32)
     if rng.random() < 0.5:
         pixels = gaussian_filter(pixels, (*[rng.uniform(0.2, 0.9)] * 2, 0))
@@ -32,64 +71,55 @@ def soften(square, rng):
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def main(
-    out="",
-    steps=1500,
-    batch_size=64,
-    drawn=16000,
-    size=64,
-    channels="32,64,128,128",
-    learning_rate=2e-3,
-    seed=0,
-    runs="runs/reader",
-):
-    """Train the reader on rendered postcards and save it with its accuracy on unseen ones, held-out combinations too.
+def make_batch(settings, data, rng):
+    """A `Batch` of postcards drawn at random."""
+    chosen = rng.integers(len(data.cards), size=settings.batch_size)
+    words = torch.tensor([postcards.indices(data.cards[k]) for k in chosen])
+    return Batch(photos.to_batch([soften(data.drawings[k], rng) for k in chosen]), words)
 
-    out: folder to write (default: data/models/postcard-reader); drawn: how many postcards are drawn for the training;
-    runs: where checkpoints and the curve lie.
-    """
-    settings = dict(recipe="sdkit.recipes.reader", **locals())
+
+def loss(settings, model, batch):
+    """Cross-entropy, summed over the parts of a postcard: (loss, figures to log)."""
+    value = sum(
+        F.cross_entropy(logits.float(), right)
+        for logits, right in zip(model(batch.pictures), batch.words.T)
+    )
+    return value, {"loss": value}
+
+
+def measure(settings, model):
+    """Share read right, for each part, on new postcards and on held-out combinations."""
+    figures = {}
+    for name, held_out in (("unseen", False), ("unseen, held-out combinations", True)):
+        shown, drawings = cards.render(settings.evaluate, settings.size, seed=3, held_out=held_out)
+        right = model.read_right(photos.to_batch(drawings), shown)  # (N, parts)
+        figures[name] = {
+            part: round(share, 4) for part, share in zip(postcards.PARTS, right.mean(0).tolist())
+        }
+        figures[name]["all at once"] = round(float(right.all(1).mean()), 4)
+    return figures
+
+
+def main(settings):
+    """Train the reader on rendered postcards, measure it on unseen ones, and save it."""
     accelerator = training.accelerator()
-    torch.manual_seed(seed)
-    model = PostcardReader(tuple(map(int, channels.split(","))), size)
+    torch.manual_seed(settings.seed)
+    model = PostcardReader(settings.channels, settings.size)
     model = model.to(accelerator.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.05)
-    run = training.Run(runs, accelerator)
-    model, start = run.begin(model, optimizer, steps, ema_decay=0.995)
-    shown, drawings = cards.render(drawn if start < steps else 1, size, seed=2)
-
-    def make(step):
-        rng = training.rng(seed, step, accelerator.process_index)
-        chosen = rng.integers(len(shown), size=batch_size)
-        truth = torch.tensor([postcards.indices(shown[k]) for k in chosen])  # (B, parts)
-        return art.to_batch([soften(drawings[k], rng) for k in chosen]), truth
-
-    for step, (x, truth) in run.steps("reader", make, start, steps):
-        logits = model(x.to(accelerator.device, memory_format=torch.channels_last))
-        loss = sum(
-            F.cross_entropy(part.float(), right)
-            for part, right in zip(logits, truth.T.to(accelerator.device))
-        )
-        run.descend(loss)
-        run.record(step, loss=loss)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.05)
+    run = training.Run(settings, accelerator)
+    run.begin(model, optimizer, ema_decay=0.995)
+    data = None if run.is_over else Data(*cards.render(settings.drawn, settings.size, seed=2))
+    run.fit("reader", make_batch, loss, data)
     if not accelerator.is_main_process:
         return
     model = run.averaged()
-    metrics = {}
-    for name, held_out in (("unseen", False), ("unseen, held-out combinations", True)):
-        shown, drawings = cards.render(min(drawn, 2000), size, seed=3, held_out=held_out)
-        right = model.read_right(art.to_batch(list(drawings)), shown)
-        metrics[name] = {
-            part: round(share, 4) for part, share in zip(postcards.PARTS, right.mean(0).tolist())
-        }
-        metrics[name]["all at once"] = round(float(right.all(1).mean()), 4)
-    out = Path(out) if out else models_dir() / "postcard-reader"
-    model.half().save_pretrained(out)
-    training.write_record(
-        out, run, settings, metrics, data_hash=f"postcards, seed 2, 0 to {drawn - 1}"
-    )
-    print(json.dumps(metrics))
+    figures = measure(settings, model)
+    model.half().save_pretrained(settings.out)
+    data_hash = f"postcards, seed 2, 0 to {settings.drawn - 1}"
+    training.write_record(settings.out, run, "reader", figures, data_hash)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
-    training.command_line(main)
+    command_line(Settings, main, __doc__)

@@ -1,17 +1,16 @@
-"""What every recipe shares: a command line from a signature, exact resume, a log with its curve, the record.
+"""What every recipe shares: exact resume, the loop over steps, a log with its curve, the record.
 
-Exact resume rests on one rule: everything random in a step comes from ``rng(seed, step, rank)``. A run that was
-killed and continued from a checkpoint therefore sees the same crops, noise and timesteps as one never killed.
+Exact resume rests on one rule: everything random in a step comes from ``rng(seed, step, rank)``. So
+a run that was killed and then continued sees the same crops, noise and timesteps as a run that was
+never killed.
 """
 
-import argparse
-import inspect
+import hashlib
 import json
 import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -24,46 +23,30 @@ from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
 from sdkit.files import ROOT, write_atomically
+from sdkit.models import hardware
+from sdkit.pictures import photos
+from sdkit.recipes.settings import input_folders, published
 
-
-def command_line(main):
-    """Run ``main`` with a ``--flag`` for each of its keywords, typed like the default; docstring as help."""
-    parser = argparse.ArgumentParser(
-        description=inspect.getdoc(main), formatter_class=argparse.RawTextHelpFormatter
-    )
-    for name, parameter in inspect.signature(main).parameters.items():
-        default = parameter.default
-        kind = {bool: argparse.BooleanOptionalAction}.get(type(default))
-        options = {"action": kind} if kind else {"type": str if default is None else type(default)}
-        parser.add_argument(
-            "--" + name.replace("_", "-"), default=default, help=f"default: {default}", **options
-        )
-    try:
-        main(**vars(parser.parse_args()))
-    except SdkitError as error:
-        sys.exit(f"{error}")
+PREPARING = 2**31  # step number of the random numbers that are drawn before the first step
 
 
 def accelerator(mixed_precision=None):
-    """An ``Accelerator``: bf16 where the processor multiplies it natively, as half the trainings' time is saved."""
+    """An ``Accelerator``, in bfloat16 where that is native: it saves half of a training's time."""
     if mixed_precision is None:
-        native = (
-            torch.cuda.is_bf16_supported()
-            if torch.cuda.is_available()
-            else torch.cpu._is_avx512_bf16_supported()
-        )
-        mixed_precision = "bf16" if native else "no"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        mixed_precision = "bf16" if hardware.bf16_is_native(device) else "no"
     return Accelerator(mixed_precision=mixed_precision)
 
 
-def by_all_cores(function, items, name):
-    """Yield ``function(item)`` for each of the ``items``, with a bar; many are shared among a process for each core."""
+def map_on_all_cores(function, items, name):
+    """Yield ``function(item)`` for each item, with a bar; 200 items or more use all cores."""
     if len(items) < 200:
         yield from map(function, items)
         return
-    # Spawned, for a forked copy of a process with torch's threads in it may hang.
+    # Started fresh: a copy made by fork can hang when the process has torch's threads in it.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         yield from tqdm(pool.map(function, items, chunksize=8), total=len(items), desc=name)
 
@@ -74,15 +57,28 @@ def rng(seed, step, rank=0):
 
 
 def torch_rng(generator, device="cpu"):
-    """Torch generator seeded from a NumPy one."""
+    """Torch generator, seeded by a NumPy generator."""
     return torch.Generator(device).manual_seed(int(generator.integers(2**62)))
 
 
-def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
-    """Linear warm-up, then constant, and over the last share ``decay`` of the steps linearly down to a tenth.
+@torch.no_grad()
+def encode_batches(vae, squares, mixed_precision="no", batch_size=32):
+    """uint8 pictures (N, S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU, scaled to variance 1."""
+    batches = []
+    bar = range(0, len(squares), batch_size)
+    for first in tqdm(bar, desc="latents", disable=len(squares) < 500):
+        x = photos.to_batch(squares[first : first + batch_size])  # (B, 3, S, S)
+        x = x.to(vae.device, memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed_precision == "bf16"):
+            batches.append(latents.encode(vae, x).half().cpu())
+    return torch.cat(batches)
 
-    Constant, so that a run which is later given more steps goes on as if it had had them from the start
-    (Hägele et al. 2024).
+
+def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
+    """Linear warm-up, then constant; over the last share ``decay`` of the steps linearly to a tenth.
+
+    The rate is constant in between, so that a run can later be given more steps: it then goes on as
+    if it had had them from the start (Hägele et al. 2024).
     """
 
     def factor(step):
@@ -92,75 +88,150 @@ def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
-class Made(Dataset):
-    """What ``make`` makes, by number."""
+class BatchDataset(Dataset):
+    """The batch of each step as a map-style dataset, for a ``DataLoader``."""
 
     def __init__(self, make):
         self.make = make
 
-    def __getitem__(self, number):
-        return self.make(number)
+    def __getitem__(self, step):
+        return self.make(step)
 
 
-def made_ahead(make, numbers, workers):
-    """Yield ``make(number)`` for a range of ``numbers``, made ahead by ``workers`` processes, or (0) by one thread."""
+def _as_it_is(batch):
+    return batch
+
+
+def batches_ahead(make, steps, workers):
+    """Yield ``make(step)`` for a range of steps. The next one is made during the present step.
+
+    With ``workers`` processes, or, for 0, with one thread.
+    """
     if workers:
         yield from DataLoader(
-            Made(make),
+            BatchDataset(make),
             batch_size=None,
-            sampler=numbers,
+            sampler=steps,
             num_workers=workers,
-            collate_fn=tuple,
+            collate_fn=_as_it_is,
             multiprocessing_context="fork",
         )
         return
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, numbers[0]) if numbers else None
-        for number in numbers:
-            made, coming = coming.result(), pool.submit(make, min(number + 1, numbers[-1]))
-            yield made
+        coming = pool.submit(make, steps[0]) if steps else None
+        for step in steps:
+            batch, coming = coming.result(), pool.submit(make, min(step + 1, steps[-1]))
+            yield batch
+
+
+def with_autocast(accelerator, function):
+    """``function`` in the number format of the accelerator, for networks that it did not prepare."""
+
+    def call(*args):
+        with accelerator.autocast():
+            return function(*args)
+
+    return call
+
+
+def to_device(batch, device):
+    """A named tuple with its tensors on ``device``; pictures (4 dimensions) as channels_last."""
+
+    def move(value):
+        if not torch.is_tensor(value):
+            return value
+        if value.ndim == 4:
+            return value.to(device, memory_format=torch.channels_last)
+        return value.to(device)
+
+    return type(batch)(*map(move, batch))
+
+
+def last_checkpoint(folder):
+    """The folder of the last whole checkpoint of a run, None where there is none."""
+    # "old" is all there is when a run was killed between the two renames of `Run.save`
+    for name in ("checkpoint", "checkpoint.old"):
+        if (Path(folder) / name / "progress.json").exists():
+            return Path(folder) / name
+    return None
+
+
+def read_progress(folder):
+    """What the last checkpoint of a run says of itself: step, seconds, settings and inputs."""
+    last = last_checkpoint(folder)
+    if last is None:
+        return {"step": 0, "seconds": 0.0}
+    return json.loads((last / "progress.json").read_text())
+
+
+def changes_since_checkpoint(settings, inputs):
+    """Names of settings and inputs that are not those of the last checkpoint in ``settings.runs``.
+
+    ``steps`` may change: a training can be given more of them.
+    """
+    progress = read_progress(settings.runs)
+    if "settings" not in progress:
+        return []
+    then = {**progress["settings"], **progress["inputs"]}
+    now = {**published(settings), **inputs}
+    changed = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+    return sorted(changed - {"steps"})
 
 
 class Run:
-    """A folder that a training can be resumed from: ``checkpoint/`` (whole or absent), ``log.jsonl``, ``curve.png``.
+    """A folder that a training is resumed from: ``checkpoint/``, ``log.jsonl`` and ``curve.png``.
 
-    ``begin`` takes the network that is trained; a second one (a discriminator) is prepared with
-    ``accelerator.prepare`` before that. Then ``steps``, ``descend`` and ``record``, and ``averaged`` at the end.
+    The checkpoint is always whole or absent. Call `begin` with the network to train; prepare a
+    second network, such as a discriminator, with ``accelerator.prepare`` before that. Then use
+    `batches`, `descend` and `record`, or `fit` for all three, and `averaged` at the end.
     """
 
-    def __init__(self, folder, accelerator, save_every=240.0):
-        self.folder, self.accelerator, self.save_every = Path(folder), accelerator, save_every
+    def __init__(self, settings, accelerator, save_every=240.0):
+        self.settings, self.accelerator, self.save_every = settings, accelerator, save_every
+        self.folder = Path(settings.runs)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.workers = min(12, os.cpu_count() - 1) if accelerator.device.type == "cuda" else 0
-        self.saved, self.started, self.before, self.log = (
-            time.monotonic(),
-            time.monotonic(),
-            0.0,
-            [],
-        )
+        self.started = self.saved = time.monotonic()  # of this session
+        self.earlier_seconds, self.log = 0.0, []
+        self.loop_started = None  # (step, time) of the first step of this session
+        self.inputs = input_fingerprints(settings)
 
-    def begin(self, model, optimizer, steps, warmup=100, ema_decay=0.999):
-        """Give a network its learning rates and moving average and load the last checkpoint: (network, first step)."""
+    def begin(self, model, optimizer, warmup=100, ema_decay=0.999):
+        """Prepare a network and load the last checkpoint, if there is one; see ``start``."""
+        steps = self.settings.steps
         self.schedule = learning_rate_schedule(optimizer, steps, min(warmup, steps // 10 + 1))
         self.ema = EMAModel(
             model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75, foreach=True
         )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.schedule, self.ema)
-        start = self.resume()
+        self.start = self.resume()
         self.ema.to(self.accelerator.device)
-        return self.model, start
+        return self.model
+
+    @property
+    def is_over(self):
+        """Whether all steps are taken, so that no training data is needed any more."""
+        return self.start >= self.settings.steps
 
     def resume(self):
-        """Load the last checkpoint, if there is one, and return the step to go on with."""
-        last = self.folder / "checkpoint"
-        if not (last / "progress.json").exists():
-            last = self.folder / "checkpoint.old"  # killed between the two renames of ``save``
-        if not (last / "progress.json").exists():
+        """Load the last checkpoint and return the step to go on with; 0 where there is none.
+
+        Raises SdkitError when the checkpoint belongs to a training with other settings or inputs.
+        More ``steps`` are allowed.
+        """
+        last = last_checkpoint(self.folder)
+        if last is None:
             return 0
+        changed = changes_since_checkpoint(self.settings, self.inputs)
+        if changed:
+            raise SdkitError(
+                f"{self.folder} holds a training with other settings ({', '.join(changed)}). "
+                "Take the same settings again, or another folder (--runs), or delete that one."
+            )
+        progress = read_progress(self.folder)
         self.accelerator.load_state(str(last))
-        progress = json.loads((last / "progress.json").read_text())
-        self.before = progress["seconds"]
+        self.earlier_seconds = progress["seconds"]
         log = self.folder / "log.jsonl"
         lines = log.read_text().splitlines() if log.exists() else []
         self.log = [entry for entry in map(json.loads, lines) if entry["step"] < progress["step"]]
@@ -168,29 +239,49 @@ class Run:
 
     @property
     def seconds(self):
-        """Training time so far in seconds, earlier sessions included."""
-        return self.before + time.monotonic() - self.started
+        """Time of this training so far in seconds, earlier sessions included."""
+        return self.earlier_seconds + time.monotonic() - self.started
 
-    def steps(self, name, make, start, steps):
-        """Yield ``(step, make(step))`` for start <= step < steps, with a bar; the next batches are made meanwhile.
+    def batches(self, name, make_batch, data):
+        """Yield ``(step, batch)`` for the steps that are left, with a bar.
 
-        After each step a checkpoint is saved if it is due, and after the last one in any case.
+        A batch is ``make_batch(settings, data, rng)``; the next one is made during the present step.
+        A checkpoint is saved after a step when it is due, and always after the last step.
         """
+        steps, rank = self.settings.steps, self.accelerator.process_index
+
+        def make(step):
+            return make_batch(self.settings, data, rng(self.settings.seed, step, rank))
+
+        left = range(self.start, steps)
         bar = tqdm(
-            total=steps, initial=start, desc=name, disable=not self.accelerator.is_main_process
+            total=steps,
+            initial=self.start,
+            desc=name,
+            disable=not self.accelerator.is_main_process,
         )
+        self.loop_started = time.monotonic()
         with bar:
-            for step, batch in zip(
-                range(start, steps), made_ahead(make, range(start, steps), self.workers)
-            ):
-                yield step, batch
+            for step, batch in zip(left, batches_ahead(make, left, self.workers)):
+                yield step, to_device(batch, self.accelerator.device)
                 self.save(step + 1)
                 bar.update()
                 bar.set_postfix(list(self.log[-1].items())[1:2], refresh=False)
+        if left:
+            self.step_seconds = (time.monotonic() - self.loop_started) / len(left)
         self.save(steps, force=True)
 
+    step_seconds = None  # of the last session, known after its steps
+
+    def fit(self, name, make_batch, loss, data):
+        """Take all steps that are left. ``loss(settings, model, batch)`` gives (loss, figures)."""
+        for step, batch in self.batches(name, make_batch, data):
+            value, figures = loss(self.settings, self.model, batch)
+            self.descend(value)
+            self.record(step, **figures)
+
     def descend(self, loss):
-        """One step of the optimizer down ``loss``, gradients clipped to norm 1; then learning rate and average."""
+        """One step of the optimizer, with gradients clipped to norm 1; then learning rate and average."""
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -210,7 +301,7 @@ class Run:
         self.log.append({"step": step, **figures})
 
     def save(self, step, force=False):
-        """Checkpoint after ``step`` steps if ``save_every`` seconds have passed since the last."""
+        """Checkpoint after ``step`` steps if ``save_every`` seconds have passed since the last one."""
         if not force and time.monotonic() - self.saved < self.save_every:
             return
         new, last, old = (
@@ -220,7 +311,9 @@ class Run:
         self.accelerator.save_state(str(new))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            (new / "progress.json").write_text(json.dumps({"step": step, "seconds": self.seconds}))
+            progress = {"step": step, "seconds": self.seconds}
+            progress |= {"settings": published(self.settings), "inputs": self.inputs}
+            (new / "progress.json").write_text(json.dumps(progress))
             shutil.rmtree(old, ignore_errors=True)
             if last.exists():
                 os.rename(last, old)
@@ -233,7 +326,7 @@ class Run:
 
 
 def draw_curve(log, path):
-    """Loss curves of a log, one panel a quantity, as PNG."""
+    """Loss curves of a log, one panel for each quantity, as PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -252,16 +345,50 @@ def draw_curve(log, path):
         smooth = np.convolve(points[:, 1], np.ones(width) / width, "valid")
         axis.plot(points[width - 1 :, 0], smooth, color="#1f4e79")
         axis.set(xlabel="step", title=name)
-        # the first steps' peak hides the rest
+        # without this the peak of the first steps would hide the rest
         axis.set_ylim(top=np.percentile(points[:, 1], 99) * 1.05 + 1e-9)
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
-def write_record(folder, run, settings, metrics, data_hash):
-    """Write ``recipe.json``, and the loss curve beside it.
+def fingerprint(folder):
+    """First 12 hex digits of the SHA-256 of all weights, pictures and tokenizers under a folder.
 
-    The record holds the command, revision, seed, data, time, machine and held-out figures of a training.
+    None where there are none.
+    """
+    files = sorted(
+        path
+        for path in Path(folder).rglob("*")
+        if path.name == "tokenizer.json"
+        or (path.suffix in (".safetensors", ".png") and path.name != "curve.png")
+    )
+    if not files:
+        return None
+    total = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        if path.name == "tokenizer.json":  # without how the last batch was padded
+            content = json.dumps(json.loads(content)["model"]).encode()
+        total.update(path.name.encode() + hashlib.sha256(content).digest())
+    return total.hexdigest()[:12]
+
+
+def input_fingerprints(settings):
+    """Field name to `fingerprint`, for each folder that a training starts from."""
+    return {name: fingerprint(folder) for name, folder in input_folders(settings).items()}
+
+
+def read_record(folder):
+    """The ``recipe.json`` of a trained network as a dict, None where there is none."""
+    path = Path(folder) / "recipe.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def write_record(folder, run, recipe, metrics, data_hash):
+    """Write ``recipe.json`` and, beside it, the loss curve; this is the last thing a training does.
+
+    The record holds command, settings, revision, inputs, data, time, machine and held-out figures.
+    ``recipe`` is the module's name. An input is recorded with its checksum and its own record.
     """
 
     def git(*words):
@@ -269,16 +396,18 @@ def write_record(folder, run, settings, metrics, data_hash):
             ["git", *words], cwd=ROOT, capture_output=True, text=True
         ).stdout.strip()
 
-    command = "python -m " + settings["recipe"]
-    # of this machine, no business of the reader's
-    places = ("recipe", "art_dir", "out", "pipeline", "runs")
-    settings = {name: value for name, value in settings.items() if name not in places}
+    inputs = {
+        name: {"weights": run.inputs[name], "recipe": read_record(place)}
+        for name, place in input_folders(run.settings).items()
+    }
     record = {
-        "command": command,
-        "settings": settings,
+        "command": f"python -m sdkit.recipes.{recipe}",
+        "settings": published(run.settings),
+        "inputs": inputs,
         "git_revision": git("rev-parse", "--short=12", "HEAD"),
         "data_hash": data_hash,
         "wall_time_minutes": round(run.seconds / 60, 1),
+        "seconds_per_step": run.step_seconds and round(run.step_seconds, 3),
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {run.accelerator.device.type}, "
         f"{run.accelerator.mixed_precision}",

@@ -1,14 +1,18 @@
-"""Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR`` (VAE and text encoder first).
+"""Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR``, after the VAE and the text encoder.
 
-Noise prediction on latents with captions (Rombach et al. 2022), a share of them dropped for classifier-free guidance
-(Ho & Salimans 2022), the loss weighted so that all noise levels pull about equally. One network learns two worlds:
-whole postcards, to make pictures of 64 px from sentences and draw them again at twice the size, and crops of paintings
-and photographs, to restyle pictures.
-Latents are made once; being convolutional, the network works at any size.
+The network predicts the noise in latents, given a caption (Rombach et al. 2022). A share of the
+captions is dropped for classifier-free guidance (Ho & Salimans 2022). The loss is weighted so that
+all noise levels have about the same influence. One network learns two tasks: whole postcards, to
+make pictures of 64 px from sentences and to draw them again at twice the size; and crops of
+paintings and photographs, to change the style of pictures. Latents are computed once, before the
+training. The network is convolutional, so it works at any size.
 """
 
 import json
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,26 +27,140 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
-from tqdm.auto import tqdm
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdkit import postcards
-from sdkit.files import models_dir
 from sdkit.pictures import art
 from sdkit.recipes import captions, cards, pairs, redraws, training
 from sdkit.recipes.muon import Muon, split
-from sdkit.recipes.text import tokens
+from sdkit.recipes.settings import BaseSettings, command_line, in_models
+from sdkit.recipes.text import text_encoder_of, tokens
 
-HELD_OUT_SIDE = 192  # px, of the squares that the held-out loss is measured on
 CARD_SIDE = 64  # px, of postcards
-FIRST = 900  # from this timestep on, sampling may begin
-STARTS = (200, 700)  # timesteps at which image to image begins, strength 0.2 to 0.7
-SILENT = -100  # what cross_entropy leaves out
+PURE_NOISE = (900, 1000)  # timesteps at which sampling from pure noise may begin
+IMAGE_TO_IMAGE = (200, 700)  # timesteps at which image to image begins: strength 0.2 to 0.7
+DECISIVE_FOR_CARDS = (400, 1000)  # timesteps in which a thing gets its shape and place
+DECISIVE_FOR_STYLE = (0, 650)  # timesteps in which image to image works
+UNSAID = -100  # label of what a caption does not say; cross_entropy leaves it out
 DIFFERENCE_WEIGHT = 4  # of the teacher's prediction with a caption minus that without
 
 
+@dataclass(frozen=True)
+class Settings(BaseSettings):
+    """Settings of the denoiser's training."""
+
+    # folder of the pipeline that is saved: vae, tokenizer, text_encoder, unet and scheduler
+    out: Path = field(default_factory=in_models("mini-sd"))
+    runs: Path = Path("runs/unet")
+    # folder of the VAE
+    vae: Path = field(default_factory=in_models("mini-sd/vae"))
+    # folder of the tokenizer
+    tokenizer: Path = field(default_factory=in_models("mini-sd/tokenizer"))
+    # folder of the CLIP whose text network the training starts from
+    clip: Path = field(default_factory=in_models("mini-clip"))
+    # folder of a text encoder to start from instead
+    text_encoder: Path | None = None
+    # folder of a trained UNet to go on from
+    initial: Path | None = None
+    # folder of a pipeline whose predictions the network learns for crops, in place of the noise
+    teacher: Path | None = None
+    # folder of photographs repainted by sdkit.recipes.strokes
+    repainted: Path | None = None
+    steps: int = 8000
+    # crops in a batch
+    batch_size: int = 16
+    # sides of crops in latent pixels; each step takes one of them, and fewer crops if they are large,
+    # so that all steps cost about the same
+    sizes: tuple[int, ...] = (24, 40)
+    # channels of the levels, the finest first
+    channels: tuple[int, ...] = (64, 128, 192)
+    # share of steps on postcards
+    card_share: float = 0.5
+    # postcards that are drawn for the training
+    drawn: int = 24000
+    # postcards that are also learned at twice the size, in one of three steps on postcards; they are
+    # drawn by the network as it is at the start, so this needs ``initial`` (0: none)
+    redrawn: int = 0
+    # of Muon; AdamW takes a quarter
+    learning_rate: float = 2.4e-3
+    # learning rate of the text encoder, as a share of AdamW's (0: it stays as it is); the first
+    # latent diffusion models were trained together with their text encoder, too
+    text_rate: float = 0.2
+    # weight of the loss of the heads that read the caption, see Denoiser
+    heads_weight: float = 0.05
+    # share of captions that are dropped
+    caption_dropout: float = 0.15
+    # share of timesteps that are drawn from the decisive ones: below 650 for art and large postcards,
+    # from 400 on for small postcards; the others are drawn from all
+    decisive: float = 0.6
+    # share of small postcards that begin in pure noise, see noised
+    from_noise: float = 0.7
+    # share of crops that begin as plain versions (sdkit.recipes.pairs), and of large postcards that
+    # begin as enlarged small ones
+    paired: float = 0.5
+    # standard deviation of what is added to the noise of a whole channel of a crop or large postcard
+    # (offset noise, Guttenberg 2023), so that image to image may change the colours
+    noise_offset: float = 0.3
+    # largest weight of a loss is this over SNR, see loss_weights
+    snr_gamma: float = 5.0
+    # decay of the moving average of the weights
+    ema_decay: float = 0.999
+    # share of the initial weights in the weights that are saved; otherwise what was learned before
+    # fades (WiSE-FT, Wortsman et al. 2022)
+    initial_share: float = 0.0
+    # sides in px of the scaled pictures that crops are taken from, the smallest and the largest
+    short_sides: tuple[int, ...] = (240, 520)
+    # side in px of the held-out pictures that are measured
+    measured_side: int = 192
+    # held-out postcards that are measured
+    evaluate: int = 64
+
+    @property
+    def record_folder(self):
+        return self.out / "unet"
+
+
+class Batch(NamedTuple):
+    """One batch of the denoiser; when distilled, its second half is the first without captions."""
+
+    noisy: torch.Tensor  # (B, C, h, w)
+    noise: torch.Tensor  # (B, C, h, w), the answer
+    timesteps: torch.Tensor  # (B,)
+    ids: torch.Tensor  # (B, L) token numbers of the captions
+    labels: torch.Tensor  # (B, parts) what the captions say, as `postcards.indices`, or UNSAID
+    distilled: bool = False  # whether the teacher's predictions are the answer
+
+
+class Examples(NamedTuple):
+    """Pictures of a batch before noise is added."""
+
+    latents: torch.Tensor  # (B, C, h, w), where sampling ends
+    sources: torch.Tensor  # (B, C, h, w), where sampling begins
+    captions: list  # of B texts
+    labels: np.ndarray  # (B, parts), see `Batch`
+
+
+@dataclass
+class CardSet:
+    """Postcards of one size."""
+
+    cards: list  # of `Postcard`
+    latents: torch.Tensor  # float16 (N, 2, C, h, w): the postcard, and what sampling begins with
+
+
+@dataclass
+class Data:
+    """What batches are made from."""
+
+    crops: dict  # group of `pairs.GROUPS` -> list of (picture, [latents (2, C, h, w), ...])
+    cards: CardSet  # sampling begins with zeros
+    redrawn: CardSet | None  # twice as large; sampling begins with enlarged small pictures
+    tokenizer: CLIPTokenizer
+    noise_scheduler: DDIMScheduler
+
+
 def scheduler():
-    """Stable Diffusion 1.x's schedule: scaled linear, 1000 steps, noise prediction."""
+    """The schedule of Stable Diffusion 1.x: scaled linear, 1000 steps, noise prediction."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -54,22 +172,12 @@ def scheduler():
     )
 
 
-@torch.no_grad()
-def encode_squares(vae, squares, device):
-    """List of uint8 (S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU."""
-    latents = [
-        vae.encode(art.to_batch(squares[k : k + 32]).to(device)).latent_dist.mode().half().cpu()
-        for k in tqdm(range(0, len(squares), 32), desc="latents", disable=len(squares) < 500)
-    ]
-    return torch.cat(latents) * vae.config.scaling_factor
-
-
 class Denoiser(torch.nn.Module):
     """UNet and text encoder as one network, to train them together.
 
-    Linear heads read from the text's end token what the caption says of each part of a postcard. Contrastive training
-    had left the text encoder nearly deaf to where things stand, and a word that hardly moves its output is learned
-    by the UNet hardly at all.
+    Linear heads read from the text's end token what the caption says about each part of a postcard.
+    After the contrastive training the text encoder hardly told where things stand, and the UNet
+    hardly learns a word that hardly changes its input.
     """
 
     def __init__(self, unet, text_encoder):
@@ -80,58 +188,253 @@ class Denoiser(torch.nn.Module):
             torch.nn.Linear(width, len(words)) for words in postcards.WORDS.values()
         )
 
-    def forward(self, sample, timesteps, ids, said):
-        """Noisy latents, timesteps (B,), token numbers (B, L) -> predicted noise (B, C, h, w), loss of the heads.
+    def forward(self, sample, timesteps, ids, labels):
+        """Predicted noise (B, C, h, w), and the loss of the heads.
 
-        said: (B, parts) what the caption says, as `postcards.indices`, and -100 where it is silent.
+        sample (B, C, h, w): noisy latents; timesteps (B,); ids (B, L): tokens; labels (B, parts): what
+        the captions say, UNSAID where they do not say it. The heads' loss is the cross-entropy summed
+        over what is said, divided by B.
         """
         text = self.text_encoder(ids)
-        read = sum(
-            F.cross_entropy(head(text.pooler_output).float(), right, reduction="sum")
-            for head, right in zip(self.heads, said.T)
+        heads_loss = sum(
+            F.cross_entropy(
+                head(text.pooler_output).float(), right, ignore_index=UNSAID, reduction="sum"
+            )
+            for head, right in zip(self.heads, labels.T)
         )
-        return self.unet(sample, timesteps, text.last_hidden_state).sample, read / len(ids)
+        return self.unet(sample, timesteps, text.last_hidden_state).sample, heads_loss / len(ids)
 
 
 def loss_weights(snr, gamma):
-    """Weights (B,) of the noise prediction losses: gamma / SNR where there is little noise (min-SNR, Hang et al. 2023),
-    1 / sqrt(SNR) where there is much.
+    """Weights (B,) of the losses of predicted noise, from the signal-to-noise ratios (B,).
 
-    The loss falls as sqrt(SNR) there, so unweighted, the levels that decide what stands where would hardly be heard:
-    after 15,000 steps without this, the word for the place did not change the prediction at all. Karras et al. 2024
-    (EDM2) learn such weights instead.
+    gamma / SNR where there is little noise (min-SNR, Hang et al. 2023, section 3.4), and
+    1 / sqrt(SNR) where there is much. The loss falls as sqrt(SNR) there. Without the weights, the
+    levels that decide what stands where would hardly count: after 15,000 steps without them, the word
+    for the place did not change the prediction at all. Karras et al. 2024 (EDM2) learn such weights.
     """
     return (gamma / snr).clamp(max=1) * snr.rsqrt().clamp(min=1)
 
 
 def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
-    """What the UNet gets and what it shall answer, both (B, C, h, w).
+    """What the UNet gets and what it should answer, both (B, C, h, w).
 
-    Sampling begins at ``starts`` (B,) with noised ``sources`` and shall end with ``latents``. The noise in question is
-    what then hides the latents; along it, as DDIM walks, lies what the UNet sees at ``timesteps`` <= starts. Where
-    the source is the picture itself, that is the noise that was added to it (Ho et al. 2020). Where it is plain, the
-    answer takes what is plain away as if it were noise (sdkit.recipes.pairs). Where it is nought, the walk begins in
-    pure noise, as from a sentence, and the picture grows out of it from nothing. Otherwise even the x_t of t = 999
-    holds a trace of its picture (SNR 0.005), enough to see where a thing stands, so that nobody needs to read it (Lin et
-    al. 2024, "Common diffusion noise schedules and sample steps are flawed").
+    Sampling begins at the timesteps ``starts`` (B,) with noised ``sources`` and should end with
+    ``latents``. The answer is the noise that hides the latents at that start. DDIM goes in a straight
+    line along this noise, and the UNet gets the point of the line at ``timesteps`` <= starts. There
+    are three cases:
+
+    * The source is the picture itself: the answer is the noise that was added (Ho et al. 2020).
+    * The source is a plain version (sdkit.recipes.pairs): the answer removes what is plain as if it
+      were noise.
+    * The source is zero: sampling begins in pure noise, as from a sentence. Otherwise even x_t at
+      t = 999 would hold a trace of its picture (SNR 0.005), enough to see where a thing stands, so
+      that the caption would not matter (Lin et al. 2024, "Common diffusion noise schedules and sample
+      steps are flawed").
     """
     alpha_cumprod = noise_scheduler.alphas_cumprod[starts, None, None, None]
     noise = noise + (alpha_cumprod / (1 - alpha_cumprod)).sqrt() * (sources - latents)
     return noise_scheduler.add_noise(latents, noise, timesteps), noise
 
 
-def distillation_losses(predicted, teacher, inputs, accelerator):
-    """Losses (B,) of what was ``predicted`` for the ``inputs`` of a `Denoiser` against its ``teacher``'s predictions.
+def distillation_losses(predicted, answers):
+    """Losses (B,) of predictions against a teacher's ``answers``, both (B, C, h, w).
 
-    The second half of the batch is the first without captions. Guidance makes their difference several times as large,
-    and errors in it, too, so that it counts by itself as well. A few Van Goghs, each shown ten thousand times, are
-    learned by heart; how an earlier network answers is not (learning without forgetting, Li & Hoiem 2016).
+    The second half of the batch is the first half without captions. Guidance multiplies the
+    difference between the two, and the errors in it. So the difference has a loss of its own. A few
+    Van Goghs, each shown ten thousand times, are learned by heart; the answers of an earlier network
+    are not (learning without forgetting, Li & Hoiem 2016).
     """
-    with torch.no_grad(), accelerator.autocast():
-        answers, _ = teacher(*inputs)
     errors = predicted.float() - answers.float()
-    difference = torch.sub(*errors.chunk(2)).square().mean((1, 2, 3))
+    difference = torch.sub(*errors.chunk(2)).square().mean((1, 2, 3))  # (B / 2,)
     return errors.square().mean((1, 2, 3)) + DIFFERENCE_WEIGHT * difference.repeat(2)
+
+
+def loss(settings, model, batch, noise_scheduler, teacher=None):
+    """Weighted loss of the predicted noise plus the loss of the heads: (loss, figures to log).
+
+    ``teacher``, needed for a distilled batch, takes what the `Denoiser` takes.
+    """
+    inputs = (batch.noisy, batch.timesteps, batch.ids, batch.labels)
+    predicted, heads_loss = model(*inputs)
+    if batch.distilled:
+        with torch.no_grad():
+            answers, _ = teacher(*inputs)
+        losses = distillation_losses(predicted, answers)  # (B,)
+    else:
+        losses = (predicted.float() - batch.noise).square().mean((1, 2, 3))  # (B,)
+    weights = loss_weights(compute_snr(noise_scheduler, batch.timesteps), settings.snr_gamma)
+    weighted = (losses * weights).mean()
+    figures = {"loss": weighted, "unweighted": losses.mean(), "heads": heads_loss}
+    return weighted + settings.heads_weight * heads_loss, figures
+
+
+def count_for(settings, size):
+    """How many pictures of ``size`` latent pixels cost as much as a batch of the smallest crops."""
+    return max(1, round(settings.batch_size * (settings.sizes[0] / size) ** 2))
+
+
+def choose_picture(data, rng):
+    """A picture and its latents, from a group that is drawn by the shares in `pairs.GROUPS`."""
+    names = list(data.crops)
+    shares = np.array([pairs.GROUPS[name].share for name in names])
+    group = data.crops[names[rng.choice(len(names), p=shares / shares.sum())]]
+    return group[rng.integers(len(group))]
+
+
+def art_examples(settings, data, rng):
+    """`Examples` of crops. The teacher takes half of a batch, and half of the captions are wrong.
+
+    It knows what to make of a photograph that is called a Van Gogh.
+    """
+    size = settings.sizes[rng.integers(len(settings.sizes))]
+    count = settings.batch_size * (settings.sizes[0] / size) ** 2 / (2 if settings.teacher else 1)
+    squares, texts = [], []
+    for _ in range(max(1, round(count))):
+        picture, latents = choose_picture(data, rng)
+        z = latents[rng.integers(len(latents))]  # (2, C, h, w)
+        top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
+        squares.append(z[..., top : top + size, left : left + size])
+        if settings.teacher and rng.random() < 0.5:
+            picture, _ = choose_picture(data, rng)
+        texts.append(captions.caption(picture.style, picture.is_portrait, rng))
+    labels = np.full((len(texts), len(postcards.PARTS)), UNSAID)
+    return Examples(*torch.stack(squares, 1), texts, labels)
+
+
+def card_examples(settings, card_set, rng):
+    """`Examples` of whole postcards, with captions that leave some parts unsaid."""
+    count = count_for(settings, card_set.latents.shape[-1])
+    chosen = rng.integers(len(card_set.latents), size=count)
+    unsaid = [postcards.leave_unsaid(rng) for _ in chosen]
+    texts = [
+        captions.as_keywords(postcards.caption(card_set.cards[k], rng, parts), rng)
+        for k, parts in zip(chosen, unsaid)
+    ]
+    labels = np.array([postcards.indices(card_set.cards[k]) for k in chosen])
+    labels[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = UNSAID
+    return Examples(*card_set.latents[chosen].unbind(1), texts, labels)
+
+
+def drop_captions(share, texts, labels, rng):
+    """The texts, each empty with the probability ``share``, and the labels, UNSAID for those."""
+    dropped = rng.random(len(texts)) < share
+    texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
+    return texts, np.where(dropped[:, None], UNSAID, labels)
+
+
+def add_noise(settings, examples, small_cards, noise_scheduler, rng):
+    """Draw timesteps and noise: (noisy latents, noise to predict, timesteps); see `noised`."""
+    count = len(examples.captions)
+    decisive = DECISIVE_FOR_CARDS if small_cards else DECISIVE_FOR_STYLE
+    timesteps = torch.from_numpy(
+        np.where(
+            rng.random(count) < settings.decisive,
+            rng.integers(*decisive, count),
+            rng.integers(len(noise_scheduler), size=count),
+        )
+    )
+    share = settings.from_noise if small_cards else settings.paired
+    elsewhere = torch.from_numpy(rng.random(count) < share)  # begins with the source
+    starts = rng.integers(*(PURE_NOISE if small_cards else IMAGE_TO_IMAGE), count)
+    starts = torch.maximum(torch.from_numpy(starts), timesteps)
+    latents, sources = examples.latents.float(), examples.sources.float()
+    sources = torch.where(elsewhere[:, None, None, None], sources, latents)
+    generator = training.torch_rng(rng)
+    noise = torch.randn(latents.shape, generator=generator)
+    if not small_cards:
+        offset = torch.randn(*latents.shape[:2], 1, 1, generator=generator)
+        noise += settings.noise_offset * offset
+    return *noised(latents, sources, noise, starts, timesteps, noise_scheduler), timesteps
+
+
+def make_batch(settings, data, rng):
+    """A `Batch` of small postcards, of large postcards or of crops of art."""
+    of_cards = rng.random() < settings.card_share
+    large = bool(of_cards and data.redrawn and rng.random() < 1 / 3)
+    if of_cards:
+        examples = card_examples(settings, data.redrawn if large else data.cards, rng)
+    else:
+        examples = art_examples(settings, data, rng)
+    distilled = settings.teacher is not None and not of_cards
+    dropout = 0 if distilled else settings.caption_dropout
+    texts, labels = drop_captions(dropout, examples.captions, examples.labels, rng)
+    noisy, noise, timesteps = add_noise(
+        settings, examples, of_cards and not large, data.noise_scheduler, rng
+    )
+    ids, labels = tokens(data.tokenizer, texts), torch.from_numpy(labels)
+    if distilled:
+        noisy, noise, timesteps, labels = (
+            torch.cat([part, part]) for part in (noisy, noise, timesteps, labels)
+        )
+        ids = torch.cat([ids, tokens(data.tokenizer, [""] * len(texts))])
+    return Batch(noisy, noise, timesteps, ids, labels, distilled)
+
+
+def new_unet(settings, vae, text_encoder):
+    """The untrained UNet, or the one to go on from."""
+    levels = len(settings.channels)
+    unet = UNet2DConditionModel(
+        sample_size=64,
+        in_channels=vae.config.latent_channels,
+        out_channels=vae.config.latent_channels,
+        block_out_channels=settings.channels,
+        layers_per_block=1,
+        norm_num_groups=16,
+        cross_attention_dim=text_encoder.config.hidden_size,
+        attention_head_dim=8,
+        down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * (levels - 1),
+        up_block_types=["CrossAttnUpBlock2D"] * (levels - 1) + ["UpBlock2D"],
+    )
+    if settings.initial:
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(settings.initial).state_dict())
+    return unet
+
+
+def load_text_encoder(settings):
+    """The text encoder that the training starts from, in float32."""
+    if settings.text_encoder:
+        return CLIPTextModel.from_pretrained(settings.text_encoder).float()
+    return text_encoder_of(CLIPModel.from_pretrained(settings.clip).float())
+
+
+def load_pictures(settings):
+    """Pictures of the training split, and repainted photographs: (pictures, originals by file)."""
+    pictures = art.load(settings.art_dir, "train", limit=settings.limit or None)
+    originals = {}
+    if settings.repainted:
+        photographs = {p.file.replace("/", "-").rsplit(".", 1)[0]: p.image for p in pictures}
+        for path in sorted(settings.repainted.glob("*.png")):
+            title = path.name.split("-")[0]
+            file = f"repainted/{path.name}"
+            pictures.append(art.Picture(file, "van gogh", title, Image.open(path)))
+            originals[file] = photographs[path.name.split("--")[0]]
+    return pictures, originals
+
+
+def encode_cards(vae, count):
+    """A `CardSet` of the first ``count`` training postcards; sampling begins with zeros."""
+    shown, drawings = cards.render(count, CARD_SIDE)
+    latents = training.encode_batches(vae, drawings)
+    return CardSet(shown, torch.stack([latents, torch.zeros_like(latents)], 1))  # (N, 2, C, h, w)
+
+
+def new_optimizer(settings, model):
+    """Muon for the UNet's matrices; AdamW for the rest, with a rate of its own for the text encoder."""
+    matrices, others = split(model.unet)
+    text_rate = settings.text_rate * settings.learning_rate / 4
+    groups = [
+        {"params": [*others, *model.heads.parameters()]},
+        {"params": list(model.text_encoder.parameters()), "lr": text_rate},
+    ]
+    return Muon(matrices, groups, settings.learning_rate, weight_decay=0.01)
+
+
+@torch.no_grad()
+def blend(model, before, share):
+    """Replace each weight w by (1 - share) w + share ``before``[name] (WiSE-FT, equation 1)."""
+    for name, value in model.state_dict().items():
+        value.lerp_(before[name], share)
 
 
 @torch.no_grad()
@@ -150,291 +453,93 @@ def held_out_loss(
     return figures
 
 
-def main(
-    art_dir="../shared/art",
-    pipeline="",
-    steps=8000,
-    batch_size=16,
-    sizes="24,40",
-    channels="64,128,192",
-    card_share=0.5,
-    drawn=24000,
-    large=0,
-    learning_rate=2.4e-3,
-    text_rate=0.2,
-    read_weight=0.05,
-    drop=0.15,
-    focus=0.6,
-    blank=0.7,
-    paired=0.5,
-    offset=0.3,
-    repainted="",
-    snr_gamma=5.0,
-    ema_decay=0.999,
-    initial="",
-    keep=0.0,
-    teacher="",
-    seed=0,
-    runs="runs/unet",
-    limit=0,
-):
-    """Train the UNet on latent crops and save the whole pipeline in fp16.
-
-    pipeline: folder with vae, tokenizer and text_encoder, which gets the unet (default: data/models/mini-sd); sizes: of
-    crops in latent pixels, four picture pixels each; every step takes one of them, and of larger ones fewer than
-    batch_size, so that a step costs about the same; card_share: share of steps on postcards, of which one holds as many
-    as cost the same; drawn: how many postcards are drawn; large: how many are learned at twice the size, too, one step
-    on them for two on the small ones, see sdkit.recipes.redraws (0: none; it takes an ``initial`` that can draw);
-    learning_rate: of Muon, see there; text_rate: learning rate of the text encoder, as a share of AdamW's for the UNet
-    (0 leaves it as the contrastive training left it; the first latent diffusion models trained both together, too);
-    read_weight: of the loss of the heads, see Denoiser; drop: share of captions left empty; focus: share of the
-    timesteps drawn from where the work is decided, for art and large postcards below 650, where image to image works,
-    for small ones above 400, where a thing finds its shape and place; the rest is drawn from all; blank: share of the
-    small postcards that begin in pure noise, see noised; paired: share of the crops that begin as plain ones
-    (sdkit.recipes.pairs) and of the large postcards that begin as enlarged ones; offset: standard deviation of what is
-    added to the noise of a crop or large postcard, by channel (offset noise, Guttenberg 2023), so that colours are less
-    sure than strokes and image to image may change the palette; repainted: folder made by sdkit.recipes.strokes;
-    initial: folder of a trained UNet to go on from; keep: share of its weights in those that are saved, and of the text
-    encoder's, for what was learned before fades otherwise (WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of
-    zero-shot models"); teacher: folder of a pipeline whose answers the network is to give for crops, in place of the
-    noise that was added, see distillation_losses; runs: where checkpoints and the curve lie; limit: pictures per folder
-    (0: all).
-    """
-    settings = dict(recipe="sdkit.recipes.unet", **locals())
-    folder = Path(pipeline) if pipeline else models_dir() / "mini-sd"
-    accelerator = training.accelerator()
-    device, rank = accelerator.device, accelerator.process_index
-    torch.manual_seed(seed)
-    vae = (
-        AutoencoderKL.from_pretrained(folder / "vae")
-        .float()
-        .to(device, memory_format=torch.channels_last)
-        .eval()
-    )
-    # or the path on this machine would be published
-    vae.register_to_config(_name_or_path="mini-sd/vae")
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().to(device)
-    noise_scheduler = scheduler()
-    widths, crop_sizes = (
-        [int(number) for number in numbers.split(",")] for numbers in (channels, sizes)
-    )
-    unet = UNet2DConditionModel(
-        sample_size=64,
-        in_channels=vae.config.latent_channels,
-        out_channels=vae.config.latent_channels,
-        block_out_channels=widths,
-        layers_per_block=1,
-        norm_num_groups=16,
-        cross_attention_dim=encoder.config.hidden_size,
-        attention_head_dim=8,
-        down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * (len(widths) - 1),
-        up_block_types=["CrossAttnUpBlock2D"] * (len(widths) - 1) + ["UpBlock2D"],
-    )
-    if initial:
-        unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
-        settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
-    unet = unet.to(device, memory_format=torch.channels_last)
-    if teacher:
-        settings["teacher"] = json.loads((Path(teacher) / "unet" / "recipe.json").read_text())
-        teacher = Denoiser(
-            UNet2DConditionModel.from_pretrained(teacher, subfolder="unet"),
-            CLIPTextModel.from_pretrained(teacher, subfolder="text_encoder"),
-        )
-        teacher = (
-            teacher.float()
-            .to(device, memory_format=torch.channels_last)
-            .eval()
-            .requires_grad_(False)
-        )
-    parts = {"vae": vae, "text_encoder": encoder, "tokenizer": tokenizer, "unet": unet}
-    # Drawn by the network as it is before its first step, also where a run is resumed.
-    again = (
-        [
-            redraws.encode(
-                parts,
-                noise_scheduler,
-                large,
-                training.rng(seed, 2**31 + 1),
-                accelerator.mixed_precision,
-            )
-        ]
-        if large
-        else []
-    )
-    if device.type == "cpu":  # there the fused attention's backward pass costs a third of a step
-        unet.set_attn_processor(AttnProcessor())
-    model = Denoiser(unet, encoder)
-    before = (
-        {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
-        if keep
-        else {}
-    )
-    kernels, others = split(unet)
-    optimizer = Muon(
-        kernels,
-        [
-            {"params": [*others, *model.heads.parameters()]},
-            {"params": encoder.parameters(), "lr": text_rate * learning_rate / 4},
-        ],
-        learning_rate,
-        weight_decay=0.01,
-    )
-    run = training.Run(runs, accelerator)
-    model, start = run.begin(model, optimizer, steps, warmup=200, ema_decay=ema_decay)
-
-    pictures = art.load(art_dir, "train", limit=limit or None)
-    photos, originals = {p.file.replace("/", "-").rsplit(".", 1)[0]: p.image for p in pictures}, {}
-    for path in sorted(Path(repainted).glob("*.png")) if repainted else ():
-        pictures.append(
-            art.Picture(
-                f"repainted/{path.name}", "van gogh", path.name.split("-")[0], Image.open(path)
-            )
-        )
-        originals[pictures[-1].file] = photos[path.name.split("--")[0]]
-    rng, precision = training.rng(seed, 2**31), accelerator.mixed_precision
-    encoded = pairs.encode_all(
-        vae, pictures if start < steps else [], originals, rng, device, precision
-    )
-    drawn_cards, drawings = cards.render(drawn if start < steps else 1, CARD_SIDE)
-    drawings = encode_squares(vae, list(drawings), device)
-    worlds = [(drawn_cards, torch.stack([drawings, torch.zeros_like(drawings)], 1)), *again]
-    groups = list(encoded)
-    share = np.array([pairs.GROUPS[group][0] for group in groups])
-
-    def some_picture(rng):
-        group = encoded[groups[rng.choice(len(groups), p=share / share.sum())]]
-        return group[rng.integers(len(group))]
-
-    def crops(rng):
-        squares, texts = [], []
-        size = crop_sizes[rng.integers(len(crop_sizes))]
-        for _ in range(
-            max(1, round(batch_size * (crop_sizes[0] / size) ** 2 / (2 if teacher else 1)))
-        ):
-            picture, latents = some_picture(rng)
-            z = latents[rng.integers(len(latents))]
-            top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
-            squares.append(z[..., top : top + size, left : left + size])
-            # it knows what to make of a photograph called a Van Gogh
-            if teacher and rng.random() < 0.5:
-                picture, _ = some_picture(rng)
-            texts.append(captions.caption(picture.style, picture.is_portrait, rng))
-        return *torch.stack(squares, 1), texts, np.full((len(texts), len(postcards.PARTS)), SILENT)
-
-    def whole_cards(rng, shown, latents):
-        size = latents.shape[-1]
-        chosen = rng.integers(
-            len(latents), size=max(1, round(batch_size * (crop_sizes[0] / size) ** 2))
-        )
-        unsaid = [postcards.leave_unsaid(rng) for _ in chosen]
-        texts = [
-            captions.heap(postcards.caption(shown[k], rng, parts), rng)
-            for k, parts in zip(chosen, unsaid)
-        ]
-        said = np.array([postcards.indices(shown[k]) for k in chosen])
-        said[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = SILENT
-        return *latents[chosen].unbind(1), texts, said
-
-    def make(step):
-        rng = training.rng(seed, step, rank)
-        of_cards = rng.random() < card_share
-        twice = of_cards and large and rng.random() < 1 / 3
-        from_nothing = of_cards and not twice
-        latents, sources, texts, said = (
-            whole_cards(rng, *worlds[int(twice)]) if of_cards else crops(rng)
-        )
-        decided, begin = ((400, 1000), (FIRST, 1000)) if from_nothing else ((0, 650), STARTS)
-        distilled = bool(teacher) and not of_cards
-        dropped = rng.random(len(texts)) < (0 if distilled else drop)
-        said[dropped] = SILENT
-        texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
-        timesteps = torch.from_numpy(
-            np.where(
-                rng.random(len(texts)) < focus,
-                rng.integers(*decided, len(texts)),
-                rng.integers(1000, size=len(texts)),
-            )
-        )
-        apart = torch.from_numpy(rng.random(len(texts)) < (blank if from_nothing else paired))
-        starts = torch.from_numpy(rng.integers(*begin, len(texts)))
-        sources = torch.where(apart[:, None, None, None], sources, latents)
-        generator = training.torch_rng(rng)
-        noise = torch.randn(latents.shape, generator=generator)
-        if not from_nothing:
-            noise += offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
-        noisy, noise = noised(
-            latents.float(),
-            sources.float(),
-            noise,
-            torch.maximum(starts, timesteps),
-            timesteps,
-            noise_scheduler,
-        )
-        batch = noisy, noise, timesteps, tokens(tokenizer, texts), torch.from_numpy(said)
-        if distilled:
-            without = tokens(tokenizer, [""] * len(texts))
-            batch = [torch.cat(both) for both in zip(batch, (*batch[:3], without, batch[4]))]
-        return *batch, distilled
-
-    for step, (noisy, noise, timesteps, ids, said, distilled) in run.steps(
-        "unet", make, start, steps
-    ):
-        inputs = (
-            noisy.to(device, memory_format=torch.channels_last),
-            *(x.to(device) for x in (timesteps, ids, said)),
-        )
-        predicted, read = model(*inputs)
-        losses = (
-            distillation_losses(predicted, teacher, inputs, accelerator)
-            if distilled
-            else (predicted.float() - noise.to(device)).square().mean((1, 2, 3))
-        )  # (B,)
-        weights = loss_weights(compute_snr(noise_scheduler, timesteps), snr_gamma)
-        loss = (losses * weights.to(device)).mean()
-        run.descend(loss + read_weight * read)
-        run.record(step, loss=loss, unweighted=losses.mean(), read=read)
-    if not accelerator.is_main_process:
-        return
-    model, vae = run.averaged(), vae.cpu()
-    for name, value in model.state_dict().items():
-        if name in before:
-            value.lerp_(before[name], keep)
-    unet, encoder = model.unet, model.text_encoder
-    held_out, side = (
-        art.load(art_dir, "validation", limit=limit or None),
-        (HELD_OUT_SIDE, HELD_OUT_SIDE),
-    )
-    shown, drawings = cards.render(64, CARD_SIDE, held_out=True)
-    metrics = {}
-    for name, squares, texts in (
-        (
-            "art",
+@torch.no_grad()
+def measure(settings, model, vae, tokenizer, noise_scheduler):
+    """`held_out_loss` on validation pictures and on held-out postcards."""
+    held_out = art.load(settings.art_dir, "validation", limit=settings.limit or None)
+    side = (settings.measured_side, settings.measured_side)
+    shown, drawings = cards.render(settings.evaluate, CARD_SIDE, held_out=True)
+    kinds = {
+        "art": (
             [np.asarray(ImageOps.fit(p.image, side)) for p in held_out],
             [p.style for p in held_out],
         ),
-        ("postcards", list(drawings), [postcards.plain_caption(card) for card in shown]),
-    ):
-        with torch.no_grad():
-            prompt_embeds = encoder(tokens(tokenizer, texts)).last_hidden_state
-        metrics[f"held_out_loss, {name}"] = held_out_loss(
-            unet, encode_squares(vae, squares, "cpu").float(), prompt_embeds, noise_scheduler
+        "postcards": (drawings, [postcards.plain_caption(card) for card in shown]),
+    }
+    figures = {}
+    for name, (squares, texts) in kinds.items():
+        prompt_embeds = model.text_encoder(tokens(tokenizer, texts)).last_hidden_state
+        latents = training.encode_batches(vae, squares).float()
+        figures[f"held_out_loss, {name}"] = held_out_loss(
+            model.unet, latents, prompt_embeds, noise_scheduler
         )
-    # DDIM's quality in half the steps
+    return figures
+
+
+def main(settings):
+    """Train the UNet on latents, measure it, and save the whole pipeline in fp16."""
+    accelerator = training.accelerator()
+    device = accelerator.device
+    torch.manual_seed(settings.seed)
+    vae = AutoencoderKL.from_pretrained(settings.vae).float().eval()
+    vae = vae.to(device, memory_format=torch.channels_last)
+    vae.register_to_config(_name_or_path="mini-sd/vae")  # do not publish the path on this machine
+    tokenizer = CLIPTokenizer.from_pretrained(settings.tokenizer)
+    text_encoder, noise_scheduler = load_text_encoder(settings).to(device), scheduler()
+    unet = new_unet(settings, vae, text_encoder).to(device, memory_format=torch.channels_last)
+    redrawn = None
+    if settings.redrawn:  # by the network as it is before its first step, also in a resumed run
+        networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet)
+        rng = training.rng(settings.seed, training.PREPARING + 1)
+        precision = accelerator.mixed_precision
+        redrawn = CardSet(
+            *redraws.encode(networks, noise_scheduler, settings.redrawn, rng, precision)
+        )
+    teacher = None
+    if settings.teacher:
+        networks = (
+            UNet2DConditionModel.from_pretrained(settings.teacher, subfolder="unet"),
+            CLIPTextModel.from_pretrained(settings.teacher, subfolder="text_encoder"),
+        )
+        teacher = Denoiser(*networks).float().to(device, memory_format=torch.channels_last)
+        teacher = training.with_autocast(accelerator, teacher.eval().requires_grad_(False))
+    if device.type == "cpu":  # the backward pass of fused attention costs a third of a step there
+        unet.set_attn_processor(AttnProcessor())
+    model = Denoiser(unet, text_encoder)
+    before = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
+    optimizer = new_optimizer(settings, model)
+    run = training.Run(settings, accelerator)
+    run.begin(model, optimizer, warmup=200, ema_decay=settings.ema_decay)
+    pictures, originals = load_pictures(settings)
+    data = None
+    if not run.is_over:
+        rng = training.rng(settings.seed, training.PREPARING)
+        precision = accelerator.mixed_precision
+        crops = pairs.encode_all(vae, pictures, originals, settings.short_sides, rng, precision)
+        card_set = encode_cards(vae, settings.drawn)
+        data = Data(crops, card_set, redrawn, tokenizer, noise_scheduler)
+    of_batch = partial(loss, noise_scheduler=noise_scheduler, teacher=teacher)
+    run.fit("unet", make_batch, of_batch, data)
+    if not accelerator.is_main_process:
+        return
+    model, vae = run.averaged(), vae.cpu()
+    blend(model, before, settings.initial_share)
+    figures = measure(settings, model, vae, tokenizer, noise_scheduler)
+    # as good as DDIM in half the steps
     solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)
     StableDiffusionPipeline(
         vae.half(),
-        encoder.half(),
+        model.text_encoder.half(),
         tokenizer,
-        unet.half(),
+        model.unet.half(),
         solver,
         None,
         None,
         requires_safety_checker=False,
-    ).save_pretrained(folder)
-    training.write_record(folder / "unet", run, settings, metrics, art.data_hash(pictures))
-    print(json.dumps(metrics))
+    ).save_pretrained(settings.out)
+    training.write_record(settings.record_folder, run, "unet", figures, art.data_hash(pictures))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
-    training.command_line(main)
+    command_line(Settings, main, __doc__)

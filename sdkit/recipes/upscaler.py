@@ -1,18 +1,24 @@
-"""Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR`` (mini-sd's VAE first).
+"""Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR``, after mini-sd's VAE.
 
-In the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of mini-sd's VAE, and at every step the
-small picture lies beside them as three more channels, with a little noise of a known level (cascaded diffusion, Ho et
-al. 2022; Rombach et al. 2022, section 4.4). As the VAE makes pictures four times smaller, the two are equally large. It
-predicts v (Salimans & Ho 2022): where noise is all there is, that is minus the latents, so the small picture is heeded.
+It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of mini-sd's VAE, and
+at every step the small picture is given beside them as three more channels, with a little noise of
+a known level (cascaded diffusion, Ho et al. 2022; Rombach et al. 2022, section 4.4). The VAE makes
+pictures four times smaller, so latents and small picture have the same size. The network predicts v
+(Salimans & Ho 2022): where there is only noise, v is minus the latents, so the network must look at
+the small picture.
 
-With ``--regression`` the same network learns to name the latents at once, with squared error: it answers with their
-mean over all pictures that the small one may have been, which is the smoothest answer and the best by PSNR.
+With ``--regression`` the same network learns to predict the latents directly, with squared error. It
+then answers with the mean over all pictures that the small one may have been. This is the smoothest
+answer, and the best by PSNR.
 """
 
 import json
+from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,24 +31,108 @@ from diffusers import (
 )
 from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTokenizer
 
 from sdkit.diffusion import latents as latent
 from sdkit.evaluate import measure
-from sdkit.files import models_dir
-from sdkit.pictures import art
+from sdkit.evaluate.judges import StyleClassifier
+from sdkit.pictures import art, photos
 from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
+from sdkit.recipes.settings import BaseSettings, command_line, in_models
+from sdkit.recipes.text import text_encoder_of
 from sdkit.upscale import FACTOR, own_scaling
 
-SIDE = 256  # px, of the pictures that are learned from; their small versions have 64
 FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
 # as the real upscaler's
 BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
+LATENT_NOISE = 0.15  # standard deviation that stands for the sampler's errors, at most
+
+
+@dataclass(frozen=True)
+class Settings(BaseSettings):
+    """Settings of the upscaler's training."""
+
+    # folder of the upscaler; gets unet, or regressor with --regression
+    out: Path = field(default_factory=in_models("mini-upscaler"))
+    runs: Path = Path("runs/upscaler")
+    # folder of the VAE
+    vae: Path = field(default_factory=in_models("mini-sd/vae"))
+    # folder of the tokenizer, which diffusers' pipeline needs
+    tokenizer: Path = field(default_factory=in_models("mini-sd/tokenizer"))
+    # folder of the CLIP whose text network diffusers' pipeline needs
+    clip: Path = field(default_factory=in_models("mini-clip"))
+    # folder of the style classifier that measures at the end
+    classifier: Path = field(default_factory=in_models("style-classifier"))
+    # folder of a trained network to go on from
+    initial: Path | None = None
+    # train the regressor instead of the diffusion network
+    regression: bool = False
+    steps: int = 3000
+    # crops in a batch
+    batch_size: int = 32
+    # sides of crops in latent pixels, each four picture pixels; of large crops a batch holds fewer
+    sizes: tuple[int, ...] = (24, 32)
+    # channels of the levels, the finest first
+    channels: tuple[int, ...] = (64, 96, 96)
+    # side in px of the large pictures
+    side: int = 256
+    # postcards of each of two sizes that are drawn for the training
+    drawn: int = 1000
+    # squares of art for the training
+    squares: int = 1400
+    # share of steps on postcards
+    card_share: float = 0.5
+    # share of the small postcards that went through the VAE, as those do that mini-sd draws
+    decoded_share: float = 0.5
+    # of Muon; AdamW takes a quarter
+    learning_rate: float = 2.4e-3
+    # largest timestep of the noise in small pictures; half of them get no more than at timestep 0
+    max_noise_level: int = 100
+    # share of small pictures that are not degraded
+    clean: float = 0.5
+    # decay of the moving average of the weights
+    ema_decay: float = 0.999
+    # held-out pictures of each kind that are measured at the end
+    evaluate: int = 12
+
+    @property
+    def record_folder(self):
+        return self.out / ("regressor" if self.regression else "unet")
+
+
+class Batch(NamedTuple):
+    """One batch of the upscaler."""
+
+    small: torch.Tensor  # (B, 3, h, w) in [-1, 1], with noise of the levels
+    latents: torch.Tensor  # (B, C, h, w) of the large pictures
+    noise: torch.Tensor  # (B, C, h, w), standard normal
+    levels: torch.Tensor  # (B,) timesteps of the noise in the small pictures
+    timesteps: torch.Tensor  # (B,) of the noise in the latents; 0 for the regressor
+
+
+class PictureSet(NamedTuple):
+    """Large pictures of one kind."""
+
+    pictures: list  # of uint8 (S, S, 3)
+    latents: torch.Tensor  # float16 (N, C, S/4, S/4)
+    decoded: np.ndarray | None  # uint8 (N, S/4, S/4, 3), small ones as the model draws them
+
+
+@dataclass
+class Data:
+    """What batches are made from."""
+
+    card_sets: list  # a `PictureSet` of postcards for each of two sizes
+    art: PictureSet  # of which the model draws no small pictures
+    noiser: DDPMScheduler
 
 
 def schedulers():
-    """What noises small pictures, and the solver for latents: both with the schedule of the real upscaler."""
+    """The scheduler that adds noise to small pictures, and the solver for latents.
+
+    Both have the schedule of the real upscaler.
+    """
     solver = DPMSolverMultistepScheduler(
         **BETAS, prediction_type="v_prediction", timestep_spacing="trailing"
     )
@@ -50,13 +140,13 @@ def schedulers():
 
 
 def network(channels, latent_channels, noise_levels):
-    """The UNet: plain convolutions without attention, so that a picture may be of any size and be done in tiles.
+    """The UNet: convolutions without attention, so that it works at any size and in tiles.
 
-    There is no text in it (diffusers' pipeline encodes a prompt, the network passes over it); its class embedding says
-    how noisy the small picture is, 0 to noise_levels - 1. All those embeddings start almost equal.
+    It does not read the prompt that diffusers' pipeline encodes. Its class embedding says how noisy
+    the small picture is, 0 to noise_levels - 1; all these embeddings start almost equal.
     """
     unet = UNet2DConditionModel(
-        sample_size=SIDE // FACTOR,
+        sample_size=64,
         in_channels=latent_channels + 3,
         out_channels=latent_channels,
         block_out_channels=channels,
@@ -72,20 +162,21 @@ def network(channels, latent_channels, noise_levels):
     return unet
 
 
-def squares_of(pictures, count, rng):
-    """``count`` squares of 256 px at many scales, never enlarged; each picture's turn comes equally often."""
-    large = [picture for picture in pictures if min(picture.image.size) >= SIDE] or pictures
+def crop_squares(pictures, count, side, rng):
+    """``count`` squares of ``side`` px at many scales, never enlarged; pictures take turns."""
+    large = [picture for picture in pictures if min(picture.image.size) >= side] or pictures
     order = np.concatenate([rng.permutation(len(large)) for _ in range(-(-count // len(large)))])[
         :count
     ]
-    return [art.crop(large[k], SIDE, rng, (SIDE, min(large[k].image.size))) for k in order]
+    return [art.crop(large[k], side, rng, (side, min(large[k].image.size))) for k in order]
 
 
 def shrink(square, box, rng, clean=0.5):
-    """The part ``box`` (left, top, right, bottom, in px) of a square, four times smaller, uint8 (h, w, 3).
+    """A part of a square, uint8, four times smaller: uint8 (h, w, 3).
 
-    By the bicubic, box or Lanczos filter; with the probability 1 - ``clean`` also a little blurred, noisy and
-    compressed, as pictures are that people have lying about (Wang et al. 2021, Real-ESRGAN, much milder).
+    ``box`` is (left, top, right, bottom) in px. The filter is bicubic, box or Lanczos. With the
+    probability 1 - ``clean`` the result is also a little blurred, noisy and compressed, as people's
+    own pictures often are (Real-ESRGAN, Wang et al. 2021, much milder).
     """
     size = [(box[2] - box[0]) // FACTOR, (box[3] - box[1]) // FACTOR]
     small = Image.fromarray(square).resize(
@@ -105,195 +196,156 @@ def shrink(square, box, rng, clean=0.5):
     return np.asarray(Image.open(file))
 
 
-def encoded(vae, squares, accelerator, together=16):
-    """List of uint8 (S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU."""
-    latents = []
-    for k in tqdm(range(0, len(squares), together), desc="latents"):
-        x = art.to_batch(squares[k : k + together]).to(memory_format=torch.channels_last)
-        with accelerator.autocast():
-            latents.append(latent.encode(vae, x).half().cpu())
-    return torch.cat(latents)
+def decode_small(vae, squares, rng, batch_size=50):
+    """Squares (uint8 (S, S, 3)) four times smaller, as the model would draw them.
 
-
-def repainted(vae, squares, rng, together=50):
-    """Squares (list of uint8 (S, S, 3)) four times smaller, as if the model had drawn them: uint8 (N, S/4, S/4, 3).
-
-    What its decoder gives is soft. Some noise in the latents stands for the sampler's errors.
+    The model's decoder makes pictures soft; some noise in the latents stands for the errors of its
+    sampler. Gives uint8 (N, S/4, S/4, 3).
     """
     made, generator = [], training.torch_rng(rng)
-    for k in tqdm(range(0, len(squares), together), desc="repainted"):
+    for first in tqdm(range(0, len(squares), batch_size), desc="decoded"):
         small = [
             np.asarray(Image.fromarray(square).reduce(FACTOR))
-            for square in squares[k : k + together]
+            for square in squares[first : first + batch_size]
         ]
-        latents = latent.encode(vae, art.to_batch(small)).cpu()
-        noise = torch.randn(latents.shape, generator=generator) * torch.rand(
-            len(small), 1, 1, 1, generator=generator
-        )
-        made.append(latent.decode(vae, latents + 0.15 * noise).cpu())
-    return ((torch.cat(made).permute(0, 2, 3, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+        latents = latent.encode(vae, photos.to_batch(small)).cpu()  # (B, C, h, w)
+        noise = torch.randn(latents.shape, generator=generator)
+        noise = noise * torch.rand(len(small), 1, 1, 1, generator=generator)
+        made.append(photos.to_uint8(latent.decode(vae, latents + LATENT_NOISE * noise)))
+    return np.concatenate(made)
 
 
-@torch.no_grad()
-def worlds_of(vae, pictures, drawn, squares, seed, accelerator):
-    """What is learned from: for each world its pictures, their latents, and the small pictures as the model draws them.
+def load_data(settings, pictures, vae, noiser, precision):
+    """Draw and crop the pictures, and encode them; this is done once.
 
-    Postcards of 256 px, for what is drawn at 64; of 512, for what is drawn again at 128; and squares of 256 px of
-    ``pictures``, of which nobody draws small ones (None).
+    Postcards are of 256 px, for those that mini-sd draws at 64 px, and of 512 px, for those that it
+    draws again at 128 px.
     """
-    worlds = []
-    for number, side in enumerate((SIDE, 2 * SIDE)):
-        whole = list(cards.render(drawn, side)[1])
-        worlds.append(
-            (
-                whole,
-                encoded(vae, whole, accelerator),
-                repainted(vae, whole, training.rng(seed, 2**31 + 1 + number)),
-            )
-        )
-    chosen = squares_of(pictures, squares, training.rng(seed, 2**31))
-    return [*worlds, (chosen, encoded(vae, chosen, accelerator), None)]
+    card_sets = []
+    for number, side in enumerate((settings.side, 2 * settings.side)):
+        drawings = list(cards.render(settings.drawn, side)[1])
+        rng = training.rng(settings.seed, training.PREPARING + 1 + number)
+        latents = training.encode_batches(vae, drawings, precision, batch_size=16)
+        card_sets.append(PictureSet(drawings, latents, decode_small(vae, drawings, rng)))
+    rng = training.rng(settings.seed, training.PREPARING)
+    squares = crop_squares(pictures, settings.squares, settings.side, rng)
+    latents = training.encode_batches(vae, squares, precision, batch_size=16)
+    return Data(card_sets, PictureSet(squares, latents, None), noiser)
 
 
-def main(
-    art_dir="../shared/art",
-    pipeline="",
-    out="",
-    regression=False,
-    steps=3000,
-    batch_size=32,
-    sizes="24,32",
-    channels="64,96,96",
-    drawn=1000,
-    squares=1400,
-    card_share=0.5,
-    repainted_share=0.5,
-    learning_rate=2.4e-3,
-    max_noise_level=100,
-    clean=0.5,
-    ema_decay=0.999,
-    initial="",
-    shown=12,
-    seed=0,
-    runs="",
-    limit=0,
-):
-    """Train the upscaler on crops of latents and save it in fp16 in the layout of diffusers, without mini-sd's parts.
-
-    pipeline: folder with vae, tokenizer and text_encoder (default: data/models/mini-sd); out: folder to save in
-    (default: data/models/mini-upscaler); regression: train the regressor instead and save it in out/regressor;
-    sizes: of crops in latent pixels, four picture pixels each, as in sdkit.recipes.unet, and of larger ones fewer than
-    batch_size; drawn, squares: how many postcards of each size and squares of art are learned from, see worlds_of;
-    card_share: share of steps on postcards; repainted_share: of the small ones, how many have been through the VAE,
-    as have those that mini-sd draws; max_noise_level: timestep of the noise that small pictures may get, half of
-    them get the least; clean: share of the small pictures that are not degraded; initial: folder of a trained network
-    to go on from; shown: how many held-out pictures of each kind are measured at the end; runs: where checkpoints and
-    the curve lie (default: runs/upscaler or runs/regressor); limit: pictures per folder (0: all).
-    """
-    settings = dict(recipe="sdkit.recipes.upscaler", **locals())
-    parts = Path(pipeline) if pipeline else models_dir() / "mini-sd"
-    out = Path(out) if out else models_dir() / "mini-upscaler"
-    accelerator = training.accelerator()
-    device, rank = accelerator.device, accelerator.process_index
-    torch.manual_seed(seed)
-    vae = (
-        AutoencoderKL.from_pretrained(parts / "vae")
-        .float()
-        .to(device, memory_format=torch.channels_last)
-        .eval()
-    )
-    noiser, solver = schedulers()
-    widths, crop_sizes = (
-        [int(number) for number in numbers.split(",")] for numbers in (channels, sizes)
-    )
-    unet = network(widths, vae.config.latent_channels, max_noise_level + 1)
-    if initial:
-        unet.load_state_dict(UNet2DConditionModel.from_pretrained(initial).state_dict())
-        settings["initial"] = json.loads((Path(initial) / "recipe.json").read_text())
-    unet = unet.to(device, memory_format=torch.channels_last)
-    optimizer = Muon(*split(unet), learning_rate, weight_decay=0.01)
-    run = training.Run(runs or f"runs/{'regressor' if regression else 'upscaler'}", accelerator)
-    unet, start = run.begin(unet, optimizer, steps, warmup=200, ema_decay=ema_decay)
-
-    pictures = art.load(art_dir, "train", limit=limit or None)
-    worlds = worlds_of(vae, pictures, drawn, squares, seed, accelerator) if start < steps else []
-
-    def make(step):
-        rng = training.rng(seed, step, rank)
-        truths, latents, as_drawn = worlds[rng.integers(2) if rng.random() < card_share else 2]
-        size = crop_sizes[rng.integers(len(crop_sizes))]
-        small, wanted = [], []
-        for _ in range(max(1, round(batch_size * (crop_sizes[0] / size) ** 2))):
-            k, (top, left) = (
-                rng.integers(len(truths)),
-                rng.integers(latents.shape[-1] - size + 1, size=2),
-            )
-            box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
-            if as_drawn is None or rng.random() >= repainted_share:
-                small.append(shrink(truths[k], box, rng, clean))
-            else:
-                small.append(as_drawn[k, top : top + size, left : left + size])
-            wanted.append(latents[k, :, top : top + size, left : left + size])
-        levels = rng.integers(max_noise_level + 1, size=len(small)) * (rng.random(len(small)) < 0.5)
-        # The last steps are practised oftener, for details are decided there; regression: all 0.
-        timesteps = (len(noiser) * rng.random(len(small)) ** 1.5).astype(int) * (not regression)
-        generator = training.torch_rng(rng)
-        small, latents = art.to_batch(small), torch.stack(wanted).float()
-        grain, noise = (torch.randn(x.shape, generator=generator) for x in (small, latents))
-        return (
-            noiser.add_noise(small, grain, torch.from_numpy(levels)),
-            latents,
-            noise,
-            torch.from_numpy(levels),
-            torch.from_numpy(timesteps),
-        )
-
-    name = "regressor" if regression else "upscaler"
-    for step, (small, latents, noise, levels, timesteps) in run.steps(name, make, start, steps):
-        if regression:
-            noisy, target = torch.zeros_like(latents), latents
+def make_batch(settings, data, rng):
+    """A `Batch` of crops, all of postcards of one size or all of art."""
+    of_cards = rng.random() < settings.card_share
+    chosen = data.card_sets[rng.integers(2)] if of_cards else data.art
+    size = settings.sizes[rng.integers(len(settings.sizes))]
+    small, latents = [], []
+    for _ in range(max(1, round(settings.batch_size * (settings.sizes[0] / size) ** 2))):
+        k = rng.integers(len(chosen.pictures))
+        top, left = rng.integers(chosen.latents.shape[-1] - size + 1, size=2)
+        rows, columns = slice(top, top + size), slice(left, left + size)
+        if chosen.decoded is not None and rng.random() < settings.decoded_share:
+            small.append(chosen.decoded[k, rows, columns])
         else:
-            noisy, target = (
-                noiser.add_noise(latents, noise, timesteps),
-                noiser.get_velocity(latents, noise, timesteps),
-            )
-        # (B, C + 3, h, w)
-        inputs = torch.cat([noisy, small], dim=1).to(device, memory_format=torch.channels_last)
-        predicted = unet(
-            inputs, timesteps.to(device), None, class_labels=levels.to(device)
-        ).sample.float()
-        loss = (predicted - target.to(device)).square().mean()
-        run.descend(loss)
-        run.record(step, loss=loss)
+            box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
+            small.append(shrink(chosen.pictures[k], box, rng, settings.clean))
+        latents.append(chosen.latents[k, :, rows, columns])
+    count = len(small)
+    levels = rng.integers(settings.max_noise_level + 1, size=count) * (rng.random(count) < 0.5)
+    # the last steps of sampling decide about details, so small timesteps are more frequent
+    timesteps = (len(data.noiser) * rng.random(count) ** 1.5).astype(int)
+    timesteps = timesteps * (not settings.regression)
+    levels, timesteps = torch.from_numpy(levels), torch.from_numpy(timesteps)
+    small, latents = photos.to_batch(small), torch.stack(latents).float()
+    generator = training.torch_rng(rng)
+    small_noise, noise = (torch.randn(x.shape, generator=generator) for x in (small, latents))
+    small = data.noiser.add_noise(small, small_noise, levels)
+    return Batch(small, latents, noise, levels, timesteps)
+
+
+def loss(settings, model, batch, noiser):
+    """Mean squared error: (loss, figures to log).
+
+    The target is v = sqrt(abar) noise - sqrt(1 - abar) latents (Salimans & Ho 2022, appendix D); for
+    the regressor, which gets zeros in place of noisy latents, it is the latents.
+    """
+    if settings.regression:
+        noisy, target = torch.zeros_like(batch.latents), batch.latents
+    else:
+        noisy = noiser.add_noise(batch.latents, batch.noise, batch.timesteps)
+        target = noiser.get_velocity(batch.latents, batch.noise, batch.timesteps)
+    inputs = torch.cat([noisy, batch.small], dim=1)  # (B, C + 3, h, w)
+    predicted = model(inputs, batch.timesteps, None, class_labels=batch.levels).sample
+    value = (predicted.float() - target).square().mean()
+    return value, {"loss": value}
+
+
+def save_pipeline(settings, vae, unet, noiser, solver):
+    """Save the pipeline's configuration and its schedulers; give the pipeline.
+
+    VAE, tokenizer and text encoder are mini-sd's and are not saved again.
+    """
+    text_encoder = text_encoder_of(CLIPModel.from_pretrained(settings.clip).float())
+    tokenizer = CLIPTokenizer.from_pretrained(settings.tokenizer)
+    with own_scaling(vae):
+        pipe = StableDiffusionUpscalePipeline(
+            vae,
+            text_encoder,
+            tokenizer,
+            unet,
+            noiser,
+            solver,
+            max_noise_level=settings.max_noise_level,
+        )
+    pipe.save_config(settings.out)  # model_index.json
+    solver.save_pretrained(settings.out / "scheduler")
+    noiser.save_pretrained(settings.out / "low_res_scheduler")
+    return pipe
+
+
+def main(settings):
+    """Train the upscaler on crops of latents, measure it, and save it in fp16."""
+    accelerator = training.accelerator()
+    device = accelerator.device
+    torch.manual_seed(settings.seed)
+    vae = AutoencoderKL.from_pretrained(settings.vae).float().eval()
+    vae = vae.to(device, memory_format=torch.channels_last)
+    noiser, solver = schedulers()
+    latent_channels = vae.config.latent_channels
+    unet = network(settings.channels, latent_channels, settings.max_noise_level + 1)
+    if settings.initial:
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(settings.initial).state_dict())
+    unet = unet.to(device, memory_format=torch.channels_last)
+    optimizer = Muon(*split(unet), settings.learning_rate, weight_decay=0.01)
+    run = training.Run(settings, accelerator)
+    run.begin(unet, optimizer, warmup=200, ema_decay=settings.ema_decay)
+    pictures = art.load(settings.art_dir, "train", limit=settings.limit or None)
+    data = None
+    if not run.is_over:
+        data = load_data(settings, pictures, vae, noiser, accelerator.mixed_precision)
+    run.fit(settings.record_folder.name, make_batch, partial(loss, noiser=noiser), data)
     if not accelerator.is_main_process:
         return
-    unet = run.averaged().half()
-    folder = out / ("regressor" if regression else "unet")
+    unet, vae, folder = run.averaged().half(), vae.cpu(), settings.record_folder
     unet.save_pretrained(folder)
-    unet, vae = unet.float(), vae.cpu()
-    if regression:
+    unet = unet.float()
+    if settings.regression:
         pipe = SimpleNamespace(vae=vae, unet=None, regressor=unet)
     else:
-        with own_scaling(vae):
-            pipe = StableDiffusionUpscalePipeline(
-                vae,
-                CLIPTextModel.from_pretrained(parts / "text_encoder"),
-                CLIPTokenizer.from_pretrained(parts / "tokenizer"),
-                unet,
-                noiser,
-                solver,
-                max_noise_level=max_noise_level,
-            )
-        pipe.save_config(out)  # model_index.json; three of its parts are mini-sd's
-        solver.save_pretrained(out / "scheduler")
-        noiser.save_pretrained(out / "low_res_scheduler")
+        pipe = save_pipeline(settings, vae, unet, noiser, solver)
+        regressor = settings.out / "regressor"
         pipe.regressor = None
-        if (out / "regressor").is_dir():
-            pipe.regressor = UNet2DConditionModel.from_pretrained(out / "regressor").float()
-    metrics = measure.measure_upscaler(pipe, art_dir, count=shown, limit=limit or None)
-    training.write_record(folder, run, settings, metrics, art.data_hash(pictures))
-    print(json.dumps(metrics, indent=1))
+        if regressor.is_dir():
+            pipe.regressor = UNet2DConditionModel.from_pretrained(regressor).float()
+    figures = measure.measure_upscaler(
+        pipe,
+        settings.art_dir,
+        count=settings.evaluate,
+        limit=settings.limit or None,
+        classifier=StyleClassifier.from_pretrained(settings.classifier).float().eval(),
+    )
+    training.write_record(folder, run, "upscaler", figures, art.data_hash(pictures))
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
-    training.command_line(main)
+    command_line(Settings, main, __doc__)

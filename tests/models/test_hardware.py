@@ -237,3 +237,29 @@ def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
             raise error
     with pytest.raises(RuntimeError, match="else"), hardware.enough_memory("for a test"):
         raise RuntimeError("something else")
+
+
+@pytest.mark.parametrize(
+    "has, native",
+    [
+        ({"avx2": True}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"neon": True, "bf16": False}, False),
+        ({"neon": True, "bf16": True}, True),
+    ],
+)
+def test_a_processor_multiplies_bfloat16_itself_only_with_the_units_for_it(
+    monkeypatch, has, native
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert hardware.bf16_is_native() == hardware.bf16_is_native(torch.device("cpu")) == native
+    assert not hardware.bf16_is_native("mps")
+
+
+@pytest.mark.parametrize("capability, native", [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_graphics_cards_multiply_bfloat16_themselves_from_ampere_on(
+    monkeypatch, capability, native
+):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert hardware.bf16_is_native("cuda:0") == native

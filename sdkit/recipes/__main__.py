@@ -1,0 +1,46 @@
+"""Train everything: ``python -m sdkit.recipes --art DIR``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sdkit.errors import SdkitError
+from sdkit.recipes import chain
+
+
+def main(arguments=None):
+    """Read the command line and run the chain, or print its plan."""
+    parser = argparse.ArgumentParser(prog="python -m sdkit.recipes", description=chain.__doc__)
+    parser.add_argument("--art", required=True, type=Path, help="folder with the training pictures")
+    parser.add_argument(
+        "--out", type=Path, help="folder where the networks are saved (default: data/models)"
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        help="folder for checkpoints, logs and loss curves (default: runs)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print the plan, with estimates of time"
+    )
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="tiny networks and two steps each, to see whether everything works; needs --out",
+    )
+    args = parser.parse_args(arguments)
+    try:
+        if args.tiny and args.out is None:
+            raise SdkitError("--tiny would replace the networks in data/models. Give --out DIR.")
+        all_stages = chain.stages(args.art, args.out, args.runs, args.tiny)
+        if args.dry_run:
+            print(chain.describe(chain.plan(all_stages)))
+        else:
+            chain.run(all_stages)
+    except SdkitError as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()

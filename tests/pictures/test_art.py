@@ -1,0 +1,53 @@
+"""The list of training pictures: its splits, its checksums, and crops at a scale."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdkit import art
+from sdkit.errors import SdkitError
+
+
+def test_splits_do_not_overlap_and_follow_the_rule():
+    rows = art.manifest()
+    assert len({row["sha256"] for row in rows}) == len(rows)
+    folders = {row["file"].split("/")[0] for row in rows}
+    for folder in folders:
+        inside = [row for row in rows if row["file"].startswith(f"{folder}/")]
+        for place, row in enumerate(sorted(inside, key=lambda row: row["sha256"])):
+            rule = {3: "validation", 8: "test"}.get(place % 10, "train")
+            both_bedrooms = "bedroom" in row["file"]  # the exception that the docstring names
+            assert row["split"] == ("validation" if both_bedrooms else rule), row["file"]
+
+
+def test_a_changed_missing_or_unknown_picture_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
+    path = tmp_path / "pictures" / "van_gogh" / "1.png"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(path)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    head = "file\tsplit\tartist\ttitle\tbasis\tsource_repository\tsha256\n"
+    row = f"van_gogh/1.png\ttrain\t\ttitle\tours\there\t{checksum}\n"
+    (tmp_path / "art.tsv").write_text(head + row)
+    (picture,) = art.load(tmp_path / "pictures", "train")
+    assert picture.image.size == (40, 30) and picture.style == "van gogh"
+    assert art.load(tmp_path / "pictures", "test") == []
+    path.write_bytes(b"other")
+    with pytest.raises(SdkitError, match="checksum"):
+        art.load(tmp_path / "pictures", "train")
+    path.unlink()
+    with pytest.raises(SdkitError, match="missing"):
+        art.load(tmp_path / "pictures", "train")
+    with pytest.raises(SdkitError, match="no folder"):
+        art.load(tmp_path / "nowhere", "train")
+
+
+def test_crops_have_the_scale_that_was_asked_for():
+    ramp = np.tile(np.linspace(0, 255, 512), (512, 1)).astype(np.uint8)  # one grey level in two px
+    picture = art.Picture("x", "a photo", "", Image.fromarray(np.dstack([ramp] * 3)))
+    square = art.crop(picture, 64, np.random.default_rng(0), (128, 128)).astype(float)
+    slope = abs(square[:, -1].mean() - square[:, 0].mean()) / 63
+    assert square.shape == (64, 64, 3)
+    assert slope == pytest.approx(255 / 128, rel=0.03)  # four times as steep

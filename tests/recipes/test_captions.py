@@ -1,0 +1,53 @@
+"""Typing errors and keywords in captions."""
+
+import numpy as np
+
+from sdkit.recipes import captions
+
+
+def test_a_typing_error_changes_one_word_a_little():
+    rng, clean = np.random.default_rng(0), "a red lighthouse by the sea"
+    errors = [captions.misspell(clean, rng, share=1) for _ in range(50)]
+    for error in errors:
+        assert (
+            abs(len(error) - len(clean)) <= 1
+            and len(error.split()) == 6
+            and error.split()[0] == "a"
+        )
+        assert sorted(set(error)) == sorted(set(clean)) or len(set(clean) - set(error)) <= 1
+    assert captions.misspell(clean, rng, share=0) == clean
+    assert captions.misspell("by a", rng, share=1) == "by a"  # short words stay whole
+    assert not {"a cat", "cat"} & {captions.misspell("a car", rng, share=1) for _ in range(50)}
+
+
+def test_keywords_are_the_words_of_the_caption_that_mean_something():
+    rng = np.random.default_rng(0)
+    lists = {
+        captions.as_keywords("a red boat on the left by the sea at night", rng, share=1)
+        for _ in range(50)
+    }
+    assert len(lists) > 20 and all(
+        sorted(words.split(", ")) == ["boat", "left", "night", "red", "sea"] for words in lists
+    )
+    two = "a red boat on the left with a green tree"
+    assert captions.as_keywords(two, rng, share=1) == two and captions.as_keywords(
+        "a boat by the sea", rng, share=0
+    ).startswith("a ")
+
+
+def test_errors_and_keywords_are_as_frequent_as_their_shares():
+    rng, clean = np.random.default_rng(0), "a red boat by the sea"
+    wrong = [captions.misspell(clean, rng) != clean for _ in range(3000)]
+    # a doubled vowel that replaces itself is no error: a few less than a sixth
+    assert 0.14 < np.mean(wrong) < 0.185
+    lists = [captions.as_keywords(clean, rng) != clean for _ in range(3000)]
+    assert 0.035 < np.mean(lists) < 0.065
+
+
+def test_a_caption_names_its_style_and_every_caption_is_known():
+    rng, known = np.random.default_rng(0), set(captions.every_caption())
+    for style, names in captions.NAMES.items():
+        for portrait in (False, True):
+            said = {captions.caption(style, portrait, rng) for _ in range(60)}
+            assert len(said) > 20 and said <= known
+            assert all(any(name in one for name in names) for one in said)

@@ -1,0 +1,33 @@
+"""Postcards that the model draws small and that are enlarged."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sdkit import latents, models, photos, postcards
+from sdkit.recipes import redraws, unet
+
+
+def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size(
+    tiny_data, monkeypatch
+):
+    pipe = models.load(tiny_data / "models" / "mini-sd", device="cpu")
+    networks = {name: getattr(pipe, name) for name in ("vae", "text_encoder", "tokenizer", "unet")}
+    monkeypatch.setattr(redraws, "BATCH_SIZE", 1)
+    cards, made = redraws.encode(networks, unet.scheduler(), 2, np.random.default_rng(0))
+    assert cards == [postcards.sample(1, k) for k in range(2)] and made.shape[:2] == (2, 2)
+    large, small = (
+        photos.to_tensor(Image.fromarray(postcards.draw(cards[1], side))) for side in (128, 64)
+    )
+    with torch.no_grad():
+        softened = latents.decode(pipe.vae, latents.encode(pipe.vae, small))
+        expected = torch.cat(
+            [
+                latents.encode(pipe.vae, x)
+                for x in (large, photos.to_tensor(photos.resize(photos.to_image(softened), 128)))
+            ]
+        )
+    # a pixel on the edge of two grey levels may fall either way
+    apart = (made[1].float() - expected).abs()
+    assert apart.mean() < 1e-3 * expected.std() and apart.max() < 0.1 * expected.std()
+    assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01  # the model has drawn a part of it
