@@ -208,7 +208,7 @@ def test_the_verb_writes_the_picture_of_the_api(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     small = picture(20, 16)
     small.save("small.png")
     assert (
@@ -247,7 +247,7 @@ def test_drawings_are_made_larger_each_with_its_seed(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4"]
     assert [cli.main(draw), cli.main([*draw, "--upscale", "--no-mark"])] == [0, 0]
     assert cli.main([*draw, "--upscale", "--no-mark", "--style", "van gogh"]) == 0
@@ -283,7 +283,7 @@ def test_a_model_may_draw_again_at_twice_the_size_first(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, size, times
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     again = {"size": 128, "strength": 0.5, "guidance_scale": 2.0, "num_inference_steps": 4}
     own = {**models.defaults(), "redraw": again}
     monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
@@ -316,7 +316,7 @@ def test_a_model_of_small_pictures_may_ask_for_larger_ones(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, more, names
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     own = models.defaults()
     monkeypatch.setattr(
         models, "defaults", lambda *_: {**own, "draw": {**own.get("draw", {}), "upscale": True}}
@@ -329,7 +329,7 @@ def test_a_drawing_that_cannot_be_made_larger_is_not_begun(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     monkeypatch.setattr(generate, "draw", None)
     assert cli.main(["draw", "a photo", "--upscale", "--size", "1024"]) == 2
     assert "1024 x 1024 pixels cannot be upscaled here" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def photo(side=64):
 @pytest.fixture
 def work(tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     return tmp_path
 
 
