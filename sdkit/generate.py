@@ -6,7 +6,6 @@ The functions are the same for mini-sd and for real Stable Diffusion weights.
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from sdkit import __version__
 from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
-from sdkit.models.settings import MAX_STEPS, Settings
+from sdkit.models.settings import MAX_STEPS, Settings, check_whole
 from sdkit.pictures import photos
 
 if TYPE_CHECKING:
@@ -161,10 +160,7 @@ def redraw(
 
 def batches(settings: Settings, count: int) -> list[range]:
     """The seeds of `count` pictures, 1 to 1000, in the batches in which `draw` paints them."""
-    if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
-        raise SdkitError(
-            f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one."
-        )
+    check_whole(count, "Number of pictures", 1, 1000)
     seeds = range(settings.seed, settings.seed + count)
     together = max(1, AT_ONCE // settings.size**2)
     return [seeds[first : first + together] for first in range(0, count, together)]

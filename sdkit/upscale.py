@@ -1,18 +1,19 @@
 """Pictures four times larger, by an upscaler designed like Stable Diffusion's.
 
 A UNet removes the noise from the latents of the large picture, and sees the small picture beside
-them at every step (Rombach et al. 2022, arXiv:2112.10752, section 4.4). At strength 1 it starts from
-pure noise. Below 1 it starts from the picture that the regressor predicts in one step, with noise
+them at every step (Rombach et al. 2022, arXiv:2112.10752, section 4.4). At strength 1 it starts
+from pure noise. Below 1 it starts from the picture that the regressor predicts in one step, with noise
 added (SDEdit: Meng et al. 2022, arXiv:2108.01073). The regressor predicts the mean of all large
 pictures that fit the small one; with less noise the result stays nearer to that mean, and less of
 it is invented.
 
-A picture beyond 144 px is done in overlapping tiles. Their predictions are averaged before each step
-(MultiDiffusion: Bar-Tal et al. 2023, arXiv:2302.08113, equation 5), so there are no seams.
+A picture beyond 144 px is done in overlapping tiles. Their predictions are averaged before each
+step (MultiDiffusion: Bar-Tal et al. 2023, arXiv:2302.08113, equation 5), so there are no seams.
 """
 
 from collections.abc import Callable
-from numbers import Integral, Real
+from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,6 +24,7 @@ from sdkit import __version__
 from sdkit.diffusion import latents as latent
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
+from sdkit.models.settings import check_whole
 from sdkit.pictures import photos
 
 if TYPE_CHECKING:
@@ -63,10 +65,10 @@ def upscale(
     Each picture has its own random generator, so a seed gives the same picture whatever else is in
     the list. Raises `SdkitError` if a picture or a number is not allowed.
     """
-    check(num_inference_steps, "Number of steps", 1, 500)
+    check_whole(num_inference_steps, "Number of steps", 1, 500)
     steps_run(num_inference_steps, strength)
-    check(noise_level, "Noise level", 0, pipe.config.max_noise_level)
-    check(seed, "Seed", 0, 2**63 - 1)
+    check_whole(noise_level, "Noise level", 0, pipe.config.max_noise_level)
+    check_whole(seed, "Seed", 0, 2**63 - 1)
 
     def latents_of(low: torch.Tensor) -> torch.Tensor:
         generator = torch.Generator("cpu").manual_seed(seed)
@@ -148,11 +150,13 @@ def sample(
     if skipped:
         scheduler.set_begin_index(skipped)
         latents = scheduler.add_noise(regressed(pipe, low, level, tile), noise, timesteps[:1])
+
+    def denoise(t: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        return pipe.unet(part, t, None, class_labels=level).sample
+
     for t in timesteps:
         inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)  # (1, C+3, h, w)
-        output = tiled(
-            lambda part, t=t: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile
-        )
+        output = tiled(partial(denoise, t), inputs, tile)
         latents = scheduler.step(output, t, latents, return_dict=False)[0]
         if on_step:
             on_step()
@@ -201,8 +205,7 @@ def tiled(
     height, width = x.shape[2:]
     if max(height, width) <= tile:
         return function(x)
-    total: torch.Tensor | None = None
-    weights: torch.Tensor | None = None
+    total = weights = torch.zeros(0)
     for top in starts(height, tile, overlap):
         for left in starts(width, tile, overlap):
             part = function(x[:, :, top : top + tile, left : left + tile])
@@ -210,7 +213,7 @@ def tiled(
             weight = torch.outer(*(window(side, overlap * factor) for side in part.shape[2:])).to(
                 part
             )
-            if total is None or weights is None:
+            if not len(total):  # the first tile tells the shape of the result
                 total = part.new_zeros(*part.shape[:2], factor * height, factor * width)
                 weights = torch.zeros_like(total[:1, :1])
             place = (
@@ -235,7 +238,7 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def window(length: int, ramp: int) -> torch.Tensor:
-    """Weights (length,) that rise like a squared sine over `ramp` values, stay 1, and fall again."""
+    """Weights (length,) that rise like a squared sine over `ramp` values, stay 1, then fall."""
     # to the nearer edge
     distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 0.5
     return torch.sin(torch.pi / 2 * (distance / ramp).clamp(max=1)).square()
@@ -286,14 +289,6 @@ def check_size(width: int, height: int) -> None:
         raise SdkitError(
             f"A picture of {width} x {height} pixels cannot be upscaled here. Give one with sides "
             f"of {SMALLEST} to {LARGEST} pixels; it becomes four times larger."
-        )
-
-
-def check(value: object, what: str, low: int, high: int) -> None:
-    """Raise `SdkitError` unless `value` is a whole number from `low` to `high`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
-        raise SdkitError(
-            f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one."
         )
 
 

@@ -243,7 +243,6 @@ def test_settings_make_sense_or_a_sentence(count):
 class Painter:
     """In the place of a pipeline: gives the photo back, for the network does not matter here."""
 
-    config = SimpleNamespace(_name_or_path="nowhere")
     unet, vae_scale_factor = SimpleNamespace(parameters=list), 4
 
     def __call__(self, image, num_inference_steps, guidance_scale, **_):
@@ -282,7 +281,7 @@ VALUE = st.one_of(
 def test_a_folder_run_is_pictures_and_sentences(tiny_data, tmp_path, monkeypatch, capsys, count):
     """Of any options: whole pictures for the good photos, a line for each of the others, code 2 where one failed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "load", lambda *_, **__: Painter())
+    monkeypatch.setattr(models.Model, "pipeline", lambda *_, **__: Painter())
     # an error that nobody thought of comes out here as it is
     monkeypatch.setenv("SDKIT_DEBUG", "1")
     (tmp_path / "in").mkdir()

@@ -33,7 +33,8 @@ def list_models(arguments: Namespace) -> int:
             f"{row['licence']:<9}{'yes' if row['present'] else 'no':<6}{row['does']}"
         )
     print(
-        f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}what it is, and its settings"
+        f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}"
+        "what it is, and its settings"
     )
     for row in models.real_table():
         usual = row["defaults"]

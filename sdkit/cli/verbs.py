@@ -255,7 +255,7 @@ def _save(
     arguments: Namespace,
     image: Image.Image,
     stem: str,
-    note: dict[str, str],
+    note: dict[str, Any],
     written: list[Path],
     say: Callable[..., Any],
     began: float | None = None,

@@ -253,7 +253,7 @@ def _from_file(path: Path, base: Path | None, dtype: "torch.dtype") -> dict[str,
 
 
 def _add_lora(parts: dict[str, Any], adapter: Path) -> None:
-    """Add a LoRA to the weights of the UNet for good, and take LCM's scheduler (Luo et al. 2023)."""
+    """Add a LoRA to the weights of the UNet, and take LCM's scheduler (Luo et al. 2023)."""
     from diffusers import LCMScheduler, StableDiffusionPipeline
 
     parts["scheduler"] = LCMScheduler.from_config(parts["scheduler"].config)

@@ -1,4 +1,4 @@
-"""`resolve` turns the name of a model into a `Model`: where it is, its settings, and its pipelines."""
+"""`resolve` turns the name of a model into a `Model`, with its folder, settings and pipelines."""
 
 import difflib
 import functools
@@ -103,7 +103,7 @@ class Model:
         return Settings(**{**values, "prompt": prompt, **changes})
 
     def _guidance_scale(self, prompt: str) -> float:
-        """The first entry of guidance_scales with which a word of the prompt begins, or the usual."""
+        """The scale of the first words in guidance_scales that the prompt has, or the usual one."""
         for words, scale in self.defaults.get("guidance_scales", {}).items():
             if re.search(rf"\b{re.escape(words)}", prompt, re.IGNORECASE):
                 return scale

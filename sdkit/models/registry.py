@@ -1,4 +1,4 @@
-"""The models that the kit knows by name: its own networks, and real Stable Diffusions on the hub."""
+"""The models that the kit knows by name: its own networks, and real models on the hub."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -5,6 +5,7 @@ torch is not imported here, so a wrong setting is reported at once.
 
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 from unicodedata import category
 
 from sdkit.errors import SdkitError
@@ -59,35 +60,42 @@ class Settings:
                 )
         for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
             value = getattr(self, name)
-            # NaN fails the comparison, too
-            if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
+            real = isinstance(value, Real) and not isinstance(value, bool)
+            if not real or not _in(value, low, high):
                 raise SdkitError(
                     f"{_words(name)} {value!r:.40} is outside {low} to {high}. "
                     "Choose a number in between."
                 )
         whole = ("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)
         for name, low, high in whole:
-            value = getattr(self, name)
-            if (
-                not isinstance(value, Integral)
-                or isinstance(value, bool)
-                or not low <= value <= high
-            ):
-                raise SdkitError(
-                    f"{_words(name)} {value!r:.40} is not a whole number from {low} to {high}. "
-                    "Choose one."
-                )
+            check_whole(getattr(self, name), _words(name), low, high)
         if self.steps_run < 1:
             need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
             raise SdkitError(
-                f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less than "
-                f"one step, so nothing would be painted. Take {need}."
+                f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less "
+                f"than one step, so nothing would be painted. Take {need}."
             )
 
     @property
     def steps_run(self) -> int:
         """How many steps really run, int(num_inference_steps * strength), as in diffusers."""
         return int(self.num_inference_steps * self.strength)
+
+
+def check_whole(value: Any, what: str, low: int, high: int) -> None:
+    """Raise `SdkitError` unless `value` is a whole number from `low` to `high`.
+
+    what : the name of the number, as the start of a sentence.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or not _in(value, low, high):
+        raise SdkitError(
+            f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one."
+        )
+
+
+def _in(value: Any, low: float, high: float) -> bool:
+    """Whether `value` is from `low` to `high`; NaN is not."""
+    return low <= value <= high
 
 
 def _words(name: str) -> str:
