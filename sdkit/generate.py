@@ -16,7 +16,7 @@ from sdkit import __version__
 from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
-from sdkit.models.settings import MAX_STEPS, Settings, check_whole
+from sdkit.models.picture_settings import MAX_STEPS, Settings, check_whole
 from sdkit.pictures import photos
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from sdkit import generate, upscale
 from sdkit.models import Model
-from sdkit.models.settings import Settings
+from sdkit.models.picture_settings import Settings
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionImg2ImgPipeline

@@ -24,7 +24,7 @@ from sdkit import __version__
 from sdkit.diffusion import latents as latent
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
-from sdkit.models.settings import check_whole
+from sdkit.models.picture_settings import check_whole
 from sdkit.pictures import photos
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from sdkit.files import models_dir
 from sdkit.models import formats, hub
 from sdkit.models.hardware import device
 from sdkit.models.model import Model, resolve
+from sdkit.models.picture_settings import Settings
 from sdkit.models.registry import REAL, REGISTRY, SD15, USUAL, Entry
-from sdkit.models.settings import Settings
 
 if TYPE_CHECKING:
     import torch

@@ -15,8 +15,8 @@ from sdkit.diffusion import prompts
 from sdkit.errors import SdkitError
 from sdkit.files import expand, model_dir
 from sdkit.models import formats, hardware, hub, loading
+from sdkit.models.picture_settings import Settings
 from sdkit.models.registry import REAL, REGISTRY, SD15, USUAL, Entry
-from sdkit.models.settings import Settings
 
 if TYPE_CHECKING:
     import torch

@@ -1,16 +1,21 @@
 """The command line from outside: what is written, what is said, and the exit code."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import warnings
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit import cli, generate, models, photos
+from sdkit import cli, generate, models, photos, upscale
 from sdkit.files import ROOT
+from sdkit.models import model
 from tests import strange
 
 
@@ -175,11 +180,15 @@ def test_doctor_without_any_data_still_answers(monkeypatch, tmp_path, capsys):
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; from sdkit.cli import parser; parser.make_parser().format_help(); print('torch' in sys.modules)"
+    code = (
+        "import sys; from sdkit.cli import parser; parser.make_parser().format_help();"
+        "print([m for m in ('torch', 'numpy', 'PIL', 'diffusers', 'transformers', 'matplotlib')"
+        " if m in sys.modules])"
+    )
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert out.stdout.strip() == "False"
+    assert out.stdout.strip() == "[]"
 
 
 def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
@@ -287,10 +296,10 @@ def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(
 ):
     style = generate.style
 
-    def breaks(pipe, images, settings, on_step=None):
+    def breaks(pipe, images, *arguments, **keywords):
         if images[0].size == photos.sample("coffee").size:
             raise RuntimeError("no\nluck")
-        return style(pipe, images, settings, on_step)
+        return style(pipe, images, *arguments, **keywords)
 
     monkeypatch.setattr(generate, "style", breaks)
     run = ["style", "astronaut", "coffee", "chelsea", "--prompt", "van gogh", "--steps", "2"]
@@ -330,7 +339,7 @@ def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, nam
         f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "x"],
+        [sys.executable, "-m", "sdkit", "style", "coffee", "--prompt", "van gogh"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -349,3 +358,104 @@ def test_who_reads_only_the_first_line_meets_no_traceback(tiny_data):
     )
     head.stdout.close()
     assert head.stderr.read() == b"" and head.wait() == 0
+
+
+OPENED = []
+sys.addaudithook(
+    # an audit hook cannot be removed; this one only fills a list
+    lambda event, arguments: OPENED.append(arguments[0]) if event == "open" else None
+)
+
+
+def counted(monkeypatch, owner, name):
+    """A list that gets the arguments of each call of `owner.name` from now on."""
+    calls, function = [], getattr(owner, name)
+
+    def counting(*arguments, **keywords):
+        calls.append(arguments)
+        return function(*arguments, **keywords)
+
+    monkeypatch.setattr(owner, name, counting)
+    return calls
+
+
+def test_one_drawing_in_a_style_resolves_reads_and_advises_once(work, tiny_upscaler, monkeypatch):
+    model._parts.cache_clear()  # other tests have loaded the same model
+    resolved = counted(monkeypatch, models, "resolve")
+    advised = counted(monkeypatch, models.Model, "advice")
+    resized = counted(monkeypatch, photos, "resize")
+    OPENED.clear()
+    draw = ["draw", "a zebra", "--steps", "2", "--upscale", "--style", "van gogh"]
+    assert cli.main(draw) == 0
+    names = [name for (name,) in resolved if not isinstance(name, models.Model)]
+    assert names == ["mini", "mini-upscaler"]
+    assert [prompt for _, prompt in advised] == ["a zebra, van gogh"]
+    assert len(resized) == 1  # before the style; neither to enlarge nor to estimate the time
+    opened = [
+        Path(os.fsdecode(path)) for path in OPENED if isinstance(path, (str, bytes, os.PathLike))
+    ]
+    folder = tiny_upscaler.parent
+    read = Counter(
+        path.relative_to(folder).as_posix() for path in opened if path.is_relative_to(folder)
+    )
+    for name in ("defaults.json", "words.json", "model_index.json"):
+        assert read[f"mini-sd/{name}"] == 1
+    assert read["mini-upscaler/model_index.json"] == 1
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["style", "coffee", "--prompt", "van gogh", "--steps", "2"],
+        ["inpaint", "coffee", "coffee", "--prompt", "van gogh", "--steps", "2"],
+    ],
+)
+def test_a_photograph_is_resized_once(work, monkeypatch, verb):
+    resized = counted(monkeypatch, photos, "resize")
+    assert cli.main(verb) == 0 and len(resized) == 1
+
+
+@pytest.mark.parametrize(
+    "verb", [["draw", "a photo"], ["style", "coffee", "--prompt", "a photo", "--grid"]]
+)
+def test_warnings_of_other_packages_are_shown(work, monkeypatch, verb):
+    from sdkit.pictures import provenance
+
+    mark = provenance.mark
+
+    def warn(image):
+        warnings.warn("from another package", stacklevel=1)
+        return mark(image)
+
+    monkeypatch.setattr(provenance, "mark", warn)
+    with pytest.warns(UserWarning, match="from another package"):
+        assert cli.main([*verb, "--steps", "2"]) == 0
+
+
+def test_a_note_names_the_upscaler_that_was_used(work, tiny_upscaler):
+    shutil.copytree(tiny_upscaler, work / "sharper")
+    photos.sample("coffee").resize((24, 16)).save("small.png")
+    run = ["upscale", "small.png", "--steps", "3", "--model"]
+    assert cli.main([*run, "sharper"]) == 0
+    assert cli.main([*run, str(work / "sharper" / "."), "--overwrite"]) == 0
+    assert cli.main([*run, "mini-upscaler", "--out", "own"]) == 0
+    for path, label in (("upscaled", "sharper"), ("own", "mini-upscaler")):
+        with Image.open(Path(path) / "small-x4.png") as image:
+            assert image.text["Model"] == label
+            assert image.text["Description"].endswith(f"diffusion model {label}")
+            assert str(work) not in str(image.text)
+            expected = upscale.upscale(
+                models.load_upscaler(), [photos.open_photo("small.png")], 3, 0.4
+            )
+            np.testing.assert_array_equal(image, expected[0])
+
+
+def test_a_note_names_the_model_that_was_used(work, tiny_sd):
+    shutil.copytree(tiny_sd, work / "my model")
+    assert cli.main(["draw", "a photo", "--steps", "2", "--model", "my model"]) == 0
+    with Image.open("drawn/a-photo-seed0.png") as image:
+        assert image.text["Model"] == "my model"
+
+
+def test_the_help_names_the_sample_photos():
+    assert tuple(photos.SAMPLES) == cli.parser.SAMPLES

@@ -118,7 +118,9 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
         ("", 4.0),
     ],
 )
-def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch, prompt, scale):
+def test_the_first_words_that_a_prompt_contains_choose_its_guidance(
+    tiny_data, monkeypatch, prompt, scale
+):
     own = {**models.USUAL, "guidance_scale": 4.0, "guidance_scales": {"hokusai": 3.0, "oil": 2.0}}
     monkeypatch.setattr(models.Model, "defaults", own)
     assert models.settings(prompt).guidance_scale == scale

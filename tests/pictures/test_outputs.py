@@ -302,15 +302,12 @@ def leaks(path):
     return found + [b"secret"] * (SECRET in data) + [b"more"] * (place != len(data))
 
 
-def test_results_of_every_verb_contain_only_pixels_of_the_photo(work, monkeypatch, capfd):
+def test_results_of_every_verb_contain_only_pixels_of_the_photo(
+    work, tiny_upscaler, monkeypatch, capfd
+):
     from sdkit import upscale
 
-    small_one = models.resolve()
     monkeypatch.setattr(models.Model, "upscaler", lambda *_, **__: None)
-    resolve = models.resolve
-    monkeypatch.setattr(
-        models, "resolve", lambda name="mini-sd": small_one if "up" in name else resolve(name)
-    )
     monkeypatch.setattr(
         upscale,
         "upscale",
