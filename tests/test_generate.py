@@ -291,3 +291,19 @@ def test_one_withheld_drawing_does_not_take_the_others_along(text2img, monkeypat
     assert caught.value.images[1] is None
     for k in (0, 2):
         np.testing.assert_array_equal(caught.value.images[k], expected[k])
+
+
+def test_the_words_of_a_prompt_are_looked_up_once_for_all_pictures(tiny_pipe, text2img, recwarn):
+    two, zebra = [Image.new("RGB", (64, 64))] * 2, {"prompt": "a zebra", "num_inference_steps": 3}
+    for call in (
+        lambda **k: generate.style(tiny_pipe, two, replace(DRAW, **zebra), **k),
+        lambda **k: generate.redraw(tiny_pipe, two, replace(DRAW, **zebra), **k),
+        lambda **k: generate.draw(text2img, replace(DRAW, **zebra), 2, **k),
+        lambda **k: generate.inpaint(text2img, two[0], mask(0, 64), replace(DRAW, **zebra), **k),
+    ):
+        for advise in (True, False):
+            recwarn.clear()
+            call(advise=advise)
+            found = [w for w in recwarn if w.category is generate.UnknownWords]
+            assert len(found) == advise
+            assert all("'zebra'" in str(w.message) and w.filename == __file__ for w in found)

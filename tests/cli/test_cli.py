@@ -450,11 +450,16 @@ def test_a_note_names_the_upscaler_that_was_used(work, tiny_upscaler):
             np.testing.assert_array_equal(image, expected[0])
 
 
-def test_a_note_names_the_model_that_was_used(work, tiny_sd):
+def test_a_note_names_the_model_that_was_used(work, tiny_sd, tiny_upscaler, monkeypatch):
     shutil.copytree(tiny_sd, work / "my model")
-    assert cli.main(["draw", "a photo", "--steps", "2", "--model", "my model"]) == 0
-    with Image.open("drawn/a-photo-seed0.png") as image:
+    calls = counted(monkeypatch, models.Model, "upscaler")
+    draw = ["draw", "a photo", "--steps", "2", "--upscale", "--model", "my model"]
+    assert cli.main(draw) == 0
+    with Image.open("drawn/a-photo-x4-seed0.png") as image:
         assert image.text["Model"] == "my model"
+        assert image.text["Model of the enlargement"] == "mini-upscaler"
+    # the upscaler was trained with the VAE of mini-sd, whatever model has drawn the picture
+    assert [shared.label for _, shared, _ in calls] == ["mini-sd"]
 
 
 def test_the_help_names_the_sample_photos():

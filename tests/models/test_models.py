@@ -1,5 +1,6 @@
 """Loading what lies in a folder, and sentences for what does not."""
 
+import gc
 import json
 import shutil
 
@@ -10,7 +11,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from sdkit import models
 from sdkit.errors import SdkitError
 from sdkit.files import model_dir
-from sdkit.models import model
+from sdkit.models import loading, model
 
 
 def test_load_gives_the_pipeline_of_diffusers_in_float32(tiny_data, tiny_sd):
@@ -162,3 +163,49 @@ def test_advice_lists_at_most_twenty_known_words_and_only_close_ones_if_there_ar
     assert len(listed) == 20 and set(listed) <= known
     close = model.advice("gohg", known).rstrip(".").rpartition(": ")[2].split(", ")
     assert close == ["gogh"]
+
+
+def test_a_model_reads_its_files_once_and_keeps_what_it_read(tiny_sd, tmp_path):
+    folder = shutil.copytree(tiny_sd, tmp_path / "mine")
+    mine = models.resolve(folder)
+    assert mine.label == "mine" and mine.folder == folder and mine.found == folder
+    assert mine.styles == models.defaults(folder)["styles"] and "gogh" in mine.known_words
+    (folder / "defaults.json").unlink()
+    (folder / "words.json").unlink()
+    assert "van gogh" in mine.styles and "'picasso'" in mine.advice("picasso")
+    assert models.resolve(folder).styles == [] and models.resolve(folder).advice("picasso") is None
+    assert models.resolve(mine) is mine
+
+
+@pytest.mark.parametrize("path", ["mine", "./mine", "mine/", "mine/.", "mine/../mine", "~/mine"])
+def test_a_label_is_the_name_of_the_folder_and_no_path(tiny_sd, tmp_path, monkeypatch, path):
+    shutil.copytree(tiny_sd, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert models.label(path) == "mine"
+
+
+def test_the_labels_of_the_registry_and_of_the_hub(tiny_data, monkeypatch):
+    monkeypatch.setattr(models.hub, "cached", lambda *arguments: tiny_data)
+    names = ["mini", "mini-sd", "sd15", "some-one/tiny"]
+    assert [models.label(name) for name in names] == ["mini-sd", "mini-sd", *names[2:]]
+
+
+def test_the_pipeline_knows_its_model(tiny_sd):
+    model._parts.cache_clear()
+    mine = models.resolve(tiny_sd)
+    assert mine.pipeline(device="cpu").sdkit_model is mine
+    assert mine.pipeline("text2img", device="cpu").sdkit_model is mine
+
+
+def test_garbage_is_collected_again_after_a_pause():
+    for before in (True, False):
+        (gc.enable if before else gc.disable)()
+        try:
+            with pytest.raises(KeyError), loading.garbage_collection_paused():
+                assert not gc.isenabled()
+                raise KeyError
+            assert gc.isenabled() == before
+        finally:
+            gc.enable()
