@@ -84,8 +84,8 @@ def stages(art_dir, out=None, runs="runs", tiny=False):
     out, runs = Path(out) if out else models_dir(), Path(runs)
     mini_sd, clip, first = out / "mini-sd", out / "mini-clip", runs / "unet" / "model"
     networks = dict(vae=mini_sd / "vae", tokenizer=mini_sd / "tokenizer", clip=clip)
-    enlarger = dict(out=out / "mini-upscaler", classifier=out / "style-classifier", **networks)
-    again = dict(
+    enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier", **networks)
+    second_unet = dict(
         out=mini_sd,
         initial=first / "unet",
         text_encoder=first / "text_encoder",
@@ -99,9 +99,9 @@ def stages(art_dir, out=None, runs="runs", tiny=False):
         ("text", text, dict(out=mini_sd, out_clip=clip)),
         ("vae", vae, dict(out=mini_sd / "vae")),
         ("unet", unet, dict(out=first, **networks)),
-        ("unet-redraw", unet, dict(**again, **networks)),
-        ("regressor", upscaler, dict(regression=True, **enlarger)),
-        ("upscaler", upscaler, enlarger),
+        ("unet-redraw", unet, dict(**second_unet, **networks)),
+        ("regressor", upscaler, dict(regression=True, **enlarging)),
+        ("upscaler", upscaler, enlarging),
     ]
     made = []
     for name, recipe, changes in planned:

@@ -2,7 +2,8 @@
 
     python tests/benchmarks/muon.py [--repeats 3] [--batch 16] [--side 24]
 
-Both formats are forced in turn, in one run, on the same batch. The network and its loss are those of
+Both formats are forced in turn, in one run, on the same batch. Times are processor seconds of this
+process over its threads, so that other programs on the computer disturb them little. The network and its loss are those of
 sdkit.recipes.unet at their full size, in the number format that the accelerator chooses. To see a
 processor without bfloat16, forbid the newer instructions to oneDNN:
 
@@ -55,6 +56,11 @@ def batch_of(count, side):
     )
 
 
+def now():
+    """Processor seconds of this process, divided by its threads."""
+    return time.process_time() / torch.get_num_threads()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
@@ -67,25 +73,29 @@ def main():
     model, optimizer = accelerator.prepare(model, optimizer)
     batch, scheduler = batch_of(args.batch, args.side), unet.scheduler()
     native = hardware.bf16_is_native()
+    print(
+        f"bfloat16 native: {native}; instructions allowed to oneDNN: "
+        f"{os.environ.get('DNNL_MAX_CPU_ISA', 'all')}; network in {accelerator.mixed_precision}; "
+        f"{torch.get_num_threads()} threads; {len(muon.split(model.unet)[0])} matrices",
+        flush=True,
+    )
     seconds = {"bf16": {"all": [], "optimizer": []}, "float32": {"all": [], "optimizer": []}}
     for repeat in range(args.repeats + 1):  # the first one warms up
         for name in seconds:
             hardware.bf16_is_native = lambda device="cpu", name=name: name == "bf16"
-            start = time.perf_counter()
+            start = now()
             value, _ = unet.loss(settings, model, batch, scheduler)
             accelerator.backward(value)
-            before = time.perf_counter()
+            before = now()
             optimizer.step()
             optimizer.zero_grad()
-            end = time.perf_counter()
+            end = now()
+            print(
+                f"{repeat}, {name}: {end - start:.2f} s, optimizer {end - before:.2f} s", flush=True
+            )
             if repeat:
                 seconds[name]["all"].append(end - start)
                 seconds[name]["optimizer"].append(end - before)
-    print(
-        f"bfloat16 native: {native}; instructions allowed to oneDNN: "
-        f"{os.environ.get('DNNL_MAX_CPU_ISA', 'all')}; network in {accelerator.mixed_precision}; "
-        f"{torch.get_num_threads()} threads; {len(muon.split(model.unet)[0])} matrices"
-    )
     medians = {
         name: {part: statistics.median(some) for part, some in parts.items()}
         for name, parts in seconds.items()
