@@ -3,9 +3,9 @@
     python tests/benchmarks/muon.py [--repeats 3] [--batch 16] [--side 24]
 
 Both formats are forced in turn, in one run, on the same batch. Times are processor seconds of this
-process over its threads, so that other programs on the computer disturb them little. The network and its loss are those of
-sdkit.recipes.unet at their full size, in the number format that the accelerator chooses. To see a
-processor without bfloat16, forbid the newer instructions to oneDNN:
+process over its threads, so that other programs on the computer disturb them little. The network
+and its loss are those of sdkit.recipes.unet at their full size, in the number format that the
+accelerator chooses. To see a processor without bfloat16, forbid the newer instructions to oneDNN:
 
     DNNL_MAX_CPU_ISA=AVX2 python tests/benchmarks/muon.py
 """
