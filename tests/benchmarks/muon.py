@@ -5,9 +5,10 @@
 Both formats are forced in turn, in one run, on the same batch. Times are processor seconds of this
 process over its threads, so that other programs on the computer disturb them little. The network
 and its loss are those of sdkit.recipes.unet at their full size, in the number format that the
-accelerator chooses. To see a processor without bfloat16, forbid the newer instructions to oneDNN:
+accelerator chooses. To see a processor without bfloat16, forbid the newer instructions to oneDNN;
+the accelerator does not notice that, so tell it as well:
 
-    DNNL_MAX_CPU_ISA=AVX2 python tests/benchmarks/muon.py
+    DNNL_MAX_CPU_ISA=AVX2 python tests/benchmarks/muon.py --network no
 """
 
 import argparse
@@ -66,8 +67,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16, help="pictures in a batch")
     parser.add_argument("--side", type=int, default=24, help="side in latent pixels")
+    parser.add_argument("--network", choices=("bf16", "no"), help="number format of the network")
     args = parser.parse_args()
-    settings, accelerator = unet.Settings(), training.accelerator()
+    settings, accelerator = unet.Settings(), training.accelerator(args.network)
     model = denoiser(settings)
     optimizer = unet.new_optimizer(settings, model)
     model, optimizer = accelerator.prepare(model, optimizer)
