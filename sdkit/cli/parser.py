@@ -1,18 +1,17 @@
 """The verbs of the command line and their options. What a verb does is in `verbs` and `about`.
 
-What is slow to import (torch, diffusers) is imported inside the verb that needs it: ``--help`` is instant.
+The parser imports neither `verbs` nor `about`, for these need NumPy and more: ``--help`` is quick.
 """
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
 
 from sdkit import __version__
-from sdkit.cli import about
-from sdkit.cli import verbs as do
 from sdkit.errors import SdkitError, plain, unexpected
-from sdkit.pictures import photos
+from sdkit.pictures.samples import SAMPLES
 
 MODEL = (
     "mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
@@ -20,7 +19,7 @@ MODEL = (
 )
 DEVICE = "cpu, cuda or mps, where there is one (default: the fastest)"
 DEFAULTS = "Where a setting is left out, the model's own default holds (see: sdkit models)."
-PICTURES = f"picture file, folder, or sample photo: {', '.join(photos.SAMPLES)}"
+PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 
 
 def main(argv=None):
@@ -57,6 +56,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, plain(f"sdkit: {message[:250]}. See: {self.prog} --help.") + "\n")
 
 
+def _later(module, name):
+    """A function that imports `sdkit.cli.<module>` when it is called, and runs the verb `name`."""
+
+    def run(arguments):
+        return getattr(importlib.import_module(f"sdkit.cli.{module}"), name)(arguments)
+
+    return run
+
+
 def _parser():
     parser = Parser(prog="sdkit", description="Stable Diffusion, small and in the open.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -81,7 +89,7 @@ def _parser():
         help="make what is drawn larger: mini-sd draws it again at twice the size, and it is then "
         "enlarged four times (its default, unless a --size is asked for)",
     )
-    verb.set_defaults(verb=do.draw)
+    verb.set_defaults(verb=_later("verbs", "draw"))
 
     verb = verbs.add_parser(
         "style", help="paint photographs in the style of a prompt", epilog=DEFAULTS
@@ -93,7 +101,7 @@ def _parser():
     verb.add_argument(
         "--grid", action="store_true", help="also write a before/after sheet with the settings"
     )
-    verb.set_defaults(verb=do.style)
+    verb.set_defaults(verb=_later("verbs", "style"))
 
     verb = verbs.add_parser("inpaint", help="paint a part of a picture anew", epilog=DEFAULTS)
     verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
@@ -102,7 +110,7 @@ def _parser():
     )
     verb.add_argument("--prompt", required=True, help="what to paint there")
     _settings(verb, "inpainted")
-    verb.set_defaults(verb=do.inpaint)
+    verb.set_defaults(verb=_later("verbs", "inpaint"))
 
     verb = verbs.add_parser("upscale", help="make pictures of up to 512 pixels four times larger")
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help=PICTURES)
@@ -130,23 +138,23 @@ def _parser():
     )
     verb.add_argument("--device", help=DEVICE)
     _files(verb, "upscaled")
-    verb.set_defaults(verb=do.upscale)
+    verb.set_defaults(verb=_later("verbs", "upscale"))
 
     verb = verbs.add_parser("clear", help="take photographs and all other outputs out of notebooks")
     verb.add_argument(
         "notebooks", nargs="+", metavar="NOTEBOOK", help="notebook, or folder of notebooks"
     )
-    verb.set_defaults(verb=do.clear)
+    verb.set_defaults(verb=_later("verbs", "clear"))
 
     verb = verbs.add_parser(
         "models", help="list the networks, their size, licence and default settings"
     )
-    verb.set_defaults(verb=about.list_models)
+    verb.set_defaults(verb=_later("about", "list_models"))
 
     verb = verbs.add_parser(
         "doctor", help="check that all is there, and say what to do where it is not"
     )
-    verb.set_defaults(verb=about.doctor)
+    verb.set_defaults(verb=_later("about", "doctor"))
 
     verb = verbs.add_parser(
         "measure", help="print the figures of the shipped weights on held-out pictures"
@@ -167,7 +175,7 @@ def _parser():
     verb.add_argument(
         "--yes", action="store_true", help="answer the question on a download with yes"
     )
-    verb.set_defaults(verb=about.measure)
+    verb.set_defaults(verb=_later("about", "measure"))
     return parser
 
 
