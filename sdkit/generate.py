@@ -1,130 +1,84 @@
-"""Text to image, image to image and inpainting, thin over diffusers' pipelines, for mini-sd and real weights alike."""
+"""Text to image, image to image and inpainting with diffusers' pipelines.
 
-import difflib
+The functions are the same for mini-sd and for real Stable Diffusion weights.
+"""
+
 import warnings
-from dataclasses import dataclass, replace
-from numbers import Integral, Real
-from unicodedata import category
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from sdkit import __version__
-from sdkit.diffusion import latents, prompts
+from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
-from sdkit.models import hardware
+from sdkit.models import Model, hardware
+from sdkit.models.settings import MAX_STEPS, Settings, check_whole
 from sdkit.pictures import photos
 
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+
+__all__ = [
+    "AT_ONCE",
+    "MAX_STEPS",
+    "Settings",
+    "UnknownWords",
+    "Withheld",
+    "batches",
+    "draw",
+    "inpaint",
+    "note",
+    "redraw",
+    "style",
+]
+
 AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
-# "leading" spacing of more than half of the 1000 timesteps starts too late in the chain
-MAX_STEPS = 500
 
 
 class UnknownWords(UserWarning):
-    """The prompt holds words that the model never saw in training."""
+    """The prompt has words that the model did not see in training."""
 
 
 class Withheld(SdkitError):
-    """The model's safety checker blacked a picture out. `images` holds what was painted, None for what was not shown."""
+    """The safety checker of the model held pictures back.
 
-    def __init__(self, images):
+    images : what was painted, with None for each picture that was held back.
+    """
+
+    def __init__(self, images: list[Image.Image | None]) -> None:
         super().__init__(
-            f"The model's safety checker withheld {images.count(None)} of {len(images)} pictures: it took "
-            "what was painted for unsuitable. Try another seed or other words."
+            f"The model's safety checker withheld {images.count(None)} of {len(images)} pictures "
+            "because it found them unsuitable. Try another seed or other words."
         )
         self.images = images
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All that decides about a picture, apart from the photo and the model. Checked when it is made.
+def style(
+    pipe: "StableDiffusionImg2ImgPipeline",
+    images: list[Image.Image],
+    settings: Settings,
+    on_step: Callable[[], object] | None = None,
+    advise: bool = True,
+) -> list[Image.Image]:
+    """Paint each photograph in `images` (RGB) again, as the prompt says.
 
-    Parameters
-    ----------
-    prompt : what to paint, or what to paint like; may be empty
-    strength : how far noise goes into the photo, in (0, 1]; 0 would leave it alone, 1 forgets it (and is what `draw`
-        and `inpaint` always do)
-    guidance_scale : how much the prompt is amplified, 0 to 100; up to 1 means not at all
-    num_inference_steps : steps of the whole chain, 1 to 500; int(steps * strength) of them are run
-    size : short side of the result in px, 64 to 2048, rounded to a multiple of 8
-    negative_prompt : what to keep away from
-    seed : of the noise, from 0 on
+    pipe : from `models.load`, with the task "img2img".
+    on_step : is called after each step.
+    advise : warn with `UnknownWords` if the model did not see a word of the prompt in training.
 
-    Raises `SdkitError` for values outside.
+    Noise is added to the latents of the photograph, and the model removes it under the prompt
+    (SDEdit: Meng et al. 2022, arXiv:2108.01073). Each picture has its own random generator, so a
+    seed gives the same picture whatever else is in the list. The generator is on the CPU, so a GPU
+    starts from the same noise. Raises `SdkitError` if a picture is too large or too long.
     """
-
-    prompt: str
-    strength: float
-    guidance_scale: float
-    num_inference_steps: int
-    size: int
-    negative_prompt: str = ""
-    seed: int = 0
-
-    def __post_init__(self):
-        for name in ("prompt", "negative_prompt"):
-            value = getattr(self, name)
-            if not isinstance(value, str):
-                raise SdkitError(
-                    f"{_words(name)} is not text: {value!r:.60}. "
-                    "Give a few words, such as 'van gogh'."
-                )
-            if len(value) > 2000:
-                raise SdkitError(
-                    f"{_words(name)} has {len(value)} characters. Keep it to a sentence or two."
-                )
-            if any(category(c) in ("Cc", "Cs") and c not in "\t\n\r" for c in value):
-                raise SdkitError(
-                    f"{_words(name)} holds a character that is no letter ({ascii(value)[:60]}). "
-                    "Type the words anew."
-                )
-        for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
-            value = getattr(self, name)
-            # NaN fails the comparison, too
-            if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
-                raise SdkitError(
-                    f"{_words(name)} {value!r:.40} is outside {low} to {high}. "
-                    "Choose a number in between."
-                )
-        whole = ("num_inference_steps", 1, MAX_STEPS), ("size", 64, 2048), ("seed", 0, 2**63 - 1)
-        for name, low, high in whole:
-            value = getattr(self, name)
-            if (
-                not isinstance(value, Integral)
-                or isinstance(value, bool)
-                or not low <= value <= high
-            ):
-                raise SdkitError(
-                    f"{_words(name)} {value!r:.40} is not a whole number from {low} to {high}. "
-                    "Choose one."
-                )
-        if self.steps_run < 1:
-            need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
-            raise SdkitError(
-                f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less than "
-                f"one step, so nothing would be painted. Take {need}."
-            )
-
-    @property
-    def steps_run(self):
-        """How many steps the network really makes: int(num_inference_steps * strength), as in diffusers."""
-        return int(self.num_inference_steps * self.strength)
-
-
-def _words(name):
-    return {"num_inference_steps": "Number of steps"}.get(name, name.replace("_", " ").capitalize())
-
-
-def style(pipe, images, settings, on_step=None):
-    """Paint each photo of `images` (list of `PIL.Image` in RGB) by `settings`: a list of `PIL.Image`.
-
-    Noise goes part of the way into the photo's latents, then the network walks back under the prompt (SDEdit, Meng
-    et al. 2022, arXiv:2108.01073). One picture at a time, each with a generator of its own: one seed gives one
-    picture, whatever else is in the list. The generator lives on the CPU, so that a GPU gives the same picture.
-    `on_step()` is called after each step. Warns with `UnknownWords` about words that the model was not trained on.
-    """
-    if isinstance(images, photos.Image.Image):
-        raise SdkitError("style() wants a list of pictures. Put brackets around the one: [image].")
+    if isinstance(images, Image.Image):
+        raise SdkitError("style() needs a list of pictures. Put brackets around the one: [image].")
+    if advise:
+        _warn(pipe, settings.prompt)
     styled = []
     for image in [photos.resize(image, settings.size) for image in images]:
         hardware.refuse_too_large(pipe, image.size)
@@ -140,15 +94,26 @@ def style(pipe, images, settings, on_step=None):
     return styled
 
 
-def draw(pipe, settings, count=1, on_step=None):
-    """Paint `count` square pictures from the prompt alone, with the seeds settings.seed, settings.seed + 1, ...
+def draw(
+    pipe: "StableDiffusionPipeline",
+    settings: Settings,
+    count: int = 1,
+    on_step: Callable[[], object] | None = None,
+    advise: bool = True,
+) -> list[Image.Image]:
+    """Paint `count` square pictures of `settings.size` px from the prompt alone.
 
-    Returns a list of `PIL.Image` with sides of `settings.size`. Each picture has a generator of its own, so that it
-    does not depend on how many are asked for. `pipe` is loaded for the task "text2img". Raises `Withheld`, with those
-    that may be shown, where the model brings a safety checker that blacked some out.
+    pipe : from `models.load`, with the task "text2img".
+    on_step, advise : as in `style`.
+
+    The k-th picture has the seed settings.seed + k and its own random generator, so it does not
+    depend on `count`. Raises `Withheld`, which has the other pictures, if the safety checker of the
+    model holds some back.
     """
-    drawn = []
     hardware.refuse_too_large(pipe, (settings.size, settings.size))
+    if advise:
+        _warn(pipe, settings.prompt)
+    drawn: list[Image.Image | None] = []
     for seeds in batches(settings, count):
         try:
             drawn += _run(
@@ -161,45 +126,63 @@ def draw(pipe, settings, count=1, on_step=None):
                 width=settings.size,
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             )
-        except Withheld as error:  # the others are painted all the same
+        except Withheld as error:  # the other batches are painted all the same
             drawn += error.images
     if None in drawn:
         raise Withheld(drawn)
-    return drawn
+    return [image for image in drawn if image is not None]
 
 
-def redraw(pipe, images, settings, on_step=None):
-    """Paint each of `images`, as `draw` gave them, again at settings.size, the k-th with the seed settings.seed + k.
+def redraw(
+    pipe: "StableDiffusionImg2ImgPipeline",
+    images: list[Image.Image],
+    settings: Settings,
+    on_step: Callable[[], object] | None = None,
+    advise: bool = True,
+) -> list[Image.Image]:
+    """Paint each of `images`, which `draw` has made, again at the larger size `settings.size`.
 
-    This is the "hires fix" of those who use Stable Diffusion, a cascade with one network (Ho et al. 2022): a small
-    picture decides what is where, for there the network sees it whole; in a larger one it has room for the edges.
-    Returns a list. `pipe` is loaded for the task "img2img".
+    pipe : from `models.load`, with the task "img2img".
+    on_step, advise : as in `style`.
+
+    The k-th picture has the seed settings.seed + k. Users of Stable Diffusion call this "hires
+    fix"; it is a cascade with one network (Ho et al. 2022, arXiv:2106.15282). In the small picture
+    the network sees everything at once and decides what is where; in the large one it has room for
+    details.
     """
+    if advise:
+        _warn(pipe, settings.prompt)
     return [
-        style(pipe, [image], replace(settings, seed=settings.seed + k), on_step)[0]
+        style(pipe, [image], replace(settings, seed=settings.seed + k), on_step, advise=False)[0]
         for k, image in enumerate(images)
     ]
 
 
-def batches(settings, count):
-    """The seeds of `count` pictures, 1 to 1000, in the batches in which `draw` paints them: list of ranges."""
-    if not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count <= 1000:
-        raise SdkitError(
-            f"Number of pictures {count!r:.40} is not a whole number from 1 to 1000. Choose one."
-        )
-    seeds, together = (
-        range(settings.seed, settings.seed + count),
-        max(1, AT_ONCE // settings.size**2),
-    )
+def batches(settings: Settings, count: int) -> list[range]:
+    """The seeds of `count` pictures, 1 to 1000, in the batches in which `draw` paints them."""
+    check_whole(count, "Number of pictures", 1, 1000)
+    seeds = range(settings.seed, settings.seed + count)
+    together = max(1, AT_ONCE // settings.size**2)
     return [seeds[first : first + together] for first in range(0, count, together)]
 
 
-def inpaint(pipe, image, mask, settings, on_step=None):
-    """Repaint what is white in `mask` (a `PIL.Image` shaped as `image`), and leave the rest as it is: a `PIL.Image`.
+def inpaint(
+    pipe: "StableDiffusionPipeline",
+    image: Image.Image,
+    mask: Image.Image,
+    settings: Settings,
+    on_step: Callable[[], object] | None = None,
+    advise: bool = True,
+) -> Image.Image:
+    """Paint the part of a picture that is white in `mask` again, and leave the rest as it is.
 
-    After each step, what is known is put back with as much noise as the step has left (blended latents: Avrahami et
-    al. 2023, arXiv:2206.02779). `pipe` is loaded for the task "text2img". Raises `SdkitError` for a mask that is
-    black or of another shape.
+    pipe : from `models.load`, with the task "text2img".
+    mask : a picture with the aspect ratio of `image`.
+    on_step, advise : as in `style`.
+
+    After each step, the known part of the latents is replaced by that of the picture with as much
+    noise as this step has (blended latent diffusion: Avrahami et al. 2023, arXiv:2206.02779).
+    Raises `SdkitError` if the mask is black or has another aspect ratio.
     """
     ratio = image.width * mask.height / (image.height * mask.width)
     if not 0.97 < ratio < 1.03:
@@ -208,26 +191,28 @@ def inpaint(pipe, image, mask, settings, on_step=None):
             f"{image.height}. Give a mask of the same shape."
         )
     image = photos.resize(image, settings.size)
-    mask = np.asarray(mask.convert("L").resize(image.size), np.float32) / 255
-    if mask.max() < 0.5:
+    weight = np.asarray(mask.convert("L").resize(image.size), np.float32) / 255  # (H, W)
+    if weight.max() < 0.5:
         raise SdkitError(
-            "The mask is black, so nothing would be repainted. Make white what shall be new."
+            "The mask is black, so nothing would change. Paint white what shall be new."
         )
     what = f"{image.width} x {image.height} pixels"
     hardware.refuse_too_large(pipe, image.size)
+    if advise:
+        _warn(pipe, settings.prompt)
     with hardware.enough_memory(f"for {what}"):
         known = latents.encode(pipe.vae, photos.to_tensor(image))  # (1, C, h, w)
     new = (
         torch.nn.functional.adaptive_max_pool2d(
-            torch.tensor(mask)[None, None], known.shape[-2:]
+            torch.tensor(weight)[None, None], known.shape[-2:]
         ).to(known)
         > 0.5
-    )
+    )  # (1, 1, h, w)
     noise = torch.randn(
         known.shape, generator=torch.Generator("cpu").manual_seed(settings.seed)
     ).to(known)
 
-    def put_back(pipe, step, timestep, tensors):
+    def put_back(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         later = pipe.scheduler.timesteps[step + 1 : step + 2]
         then = pipe.scheduler.add_noise(known, noise, later) if len(later) else known
         return {"latents": torch.where(new, tensors["latents"], then)}
@@ -242,19 +227,35 @@ def inpaint(pipe, image, mask, settings, on_step=None):
         height=image.height,
         generator=torch.Generator("cpu").manual_seed(settings.seed),
     )
-    mixed = np.asarray(image) + mask[..., None] * (
+    mixed = np.asarray(image) + weight[..., None] * (
         np.asarray(painted, np.float32) - np.asarray(image)
     )
-    return photos.Image.fromarray(mixed.round().astype(np.uint8))
+    return Image.fromarray(mixed.round().astype(np.uint8))
 
 
-def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
-    """Call a pipeline with `settings`; `change(pipe, step, timestep, tensors)` may replace latents after a step."""
-    sentence = advice(settings.prompt, prompts.known_words(pipe.config._name_or_path))
-    if sentence:
+def _warn(pipe: Any, prompt: str) -> None:
+    """Warn with `UnknownWords`, if the pipeline comes from a `Model` that has advice."""
+    model = getattr(pipe, "sdkit_model", None)
+    if model is not None and (sentence := model.advice(prompt)):
         warnings.warn(sentence, UnknownWords, stacklevel=3)
 
-    def after_step(pipe, step, timestep, tensors):
+
+def _run(
+    pipe: Any,
+    settings: Settings,
+    what: str,
+    on_step: Callable[[], object] | None,
+    change: Callable[..., dict[str, Any]] | None = None,
+    count: int = 1,
+    **keywords: Any,
+) -> list[Image.Image]:
+    """Call a pipeline with `settings`, for `count` pictures.
+
+    what : what is painted, for the sentence about too little memory.
+    change : change(pipe, step, timestep, tensors) may give other latents after each step.
+    """
+
+    def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         if on_step:
             on_step()
         return change(pipe, step, timestep, tensors) if change else tensors
@@ -274,28 +275,19 @@ def _run(pipe, settings, what, on_step, change=None, count=1, **keywords):
     return made.images
 
 
-def advice(prompt, known):
-    """A sentence on the words of `prompt` that are not in the set `known`, or None when there are none."""
-    unknown = [
-        word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.STOP_WORDS
-    ]
-    if not unknown:
-        return None
-    near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
-    listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:20]
-    kind = "near ones that it knows" if near else "some that it knows"
-    return (
-        f"This model was not trained on {', '.join(map(repr, unknown))} and may not heed it; "
-        f"{kind}: {', '.join(listed)}."
-    )
+def note(
+    settings: Settings, model: Model | str, kind: str = "a photograph restyled"
+) -> dict[str, str]:
+    """How a picture was made, as texts for `provenance.save_png`. Nothing of a photograph is in it.
 
-
-def note(settings, model, kind="a photograph restyled"):
-    """How a picture was made, as text chunks for `provenance.save_png`: nothing of a photo is in it."""
+    model : the model that made the picture, or its label.
+    kind : what was done, for the description.
+    """
+    label = model.label if isinstance(model, Model) else model
     chunks = {
         "Software": f"sdkit {__version__}",
-        "Description": f"Made with AI: {kind} by the diffusion model {model}",
-        "Model": model,
+        "Description": f"Made with AI: {kind} by the diffusion model {label}",
+        "Model": label,
         "Prompt": settings.prompt,
         "Negative prompt": settings.negative_prompt,
         "Strength": f"{float(settings.strength):g}",

@@ -1,46 +1,71 @@
-"""What is done with a picture after it was drawn: drawn again at twice the size, enlarged, painted in a style."""
+"""What may follow after a picture was drawn: drawn again, enlarged, or painted in a style."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from sdkit import generate, upscale
-from sdkit.pictures import photos
+from sdkit.models import Model
+from sdkit.models.settings import Settings
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionImg2ImgPipeline
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: `apply(image, seed, on_step)` gives the next `PIL.Image` and calls `on_step()` `steps` times."""
+    """One stage. It makes the next picture out of the last one."""
 
-    apply: Callable
+    # apply(image, seed, on_step) gives the next picture, and calls on_step() after each step
+    apply: Callable[..., Image.Image]
+    # how often it calls on_step()
     steps: int
-    note: dict  # text chunks for the file
-    tail: str = ""  # of the file's name
+    # texts for the file; see `generate.note`
+    note: dict[str, str]
+    # the end of the file's name
+    tail: str = ""
 
 
-def paint_again(pipe, settings, name, tail=""):
-    """Image to image by `settings` with the seed of each picture, as `generate.redraw`."""
+def paint_again(
+    pipe: "StableDiffusionImg2ImgPipeline", settings: Settings, name: str, tail: str = ""
+) -> Stage:
+    """Paint the picture again as `generate.redraw` does, with the seed of the picture.
+
+    name : what the note of the file calls this stage.
+    """
     note = {
-        f"{key} of the {name}": value
-        for key, value in generate.note(settings, "").items()
-        if key in ("Prompt", "Strength", "Guidance scale", "Steps", "Size")
+        "Prompt": settings.prompt,
+        "Strength": f"{float(settings.strength):g}",
+        "Guidance scale": f"{float(settings.guidance_scale):g}",
+        "Steps": str(settings.num_inference_steps),
+        "Size": str(settings.size),
     }
 
-    def apply(image, seed, on_step=None):
-        return generate.redraw(pipe, [image], replace(settings, seed=seed), on_step)[0]
+    def apply(image: Image.Image, seed: int, on_step: Any = None) -> Image.Image:
+        own = replace(settings, seed=seed)
+        return generate.redraw(pipe, [image], own, on_step, advise=False)[0]
 
-    return Stage(apply, settings.steps_run, note, tail)
+    return Stage(apply, settings.steps_run, _named(note, name), tail)
 
 
-def enlarge(pipe, size):
-    """Four times larger by the upscaler, from sides of `size` px; raises `SdkitError` where it cannot take those."""
-    upscale.tensors([photos.Image.new("RGB", (size, size))])
-    note = {
-        f"{key} of the enlargement": value
-        for key, value in upscale.note().items()
-        if key in ("Model", "Steps", "Strength", "Noise level")
-    }
+def enlarge(pipe: Any, upscaler: Model, size: int) -> Stage:
+    """Make a square picture with sides of `size` px four times larger.
 
-    def apply(image, seed, on_step=None):
+    pipe : from `upscaler.upscaler`. Raises `SdkitError` if the upscaler cannot take this size.
+    """
+    upscale.check_size(size, size)
+    note = upscale.note(upscaler)
+    note = {key: note[key] for key in ("Model", "Steps", "Strength", "Noise level")}
+
+    def apply(image: Image.Image, seed: int, on_step: Any = None) -> Image.Image:
         return upscale.upscale(pipe, [image], seed=seed, on_step=on_step, drawn=True)[0]
 
-    return Stage(apply, upscale.steps_run(upscale.STEPS, upscale.STRENGTH), note, "-x4")
+    steps = upscale.steps_run(upscale.STEPS, upscale.STRENGTH)
+    return Stage(apply, steps, _named(note, "enlargement"), "-x4")
+
+
+def _named(note: dict[str, str], name: str) -> dict[str, str]:
+    """The texts of a stage with its name in the keywords, so that they do not replace others."""
+    return {f"{key} of the {name}": value for key, value in note.items()}

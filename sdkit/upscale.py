@@ -1,58 +1,76 @@
-"""Pictures four times larger, by the upscaler in the design of Stable Diffusion's (Rombach et al. 2022, section 4.4).
+"""Pictures four times larger, by an upscaler designed like Stable Diffusion's.
 
-A UNet denoises the large picture's latents with the small picture beside them at every step. It starts from noise alone
-(strength 1), or from what the regressor names at once, with noise on it (SDEdit, Meng et al. 2022): the less noise, the
-nearer to the mean of all pictures that it may be, and the less is invented. Anything beyond 144 px is done in
-overlapping tiles, whose predictions are averaged before each step (MultiDiffusion, Bar-Tal et al. 2023,
-arXiv:2302.08113, equation 5), so that there are no seams.
+A UNet removes the noise from the latents of the large picture, and sees the small picture beside
+them at every step (Rombach et al. 2022, arXiv:2112.10752, section 4.4). At strength 1 it starts
+from pure noise. Below 1 it starts from the picture that the regressor predicts in one step, with noise
+added (SDEdit: Meng et al. 2022, arXiv:2108.01073). The regressor predicts the mean of all large
+pictures that fit the small one; with less noise the result stays nearer to that mean, and less of
+it is invented.
+
+A picture beyond 144 px is done in overlapping tiles. Their predictions are averaged before each
+step (MultiDiffusion: Bar-Tal et al. 2023, arXiv:2302.08113, equation 5), so there are no seams.
 """
 
-import contextlib
-import warnings
-from numbers import Integral, Real
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from sdkit import __version__
 from sdkit.diffusion import latents as latent
 from sdkit.errors import SdkitError
-from sdkit.models import hardware
+from sdkit.models import Model, hardware
+from sdkit.models.settings import check_whole
 from sdkit.pictures import photos
 
-# the result's sides over the picture's; also the VAE's, so latents are as large as the picture
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionUpscalePipeline
+
+# Sides of the result over sides of the picture. The VAE has the same factor, so the latents of the
+# large picture have the size of the small one.
 FACTOR = 4
-SMALLEST, LARGEST = 16, 512  # px, sides of the pictures that are taken
-STEPS, STRENGTH = 20, 0.4  # where nothing else is asked for; chosen on validation pictures
-TILE, OVERLAP = 144, 20  # latent pixels; a side of 256 has two tiles, one of 512 four
+SMALLEST, LARGEST = 16, 512  # px, sides of the pictures that can be enlarged
+STEPS, STRENGTH = 20, 0.4  # the defaults, chosen on validation pictures
+TILE, OVERLAP = 144, 20  # latent pixels; a side of 256 needs two tiles, one of 512 four
 
 
 def upscale(
-    pipe,
-    images,
-    num_inference_steps=STEPS,
-    strength=STRENGTH,
-    noise_level=0,
-    seed=0,
-    on_step=None,
-    drawn=False,
-):
-    """Make each picture of `images` (list of `PIL.Image` with sides of 16 to 512 px) four times larger: a list.
+    pipe: "StableDiffusionUpscalePipeline",
+    images: list[Image.Image],
+    num_inference_steps: int = STEPS,
+    strength: float = STRENGTH,
+    noise_level: int = 0,
+    seed: int = 0,
+    on_step: Callable[[], object] | None = None,
+    drawn: bool = False,
+) -> list[Image.Image]:
+    """Make each picture in `images` four times larger. Sides are 16 to 512 px.
 
-    pipe : from `models.load_upscaler`; num_inference_steps : 1 to 500; strength : how much is invented, over 0 to 1: the
-    last int(num_inference_steps * strength) steps are made, from the regressor's picture; all of them at 1, from noise
-    alone, as in diffusers. noise_level : how much noise the small picture gets first, 0 to the model's most (100): it
-    hides flaws of the picture, and the result then agrees with it in broad areas only. drawn : whether a model drew the
-    pictures: single pixels are then soft and woven, so the result agrees with them at half their size only. Each
-    picture has a generator of its own: one seed gives one picture, whatever else is in the list. `on_step()` is called
-    after each step. Raises `SdkitError` for pictures and numbers outside.
+    pipe : from `models.load_upscaler`.
+    num_inference_steps : 1 to 500.
+    strength : how much is invented, more than 0 and at most 1. The last int(num_inference_steps *
+        strength) steps run, from the picture of the regressor. At 1 all of them run, from pure
+        noise, as in diffusers.
+    noise_level : noise that the small picture gets first, 0 to the model's maximum (100). It hides
+        flaws of the picture, and the result then agrees with the picture in broad areas only.
+    seed : seed of the noise, 0 or more.
+    on_step : is called after each step.
+    drawn : True for pictures that a model drew. Their single pixels are not reliable, so the
+        result agrees with them at half their size only.
+
+    Each picture has its own random generator, so a seed gives the same picture whatever else is in
+    the list. Raises `SdkitError` if a picture or a number is not allowed.
     """
-    check(num_inference_steps, "Number of steps", 1, 500)
+    check_whole(num_inference_steps, "Number of steps", 1, 500)
     steps_run(num_inference_steps, strength)
-    check(noise_level, "Noise level", 0, pipe.config.max_noise_level)
-    check(seed, "Seed", 0, 2**63 - 1)
+    check_whole(noise_level, "Noise level", 0, pipe.config.max_noise_level)
+    check_whole(seed, "Seed", 0, 2**63 - 1)
 
-    def latents_of(low):
+    def latents_of(low: torch.Tensor) -> torch.Tensor:
         generator = torch.Generator("cpu").manual_seed(seed)
         return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
 
@@ -62,8 +80,8 @@ def upscale(
     ]
 
 
-def regress(pipe, images):
-    """As `upscale`, by the same network trained to name the latents at once, in one call: `pipe.regressor`."""
+def regress(pipe: "StableDiffusionUpscalePipeline", images: list[Image.Image]) -> list[Image.Image]:
+    """Like `upscale`, but in one step, with the network `pipe.regressor` that predicts the mean."""
     level = torch.tensor([0], device=pipe.vae.device)
     return [
         enlarged(
@@ -73,14 +91,25 @@ def regress(pipe, images):
     ]
 
 
-def enlarged(pipe, low, latents_of, coarser=1):
-    """The large `PIL.Image` for the small picture low (1, 3, h, w), by the latents that `latents_of(low)` gives."""
+def enlarged(
+    pipe: "StableDiffusionUpscalePipeline",
+    low: torch.Tensor,
+    latents_of: Callable[[torch.Tensor], torch.Tensor],
+    coarser: int = 1,
+) -> Image.Image:
+    """The large picture for the small one, low (1, 3, h, w); `latents_of(low)` gives its latents.
+
+    coarser : as in `finish`.
+    """
     with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
         return finish(pipe.vae, latents_of(low), low, coarser)
 
 
-def steps_run(num_inference_steps, strength):
-    """How many steps are really made, int(num_inference_steps * strength); raises `SdkitError` where that is none."""
+def steps_run(num_inference_steps: int, strength: float) -> int:
+    """How many steps really run, int(num_inference_steps * strength).
+
+    Raises `SdkitError` if that is less than one, or if `strength` is not a number from 0 to 1.
+    """
     if not isinstance(strength, Real) or isinstance(strength, bool) or not 0 <= strength <= 1:
         raise SdkitError(f"Strength {strength!r:.40} is not a number from 0 to 1. Choose one.")
     if int(num_inference_steps * strength) < 1:
@@ -93,12 +122,19 @@ def steps_run(num_inference_steps, strength):
 
 @torch.no_grad()
 def sample(
-    pipe, low, num_inference_steps, noise_level, generator, strength=1.0, on_step=None, tile=TILE
-):
+    pipe: "StableDiffusionUpscalePipeline",
+    low: torch.Tensor,
+    num_inference_steps: int,
+    noise_level: int,
+    generator: torch.Generator,
+    strength: float = 1.0,
+    on_step: Callable[[], object] | None = None,
+    tile: int = TILE,
+) -> torch.Tensor:
     """Latents (1, C, h, w) of the large picture for the small one, low (1, 3, h, w) in [-1, 1].
 
-    At strength 1, for a picture of one tile, the same as `StableDiffusionUpscalePipeline` without guidance (the tests
-    hold it to that).
+    At strength 1, a picture of one tile gets the same latents as from diffusers'
+    `StableDiffusionUpscalePipeline` without guidance.
     """
     device, dtype, scheduler = pipe.unet.device, pipe.unet.dtype, pipe.scheduler
     level = torch.tensor([noise_level])
@@ -114,12 +150,13 @@ def sample(
     if skipped:
         scheduler.set_begin_index(skipped)
         latents = scheduler.add_noise(regressed(pipe, low, level, tile), noise, timesteps[:1])
+
+    def denoise(t: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        return pipe.unet(part, t, None, class_labels=level).sample
+
     for t in timesteps:
-        # (1, C + 3, h, w)
-        inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)
-        output = tiled(
-            lambda part, t=t: pipe.unet(part, t, None, class_labels=level).sample, inputs, tile
-        )
+        inputs = torch.cat([scheduler.scale_model_input(latents, t), low], dim=1)  # (1, C+3, h, w)
+        output = tiled(partial(denoise, t), inputs, tile)
         latents = scheduler.step(output, t, latents, return_dict=False)[0]
         if on_step:
             on_step()
@@ -127,14 +164,25 @@ def sample(
 
 
 @torch.no_grad()
-def regressed(pipe, low, level, tile=TILE):
-    """The mean (1, C, h, w) of all latents that may belong to low (1, 3, h, w) with noise of `level`, in one call."""
+def regressed(
+    pipe: "StableDiffusionUpscalePipeline",
+    low: torch.Tensor,
+    level: torch.Tensor,
+    tile: int = TILE,
+) -> torch.Tensor:
+    """The latents (1, C, h, w) that the regressor predicts for low (1, 3, h, w), in one step.
+
+    level : (1,), the noise level of `low`.
+
+    They are an estimate of the mean of all latents that fit `low`. Raises `SdkitError` if the
+    upscaler has no regressor.
+    """
     if pipe.regressor is None:
         raise SdkitError(
-            "This upscaler came without its regressor. Clone the repository whole, or train it "
+            "This upscaler has no regressor. Clone the whole repository, or train it "
             "(python -m sdkit.recipes.upscaler --regression); strength 1 needs none."
         )
-    # in the place of noisy latents
+    # the regressor has the inputs of the UNet, but there are no noisy latents
     nothing = low.new_zeros(1, pipe.vae.config.latent_channels, *low.shape[2:])
     return tiled(
         lambda part: pipe.regressor(part, 0, None, class_labels=level).sample,
@@ -143,15 +191,21 @@ def regressed(pipe, low, level, tile=TILE):
     )
 
 
-def tiled(function, x, tile=TILE, overlap=OVERLAP):
-    """`function` of x (B, C, h, w), taken of overlapping tiles and averaged: (B, C', k h, k w) for any whole k.
+def tiled(
+    function: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+) -> torch.Tensor:
+    """Apply `function` to overlapping tiles of x (B, C, h, w), and average: (B, C', k h, k w).
 
-    Each tile counts with a weight that falls smoothly towards its edges, where it sees nothing of what is beyond.
+    k is a whole number, the factor by which `function` enlarges. The weight of a tile falls towards
+    its edges, because there the function does not see what is beyond.
     """
     height, width = x.shape[2:]
     if max(height, width) <= tile:
         return function(x)
-    total = weights = 0
+    total = weights = torch.zeros(0)
     for top in starts(height, tile, overlap):
         for left in starts(width, tile, overlap):
             part = function(x[:, :, top : top + tile, left : left + tile])
@@ -159,7 +213,7 @@ def tiled(function, x, tile=TILE, overlap=OVERLAP):
             weight = torch.outer(*(window(side, overlap * factor) for side in part.shape[2:])).to(
                 part
             )
-            if not torch.is_tensor(total):
+            if not len(total):  # the first tile tells the shape of the result
                 total = part.new_zeros(*part.shape[:2], factor * height, factor * width)
                 weights = torch.zeros_like(total[:1, :1])
             place = (
@@ -172,25 +226,31 @@ def tiled(function, x, tile=TILE, overlap=OVERLAP):
     return total / weights
 
 
-def starts(length, tile, overlap):
-    """Where tiles begin that cover `length`, evenly spread, each with at least `overlap` in common with the next."""
+def starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Where the tiles begin that cover `length`.
+
+    They are evenly spread, and each overlaps with the next by at least `overlap`.
+    """
     if length <= tile:
         return [0]
     count = -(-(length - overlap) // (tile - overlap))
     return [round(k * (length - tile) / (count - 1)) for k in range(count)]
 
 
-def window(length, ramp):
-    """Weights (length,) that rise as a sine squared over `ramp` values, stay 1 and fall again."""
-    # from the nearer edge
+def window(length: int, ramp: int) -> torch.Tensor:
+    """Weights (length,) that rise like a squared sine over `ramp` values, stay 1, then fall."""
+    # to the nearer edge
     distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 0.5
     return torch.sin(torch.pi / 2 * (distance / ramp).clamp(max=1)).square()
 
 
-def finish(vae, latents, low, coarser=1):
-    """Latents (1, C, h, w) -> the large `PIL.Image`, which shrinks to the small picture `low` (1, 3, h, w) again.
+def finish(
+    vae: torch.nn.Module, latents: torch.Tensor, low: torch.Tensor, coarser: int = 1
+) -> Image.Image:
+    """Decode latents (1, C, h, w) to the large picture, and make it agree with low (1, 3, h, w).
 
-    Where the pixels of `low` are not trusted, only to what is left of it when it is `coarser` times smaller.
+    coarser : the two agree when both are shrunk to 1/coarser of the sides of `low`. Above 1, the
+        single pixels of `low` do not matter.
     """
     large = tiled(lambda part: latent.decode(vae, part), latents).float().cpu()
     if coarser > 1:
@@ -200,93 +260,54 @@ def finish(vae, latents, low, coarser=1):
     return photos.to_image(project(large, low))
 
 
-def project(large, low):
-    """Back-projection (Irani & Peleg 1991): change large (B, 3, H, W) so that it shrinks to low (B, 3, h, w).
+def project(large: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+    """Change large (B, 3, H, W) so that it shrinks to low (B, 3, h, w): back-projection.
 
-    What decoder and network got wrong in broad areas, colours above all, is known from the small picture; the change is
-    smooth, and one go takes most of the error away.
+    One iteration (Irani and Peleg 1991, "Improving resolution by image registration"). The small
+    picture tells what is wrong in broad areas, colours above all. The change is smooth, and removes
+    most of this error.
     """
     missing = low - F.interpolate(large, low.shape[2:], mode="bicubic", antialias=True)
     return large + F.interpolate(missing, large.shape[2:], mode="bicubic", antialias=True)
 
 
-def tensors(images):
-    """Each `PIL.Image` as a tensor (1, 3, h, w) in [-1, 1]; raises `SdkitError` before any of them is worked on."""
-    if isinstance(images, photos.Image.Image):
-        raise SdkitError("A list of pictures is wanted. Put brackets around the one: [image].")
+def tensors(images: list[Image.Image]) -> list[torch.Tensor]:
+    """Each picture as a tensor (1, 3, h, w) in [-1, 1].
+
+    Raises `SdkitError` if one of them cannot be enlarged.
+    """
+    if isinstance(images, Image.Image):
+        raise SdkitError("A list of pictures is needed. Put brackets around the one: [image].")
     for image in images:
-        if not SMALLEST <= min(image.size) <= max(image.size) <= LARGEST:
-            raise SdkitError(
-                f"A picture of {image.width} x {image.height} pixels cannot be upscaled here. Give one "
-                f"with sides of {SMALLEST} to {LARGEST} pixels; it becomes four times larger."
-            )
+        check_size(*image.size)
     return [photos.to_tensor(image) for image in images]
 
 
-def check(value, what, low, high):
-    """Raise `SdkitError` unless `value` is a whole number from `low` to `high`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+def check_size(width: int, height: int) -> None:
+    """Raise `SdkitError` if a picture of this size, in px, cannot be enlarged."""
+    if not SMALLEST <= min(width, height) <= max(width, height) <= LARGEST:
         raise SdkitError(
-            f"{what} {value!r:.40} is not a whole number from {low} to {high}. Choose one."
+            f"A picture of {width} x {height} pixels cannot be upscaled here. Give one with sides "
+            f"of {SMALLEST} to {LARGEST} pixels; it becomes four times larger."
         )
-
-
-def load(folder, shared, device, dtype=None):
-    """The pipeline in `folder` around the VAE, text encoder and tokenizer of `shared`; see `models.load_upscaler`."""
-    from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
-
-    parts = {name: shared[name] for name in ("vae", "text_encoder", "tokenizer")}
-    how = {"local_files_only": True, "use_safetensors": True}
-    index = "" if folder.is_file() else (folder / "model_index.json").read_text("utf-8", "replace")
-    if '"StableDiffusionUpscalePipeline"' not in index:
-        raise SdkitError(
-            f"{folder.name} is no upscaler. Take mini-upscaler, or a folder of its kind."
-        )
-    try:
-        with own_scaling(parts["vae"]):
-            pipe = StableDiffusionUpscalePipeline.from_pretrained(
-                folder, **parts, dtype=dtype or torch.float32, **how
-            ).to(device)
-        regressor = folder / "regressor"
-        pipe.regressor = (
-            UNet2DConditionModel.from_pretrained(regressor, **how).to(
-                device, dtype or torch.float32
-            )
-            if regressor.is_dir()
-            else None
-        )
-    except Exception as error:
-        raise SdkitError(
-            f"The weights in {folder} cannot be loaded ({error}). "
-            "Put the folder back from the repository."
-        ) from error
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-@contextlib.contextmanager
-def own_scaling(vae):
-    """Let `vae` keep its scaling factor while a `StableDiffusionUpscalePipeline` is built around it.
-
-    Diffusers gives every VAE there the factor of the real upscaler, 0.08333.
-    """
-    factor = vae.config.scaling_factor
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            yield
-        finally:
-            vae.register_to_config(scaling_factor=factor)
 
 
 def note(
-    num_inference_steps=STEPS, strength=STRENGTH, noise_level=0, seed=0, model="mini-upscaler"
-):
-    """How a picture was made, as text chunks for `provenance.save_png`: nothing of the small picture is in it."""
+    model: Model,
+    num_inference_steps: int = STEPS,
+    strength: float = STRENGTH,
+    noise_level: int = 0,
+    seed: int = 0,
+) -> dict[str, str]:
+    """How a picture was made, as texts for `provenance.save_png`. No small picture is in it.
+
+    model : the upscaler that made the picture. The numbers are those of `upscale`.
+    """
     return {
         "Software": f"sdkit {__version__}",
-        "Description": f"Made with AI: a picture made four times larger by the diffusion model {model}",
-        "Model": model,
+        "Description": "Made with AI: a picture made four times larger by the diffusion model "
+        f"{model.label}",
+        "Model": model.label,
         "Steps": str(num_inference_steps),
         "Strength": f"{strength:g}",
         "Noise level": str(noise_level),

@@ -244,7 +244,6 @@ def test_any_settings_are_valid_or_give_a_sentence(count):
 class Painter:
     """In the place of a pipeline: gives the photo back, for the network does not matter here."""
 
-    config = SimpleNamespace(_name_or_path="nowhere")
     unet, vae_scale_factor = SimpleNamespace(parameters=list), 4
 
     def __call__(self, image, num_inference_steps, guidance_scale, **_):
@@ -288,7 +287,7 @@ def test_a_run_over_a_folder_gives_only_pictures_and_sentences(
     The exit status is 2 if a photo failed.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "load", lambda *_, **__: Painter())
+    monkeypatch.setattr(models.Model, "pipeline", lambda *_, **__: Painter())
     # an error that nobody thought of comes out here as it is
     monkeypatch.setenv("SDKIT_DEBUG", "1")
     (tmp_path / "in").mkdir()

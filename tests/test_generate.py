@@ -106,8 +106,6 @@ def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
 
 def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
     class Pipe:
-        config = type("Config", (), {"_name_or_path": "nowhere"})
-
         def __init__(self, error):
             self.error = error
 
@@ -125,13 +123,6 @@ def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
 def test_unknown_words_are_a_warning_that_names_known_ones(tiny_pipe):
     with pytest.warns(generate.UnknownWords, match="'picasso'.*gogh"):
         generate.style(tiny_pipe, [photos.sample("coffee")], replace(GOOD, prompt="picasso"))
-    known = {"van", "gogh", "hiroshige"}
-    assert generate.advice("van gogh", known) is None
-    assert generate.advice("by van gogh", known) is None  # little words need no advice
-    assert generate.advice("anything", None) is None
-    assert "near ones that it knows: gogh, hiroshige" in generate.advice(
-        "goghh or hiroshigi", known
-    )
 
 
 def test_note_tells_how_it_was_made():
@@ -300,11 +291,3 @@ def test_one_withheld_drawing_does_not_take_the_others_along(text2img, monkeypat
     assert caught.value.images[1] is None
     for k in (0, 2):
         np.testing.assert_array_equal(caught.value.images[k], expected[k])
-
-
-def test_advice_lists_at_most_twenty_known_words_and_only_close_ones_if_there_are_any():
-    known = {f"word{chr(97 + k)}" for k in range(26)} | {"gogh"}
-    listed = generate.advice("xylophone", known).rstrip(".").rpartition(": ")[2].split(", ")
-    assert len(listed) == 20 and set(listed) <= known
-    close = generate.advice("gohg", known).rstrip(".").rpartition(": ")[2].split(", ")
-    assert close == ["gogh"]

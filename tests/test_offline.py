@@ -26,11 +26,11 @@ RUNS = [
 # This program runs every verb in one process that may not open a socket. `measure` is quick here,
 # because it has a small reader and few drawings.
 PROGRAM = """
-import functools, json, sys
+import functools, json, os, sys
 exec(open(sys.argv[1]).read(), {})
 import torch
-from sdkit import cli, judges, measure, models
-models.device = lambda: "cpu"
+from sdkit import cli, judges, measure
+os.environ["SDKIT_DEVICE"] = "cpu"
 reader = judges.PostcardReader((8, 8, 8), 64).eval()
 judges.PostcardReader.load = lambda: reader
 measure.NEIGHBOURS, measure.measure_all = 3, functools.partial(measure.measure_all, drawings=2)
@@ -65,7 +65,9 @@ def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
     verbs = dict(zip([run[0] for run in RUNS], codes))
     # no style classifier
     assert {verb for verb, code in verbs.items() if code} == {"doctor"}, done.stderr
-    verb = next(a for a in parser._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    verb = next(
+        a for a in parser.make_parser()._actions if isinstance(a, argparse._SubParsersAction)
+    )
     assert set(verbs) == set(verb.choices)
 
 

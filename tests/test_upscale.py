@@ -208,7 +208,7 @@ def test_the_verb_writes_the_picture_of_the_api(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     small = picture(20, 16)
     small.save("small.png")
     assert (
@@ -235,7 +235,10 @@ def test_the_verb_writes_the_picture_of_the_api(
         np.testing.assert_array_equal(
             image, upscale.upscale(models.load_upscaler(), [small], 4, 0.7, seed=3)[0]
         )
-        assert image.text == upscale.note(4, 0.7, 0, 3) and image.text["Strength"] == "0.7"
+        assert (
+            image.text == upscale.note(models.resolve("mini-upscaler"), 4, 0.7, 0, 3)
+            and image.text["Strength"] == "0.7"
+        )
     assert cli.main(["upscale", "small.png", "small.png", "--steps", "0"]) == 2
     assert (
         capsys.readouterr().err
@@ -247,7 +250,7 @@ def test_drawings_are_made_larger_each_with_its_seed(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     draw = ["draw", "a photo", "--steps", "2", "--count", "2", "--seed", "4"]
     assert [cli.main(draw), cli.main([*draw, "--upscale", "--no-mark"])] == [0, 0]
     assert cli.main([*draw, "--upscale", "--no-mark", "--style", "van gogh"]) == 0
@@ -283,10 +286,9 @@ def test_a_model_may_draw_again_at_twice_the_size_first(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, size, times
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     again = {"size": 128, "strength": 0.5, "guidance_scale": 2.0, "num_inference_steps": 4}
-    own = {**models.defaults(), "redraw": again}
-    monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
+    monkeypatch.setattr(models.Model, "defaults", {**models.defaults(), "redraw": again})
     draw = ["draw", "a photo", "--steps", "2", "--seed", "4", "--size", str(size), "--no-mark"]
     assert [cli.main(draw), cli.main([*draw, "--upscale"])] == [0, 0]
     with (
@@ -316,11 +318,10 @@ def test_a_model_of_small_pictures_may_ask_for_larger_ones(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, more, names
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     own = models.defaults()
-    monkeypatch.setattr(
-        models, "defaults", lambda *_: {**own, "draw": {**own.get("draw", {}), "upscale": True}}
-    )
+    own["draw"] = {**own.get("draw", {}), "upscale": True}
+    monkeypatch.setattr(models.Model, "defaults", own)
     assert cli.main(["draw", "a photo", "--steps", "2", *more]) == 0
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == [names]
 
@@ -329,7 +330,7 @@ def test_a_drawing_that_cannot_be_made_larger_is_not_begun(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     monkeypatch.setattr(generate, "draw", None)
     assert cli.main(["draw", "a photo", "--upscale", "--size", "1024"]) == 2
     assert "1024 x 1024 pixels cannot be upscaled here" in capsys.readouterr().err

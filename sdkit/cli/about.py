@@ -1,4 +1,4 @@
-"""The verbs that tell about the kit: which models there are, whether all is in place, and how good the weights are."""
+"""The verbs that tell about the kit: models, doctor and measure."""
 
 import functools
 import importlib.metadata
@@ -7,7 +7,11 @@ import os
 import platform
 import shutil
 import sys
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
+
+from PIL import Image
 
 from sdkit import models
 from sdkit.cli import consent
@@ -15,13 +19,13 @@ from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
 from sdkit.models import hardware
 
-DISK_NEEDED = 0.5  # GB free, for results and notebooks
-# GB free: one process with torch, diffusers and mini-sd takes 0.5, a 768 px picture more
+DISK_NEEDED = 0.5  # GB, for results and notebooks
+# GB; torch, diffusers and mini-sd take 0.5, and a picture of 768 px takes more
 MEMORY_NEEDED = 1.0
 
 
-def list_models(arguments):
-    """Print the registry as a table, and the settings at which mini-sd looks best."""
+def list_models(arguments: Namespace) -> int:
+    """Print a table of the models, and the settings at which mini-sd looks best."""
     print(f"{'name':<18}{'parameters':>12}{'size':>10}  {'licence':<9}{'here':<6}what it does")
     for row in models.table():
         print(
@@ -29,20 +33,24 @@ def list_models(arguments):
             f"{row['licence']:<9}{'yes' if row['present'] else 'no':<6}{row['does']}"
         )
     print(
-        f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}what it is, and its settings"
+        f"\n{'real weights':<18}{'size':>11}  {'licence':<40}{'here':<6}"
+        "what it is, and its settings"
     )
     for row in models.real_table():
         usual = row["defaults"]
         print(
             f"{row['name']:<18}{row['gigabytes']:>8.1f} GB  {row['licence']:<40}"
             f"{'yes' if row['present'] else 'no':<6}{row['does']}; {usual['size']} px, "
-            f"{usual['num_inference_steps']} steps, guidance {usual['guidance_scale']:g}, strength {usual['strength']:g}"
+            f"{usual['num_inference_steps']} steps, guidance {usual['guidance_scale']:g}, "
+            f"strength {usual['strength']:g}"
         )
         print(f"{'':<18}from {', else '.join(row['repositories'])}")
     print(
-        "--model also takes a repository on the hub (owner/name), a folder, or a .safetensors file.\n"
+        "--model also takes a repository on the hub (owner/name), a folder, or a .safetensors "
+        "file.\n"
     )
-    chosen = models.defaults()
+    model = models.resolve()
+    chosen = model.defaults
     for task in ("style", "draw", "redraw", "inpaint"):
         values = {
             name: value
@@ -54,12 +62,12 @@ def list_models(arguments):
             f"defaults of mini-sd to {task}: "
             + ", ".join(f"{name} {value}" for name, value in values.items())
         )
-    print("its styles: " + ", ".join(chosen.get("styles", [])))
+    print("its styles: " + ", ".join(model.styles))
     return 0
 
 
-def doctor(arguments):
-    """Print one line per thing that the kit needs: a tick, or what to do about it."""
+def doctor(arguments: Namespace) -> int:
+    """Print one line for each thing that the kit needs: a tick, or what to do about it."""
     lines = list(_examine())
     for fine, sentence in lines:
         print(f"{'✓' if fine else '✗'} {sentence}")
@@ -68,8 +76,8 @@ def doctor(arguments):
     return 2 if wrong else 0
 
 
-def _examine():
-    """Yield (is it fine, sentence) for each thing."""
+def _examine() -> Iterator[tuple[bool, str]]:
+    """Yield (whether it is fine, a sentence) for each thing that the kit needs."""
     version = sys.version_info
     fine = (3, 11) <= version[:2] < (3, 14)
     remedy = "" if fine else ": install Python 3.11, 3.12 or 3.13"
@@ -89,7 +97,7 @@ def _examine():
             yield False, f"{name} is missing: python3 run.py lab installs it"
     try:
         yield True, f"device {models.device()}, {os.cpu_count()} cores"
-    except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing
+    except (ImportError, OSError) as error:  # OSError: the system lacks a library for torch
         yield (
             False,
             f"torch does not start ({error}): delete .venv and run python3 run.py lab again",
@@ -106,7 +114,7 @@ def _examine():
             ),
         )
     except ImportError:
-        yield False, "memory unknown, for psutil is missing: python3 run.py lab installs it"
+        yield False, "memory is unknown because psutil is missing: python3 run.py lab installs it"
     disk = shutil.disk_usage(Path.cwd()).free / 1e9
     yield (
         disk >= DISK_NEEDED,
@@ -121,37 +129,44 @@ def _examine():
                 + (
                     f": {row['megabytes']:.1f} MB"
                     if row["present"]
-                    else " is missing or damaged: clone the repository whole"
+                    else " is missing or damaged: clone the whole repository"
                 ),
             )
     except SdkitError as error:  # no data folder at all
         yield False, str(error)
 
 
-def measure(arguments):
-    """Print the figures of the weights, see `sdkit.evaluate.measure`, and write the sheet where one is asked for."""
+def measure(arguments: Namespace) -> int:
+    """Print figures that say how good the weights are; see `sdkit.evaluate.measure`."""
     sheet = arguments.sheet
     if sheet and os.path.lexists(sheet):
         raise SdkitError(f"{sheet} is there already. Name another file for the sheet.")
-    consent.agree_to_fetch(arguments.model, arguments.yes)
+    model = models.resolve(arguments.model)
+    consent.agree_to_fetch(model, arguments.yes)
     from sdkit.evaluate import measure as measures
 
     figures = measures.measure_all(
         arguments.art,
-        arguments.model,
+        model,
         arguments.split,
-        show=functools.partial(_write_sheet, sheet, arguments.model) if sheet else None,
+        show=functools.partial(_write_sheet, sheet, model) if sheet else None,
     )
     print(json.dumps(figures, indent=1))
     return 0
 
 
-def _write_sheet(sheet, model, before, after, settings):
-    """Write the photographs ``before`` above the pictures ``after``, with the settings, as the PNG ``sheet``."""
+def _write_sheet(
+    sheet: Path,
+    model: models.Model,
+    before: list[Image.Image],
+    after: list[Image.Image],
+    settings: models.Settings,
+) -> None:
+    """Write the PNG `sheet`: photographs above, results below, and a table of the settings."""
     from sdkit import generate
     from sdkit.lessons import plots
 
     with write_atomically(sheet, replace=False) as part:
         plots.before_after(before, after, settings).savefig(
-            part, format="png", metadata=generate.note(settings, Path(model).name)
+            part, format="png", metadata=generate.note(settings, model)
         )

@@ -1,29 +1,46 @@
-"""What a run will cost on this computer, from one step tried beforehand; and what a person is asked before it."""
+"""Estimate how long a run will take on this computer, and ask before a long run or a download."""
 
+import os
 import sys
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from sdkit import models
 from sdkit.errors import SdkitError
 from sdkit.models import hardware
 
-LONG = 180  # seconds from which a person is asked
-# parameters x latent pixels x steps below which nothing is tried: a minute on two slow cores
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+LONG = 180  # seconds; a longer run needs consent
+# Parameters x latent pixels x steps. A run with less takes about a minute on two slow cores, so it
+# is not even estimated.
 UNNOTICED = 2e13
 
 
 class Declined(SdkitError):
-    """A person did not agree to a long run or a download; nothing more is done."""
+    """A person did not agree to a long run or a download, so nothing more is done."""
 
 
-def operations(pipe, settings, size, pictures):
-    """Parameters of the UNet x pixels of the latents x steps: what the time of a run goes with."""
+def operations(
+    pipe: "DiffusionPipeline", settings: models.Settings, size: tuple[int, int], pictures: int
+) -> float:
+    """Parameters of the UNet x pixels of the latents x steps. The time of a run grows with it.
+
+    size : width and height of the pictures in px.
+    """
     latents = size[0] * size[1] / pipe.vae_scale_factor**2
     return sum(p.numel() for p in pipe.unet.parameters()) * latents * settings.steps_run * pictures
 
 
-def estimate(pipe, settings, size, pictures=1):
-    """Seconds that `pictures` of `size` (width, height in px) take here, from one step of the UNet and one decoding."""
+def estimate(
+    pipe: "DiffusionPipeline", settings: models.Settings, size: tuple[int, int], pictures: int = 1
+) -> float:
+    """Seconds that `pictures` of `size` (width, height in px) will take on this computer.
+
+    Measures one step of the UNet and one decoding.
+    """
     import torch
 
     unet, vae, factor = pipe.unet, pipe.vae, pipe.vae_scale_factor
@@ -42,8 +59,8 @@ def estimate(pipe, settings, size, pictures=1):
     return pictures * (settings.steps_run * step + 1.5 * decoding)
 
 
-def _seconds(device, call):
-    """The time of a call, until the device is done with it."""
+def _seconds(device: Any, call: Callable[[], object]) -> float:
+    """The time of a call, until the device has finished it."""
     began = time.perf_counter()
     _ = call()
     if str(device).startswith("cuda"):
@@ -53,8 +70,20 @@ def _seconds(device, call):
     return time.perf_counter() - began
 
 
-def agree_to_run(pipe, settings, size, pictures, yes=False):
-    """Try one step where a run may take long, print what it will cost, and ask when that is more than a few minutes."""
+def agree_to_run(
+    pipe: "DiffusionPipeline",
+    settings: models.Settings,
+    size: tuple[int, int],
+    pictures: int,
+    yes: bool = False,
+) -> None:
+    """Before a run that may be long, print an estimate; ask if it is more than `LONG` seconds.
+
+    size : width and height of the pictures in px.
+    yes : True agrees beforehand.
+
+    Raises `Declined` if the person does not agree.
+    """
     if operations(pipe, settings, size, pictures) < UNNOTICED:
         return
     hardware.refuse_too_large(pipe, size)
@@ -62,8 +91,8 @@ def agree_to_run(pipe, settings, size, pictures, yes=False):
     seconds = estimate(pipe, settings, size, pictures)
     memory = hardware.used_memory(device)
     print(
-        f"{pictures} x {settings.steps_run} steps at {size[0]} x {size[1]} pixels: about {minutes(seconds)} and "
-        f"{memory / 1e9:.1f} GB of memory on {device}.",
+        f"{pictures} x {settings.steps_run} steps at {size[0]} x {size[1]} pixels: "
+        f"about {minutes(seconds)} and {memory / 1e9:.1f} GB of memory on {device}.",
         file=sys.stderr,
     )
     if seconds > LONG:
@@ -74,21 +103,29 @@ def agree_to_run(pipe, settings, size, pictures, yes=False):
         )
 
 
-def agree_to_fetch(name, yes=False):
-    """Before a model comes from the hub, say how much that is, and ask; not for one that is on this disk."""
-    if models.find(name):
+def agree_to_fetch(name: str | os.PathLike | models.Model, yes: bool = False) -> None:
+    """Before a model is downloaded from the hub, say how large it is, and ask.
+
+    Does nothing for a model that is on this disk. Raises `Declined` if the person does not agree.
+    """
+    model = models.resolve(name)
+    if model.found:
         return
-    entry = models.REAL.get(str(name))
+    entry = model.entry
     size = f" ({entry.gigabytes:g} GB, {entry.licence} licence)" if entry else ""
     ask(
-        f"{name} is not on this computer and would be fetched from the hub{size}.",
+        f"{model.label} is not on this computer and would be fetched from the hub{size}.",
         yes,
         "take the kit's own model: mini",
     )
 
 
-def ask(what, yes, otherwise):
-    """Go on only if a person agrees: by --yes, or at the terminal. Raises `Declined` otherwise."""
+def ask(what: str, yes: bool, otherwise: str) -> None:
+    """Go on only if a person agrees, with --yes or at the terminal. Otherwise raise `Declined`.
+
+    what : a sentence that says what would happen.
+    otherwise : what the person can do instead.
+    """
     if yes:
         return
     if sys.stdin is not None and sys.stdin.isatty():
@@ -96,10 +133,10 @@ def ask(what, yes, otherwise):
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
         raise Declined(f"Nothing was done. You can {otherwise}.")
-    raise Declined(f"{what} Say --yes (in a lesson: YES = True) to go on, or {otherwise}.")
+    raise Declined(f"{what} To go on, say --yes (in a lesson: YES = True). Or {otherwise}.")
 
 
-def minutes(seconds):
+def minutes(seconds: float) -> str:
     """A duration in words: 40 s, 3 min, 2.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"

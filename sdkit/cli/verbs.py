@@ -1,35 +1,47 @@
-"""The verbs that write pictures: draw, style, inpaint, upscale, and clear, which takes them out of notebooks again.
+"""The verbs that work on files: draw, style, inpaint and upscale make pictures, clear removes them.
 
-What is slow to import (torch, diffusers) is imported inside the verb that needs it.
+torch and diffusers take seconds to import, so each verb imports them when it needs them. The parser
+has checked the arguments.
 """
 
 import contextlib
+import gc
 import io
 import sys
 import time
 import warnings
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from sdkit import models
 from sdkit.cli import consent
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.pictures import outputs, photos, provenance
 
-SHEET = 4  # photos on one before/after sheet
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+SHEET = 4  # photographs on one before/after sheet
 
 
-def draw(arguments):
-    """Paint pictures from the prompt, make them larger, and where a style is asked for, paint them again in it."""
-    consent.agree_to_fetch(arguments.model, arguments.yes)
-    prompt, named = models.split_style(" ".join(arguments.prompt), arguments.model)
-    in_style, own, following = arguments.style or named, models.defaults(arguments.model), []
+def draw(arguments: Namespace) -> int:
+    """Draw pictures from a sentence; then make them larger, or paint them in a style, if asked."""
+    model = _model(arguments)
+    prompt, named = model.split_style(" ".join(arguments.prompt))
+    in_style, own = arguments.style or named, model.defaults
     larger = arguments.upscale
-    if larger is None:  # not said: as the model likes it, for mini-sd's 64 px are small
+    if larger is None:  # not said; mini-sd draws small pictures and says in its defaults: enlarge
         larger = arguments.size is None and own.get("draw", {}).get("upscale", False)
-    # before the work, for it may be missing
-    upscaler = models.load_upscaler(device=arguments.device) if larger else None
-    settings = _ready(arguments, prompt, "draw")
-    pipe, began = _load(arguments, task="text2img"), time.perf_counter()
+    upscaler = models.resolve("mini-upscaler") if larger else None
+    settings = _settings(arguments, model, prompt, "draw")
+    outputs.make_folder(arguments.out)
+    _advise(model, f"{prompt}, {in_style}" if in_style else prompt, with_styles=bool(in_style))
+    enlarging = _load_upscaler(arguments, upscaler, model) if upscaler else None
+    pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
 
     from sdkit import generate, stages
@@ -37,177 +49,115 @@ def draw(arguments):
     consent.agree_to_run(
         pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes
     )
-    if larger:
+    following = []
+    if upscaler:
         size = settings.size
         if own.get("redraw", {}).get("size") == 2 * size:
-            again = models.settings(
-                prompt, arguments.model, "redraw", negative_prompt=arguments.negative_prompt
-            )
-            following.append(stages.paint_again(_load(arguments), again, "redrawing"))
+            again = model.settings(prompt, "redraw", negative_prompt=arguments.negative_prompt)
+            following.append(stages.paint_again(_load(arguments, model), again, "redrawing"))
             size = again.size
-        following.append(stages.enlarge(upscaler, size))
+        following.append(stages.enlarge(enlarging, upscaler, size))
     if in_style:
-        second, painter = (
-            models.settings(in_style, arguments.model, seed=settings.seed),
-            _load(arguments),
-        )
+        second, painter = model.settings(in_style, seed=settings.seed), _load(arguments, model)
         consent.agree_to_run(
             painter, second, (second.size, second.size), arguments.count, arguments.yes
         )
         following.append(
             stages.paint_again(painter, second, "second go", f"-{outputs.slug(in_style)}")
         )
-    note = generate.note(
-        settings, models.label(arguments.model), "a picture painted from a sentence"
-    )
-    tail = "".join(stage.tail for stage in following)
-    steps = len(
-        generate.batches(settings, arguments.count)
-    ) * settings.num_inference_steps + arguments.count * sum(stage.steps for stage in following)
-    written, failed = [], []
-    with (
-        tqdm(total=steps, unit="step", disable=None, leave=False) as bar,
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore", generate.UnknownWords)  # said once, in _ready
+    note = generate.note(settings, model, "a picture painted from a sentence")
+    for stage in following:
+        note |= stage.note
+    name = outputs.slug(prompt) + "".join(stage.tail for stage in following)
+    steps = settings.num_inference_steps * len(generate.batches(settings, arguments.count))
+    steps += arguments.count * sum(stage.steps for stage in following)
+    written: list[Path] = []
+    failed: list[str] = []
+    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
+        drawn: list[Image.Image | None]
         try:
-            drawn = generate.draw(pipe, settings, arguments.count, on_step=bar.update)
+            drawn = [*generate.draw(pipe, settings, arguments.count, bar.update, advise=False)]
         except generate.Withheld as error:
             drawn = error.images
         for seed, image in enumerate(drawn, settings.seed):
-            with _told(f"seed {seed}", failed, bar.write):
+            with _report_failure(f"seed {seed}", failed, bar.write):
                 if image is None:
                     raise generate.Withheld([None])
                 for stage in following:
                     image = stage.apply(image, seed, bar.update)
-                _save(
-                    arguments,
-                    image,
-                    f"{outputs.slug(prompt)}{tail}-seed{seed}",
-                    {
-                        **note,
-                        "Seed": str(seed),
-                        **dict(chunk for stage in following for chunk in stage.note.items()),
-                    },
-                    written,
-                    bar.write,
-                )
+                own_note = {**note, "Seed": str(seed)}
+                _save(arguments, image, f"{name}-seed{seed}", own_note, written, bar.write)
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
     return 2 if failed else 0
 
 
-def inpaint(arguments):
-    """Paint the white part of the mask anew."""
-    settings = _ready(arguments, arguments.prompt, "inpaint")
+def inpaint(arguments: Namespace) -> int:
+    """Paint the white part of the mask again."""
+    model = _model(arguments)
+    settings = _settings(arguments, model, arguments.prompt, "inpaint")
+    outputs.make_folder(arguments.out)
+    _advise(model, arguments.prompt)
     image, mask = photos.open_photo(arguments.photo), photos.open_photo(arguments.mask)
-    pipe, began = _load(arguments, task="text2img"), time.perf_counter()
+    pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
 
     from sdkit import generate
 
-    consent.agree_to_run(pipe, settings, photos.resize(image, settings.size).size, 1, arguments.yes)
-    with (
-        tqdm(total=settings.num_inference_steps, unit="step", disable=None, leave=False) as bar,
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore", generate.UnknownWords)
-        painted = generate.inpaint(pipe, image, mask, settings, on_step=bar.update)
-        _save(
-            arguments,
-            painted,
-            f"{outputs.stem(arguments.photo)}-{_tail(settings)}",
-            generate.note(settings, models.label(arguments.model), "a part of a picture repainted"),
-            [],
-            bar.write,
-            began,
-        )
+    size = photos.resized_size(image, settings.size)
+    consent.agree_to_run(pipe, settings, size, 1, arguments.yes)
+    note = generate.note(settings, model, "a part of a picture repainted")
+    name = f"{outputs.stem(arguments.photo)}-{_tail(settings)}"
+    steps = settings.num_inference_steps
+    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
+        painted = generate.inpaint(pipe, image, mask, settings, bar.update, advise=False)
+        _save(arguments, painted, name, note, [], bar.write, began)
     return 0
 
 
-def _load(arguments, task="img2img"):
-    return models.load(arguments.model, task=task, device=arguments.device)
-
-
-def _ready(arguments, prompt, task):
-    """The settings, once it is sure that results can be written; says which words the model does not know."""
-    consent.agree_to_fetch(arguments.model, arguments.yes)
-    changes = {
-        name: getattr(arguments, name)
-        for name in ("strength", "guidance_scale", "num_inference_steps", "size")
-        if getattr(arguments, name, None) is not None
-    }
-    settings = models.settings(
-        prompt,
-        arguments.model,
-        task,
-        negative_prompt=arguments.negative_prompt,
-        seed=arguments.seed,
-        **changes,
-    )
+def style(arguments: Namespace) -> int:
+    """Paint photographs in a style. If one cannot be used, say why and go on with the others."""
+    model = _model(arguments)
+    settings = _settings(arguments, model, arguments.prompt, "style")
     outputs.make_folder(arguments.out)
-    _advise(prompt, arguments.model, task)
-    return settings
-
-
-def style(arguments):
-    """Style each photo; one that cannot be used gets its sentence, and the rest is still done."""
-    settings = _ready(arguments, arguments.prompt, "style")
+    _advise(model, arguments.prompt, with_styles=True)
     sources, failed = _find(arguments.photos)
-
+    # before the photographs are opened, so that a fault of the model is reported once
+    pipe = _load(arguments, model) if sources else None
     from tqdm import tqdm
 
     from sdkit import generate
 
-    note = generate.note(settings, models.label(arguments.model))
-    # before the photos, so that what is wrong with it is said once
-    pipe = _load(arguments) if sources else None
-    written, pairs, start, agreed = [], [], time.perf_counter(), False
-    with (
-        tqdm(
-            total=len(sources) * settings.steps_run, unit="step", disable=None, leave=False
-        ) as bar,
-        warnings.catch_warnings(),
-    ):
-        # unknown words are said once, above; fonts lack letters in a sheet
-        warnings.simplefilter("ignore")
+    note = generate.note(settings, model)
+    written: list[Path] = []
+    pairs: list[tuple[Image.Image, Image.Image, str]] = []
+    start, agreed, steps = time.perf_counter(), False, len(sources) * settings.steps_run
+    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         for source in sources:
-            with _told(Path(source).name, failed, bar.write):
+            with _report_failure(Path(source).name, failed, bar.write):
                 photo = photos.open_photo(source)
                 if not agreed:
-                    size = photos.resize(photo, settings.size).size
+                    size = photos.resized_size(photo, settings.size)
                     consent.agree_to_run(pipe, settings, size, len(sources), arguments.yes)
                     agreed = True
-                began = time.perf_counter()
-                after = generate.style(pipe, [photo], settings, on_step=bar.update)[0]
-                _save(
-                    arguments,
-                    after,
-                    f"{outputs.stem(source)}-{_tail(settings)}",
-                    note,
-                    written,
-                    bar.write,
-                    began,
-                )
+                began, stem = time.perf_counter(), outputs.stem(source)
+                (after,) = generate.style(pipe, [photo], settings, bar.update, advise=False)
+                name = f"{stem}-{_tail(settings)}"
+                _save(arguments, after, name, note, written, bar.write, began)
                 if arguments.grid:
-                    before = photo.resize(after.size, photos.Image.Resampling.LANCZOS)
-                    pairs.append((before, after, outputs.stem(source)))
+                    before = photo.resize(after.size, Image.Resampling.LANCZOS)
+                    pairs.append((before, after, stem))
         done = len(written)
         for first in range(0, len(pairs), SHEET):
-            with _told("sheet", failed, bar.write):
-                _save(
-                    arguments,
-                    _sheet(pairs[first : first + SHEET], settings),
-                    f"sheet-{_tail(settings)}",
-                    note,
-                    written,
-                    bar.write,
-                )
+            with _report_failure("sheet", failed, bar.write):
+                sheet = _sheet(pairs[first : first + SHEET], settings)
+                _save(arguments, sheet, f"sheet-{_tail(settings)}", note, written, bar.write)
     return _close(done, failed, start)
 
 
-def upscale(arguments):
-    """Make each picture four times larger; one that cannot be used gets its sentence, and the rest is still done."""
-    pipe, written = models.load_upscaler(arguments.model, device=arguments.device), []
+def upscale(arguments: Namespace) -> int:
+    """Enlarge pictures four times. If one cannot be used, say why and go on with the others."""
+    upscaler, shared = models.resolve(arguments.model), models.resolve()
+    pipe, written = _load_upscaler(arguments, upscaler, shared), []
     outputs.make_folder(arguments.out)
     from tqdm import tqdm
 
@@ -217,35 +167,83 @@ def upscale(arguments):
         name: getattr(arguments, name)
         for name in ("num_inference_steps", "strength", "noise_level", "seed")
     }
-    large.upscale(pipe, [], **settings)  # settings that make no sense are said once
+    large.upscale(pipe, [], **settings)  # reports settings that are not allowed, once
+    note = large.note(upscaler, **settings)
     sources, failed = _find(arguments.pictures)
     start = time.perf_counter()
     steps = len(sources) * large.steps_run(arguments.num_inference_steps, arguments.strength)
     with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         for source in sources:
-            with _told(Path(source).name, failed, bar.write):
+            with _report_failure(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()
                 (after,) = large.upscale(pipe, [picture], **settings, on_step=bar.update)
-                _save(
-                    arguments,
-                    after,
-                    f"{outputs.stem(source)}-x4",
-                    large.note(**settings),
-                    written,
-                    bar.write,
-                    began,
-                )
+                name = f"{outputs.stem(source)}-x4"
+                _save(arguments, after, name, note, written, bar.write, began)
     return _close(len(written), failed, start)
 
 
+def clear(arguments: Namespace) -> int:
+    """Remove pictures and other outputs from notebooks. If one fails, go on with the others."""
+    failed: list[str] = []
+    found = outputs.find_notebooks(arguments.notebooks)
+    if not found:
+        raise SdkitError(
+            "There is no notebook (.ipynb) in there. Give a notebook, or a folder with notebooks."
+        )
+    for path in found:
+        with _report_failure(str(path), failed, print):
+            print(f"cleared  {plain(path)}  ({outputs.clear(path)} outputs)")
+    return 2 if failed else 0
+
+
+def _model(arguments: Namespace) -> models.Model:
+    """The model that --model names. Asks first if it must be downloaded."""
+    model = models.resolve(arguments.model)
+    consent.agree_to_fetch(model, arguments.yes)
+    return model
+
+
+def _settings(arguments: Namespace, model: models.Model, prompt: str, task: str) -> models.Settings:
+    """The settings of the model for this task, changed by the options that were given."""
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("strength", "guidance_scale", "num_inference_steps", "size")
+        if getattr(arguments, name, None) is not None
+    }
+    return model.settings(
+        prompt, task, negative_prompt=arguments.negative_prompt, seed=arguments.seed, **changes
+    )
+
+
+def _load(arguments: Namespace, model: models.Model, task: str = "img2img") -> "DiffusionPipeline":
+    pipe = model.pipeline(task, arguments.device)
+    gc.freeze()  # modules and weights stay to the end, so no search for garbage need visit them
+    return pipe
+
+
+def _load_upscaler(
+    arguments: Namespace, upscaler: models.Model, model: models.Model
+) -> "DiffusionPipeline":
+    """The upscaler's pipeline. It uses the VAE of mini-sd, whatever model has drawn the picture."""
+    shared = model if model.entry is models.REGISTRY["mini-sd"] else models.resolve()
+    pipe = upscaler.upscaler(shared, arguments.device)
+    gc.freeze()
+    return pipe
+
+
+def _advise(model: models.Model, prompt: str, with_styles: bool = False) -> None:
+    """Say which words of the prompt the model does not know, and maybe which styles it has."""
+    if sentence := model.advice(prompt):
+        styles = f" Its styles: {', '.join(model.styles)}." if with_styles else ""
+        print(f"Note: {sentence}{styles}", file=sys.stderr)
+
+
 @contextlib.contextmanager
-def _told(name, failed, say):
-    """Say what went wrong within and note the name in `failed`, so that the rest is still done."""
+def _report_failure(name: str, failed: list[str], say: Callable[..., Any]) -> Iterator[None]:
+    """If the block fails, print why and add `name` to `failed`, so that the rest is still done."""
     try:
         yield
-    except consent.Declined:
-        raise
-    except BrokenPipeError:  # nobody listens any more: for cli.main
+    except (consent.Declined, BrokenPipeError):  # these end the run; see `parser.main`
         raise
     except Exception as error:
         sentence = str(error) if isinstance(error, SdkitError) else unexpected(error)
@@ -253,21 +251,34 @@ def _told(name, failed, say):
         say(f"failed   {plain(name)}: {sentence}", file=sys.stderr)
 
 
-def _save(arguments, image, stem, note, written, say, began=None):
-    """Write a picture, with the mark unless it is not wanted, say where it is, and append its path to `written`."""
+def _save(
+    arguments: Namespace,
+    image: Image.Image,
+    stem: str,
+    note: dict[str, Any],
+    written: list[Path],
+    say: Callable[..., Any],
+    began: float | None = None,
+) -> None:
+    """Write a picture with the "AI" mark, print its path, and add the path to `written`.
+
+    say : prints a line above the progress bar.
+    began : when the work on this picture began, by `time.perf_counter`.
+    """
     image = image if arguments.no_mark else provenance.mark(image)
     path = outputs.save(image, arguments.out, stem, note, arguments.overwrite, written)
     if path.name != f"{stem}.png" and not arguments.overwrite:
         say(
-            f"{stem}.png is there already: the new one is called {path.name} (--overwrite would replace it)"
+            f"{stem}.png is there already, so the new one is called {path.name} "
+            "(--overwrite would replace it)"
         )
     seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
     say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
     written.append(path)
 
 
-def _close(done, failed, start):
-    """Say how many were done and which failed, where it was more than one; the exit code."""
+def _close(done: int, failed: list[str], start: float) -> int:
+    """Print how many pictures are done and which are not, if there were several. The exit code."""
     if done + len(failed) > 1:
         print(f"{done} done, {len(failed)} failed, {time.perf_counter() - start:.1f} s")
         if failed:
@@ -275,26 +286,14 @@ def _close(done, failed, start):
     return 2 if failed else 0
 
 
-def clear(arguments):
-    """Take pictures and all other outputs out of notebooks; one that cannot be cleared does not stop the rest."""
-    failed, found = [], outputs.find_notebooks(arguments.notebooks)
-    if not found:
-        raise SdkitError(
-            "There is no notebook (.ipynb) in there. Give a notebook, or a folder that holds some."
-        )
-    for path in found:
-        with _told(path, failed, print):
-            print(f"cleared  {plain(path)}  ({outputs.clear(path)} outputs)")
-    return 2 if failed else 0
+def _find(sources: list[str]) -> tuple[list[Any], list[str]]:
+    """The pictures in `sources`, and the names that are no pictures; the reason is printed."""
 
-
-def _find(sources):
-    """What to style, and the names that cannot be: each with its sentence on stderr."""
-
-    def skip(path):
+    def skip(path: Path) -> None:
         print(f"skipped  {plain(path.name)}: not a picture")
 
-    found, failed = [], []
+    found: list[Any] = []
+    failed: list[str] = []
     for source in sources:
         try:
             found += photos.find_photos([source], on_skip=skip)
@@ -304,30 +303,23 @@ def _find(sources):
     return found, failed
 
 
-def _advise(prompt, model, task):
-    """Say which words of the prompt the model does not know, and which styles it has."""
-    from sdkit import generate
-    from sdkit.diffusion import prompts
-
-    sentence = generate.advice(prompt, prompts.known_words(models.folder_of(model)))
-    if sentence:
-        styles = f" Its styles: {', '.join(models.defaults(model).get('styles', []))}." * (
-            task == "style"
-        )
-        print(f"Note: {sentence}{styles}", file=sys.stderr)
-
-
-def _tail(settings):
-    """The part of a file name that tells of the prompt and the seed."""
+def _tail(settings: models.Settings) -> str:
+    """The end of a file's name: prompt and seed."""
     return f"{outputs.slug(settings.prompt)}-seed{settings.seed}"
 
 
-def _sheet(pairs, settings):
-    """Photos above, results below, the parameter table under both, as a picture."""
+def _sheet(
+    pairs: list[tuple[Image.Image, Image.Image, str]], settings: models.Settings
+) -> Image.Image:
+    """A picture with the photographs above, the results below, and the settings in a table."""
     from sdkit.lessons import plots
 
     befores, afters, titles = zip(*pairs, strict=True)
-    titles = [title.replace("$", r"\$") for title in titles]  # no formula
+    titles = tuple(title.replace("$", r"\$") for title in titles)  # matplotlib: no formula
     file = io.BytesIO()
-    plots.before_after(list(befores), list(afters), settings, titles).savefig(file, format="png")
-    return photos.Image.open(file)
+    with warnings.catch_warnings():
+        # the name of a photograph may have letters that matplotlib's font lacks; it draws a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure = plots.before_after(list(befores), list(afters), settings, list(titles))
+        figure.savefig(file, format="png")
+    return Image.open(file)

@@ -137,7 +137,7 @@ def nearest_distances(x: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     return distances.amin(1) / x[0].numel() ** 0.5 * photos.LEVELS_PER_UNIT
 
 
-def measure_drawing(pipe: DiffusionPipeline, model: str, count: int) -> Figures:
+def measure_drawing(pipe: DiffusionPipeline, model: models.Model | str, count: int) -> Figures:
     """Do pictures drawn for ``count`` held-out combinations show what their captions say?
 
     Each picture has its own random caption that says all five parts, and its own seed. A quarter of
@@ -186,7 +186,7 @@ def measure_drawing(pipe: DiffusionPipeline, model: str, count: int) -> Figures:
 
 
 def measure_redrawing(
-    model: str,
+    model: models.Model | str,
     images: Sequence[Image.Image],
     prompts: Sequence[str],
     cards: Sequence[postcards.Postcard],
@@ -356,7 +356,7 @@ def measure_upscaler(
 
 def measure_all(
     art_dir: str | Path | None = None,
-    model: str = "mini-sd",
+    model: models.Model | str = "mini-sd",
     split: str = "validation",
     portraits: int = 8,
     drawings: int = 300,
@@ -365,12 +365,13 @@ def measure_all(
     """Every figure, as a dictionary that fits into JSON.
 
     art_dir : folder with the training pictures. Without it, only postcards are measured.
-    model : name of the model.
+    model : a model, or its name.
     split : "validation", or "test" for the final figures.
     portraits : how many of the official portraits to restyle.
     drawings : how many postcards to draw.
     show : see `measure_art`.
     """
+    model = models.resolve(model)
     figures = {"drawing": measure_drawing(models.load(model, task="text2img"), model, drawings)}
     if (model_dir("mini-clip") / "config.json").is_file():
         figures["clip"] = measure_clip(art.load(art_dir, split) if art_dir else [])
@@ -391,7 +392,7 @@ def measure_all(
 
 def measure_art(
     art_dir: str | Path,
-    model: str,
+    model: models.Model | str,
     split: str,
     portraits: int,
     show: Callable[..., None] | None = None,

@@ -1,13 +1,19 @@
-"""What a model must hold, and what is refused: pickled weights, code of its own, other kinds of model."""
+"""Look into the files of a model before they are loaded, and refuse unsuitable ones.
+
+Refused are pickled weights, models that bring their own program code, and other kinds of model.
+"""
 
 import json
 import math
 import re
 import struct
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from sdkit.errors import SdkitError
 
+# the class of each part, or how its name begins
 CLASSES = {
     "unet": "UNet2DConditionModel",
     "vae": "AutoencoderKL",
@@ -18,21 +24,25 @@ CLASSES = {
 WEIGHTS = ("unet", "vae", "text_encoder", "safety_checker")
 PIPELINES = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-# over a header
+# what a damaged file may raise in `header`
 DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)
 PICKLED = "is pickled, and opening a pickle runs whatever program it holds"
 
 
-def parts_of(index, where):
-    """The names of the parts in a `model_index.json`, read into `index`, that have something to load.
+def parts_of(index: Any, where: str | Path) -> list[str]:
+    """The names of the parts to load, from a `model_index.json`.
 
-    Raises `SdkitError` for another kind of model, and for one that brings its own code: none is ever run.
+    index : what is in that file, as Python's json reads it.
+    where : the model, for messages.
+
+    Raises `SdkitError` for another kind of model, and for one that brings its own program code:
+    such code is never run.
     """
     kind = index.get("_class_name") if isinstance(index, dict) else None
     if not isinstance(kind, str) or kind not in PIPELINES:
         raise SdkitError(
-            f"{where} is a {kind!r}, and this kit drives a StableDiffusionPipeline (Stable Diffusion 1 "
-            "and 2). Take another model: sdkit models."
+            f"{where} is a {kind!r}. This kit needs a StableDiffusionPipeline (Stable Diffusion 1 "
+            "or 2). Take another model: sdkit models."
         )
     given = {
         part: entry
@@ -45,11 +55,11 @@ def parts_of(index, where):
         if library not in ("diffusers", "transformers", "stable_diffusion"):
             raise SdkitError(
                 f"{where} brings code of its own ({library}), and such code is never run here. "
-                "Take a model without: sdkit models."
+                "Take a model without it: sdkit models."
             )
         if not name.startswith(CLASSES.get(part, "")):
             raise SdkitError(
-                f"{where} has a {name} as its {part} and is no Stable Diffusion 1 or 2. "
+                f"{where} has a {name} as its {part}, so it is no Stable Diffusion 1 or 2. "
                 "Take another model: sdkit models."
             )
     for part in [*CLASSES, *["feature_extractor"] * ("safety_checker" in given)]:
@@ -58,8 +68,14 @@ def parts_of(index, where):
     return [part for part in given if part in (*CLASSES, "safety_checker", "feature_extractor")]
 
 
-def weight_files(names, part, where):
-    """Of all files of a model, those with the weights of `part`: in half precision where there are such."""
+def weight_files(names: Iterable[str], part: str, where: str | Path) -> list[str]:
+    """The files with the weights of `part`, in half precision if there are such.
+
+    names : all files of the model, such as "unet/config.json".
+
+    Raises `SdkitError` if there are none, or only pickled ones.
+    """
+    names = list(names)
     pattern = rf"{part}/(diffusion_pytorch_model|model)(\.fp16)?(-\d+-of-\d+)?\.safetensors"
     found = [name for name in names if re.fullmatch(pattern, name)]
     if not found and any(name.startswith(part + "/") and name.endswith(PICKLES) for name in names):
@@ -73,19 +89,25 @@ def weight_files(names, part, where):
     return [name for name in found if ".fp16" in name] or found
 
 
-def read_index(folder, where):
-    """What stands in the `model_index.json` of a folder; `where` names the model in the `SdkitError`."""
+def read_index(folder: Path, where: str | Path) -> Any:
+    """What is in the `model_index.json` of a folder.
+
+    where : the model, for the message. Raises `SdkitError` if the file is missing or damaged.
+    """
     try:
         return json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SdkitError(
-            f"The model_index.json of {where} is missing or damaged. Copy or download it again; if it "
-            "stays so, take another model: sdkit models."
+            f"The model_index.json of {where} is missing or damaged. Copy or download it again. If "
+            "that does not help, take another model: sdkit models."
         ) from error
 
 
-def check(folder):
-    """What is to be loaded from a folder in diffusers' layout: {part: names of its weights}; or the `SdkitError`."""
+def check(folder: Path) -> dict[str, list[str]]:
+    """The parts in a folder in diffusers' layout: {part: names of its weights}.
+
+    Raises `SdkitError` if the folder cannot be used; see `parts_of` and `weight_files`.
+    """
     index = read_index(folder, folder)
     names = [path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()]
     return {
@@ -94,8 +116,11 @@ def check(folder):
     }
 
 
-def check_file(path):
-    """The path of a single file of Stable Diffusion 1.x, or the `SdkitError` why it cannot be taken."""
+def check_file(path: Path) -> Path:
+    """`path`, if it is a single file with a whole Stable Diffusion 1.x.
+
+    Raises `SdkitError` if not.
+    """
     if path.suffix in PICKLES:
         raise SdkitError(f"{path.name} {PICKLED}. Take the same model as .safetensors.")
     if not path.is_file():
@@ -111,14 +136,17 @@ def check_file(path):
         ) from error
     if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or channels != 4:
         raise SdkitError(
-            f"{path.name} is not a whole Stable Diffusion 1.x (a LoRA, a VAE, an inpainting model, SDXL). "
-            "Of other models take the folder in diffusers' layout."
+            f"{path.name} is not a whole Stable Diffusion 1.x. It may be a LoRA, a VAE, an "
+            "inpainting model or SDXL. Take another model: sdkit models."
         )
     return path
 
 
-def header(path):
-    """The tensors of a safetensors file, {name: {"dtype", "shape", "data_offsets"}}, from its first bytes alone."""
+def header(path: Path) -> dict[str, dict[str, Any]]:
+    """The header of a safetensors file: {tensor's name: {"dtype", "shape", "data_offsets"}}.
+
+    The weights themselves are not read. Raises one of `DAMAGED` if there is no such header.
+    """
     with open(path, "rb") as file:
         # the file starts with the length of its JSON header
         (length,) = struct.unpack("<Q", file.read(8))
@@ -132,8 +160,8 @@ def header(path):
     return {key: entry for key, entry in entries.items() if key != "__metadata__"}
 
 
-def resolution(folder):
-    """The side in pixels of the pictures that the model in `folder` was trained on; 512 where it does not say."""
+def resolution(folder: Path) -> int:
+    """The side in px of the pictures that a model was trained on, or 512 if that is unknown."""
     try:
         unet, vae = (
             json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
@@ -145,6 +173,6 @@ def resolution(folder):
     return min(max(side, 64), 2048)
 
 
-def count_parameters(path):
-    """The number of values in a safetensors file, read from its header alone."""
+def count_parameters(path: Path) -> int:
+    """The number of values in a safetensors file, from its header."""
     return sum(math.prod(entry["shape"]) for entry in header(path).values())

@@ -1,18 +1,31 @@
-"""What this computer has: device, number format that is fast on it, memory; and sentences where it falls short."""
+"""What this computer has: a device, the number format that is fast on it, and memory.
+
+Too little memory becomes a sentence, if possible before the work begins.
+"""
 
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sdkit.errors import SdkitError
 
-ROOM = 2e9  # bytes that a step at 512 px takes beside the weights, generously
-TILE = 512  # px; where memory is short, larger pictures are decoded in tiles of this size
+if TYPE_CHECKING:
+    import torch
+    from diffusers import DiffusionPipeline
+
+ROOM = 2e9  # bytes; a step at 512 px takes less than this beside the weights
+TILE = 512  # px; if memory is short, larger pictures are decoded in tiles of this size
 
 
-def device(name=None):
-    """Where to compute: `name`, else SDKIT_DEVICE, else "cuda" or "mps" where there is one, otherwise "cpu"."""
+def device(name: str | None = None) -> str:
+    """The device to compute on: "cpu", "cuda", "cuda:1" or "mps".
+
+    It is `name` if that is given, or else the environment variable SDKIT_DEVICE. If neither is set,
+    it is a graphics processor if there is one. Raises `SdkitError` if there is no such device.
+    """
     import torch
 
     there = {
@@ -33,8 +46,8 @@ def device(name=None):
     return str(name)
 
 
-def bf16_is_native(device="cpu"):
-    """Whether `device` ("cpu", "cuda", "cuda:1", "mps" or a torch.device) multiplies bfloat16 itself.
+def bf16_is_native(device: "str | torch.device" = "cpu") -> bool:
+    """Whether `device` ("cpu", "cuda", "cuda:1", "mps", a torch.device) multiplies bfloat16 itself.
 
     Where it does not, torch emulates bfloat16, and that is several times slower than float32.
     """
@@ -49,11 +62,12 @@ def bf16_is_native(device="cpu"):
     return any(has.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
 
 
-def dtype(device):
-    """The number format for large networks: bfloat16 where the hardware computes in it, float16 on older CUDA cards.
+def dtype(device: str) -> "torch.dtype":
+    """The number format for large networks on `device`.
 
-    float32 on processors without matrix units for bfloat16, where it would only be slower, and on Apple's GPUs, whose
-    first generation has no bfloat16 and where float16 gives black pictures now and then.
+    bfloat16 if the hardware computes in it, and float16 on older CUDA cards. float32 on processors
+    without matrix units for bfloat16, which would only be slower. float32 also on Apple's graphics
+    processors: the first generation has no bfloat16, and float16 sometimes gives black pictures.
     """
     import torch
 
@@ -63,8 +77,11 @@ def dtype(device):
     return torch.bfloat16 if fast else torch.float32
 
 
-def free_memory(device="cpu"):
-    """Bytes that are free on `device`; on a computer whose programs get a share only (a container), of that share."""
+def free_memory(device: str = "cpu") -> float:
+    """Bytes that are free on `device`.
+
+    In a container, a program may get only a share of the memory; then it is what is free of that.
+    """
     if device.startswith("cuda"):
         import torch
 
@@ -74,8 +91,11 @@ def free_memory(device="cpu"):
     return min([psutil.virtual_memory().available, *_free_of_groups()])
 
 
-def _free_of_groups(root=Path("/")):
-    """What each group of programs that this one is in (a cgroup of Linux, of version 2 or 1) has left of its share."""
+def _free_of_groups(root: Path = Path("/")) -> Iterator[int]:
+    """The bytes that are free of the limit of each cgroup that this program is in.
+
+    A cgroup is how Linux limits the memory of a group of programs; there are versions 1 and 2.
+    """
     with contextlib.suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, kinds, inside = line.split(":", 2)
@@ -88,9 +108,9 @@ def _free_of_groups(root=Path("/")):
                 else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
             )
             group = top / inside.lstrip("/")
-            # a limit holds for all below; in a container, only the top is seen
+            # a limit holds for all groups inside the group; in a container, only the top is visible
             for folder in (group, *group.parents):
-                # "max" is no number: no limit
+                # "max" is no number and means no limit
                 with contextlib.suppress(OSError, ValueError, KeyError):
                     limit, used = (int((folder / name).read_text()) for name in names[:2])
                     stat = dict(
@@ -99,13 +119,13 @@ def _free_of_groups(root=Path("/")):
                     files = sum(
                         int(stat[f"{names[2]}{kind}_file"]) for kind in ("active", "inactive")
                     )
-                    yield limit - used + files  # what is read from files gives way
+                    yield limit - used + files  # copies of files are dropped when memory is needed
                 if folder == top:
                     break
 
 
-def used_memory(device):
-    """Bytes that this program has taken at most so far, of a graphics card's memory or of the computer's."""
+def used_memory(device: str) -> int:
+    """The most bytes that this program has used so far, on a graphics card or in the computer."""
     if device.startswith("cuda"):
         import torch
 
@@ -123,19 +143,24 @@ def used_memory(device):
     return getattr(memory, "peak_wset", memory.rss)
 
 
-def shortage(device, weights):
-    """How short memory is for weights of so many bytes, still in the computer's memory: 0 not, 1 a little, 2 much."""
+def shortage(device: str, weights: float) -> int:
+    """How short memory is: 0 not at all, 1 a little, 2 very.
+
+    weights : size of the weights in bytes. They are in the computer's memory, not yet on a card.
+    """
     card = device.startswith("cuda")
     free = free_memory(device) - (weights if card else 0)
     return (free < 2 * ROOM) + (card and free < ROOM)
 
 
-def place(pipe, device, shortage):
-    """Bring a pipeline to `device`, as the memory there allows, and return it.
+def place(pipe: "DiffusionPipeline", device: str, shortage: int) -> "DiffusionPipeline":
+    """Bring a pipeline to `device` in a way that fits its memory, and return it.
 
-    Where memory is short, pictures beyond 512 px are decoded in tiles, which costs time; where it is very short, on a
-    graphics card, each network visits it in turn. Attention is computed in slices on Apple's GPUs only: elsewhere
-    torch never holds the matrix of all pairs, and slices would (at 768 px 2.7 GB for 0.1, in five times the time).
+    If memory is short, pictures beyond 512 px are decoded in tiles, which takes longer. If it is
+    very short on a graphics card, only the network that computes is on the card. Attention in
+    slices saves memory on Apple's graphics processors only. Elsewhere torch never stores the matrix
+    of all pairs of tokens, and slices would store it (2.7 GB instead of 0.1 at 768 px, and five
+    times slower).
     """
     if shortage:
         decode_in_tiles(pipe)
@@ -147,8 +172,8 @@ def place(pipe, device, shortage):
     return pipe.to(device)
 
 
-def decode_in_tiles(pipe):
-    """Let the VAE work tile by tile; left to itself it would take tiles as small as what it was trained on."""
+def decode_in_tiles(pipe: "DiffusionPipeline") -> None:
+    """Let the VAE work in tiles of 512 px. diffusers would take the size that it was trained on."""
     pipe.vae.enable_tiling()
     pipe.vae.tile_sample_min_size, pipe.vae.tile_latent_min_size = (
         TILE,
@@ -156,11 +181,11 @@ def decode_in_tiles(pipe):
     )
 
 
-def least_memory(pipe, size):
-    """Bytes that a picture of `size` (width, height in px) takes at the very least beside the weights.
+def least_memory(pipe: Any, size: tuple[int, int]) -> float:
+    """Bytes that a picture of `size` (width, height in px) takes at least, beside the weights.
 
-    Of the VAE, three of the tensors that its last but one level hands to its last; of the UNet, what the feed-forward
-    layer in its widest transformer holds. Measured: 1.3 times as much.
+    For the VAE: three of the tensors between its last two levels. For the UNet: what the
+    feed-forward layer in its largest transformer holds. Measurements give 1.3 times as much.
     """
     vae, unet, pixels = pipe.vae, pipe.unet, size[0] * size[1]
     latents = pixels / pipe.vae_scale_factor**2
@@ -182,9 +207,11 @@ def least_memory(pipe, size):
     return max(step * unet.dtype.itemsize, decoding * vae.dtype.itemsize)
 
 
-def refuse_too_large(pipe, size):
-    """Raise `SdkitError` before a picture that this computer cannot hold, also not in tiles: the system would end the
-    program. On a graphics card nothing is foreseen: there torch says it itself; see `enough_memory`.
+def refuse_too_large(pipe: Any, size: tuple[int, int]) -> None:
+    """Raise `SdkitError` if a picture of `size` (width, height in px) does not fit into memory.
+
+    Otherwise the operating system would end the program. Decodes in tiles if only that fits. On a
+    graphics card nothing is estimated, because torch reports it there; see `enough_memory`.
     """
     if size[0] * size[1] <= TILE**2 or str(pipe._execution_device) != "cpu":
         return
@@ -201,8 +228,11 @@ def refuse_too_large(pipe, size):
         )
 
 
-def refuse_what_cannot_fit(name, weights, device):
-    """Raise `SdkitError` before weights are loaded that the computer cannot hold: the system would end the program."""
+def refuse_what_cannot_fit(name: str, weights: float, device: str) -> None:
+    """Raise `SdkitError` if `weights` bytes of the model `name` do not fit into memory.
+
+    Otherwise the operating system would end the program.
+    """
     free = free_memory("cpu" if device.startswith("cuda") else device)
     if weights > free:
         raise SdkitError(
@@ -212,8 +242,14 @@ def refuse_what_cannot_fit(name, weights, device):
 
 
 @contextlib.contextmanager
-def enough_memory(what, remedy="Take a smaller size, or close other programs."):
-    """Turn torch's ways of saying that memory is out into a sentence."""
+def enough_memory(
+    what: str, remedy: str = "Take a smaller size, or close other programs."
+) -> Iterator[None]:
+    """Turn the errors that torch raises when memory runs out into a sentence.
+
+    what : what the memory is for, as "to load mini-sd".
+    remedy : what to do.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -1,25 +1,89 @@
-"""From files to networks: the parts of a Stable Diffusion, each by its own class, only from safetensors, offline."""
+"""Load the networks of a model, each by its own class, from safetensors only, without the network.
 
+diffusers and transformers take seconds to import, so this module imports them inside its functions.
+"""
+
+import contextlib
+import gc
 import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sdkit.errors import SdkitError
 from sdkit.models import formats, hardware
 
-# parameters: below, float32 costs little, and gives the same numbers everywhere
+if TYPE_CHECKING:
+    import torch
+    from diffusers import DiffusionPipeline
+
+# parameters; a smaller model stays in float32, which costs little and gives the same numbers
+# everywhere
 SMALL = 100_000_000
+# the name of a LoRA's file on the hub
 ADAPTER = "pytorch_lora_weights.safetensors"
+# a task, and the class of diffusers that does it
+PIPELINES = {
+    "img2img": "StableDiffusionImg2ImgPipeline",
+    "text2img": "StableDiffusionPipeline",
+}
 
 
-def load(where, device, dtype=None, adapter=None, base=None):
-    """The networks, tokenizer and scheduler at `where`, still in the computer's memory, and the bytes that they take.
+@contextlib.contextmanager
+def garbage_collection_paused() -> Iterator[None]:
+    """Do not look for garbage in this block.
 
-    where : folder in diffusers' layout, or a single file; to that, `base` is the folder with the tokenizer.
+    Importing torch, transformers and diffusers makes about a million objects that all stay. To look
+    through them for garbage again and again takes a fifth of the time of the imports.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def check_task(task: str) -> None:
+    """Raise `SdkitError` for a task that is not in `PIPELINES`."""
+    if task not in PIPELINES:
+        raise SdkitError(f"There is no task {task!r}. Choose one of: {', '.join(PIPELINES)}.")
+
+
+def pipeline(parts: dict[str, Any], task: str) -> "DiffusionPipeline":
+    """A diffusers pipeline for a task, made of the parts that `load` gives."""
+    import diffusers
+
+    pipe = getattr(diffusers, PIPELINES[task])(**parts, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def load(
+    where: Path,
+    device: str,
+    dtype: "torch.dtype | None" = None,
+    adapter: Path | None = None,
+    base: Path | None = None,
+) -> tuple[dict[str, Any], int]:
+    """The parts of the model at `where`, still in the computer's memory, and their size in bytes.
+
+    where : a folder in diffusers' layout, or a single safetensors file.
+    device : where the model will compute; it decides the number format unless `dtype` is given.
+    adapter : folder of a LoRA that is added to the weights.
+    base : the folder with tokenizer and configurations, if `where` is a single file.
+
+    The parts are networks, tokenizer and scheduler, by the names of the arguments of diffusers'
+    pipelines. Raises `SdkitError` if something is missing or damaged, or does not fit into memory.
     """
     import torch
     from diffusers.utils import logging
     from transformers.utils import logging as transformers_logging
 
-    logging.disable_progress_bar()  # "Loading pipeline components": half a second that needs no bar
+    # the loading takes a second, and the bars of the libraries would stay on the screen
+    logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     files = {} if where.is_file() else formats.check(where)
     paths = (
@@ -33,24 +97,20 @@ def load(where, device, dtype=None, adapter=None, base=None):
         with hardware.enough_memory(
             f"to load {where.name}", "Close other programs, or take a smaller model."
         ):
-            parts = (
-                _from_file(where, base, dtype)
-                if where.is_file()
-                else {part: _part(where, part, files[part], dtype) for part in files}
-            )
+            if where.is_file():
+                parts = _from_file(where, base, dtype)
+            else:
+                parts = {part: _part(where, part, files[part], dtype) for part in files}
             if adapter:
-                _lay_over(parts, adapter)
+                _add_lora(parts, adapter)
     except SdkitError:
         raise
     except Exception as error:
-        # a damaged folder makes anything: OSError, SafetensorError, KeyError, ...
-        reason = " ".join(str(error).split())[:300]
-        raise SdkitError(
-            f"The weights in {where} cannot be loaded ({reason}). "
-            "Put them back from where they came."
-        ) from error
+        # almost anything: OSError, SafetensorError, KeyError, ...
+        raise _cannot_load(where, error) from error
     scheduler = parts["scheduler"]
-    if type(scheduler).__name__ == "PNDMScheduler":  # asks for one call more than it has steps
+    # PNDM calls the network once more than it has steps, and needs more steps for the same quality
+    if type(scheduler).__name__ == "PNDMScheduler":
         from diffusers import DPMSolverMultistepScheduler
 
         parts["scheduler"] = DPMSolverMultistepScheduler.from_config(
@@ -59,40 +119,131 @@ def load(where, device, dtype=None, adapter=None, base=None):
     return {"safety_checker": None, "feature_extractor": None, **parts}, weights
 
 
-def _part(folder, part, files, dtype):
-    """One part of a folder in diffusers' layout; by its class in `sdkit.models.formats`, so nothing else is ever imported."""
+def load_upscaler(
+    folder: Path, shared: dict[str, Any], device: str, dtype: "torch.dtype | None" = None
+) -> "DiffusionPipeline":
+    """The upscaler in `folder` as diffusers' `StableDiffusionUpscalePipeline`.
+
+    shared : the parts of another model, from `load`; the upscaler takes VAE, text encoder and
+        tokenizer from them.
+
+    The attribute `regressor` of the pipeline is the network that was trained as a plain regressor,
+    or None if the folder has none. Raises `SdkitError` if the folder is no upscaler or is damaged.
+    """
+    import torch
+    from diffusers import StableDiffusionUpscalePipeline
+
+    dtype = dtype or torch.float32
+    index = {} if folder.is_file() else formats.read_index(folder, folder)
+    if not isinstance(index, dict) or (
+        index.get("_class_name") != StableDiffusionUpscalePipeline.__name__
+    ):
+        raise no_upscaler(folder.name)
+    names = [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+
+    def network(part: str) -> Any:
+        return _part(folder, part, formats.weight_files(names, part, folder), dtype, "unet")
+
+    try:
+        parts = {
+            **{part: shared[part] for part in ("vae", "text_encoder", "tokenizer")},
+            **{part: _part(folder, part) for part in ("scheduler", "low_res_scheduler")},
+            "unet": network("unet"),
+        }
+        with scaling_factor_kept(parts["vae"]):
+            pipe = StableDiffusionUpscalePipeline(**parts, max_noise_level=index["max_noise_level"])
+        pipe.regressor = network("regressor") if (folder / "regressor").is_dir() else None
+        pipe.to(device)
+        if pipe.regressor is not None:
+            pipe.regressor.to(device)
+    except SdkitError:
+        raise
+    except Exception as error:
+        raise _cannot_load(folder, error) from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def no_upscaler(name: str) -> SdkitError:
+    """The error for a model that cannot enlarge pictures."""
+    return SdkitError(f"{name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
+
+
+def _cannot_load(where: Path, error: Exception) -> SdkitError:
+    reason = " ".join(str(error).split())[:300]
+    return SdkitError(
+        f"The weights in {where} cannot be loaded ({reason}). Put them back from where they came."
+    )
+
+
+@contextlib.contextmanager
+def scaling_factor_kept(vae: Any) -> Iterator[None]:
+    """Let `vae` keep its scaling factor while diffusers builds an upscale pipeline around it.
+
+    `StableDiffusionUpscalePipeline` gives every VAE the factor of the published upscaler, 0.08333,
+    and warns about that.
+    """
+    factor = vae.config.scaling_factor
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The configuration file of the vae", FutureWarning)
+        try:
+            yield
+        finally:
+            vae.register_to_config(scaling_factor=factor)
+
+
+def _part(
+    folder: Path,
+    part: str,
+    files: list[str] | None = None,
+    dtype: "torch.dtype | None" = None,
+    kind: str | None = None,
+) -> Any:
+    """One part of a folder in diffusers' layout.
+
+    files : the names of its weights, if it has any.
+    kind : which part of a Stable Diffusion it is like; without it, the part of the same name.
+
+    The class comes from this function and never from the folder, so no other code can run.
+    """
     import diffusers
     import transformers
-    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 
-    path, how = folder / part, {"local_files_only": True}
-    if part == "scheduler":
+    path, kind = folder / part, kind or part
+    if kind.endswith("scheduler"):
         name = json.loads((path / "scheduler_config.json").read_text(encoding="utf-8"))[
             "_class_name"
         ]
-        if not issubclass(getattr(diffusers, name), diffusers.SchedulerMixin):
+        cls = getattr(diffusers, name)
+        if not issubclass(cls, diffusers.SchedulerMixin):
             raise ValueError(f"{name} is no scheduler")
-        return getattr(diffusers, name).from_pretrained(path, **how)
-    cls = {
-        "tokenizer": transformers.CLIPTokenizer,
-        "feature_extractor": transformers.CLIPImageProcessor,
-        "text_encoder": transformers.CLIPTextModel,
-        "safety_checker": StableDiffusionSafetyChecker,
-        "unet": diffusers.UNet2DConditionModel,
-        "vae": diffusers.AutoencoderKL,
-    }[part]
+    elif kind == "safety_checker":
+        from diffusers.pipelines.stable_diffusion import safety_checker
+
+        cls = safety_checker.StableDiffusionSafetyChecker
+    elif kind in ("unet", "vae"):
+        cls = getattr(diffusers, {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}[kind])
+    else:
+        names = {
+            "text_encoder": "CLIPTextModel",
+            "tokenizer": "CLIPTokenizer",
+            "feature_extractor": "CLIPImageProcessor",
+        }
+        cls = getattr(transformers, names[kind])
     if not files:
-        return cls.from_pretrained(path, **how)
-    how |= {
-        "use_safetensors": True,
-        "variant": "fp16" if ".fp16" in files[0] else None,
-        "dtype": dtype,
-    }
-    return cls.from_pretrained(path, **how).eval()
+        return cls.from_pretrained(path, local_files_only=True)
+    network = cls.from_pretrained(
+        path,
+        local_files_only=True,
+        use_safetensors=True,
+        variant="fp16" if ".fp16" in files[0] else None,
+        dtype=dtype,
+    )
+    return network.eval()
 
 
-def _from_file(path, base, dtype):
-    """The parts of a single file of Stable Diffusion 1.x; tokenizer and configurations come from the folder `base`."""
+def _from_file(path: Path, base: Path | None, dtype: "torch.dtype") -> dict[str, Any]:
+    """The parts of a single file of Stable Diffusion 1.x; see `load`."""
     from diffusers import StableDiffusionPipeline
 
     pipe = StableDiffusionPipeline.from_single_file(
@@ -101,8 +252,8 @@ def _from_file(path, base, dtype):
     return {part: value for part, value in pipe.components.items() if value is not None}
 
 
-def _lay_over(parts, adapter):
-    """Add a LoRA to the weights of the UNet for good, and take the scheduler that goes with LCM (Luo et al. 2023)."""
+def _add_lora(parts: dict[str, Any], adapter: Path) -> None:
+    """Add a LoRA to the weights of the UNet, and take LCM's scheduler (Luo et al. 2023)."""
     from diffusers import LCMScheduler, StableDiffusionPipeline
 
     parts["scheduler"] = LCMScheduler.from_config(parts["scheduler"].config)

@@ -209,12 +209,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def resize(image: Image.Image, size: int, multiple: int = 8) -> Image.Image:
-    """Scale a picture to a short side of about `size` px, with a Lanczos filter.
-
-    The aspect ratio stays, but both sides are rounded to a multiple of `multiple` px.
-    Raises `SdkitError` for a panorama longer than 4:1, which would cost much time and memory.
-    """
+def resized_size(image: Image.Image, size: int, multiple: int = 8) -> tuple[int, int]:
+    """Width and height in px that `resize` gives a picture. Raises `SdkitError` like `resize`."""
     width, height = image.size
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise SdkitError(
@@ -222,7 +218,19 @@ def resize(image: Image.Image, size: int, multiple: int = 8) -> Image.Image:
             "Crop it to the part that you want."
         )
     scale = size / min(width, height)
-    sides = [max(multiple, round(side * scale / multiple) * multiple) for side in (width, height)]
+    width, height = (
+        max(multiple, round(side * scale / multiple) * multiple) for side in (width, height)
+    )
+    return width, height
+
+
+def resize(image: Image.Image, size: int, multiple: int = 8) -> Image.Image:
+    """Scale a picture to a short side of about `size` px, with a Lanczos filter.
+
+    The aspect ratio stays, but both sides are rounded to a multiple of `multiple` px.
+    Raises `SdkitError` for a panorama longer than 4:1, which would cost much time and memory.
+    """
+    sides = resized_size(image, size, multiple)
     return image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3)
 
 

@@ -36,12 +36,13 @@ from transformers import CLIPModel, CLIPTokenizer
 from sdkit.diffusion import latents as latent
 from sdkit.evaluate import measure
 from sdkit.evaluate.judges import StyleClassifier
+from sdkit.models.loading import scaling_factor_kept
 from sdkit.pictures import art, photos
 from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
 from sdkit.recipes.text import text_encoder_of
-from sdkit.upscale import FACTOR, own_scaling
+from sdkit.upscale import FACTOR
 
 FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
 # as the real upscaler's
@@ -286,7 +287,7 @@ def save_pipeline(settings, vae, unet, noiser, solver):
     """
     text_encoder = text_encoder_of(CLIPModel.from_pretrained(settings.clip).float())
     tokenizer = CLIPTokenizer.from_pretrained(settings.tokenizer)
-    with own_scaling(vae):
+    with scaling_factor_kept(vae):
         pipe = StableDiffusionUpscalePipeline(
             vae,
             text_encoder,

@@ -18,7 +18,7 @@ from tests import strange
 def work(tiny_data, tmp_path, monkeypatch):
     """An empty current folder, and the tiny model as mini-sd on the CPU."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     return tmp_path
 
 
@@ -175,7 +175,7 @@ def test_doctor_without_any_data_still_answers(monkeypatch, tmp_path, capsys):
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; from sdkit.cli import parser; parser._parser().format_help(); print('torch' in sys.modules)"
+    code = "import sys; from sdkit.cli import parser; parser.make_parser().format_help(); print('torch' in sys.modules)"
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

@@ -79,7 +79,7 @@ def test_no_verb_fetches_or_runs_long_unasked(tiny_data, tmp_path, monkeypatch, 
         )
     monkeypatch.setattr(consent, "UNNOTICED", 0)
     monkeypatch.setattr(consent, "estimate", lambda *arguments: 1000)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh"]) == 2
     error = capsys.readouterr().err
     assert error.count("--yes") == 1 and not list((tmp_path / "styled").iterdir())

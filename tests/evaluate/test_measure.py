@@ -100,7 +100,7 @@ def test_redrawn_pictures_have_their_own_seeds_and_figures(tiny_data, reader, mo
         **models.defaults(),
         "redraw": {"size": 128, "strength": 0.5, "guidance_scale": 2, "num_inference_steps": 2},
     }
-    monkeypatch.setattr(models, "defaults", lambda *_: dict(own))
+    monkeypatch.setattr(models.Model, "defaults", own)
     monkeypatch.setattr(measure, "REDRAWN", 2)
     classifier, calls = judges.StyleClassifier(channels=(8, 16)).eval(), []
     monkeypatch.setattr(judges.StyleClassifier, "load", lambda: classifier)

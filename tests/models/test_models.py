@@ -10,6 +10,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from sdkit import models
 from sdkit.errors import SdkitError
 from sdkit.files import model_dir
+from sdkit.models import model
 
 
 def test_load_gives_the_pipeline_of_diffusers_in_float32(tiny_data, tiny_sd):
@@ -118,15 +119,8 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
     ],
 )
 def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch, prompt, scale):
-    monkeypatch.setattr(
-        models,
-        "defaults",
-        lambda name: {
-            **models.USUAL,
-            "guidance_scale": 4.0,
-            "guidance_scales": {"hokusai": 3.0, "oil": 2.0},
-        },
-    )
+    own = {**models.USUAL, "guidance_scale": 4.0, "guidance_scales": {"hokusai": 3.0, "oil": 2.0}}
+    monkeypatch.setattr(models.Model, "defaults", own)
     assert models.settings(prompt).guidance_scale == scale
     assert models.settings(prompt, guidance_scale=1.0).guidance_scale == 1.0
     assert models.settings(prompt, task="draw").guidance_scale == 4.0
@@ -148,3 +142,21 @@ def test_the_first_words_that_a_prompt_contains_choose_its_guidance(monkeypatch,
 )
 def test_a_style_at_the_end_of_a_prompt_is_split_off(tiny_data, prompt, parts):
     assert models.split_style(prompt) == parts
+
+
+def test_advice_names_known_words_that_look_similar():
+    known = {"van", "gogh", "hiroshige"}
+    assert model.advice("van gogh", known) is None
+    assert model.advice("by van gogh", known) is None  # little words need no advice
+    assert model.advice("anything", None) is None
+    assert "Similar words that it knows: gogh, hiroshige" in model.advice(
+        "goghh or hiroshigi", known
+    )
+
+
+def test_advice_lists_at_most_twenty_known_words_and_only_close_ones_if_there_are_any():
+    known = {f"word{chr(97 + k)}" for k in range(26)} | {"gogh"}
+    listed = model.advice("xylophone", known).rstrip(".").rpartition(": ")[2].split(", ")
+    assert len(listed) == 20 and set(listed) <= known
+    close = model.advice("gohg", known).rstrip(".").rpartition(": ")[2].split(", ")
+    assert close == ["gogh"]

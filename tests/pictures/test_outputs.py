@@ -31,7 +31,7 @@ def photo(side=64):
 @pytest.fixture
 def work(tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "device", lambda: "cpu")
+    monkeypatch.setenv("SDKIT_DEVICE", "cpu")
     return tmp_path
 
 
@@ -310,7 +310,12 @@ def leaks(path):
 def test_results_of_every_verb_contain_only_pixels_of_the_photo(work, monkeypatch, capfd):
     from sdkit import upscale
 
-    monkeypatch.setattr(models, "load_upscaler", lambda *_, **__: None)
+    small_one = models.resolve()
+    monkeypatch.setattr(models.Model, "upscaler", lambda *_, **__: None)
+    resolve = models.resolve
+    monkeypatch.setattr(
+        models, "resolve", lambda name="mini-sd": small_one if "up" in name else resolve(name)
+    )
     monkeypatch.setattr(
         upscale,
         "upscale",
