@@ -1,4 +1,4 @@
-"""The names of the sample photographs. This file imports nothing, so that `sdkit --help` is quick."""
+"""The sample photographs. This file imports nothing, so that ``sdkit --help`` is quick."""
 
 SAMPLES = {  # name: what it shows, who made it, its licence, and the package that brings it
     "astronaut": "Eileen Collins, NASA, public domain (scikit-image)",
