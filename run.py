@@ -2,17 +2,18 @@
 """The one command of the kit.
 
     python3 run.py lab                                open the lessons in JupyterLab
-    python3 run.py style PHOTO --prompt "van gogh"    paint a photograph (or a sample: astronaut, coffee, ...)
+    python3 run.py style PHOTO --prompt "van gogh"    paint a photograph or a sample (astronaut)
     python3 run.py test                               run every test and every notebook
-    python3 run.py doctor | models | VERB --help      any other verb of the package: python -m sdkit VERB
+    python3 run.py doctor | models | VERB --help      any other verb (python -m sdkit VERB)
 
-The first call sets up .venv with the exact versions of requirements.lock (minutes, most of them downloading;
-2 GB of disk). Later calls start at once. Python 3.11, 3.12 or 3.13. Options after the verb are passed on.
+The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
+most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
+3.11, 3.12 or 3.13. Options after the verb are passed on to it.
 
-    SDKIT_TORCH=cpu|cuda|default   the build of torch (unset: cuda where an NVIDIA GPU answers, otherwise cpu;
-                                   default: whatever pip finds first)
-    SDKIT_WHEELS=FOLDER            install from this folder of wheels only, without an index; fill it with
-                                   pip download -r requirements.lock -d FOLDER
+    SDKIT_TORCH=cpu|cuda|default   the build of torch. If it is not set: cuda if an NVIDIA GPU
+                                   answers, else cpu. default: the build that pip finds first.
+    SDKIT_WHEELS=FOLDER            install only from this folder of wheels, without an index.
+                                   To fill it: pip download -r requirements.lock -d FOLDER
 """
 
 import contextlib
@@ -27,21 +28,23 @@ import sys
 import urllib.request
 from pathlib import Path
 
-# Standard library only, in the language of Python 3.7: an old Python must get as far as being told so.
+# This file uses only the standard library and the syntax of Python 3.7. So an old Python can read
+# it and print which versions the kit needs.
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-# written last: an interrupted installation has none and is done again
+# This file is written last. An interrupted installation has none and is done again.
 STAMP = VENV / "sdkit-installed.txt"
 LOG = VENV / "install.log"
 LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
 PYTHONS = (3, 11), (3, 12), (3, 13)  # as in pyproject.toml; a test compares
-# of free disk, for what is unpacked and for pip's copies
+# GB of free disk that each build needs, for the unpacked packages and for pip's copies
 GIGABYTES = {"cpu": 3, "cuda": 8, "default": 3}
 INDEX = "https://download.pytorch.org/whl/"
 
-# For every program that is started: offline, quiet, and none of a user's own settings in the way.
-# "on": this switch is ours, see sdkit/__init__.py; a person's own "1" stays.
+# Every program that run.py starts is offline and quiet, and ignores settings of pip that could
+# get in the way. The value "on" marks the kit's own switch (see sdkit/__init__.py). If a person
+# has set "1", it stays.
 OFFLINE = {
     "HF_HUB_OFFLINE": "on",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -59,7 +62,7 @@ LAB = [
     "--LabApp.news_url=None",
     "--LabApp.extension_manager=readonly",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    # or uploads over 10 MiB die
+    # without this, uploads over 10 MiB fail
     '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}',
 ]
 TEST = [
@@ -69,8 +72,9 @@ TEST = [
     "--nbval-current-env",
     "--nbval-sanitize-with",
     "tests/sanitize.cfg",
-    # what is tested: testpaths in pyproject.toml
-    # a limit for what hangs: a cell that trains has one thread, perhaps on a busy machine
+    # `testpaths` in pyproject.toml says which folders are tested.
+    # The limit stops a cell that hangs. It is long, because a cell that trains has one thread,
+    # perhaps on a busy machine.
     "--nbval-cell-timeout=600",
     "-p",
     "no:cacheprovider",
@@ -92,7 +96,7 @@ LAUNCHERS = {
 STEP = re.compile(
     r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected) (\S+)(.*)"
 )
-# what pip or venv print when they fail, and what a person can do; the first that matches counts
+# What pip or venv print when they fail, and what a person can do. The first match counts.
 CAUSES = (
     (
         r"No space left|Errno 28\b|WinError 112|not enough space",
@@ -100,21 +104,26 @@ CAUSES = (
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
-        "The index's certificate is not trusted: set PIP_CERT to your proxy's certificate and start again.",
+        "The index's certificate is not trusted: set PIP_CERT to your proxy's certificate "
+        "and start again.",
     ),
     (
-        r"ConnectionError|ConnectTimeout|getaddrinfo|ProxyError|[Rr]ead ?[Tt]ime|Network is unreachable",
-        "No package index answers: connect to the network (behind a proxy: set HTTPS_PROXY) and start again,\n"
+        r"ConnectionError|ConnectTimeout|getaddrinfo|ProxyError|[Rr]ead ?[Tt]ime"
+        r"|Network is unreachable",
+        "No package index answers: connect to the network "
+        "(behind a proxy: set HTTPS_PROXY) and start again,\n"
         "or set SDKIT_WHEELS to a folder of wheels.",
     ),
     (
         r"No matching distribution found",
-        "pip found no index, or none with this package: check the network and `python3 -m pip config list`,\n"
+        "pip found no index, or none with this package: "
+        "check the network and `python3 -m pip config list`,\n"
         "or the folder SDKIT_WHEELS (to be filled on the same kind of machine).",
     ),
     (
         r"Permission denied|Errno (13|30)\b|WinError (5|32)\b",
-        "A file may not be written: check who owns this folder; close JupyterLab and shells that use .venv.",
+        "A file may not be written: check who owns this folder; "
+        "close JupyterLab and shells that use .venv.",
     ),
     (
         r"ensurepip",
@@ -129,7 +138,7 @@ class Trouble(Exception):
 
 
 def say(text, end="\n"):
-    """Print a step; with end="" it is a line that the next one overwrites, which only a terminal gets."""
+    """Print a step. With end="" the next step overwrites it; only a terminal gets such a line."""
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 1
         print("\r" + (text if end else text[:width]).ljust(width), end=end, flush=True)
@@ -149,7 +158,10 @@ def environment():
 
 
 def ask(command):
-    """What a command prints, or "" where it is not there or fails (as launchers of absent versions do)."""
+    """What a command prints, or "" if the command is not there or fails.
+
+    The launcher of a version of Python that is not installed fails.
+    """
     try:
         return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=30).decode(
             "ascii"
@@ -182,7 +194,7 @@ def torch_flavour():
 
 
 def check_machine(flavour):
-    """Raise `Trouble` where the installation cannot end well."""
+    """Raise `Trouble` if the installation cannot succeed on this machine."""
     if sys.maxsize < 2**32 or (sys.platform, platform.machine()) == ("darwin", "x86_64"):
         raise Trouble(
             "torch is not built for 32-bit Pythons and Intel Macs: install a 64-bit Python (on an\n"
@@ -200,7 +212,8 @@ def pip_sources(flavour):
     """pip's options that say where packages come from."""
     if os.environ.get("SDKIT_WHEELS"):
         return ["--no-index", "--find-links", str(Path(os.environ["SDKIT_WHEELS"]).resolve())]
-    # The ordinary index has CUDA builds for Linux and CPU builds for Windows, torch's own the other two.
+    # The ordinary index has CUDA builds for Linux and CPU builds for Windows. torch's own index has
+    # the other two.
     extra = {("cpu", "linux"): INDEX + "cpu", ("cuda", "win32"): INDEX + "cu130"}.get(
         (flavour, sys.platform)
     )
@@ -211,20 +224,24 @@ def pip_sources(flavour):
         say("%s does not answer: pip takes the torch that it is set up to find." % extra)
         if flavour == "cpu":
             say(
-                "If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk, and works as well."
+                "If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk, "
+                "and works as well."
             )
     return []
 
 
 def explain(lines):
-    """The last telling one of the lines that a failed command left, and what to do about it."""
+    """The last line with an error among those that a failed command printed, and what to do."""
     errors = [line for line in lines if re.match(r"\W*\w*(ERROR|Error|Errno)", line)]
     advice = next(advice for cause, advice in CAUSES if re.search(cause, "\n".join(lines)))
     return (errors or lines or ["No word why."])[-1] + "\n" + advice
 
 
 def follow(command, log):
-    """Run pip or venv, show its steps on one line, keep its words in the file `log`; on failure say why."""
+    """Run pip or venv and show its steps on one line. Its whole output goes to the file `log`.
+
+    Raises `Trouble` with the reason if the command fails.
+    """
     total, seen, lines = LOCK.read_text(encoding="utf-8").count("=="), 0, []
     with open(str(log), "w", encoding="utf-8") as kept, subprocess.Popen(
         command,
@@ -259,7 +276,10 @@ def follow(command, log):
 
 @contextlib.contextmanager
 def only_one():
-    """Let one set-up work at a time; the system lifts this lock when the process ends, in whatever way."""
+    """Let only one set-up work at a time.
+
+    The operating system releases the lock when the process ends, also after a crash.
+    """
     with open(str(ROOT / ".venv.lock"), "w") as handle:
         try:
             if os.name == "nt":
@@ -278,7 +298,7 @@ def only_one():
 
 
 def stamp(flavour):
-    """What decides which packages are installed: Python's version, the lists, and the build of torch."""
+    """A text that changes with Python's version, the lists of packages or the build of torch."""
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for path in (LOCK, CUDA_LOCK, ROOT / "pyproject.toml"):
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
@@ -298,11 +318,11 @@ def set_up():
         )
         if STAMP.exists():
             STAMP.unlink()
-        # never the .venv's own, just cleared
+        # not the Python inside .venv, which --clear deletes
         base = getattr(sys, "_base_executable", None) or sys.executable
         follow([base, "-m", "venv", "--clear", str(VENV)], os.devnull)
         packages = next(VENV.glob("[Ll]ib/**/site-packages"))
-        # to the kit; relative, so the folder may be moved
+        # This path leads to the kit. It is relative, so the folder may be moved.
         path = os.path.relpath(str(ROOT), str(packages))
         (packages / "sdkit.pth").write_text(path + "\n", encoding="utf-8")
         say("Installing the locked packages; every detail goes to %s" % LOG)
@@ -336,7 +356,10 @@ def write_launcher():
 
 
 def become(command, folder, variables):
-    """Turn into a command, for Ctrl-C and the exit status to be its own; on Windows, wait for it."""
+    """Replace this process by a command, so that Ctrl-C and the exit status are the command's own.
+
+    Windows cannot replace a process. There, run the command, wait and return its exit status.
+    """
     sys.stdout.flush()
     if os.name != "nt":
         os.chdir(str(folder))
@@ -346,7 +369,7 @@ def become(command, folder, variables):
 
 
 def hand_over(verb, options):
-    """Go over to what the verb runs inside .venv."""
+    """Run the verb with the Python inside .venv."""
     folder, command, variables = ROOT, [str(PYTHON)], environment()
     if verb == "lab":
         lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))

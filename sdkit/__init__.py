@@ -1,11 +1,13 @@
 """sdkit: a teaching kit on Stable Diffusion, in small files sorted by subject.
 
-``import sdkit`` is quick and does not import torch. A module is imported when you first ask for it, and the name of its
-folder may be left out: ``from sdkit import photos`` and ``sdkit.photos`` give the module `sdkit.pictures.photos`.
+``import sdkit`` is quick and does not import torch. A module is imported when you first ask for it.
+You may leave out the name of its folder: ``from sdkit import photos`` and ``sdkit.photos`` give the
+module `sdkit.pictures.photos`.
 
-The kit stays offline. The libraries that could use the network read their switches when they are imported, so this file
-sets the switches first; a switch that you have set yourself keeps its value. The value "on" marks the kit's own switch.
-`sdkit.models.hub` may lift that one to fetch a model that you asked for. It never lifts your own HF_HUB_OFFLINE=1.
+The kit stays offline. The libraries that could use the network read their switches when they are
+imported, so this file sets the switches first. A switch that you have set yourself keeps its value.
+The value "on" marks the kit's own switch. `sdkit.models.hub` may lift that switch to fetch a model
+that you asked for. It never lifts your own HF_HUB_OFFLINE=1.
 """
 
 import functools
@@ -30,7 +32,10 @@ for _name, _value in {
 
 @functools.cache
 def _modules() -> dict[str, str]:
-    """The full name of each module and folder of the package, by its short name; nothing is imported for this."""
+    """The full name of each module and folder of the package, by its short name.
+
+    This imports nothing.
+    """
     found: dict[str, str] = {}
 
     def walk(folders: Iterable[str], package: str) -> None:

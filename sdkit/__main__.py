@@ -6,12 +6,14 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+SLOW = ("torch", "transformers", "diffusers")  # to import
+
 
 def stop(number: int, _: FrameType | None) -> None:
     """End the program after Ctrl-C or another signal, and leave no half-written file behind."""
     if any(
         getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
-        for name in ("sdkit.cli", "torch", "transformers", "diffusers")
+        for name in ("sdkit.cli", "sdkit.cli.verbs", "sdkit.cli.about", *SLOW)
     ):
         # No file is open while these are being imported, and an exception would crash some of them.
         os._exit(128 + number)

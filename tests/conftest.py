@@ -1,4 +1,7 @@
-"""Fixtures: a whole Stable Diffusion of a few thousand random parameters, saved as the shipped one is."""
+"""Fixtures: a whole Stable Diffusion of a few thousand random parameters.
+
+It is saved in the same layout as the shipped one.
+"""
 
 import json
 import os
@@ -41,7 +44,10 @@ BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear
 
 
 def pytest_configure(config):
-    """Give every kernel, those of the lessons under nbval too, a start-up file that refuses all but loopback."""
+    """Give every kernel a start-up file that allows connections only to this machine.
+
+    This includes the kernels in which nbval runs the lessons.
+    """
     os.environ["IPYTHONDIR"] = config.stash[IPYTHON] = tempfile.mkdtemp()
     startup = Path(os.environ["IPYTHONDIR"], "profile_default", "startup", "00-no-network.py")
     startup.parent.mkdir(parents=True)
@@ -78,7 +84,10 @@ def _tokenizer(folder):
 
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory):
-    """Folder of a tiny random model in mini-sd's layout: f = 4, 8 latent channels, epsilon, DDIM."""
+    """Folder of a tiny random model in the layout of mini-sd.
+
+    It has f = 4 and 8 latent channels, predicts epsilon and samples with DDIM.
+    """
     from diffusers import (
         AutoencoderKL,
         DDIMScheduler,

@@ -25,7 +25,10 @@ def encrypt(socket, certificate):
 
 
 class Hub:
-    """``with Hub({"owner/name": folder}) as hub:`` serves at hub.url. Its attributes set the faults."""
+    """A server of model repositories; ``with Hub({"owner/name": folder}) as hub:`` starts it.
+
+    Its address is hub.url. Its attributes set the faults.
+    """
 
     def __init__(self, repositories, certificate=None):
         """certificate : where to write a certificate of this server; without it, it speaks http."""

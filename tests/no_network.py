@@ -1,7 +1,8 @@
-"""From here on, in this process: no network. Every attempt is refused, by Python itself, and noted in `sys.attempts`.
+"""This program takes the network away from the process that runs it.
 
-With NO_SOCKETS in the environment not even a socket may be made, but for those between processes of one machine;
-without, loopback stays open, for Jupyter's own talk.
+Python itself refuses every attempt, and `sys.attempts` lists them. If NO_SOCKETS is set in the
+environment, the process cannot even create a socket, except for sockets between processes of one
+machine. Otherwise the process may connect to its own machine, as Jupyter must.
 """
 
 import os

@@ -2,8 +2,9 @@
 
     python tests/normalise.py [--check] [NOTEBOOK ...]
 
-Removes widget state, stale widget views, editor and kernel metadata; joins the pieces of printed text; numbers the
-cells from 1 where they ran from top to bottom. With --check nothing is written, and what is wrong is listed.
+The program removes widget state, stale widget views, and metadata of editors and kernels. It joins
+the pieces of printed text. It numbers the cells from 1 if they ran from top to bottom. With --check
+it writes nothing and lists what is wrong.
 """
 
 import argparse
@@ -26,7 +27,8 @@ MAX_LINES = 25  # of a code cell
 # characters of a line of code: as much as a laptop shows beside JupyterLab's file list
 MAX_WIDTH = 98
 MEDIAN_LINES = 10  # over the code cells of a lesson
-# A path from the root of somebody's disk: /x/y, ~/x or C:\x, not part of an address or of a relative path.
+# A path from the root of somebody's disk: /x/y, ~/x or C:\x. It must not be part of a web address
+# or of a relative path.
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`(=\[,]))(?:/[A-Za-z_][\w.-]*/[\w.-]+|~/\w+|[A-Za-z]:\\\w+)")
 
 
@@ -36,7 +38,7 @@ def all_notebooks():
 
 
 def normalise(notebook):
-    """A copy of `notebook` without anything that changes from run to run or from editor to editor."""
+    """A copy of `notebook` without what changes from run to run or from editor to editor."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata = nbformat.from_dict(METADATA)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -57,7 +59,10 @@ def normalise(notebook):
 
 
 def _outputs(outputs):
-    """Outputs without widget views (their models are gone with the kernel) and with printed text in one piece."""
+    """Outputs without widget views and with printed text in one piece.
+
+    A widget view is of no use in a file, because its model is gone with the kernel.
+    """
     joined = []
     for output in outputs:
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:

@@ -1,4 +1,7 @@
-"""A Stable Diffusion as one file, in the names of the original code (CompVis), as diffusers' script maps them."""
+"""A Stable Diffusion as one file, with the names of the original code (CompVis).
+
+The names follow the conversion script of diffusers.
+"""
 
 
 def to_ldm(pipe, levels=4, layers=2):

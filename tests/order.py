@@ -4,8 +4,6 @@ import fnmatch
 
 # The files that take longest, as `run.py test --durations=20` shows. A wrong order only costs time.
 LONGEST_FIRST = [
-    "tests/browser/*",
-    "tests/recipes/*",
     "notebooks/01*",
     "notebooks/1[12]*",
     "notebooks/0[78]*",

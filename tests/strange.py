@@ -1,4 +1,4 @@
-"""Strange picture files, as people have them: written into a folder for the tests of photos and of the CLI."""
+"""Strange picture files, as people have them, for the tests of photos and of the command line."""
 
 import struct
 import zlib
@@ -42,7 +42,10 @@ def colours(width=48, height=32):
 
 
 def png16(path, array):
-    """Write (H, W) or (H, W, 3) uint16 as a 16-bit PNG, by the specification (Pillow writes no 16-bit colour)."""
+    """Write (H, W) or (H, W, 3) uint16 as a 16-bit PNG, as the specification says.
+
+    Pillow writes no 16-bit colour.
+    """
     height, width = array.shape[:2]
     rows = array.reshape(height, -1).astype(">u2")
     raw = b"".join(b"\0" + row.tobytes() for row in rows)  # filter type 0 before each row
@@ -62,7 +65,10 @@ def png16(path, array):
 
 
 def tiff16(path, array):
-    """Write (H, W, 3) uint16 as an uncompressed TIFF, by the specification (Pillow writes no 16-bit colour)."""
+    """Write (H, W, 3) uint16 as an uncompressed TIFF, as the specification says.
+
+    Pillow writes no 16-bit colour.
+    """
     height, width, channels = array.shape
     tags = [
         (256, 4, 1, width),

@@ -1,4 +1,4 @@
-"""pyproject.toml is the truth about dependencies; the lock, environment.yml and run.py are held to it."""
+"""The lock, environment.yml, the workflows and the changelog agree with pyproject.toml."""
 
 import re
 import tomllib
@@ -22,7 +22,10 @@ CONDA_NAMES = {"pytorch-cpu": "torch"}  # what conda calls differently
 
 
 def pins(name):
-    """The requirements of a lock, as {canonical name: Requirement}; each is pinned to one version."""
+    """The requirements of a lock, as {canonical name: Requirement}.
+
+    Each is pinned to one version.
+    """
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"==[^,*]+", str(r.specifier)) for r in requirements)
@@ -47,25 +50,25 @@ def conda():
 
 
 @pytest.mark.parametrize("name", sorted(WANTED))
-def test_the_lock_pins_every_dependency_to_a_version_that_suits(name):
+def test_the_lock_pins_every_dependency_to_an_allowed_version(name):
     pin = pins("requirements.lock")[name]
     assert pin.marker is None
     assert version_of(pin) in WANTED[name].specifier
 
 
 @pytest.mark.parametrize("name", sorted(WANTED))
-def test_environment_yml_asks_for_the_same(name):
+def test_environment_yml_allows_the_same_versions(name):
     assert conda()[name] == WANTED[name].specifier
 
 
-def test_environment_yml_asks_for_nothing_else():
+def test_environment_yml_lists_no_other_package():
     listed = conda()
     assert listed.pop("python") == SpecifierSet(PROJECT["requires-python"])
     listed.pop("pip")
     assert set(listed) == set(WANTED)
 
 
-def test_the_lock_is_whole_for_this_machine():
+def test_the_lock_lists_every_package_that_this_machine_needs():
     """Every package that a locked one needs here is locked too, in a version that suits it."""
     from importlib.metadata import PackageNotFoundError, requires
 
@@ -89,7 +92,7 @@ def test_the_lock_is_whole_for_this_machine():
 @pytest.mark.parametrize(
     "system, name", [("win32", "colorama"), ("win32", "pywinpty"), ("darwin", "appnope")]
 )
-def test_what_only_one_system_needs_is_locked_for_it_alone(system, name):
+def test_a_package_that_only_one_system_needs_is_locked_only_for_it(system, name):
     marker = pins("requirements.lock")[name].marker
     assert [s for s in ("linux", "darwin", "win32") if marker.evaluate({"sys_platform": s})] == [
         system
@@ -105,7 +108,7 @@ def test_packages_of_the_cuda_build_are_only_constraints():
 @pytest.mark.parametrize(
     "minor, suits", [(10, False), (11, True), (12, True), (13, True), (14, False)]
 )
-def test_python_versions(minor, suits):
+def test_the_project_allows_python_3_11_to_3_13(minor, suits):
     assert SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.9") is suits
 
 

@@ -56,7 +56,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_place_that_takes_no_file_gives_a_sentence(tmp_path):
+def test_a_path_that_cannot_hold_a_file_gives_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(errors.SdkitError, match="Cannot write"),
@@ -66,8 +66,11 @@ def test_a_place_that_takes_no_file_gives_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_one_of_many_programs_gets_the_name_that_all_want(tmp_path, monkeypatch, links):
-    """As two runs into one folder: nobody's file is replaced by another's; also on disks without hard links."""
+def test_only_one_of_many_writers_gets_the_same_name(tmp_path, monkeypatch, links):
+    """When several runs write into one folder, no run replaces the file of another.
+
+    This also holds on disks without hard links.
+    """
     if not links:
         monkeypatch.setattr(
             files.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links"))

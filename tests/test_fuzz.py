@@ -1,6 +1,7 @@
-"""Bad input, en masse: of whatever bytes and numbers, a picture or one sentence; never a traceback, never half a file.
+"""Random bytes and numbers as input give a picture or one sentence.
 
-A few hundred cases in the ordinary run, some ten thousand with ``python3 run.py test -m slow tests/test_fuzz.py``.
+They never give a traceback or half a file. The ordinary run tries a few hundred cases. This command
+tries some ten thousand: ``python3 run.py test -m slow tests/test_fuzz.py``.
 """
 
 import io
@@ -140,7 +141,7 @@ def is_sentence(error):
 
 
 @cases(300, 6000)
-def test_a_file_is_a_picture_or_a_sentence(tmp_path, capfd, count):
+def test_any_file_gives_a_picture_or_a_sentence(tmp_path, capfd, count):
     @settings(max_examples=count, derandomize=count < 1000, **NORMAL)
     @given(files(), NAMES)
     def holds(data, name):
@@ -225,7 +226,7 @@ ANY = {
 
 
 @cases(200, 3000)
-def test_settings_make_sense_or_a_sentence(count):
+def test_any_settings_are_valid_or_give_a_sentence(count):
     @settings(max_examples=count, derandomize=count < 1000, **NORMAL)
     @given(st.fixed_dictionaries({}, optional=ANY))
     def holds(changes):
@@ -278,8 +279,13 @@ VALUE = st.one_of(
 
 
 @cases(80, 1500)
-def test_a_folder_run_is_pictures_and_sentences(tiny_data, tmp_path, monkeypatch, capsys, count):
-    """Of any options: whole pictures for the good photos, a line for each of the others, code 2 where one failed."""
+def test_a_run_over_a_folder_gives_only_pictures_and_sentences(
+    tiny_data, tmp_path, monkeypatch, capsys, count
+):
+    """With any options, each good photo gives a whole picture and each bad one a line.
+
+    The exit status is 2 if a photo failed.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.Model, "pipeline", lambda *_, **__: Painter())
     # an error that nobody thought of comes out here as it is

@@ -17,7 +17,7 @@ NO_PROSE = re.compile(
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
-def test_entries_are_in_order_and_name_lessons_that_there_are():
+def test_entries_are_in_order_and_name_lessons_that_exist():
     assert list(ENTRIES) == sorted(ENTRIES, key=str.lower)
     numbers = {
         number

@@ -1,4 +1,7 @@
-"""The layers of the package hold: the contracts of pyproject.toml, and imports that the contracts can see."""
+"""The package keeps to its layers.
+
+Its imports keep the contracts of pyproject.toml, and the contracts can see every import.
+"""
 
 import ast
 
@@ -19,7 +22,10 @@ def test_the_contracts_are_kept(capsys):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_the_package_itself_imports_by_full_names(path):
-    """``from sdkit import photos`` works, but import-linter takes it for an import of `sdkit` and checks no layer."""
+    """import-linter must see which layer an import uses.
+
+    It takes ``from sdkit import photos`` for an import of `sdkit` and checks no layer.
+    """
     direct = {
         child.stem for child in PACKAGE.iterdir() if child.suffix == ".py" or child.is_dir()
     } | {"__version__"}

@@ -1,4 +1,7 @@
-"""Every notebook as it is committed: run, clean, small, described in words; and a lesson has the shape of a lesson."""
+"""Every committed notebook has been run, is clean and small, and has alt text for its pictures.
+
+Every lesson has the usual parts.
+"""
 
 import base64
 import re
@@ -29,12 +32,12 @@ def name(path):
 
 @needs_model
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_committed_notebook(path):
+def test_a_committed_notebook_has_no_problem(path):
     assert normalise.problems(nbformat.read(path, as_version=4), path.stat().st_size) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_links_to_files_lead_somewhere(path):
+def test_links_to_files_lead_to_files_that_exist(path):
     prose = "\n".join(
         cell.source
         for cell in nbformat.read(path, as_version=4).cells
@@ -48,13 +51,13 @@ def test_links_to_files_lead_somewhere(path):
 
 @needs_model
 @pytest.mark.parametrize("path", LESSONS, ids=name)
-def test_lesson_has_its_shape(path):
+def test_a_lesson_has_its_parts(path):
     assert normalise.lesson_problems(nbformat.read(path, as_version=4), path.name[:2]) == []
 
 
 @needs_model
 @pytest.mark.parametrize("path", LESSONS, ids=name)
-def test_solutions_are_right(path):
+def test_the_solutions_are_right(path):
     solution = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
     lesson = nbformat.read(path, as_version=4)
     printed = "".join(
@@ -66,7 +69,7 @@ def test_solutions_are_right(path):
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=name)
-def test_every_exercise_has_solution_and_page(path):
+def test_every_exercise_has_a_solution_and_every_lesson_a_page(path):
     lesson = nbformat.read(path, as_version=4)
     solution = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
     assert exercises(lesson) == exercises(solution)
@@ -141,7 +144,7 @@ def test_a_bad_cell_is_refused(cell, words):
     assert len(found) == 1 and words in found[0]
 
 
-def test_unrun_disordered_and_large_notebooks_are_refused():
+def test_notebooks_not_run_in_order_too_large_or_with_widget_state_are_refused():
     unrun = clean(new_code_cell("1"), new_code_cell("2"))
     unrun.cells[1].execution_count = None
     assert normalise.problems(unrun) == ["cell 1: was not run"]
@@ -154,7 +157,7 @@ def test_unrun_disordered_and_large_notebooks_are_refused():
     assert "widget state" in normalise.problems(with_state)[0]
 
 
-def test_normalise_strips_what_changes_and_keeps_what_counts():
+def test_normalise_removes_what_changes_and_keeps_what_is_compared():
     view = {normalise.VIEW: {"model_id": "f00"}, "text/plain": "[slider]"}
     cell = new_code_cell(
         "f()",
@@ -179,7 +182,7 @@ def test_normalise_strips_what_changes_and_keeps_what_counts():
     assert cell.execution_count == 7  # the original is left alone
 
 
-def test_command_line(tmp_path, capsys):
+def test_the_command_line_of_normalise(tmp_path, capsys):
     path = tmp_path / "x.ipynb"
     notebook = new_notebook(cells=[new_code_cell("1", execution_count=4)], metadata={"toc": 1})
     nbformat.write(notebook, path)
@@ -190,7 +193,7 @@ def test_command_line(tmp_path, capsys):
     assert normalise.main(["--check", str(path)]) == 0
 
 
-def test_html_export_carries_the_alt_text():
+def test_the_html_export_has_the_alt_text():
     exporter = pytest.importorskip("nbconvert").HTMLExporter(
         template_name="kit",
         extra_template_basedirs=[str(normalise.NOTEBOOKS.parent / "docs" / "templates")],

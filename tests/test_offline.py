@@ -1,4 +1,4 @@
-"""Without a wish for other weights nothing is asked of any network: verbs, libraries, lessons."""
+"""Verbs, libraries and lessons use no network, unless a person asks for other weights."""
 
 import argparse
 import json
@@ -23,7 +23,8 @@ RUNS = [
     ["doctor"],
     ["measure"],
 ]
-# Every verb in one process that may not open a socket; `measure` with a small reader and few drawings.
+# This program runs every verb in one process that may not open a socket. `measure` is quick here,
+# because it has a small reader and few drawings.
 PROGRAM = """
 import functools, json, os, sys
 exec(open(sys.argv[1]).read(), {})
@@ -70,8 +71,8 @@ def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
     assert set(verbs) == set(verb.choices)
 
 
-def test_a_kernel_in_which_a_lesson_runs_has_no_network(tmp_path):
-    """So the run of all notebooks, `run.py test`, is one without a network, whatever the machine has."""
+def test_the_kernel_of_a_lesson_has_no_network(tmp_path):
+    """So `run.py test` runs all notebooks without a network, even on a machine that has one."""
     nbclient = pytest.importorskip("nbclient")
     tries = [
         "import urllib.request; urllib.request.urlopen('http://192.0.2.1')",

@@ -1,4 +1,4 @@
-"""What the package does in one place only: scaling of pixels, PSNR, and encoding of batches."""
+"""The package does these things in one place only: pixel scaling, PSNR, encoding of batches."""
 
 import re
 
@@ -22,10 +22,10 @@ SOURCES = {
         (r"\bdef bf16_is_native\b|\bavx512_bf16\b", "sdkit/models/hardware.py"),
     ],
 )
-def test_one_file_holds_it(pattern, place):
+def test_only_one_file_matches(pattern, place):
     assert [name for name, source in SOURCES.items() if re.search(pattern, source)] == [place]
 
 
-def test_recipes_compute_no_decibels_of_their_own():
+def test_no_recipe_computes_decibels():
     for name, source in SOURCES.items():
         assert not (name.startswith("sdkit/recipes/") and "log10" in source), name

@@ -16,9 +16,11 @@ from sdkit.files import ROOT
 
 SCRIPT = ROOT / "run.py"
 NO_INDEX = """\
-WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<HTTPSConnection>: Failed \
-to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/accelerate/
-ERROR: Could not find a version that satisfies the requirement accelerate==1.15.0 (from versions: none)
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(\
+'<HTTPSConnection>: Failed to establish a new connection: \
+[Errno -3] Temporary failure in name resolution')': /simple/accelerate/
+ERROR: Could not find a version that satisfies the requirement accelerate==1.15.0 \
+(from versions: none)
 ERROR: No matching distribution found for accelerate==1.15.0
 """
 DISK_FULL = (
@@ -38,7 +40,10 @@ Successfully installed accelerate-1.15.0 torch-2.13.0
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """run.py as a module that believes it lies in an empty folder, on Linux, without GPU, network or pip."""
+    """run.py as a module that seems to lie in an empty folder, on Linux.
+
+    It finds no GPU, no network and no pip.
+    """
     spec = importlib.util.spec_from_file_location("run_under_test", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -64,7 +69,11 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def pip(run, monkeypatch):
-    """Stand-ins for `venv` and `pip`: set .says and .returns; .calls and .became collect what was asked."""
+    """Stand-ins for `venv` and `pip`.
+
+    A test sets what pip prints (.says) and its exit status (.returns). The lists .calls and .became
+    collect the commands.
+    """
     stand_in = type("Pip", (), {"says": INSTALLED, "returns": 0})()
     stand_in.calls, stand_in.became = [], []
 
@@ -102,18 +111,18 @@ def test_help_needs_no_set_up(run, pip, capsys):
     assert not pip.calls
 
 
-def test_help_as_a_newcomer_types_it():
+def test_run_py_without_a_verb_prints_the_help():
     shown = subprocess.run(
         [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True
     ).stdout
     assert "run.py style PHOTO" in shown
 
 
-def test_an_old_python_can_read_it():
+def test_python_3_7_can_parse_run_py():
     ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 7))
 
 
-def test_pythons_are_those_of_pyproject(run):
+def test_run_py_accepts_the_pythons_of_pyproject(run):
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -121,7 +130,7 @@ def test_pythons_are_those_of_pyproject(run):
     assert project["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
 
 
-def test_installs_once_and_then_starts_at_once(run, pip, capsys):
+def test_the_first_call_installs_and_the_next_one_starts_at_once(run, pip, capsys):
     assert run.main(["doctor"]) == 0
     venv, install = pip.calls
     assert venv[1:4] == ["-m", "venv", "--clear"]
@@ -137,7 +146,7 @@ def test_installs_once_and_then_starts_at_once(run, pip, capsys):
 @pytest.mark.parametrize(
     "change", ["requirements.lock", "pyproject.toml", "python", "interpreter", "stamp", "torch"]
 )
-def test_installs_again_when_something_changed(run, pip, change, monkeypatch):
+def test_a_change_leads_to_a_new_installation(run, pip, change, monkeypatch):
     run.main(["doctor"])
     if change == "python":
         monkeypatch.setattr(run.sys, "version_info", (3, 13, 0, "final", 0))
@@ -154,7 +163,7 @@ def test_installs_again_when_something_changed(run, pip, change, monkeypatch):
     assert len(pip.calls) == 4
 
 
-def test_the_kit_is_found_by_a_path_that_survives_moving_the_folder(run, pip):
+def test_the_path_to_the_kit_is_right_after_the_folder_is_moved(run, pip):
     run.main(["doctor"])
     packages = run.VENV / "lib/python3.12/site-packages"
     path = (packages / "sdkit.pth").read_text(encoding="utf-8").strip()
@@ -176,7 +185,7 @@ def test_the_kit_is_found_by_a_path_that_survives_moving_the_folder(run, pip):
         ("", "No word why"),
     ],
 )
-def test_a_failing_pip_gets_its_last_line_and_a_sentence(run, pip, capsys, says, sentence):
+def test_a_failure_of_pip_shows_its_last_line_and_a_sentence(run, pip, capsys, says, sentence):
     pip.says, pip.returns = says, 1
     assert run.main(["doctor"]) == 2
     told = capsys.readouterr().err
@@ -201,14 +210,14 @@ def test_an_interrupted_installation_is_done_again(run, pip, monkeypatch, capsys
     assert run.main(["doctor"]) == 0 and run.STAMP.exists()
 
 
-def test_a_full_disk_is_seen_before_anything_is_fetched(run, pip, monkeypatch, capsys):
+def test_a_full_disk_is_noticed_before_the_download(run, pip, monkeypatch, capsys):
     disk(run, monkeypatch, 1.2)
     assert run.main(["doctor"]) == 2
     told = capsys.readouterr().err
     assert "wants 3 GB" in told and "1.2" in told and not pip.calls
 
 
-def test_a_folder_that_cannot_be_written(run, pip, monkeypatch, capsys):
+def test_a_folder_without_write_permission_gives_a_sentence(run, pip, monkeypatch, capsys):
     def read_only(*args):
         raise PermissionError(13, "Permission denied", ".venv.lock")
 
@@ -220,7 +229,7 @@ def test_a_folder_that_cannot_be_written(run, pip, monkeypatch, capsys):
 @pytest.mark.skipif(
     os.name == "nt", reason="two handles of one process do not exclude each other there"
 )
-def test_two_set_ups_do_not_work_at_once(run, pip, capsys):
+def test_two_set_ups_cannot_run_at_the_same_time(run, pip, capsys):
     with run.only_one():
         assert run.main(["doctor"]) == 2
     assert "Another run.py" in capsys.readouterr().err and not pip.calls
@@ -228,7 +237,9 @@ def test_two_set_ups_do_not_work_at_once(run, pip, capsys):
 
 
 @pytest.mark.parametrize("version", [(3, 8, 18), (3, 10, 13), (3, 14, 0)])
-def test_python_too_old_or_new(run, pip, monkeypatch, capsys, version):
+def test_a_python_that_is_too_old_or_too_new_looks_for_another_one(
+    run, pip, monkeypatch, capsys, version
+):
     monkeypatch.setattr(run.sys, "version_info", version)
     monkeypatch.setattr(run.platform, "python_version", lambda: "%d.%d.%d" % version)
     assert run.main(["style", "astronaut"]) == 2
@@ -243,13 +254,15 @@ def test_python_too_old_or_new(run, pip, monkeypatch, capsys, version):
     assert not pip.calls
 
 
-def test_a_launcher_that_does_not_run_is_passed_over(run, monkeypatch):
+def test_a_launcher_that_starts_the_wrong_python_is_ignored(run, monkeypatch):
     monkeypatch.setattr(run, "ask", lambda command: "(3, 8)" if command[0] == "python3.13" else "")
     assert run.suitable_python() is None
 
 
 @pytest.mark.parametrize("system, machine", [("darwin", "x86_64")])
-def test_a_machine_without_torch(run, pip, monkeypatch, capsys, system, machine):
+def test_a_machine_that_torch_does_not_support_gives_a_sentence(
+    run, pip, monkeypatch, capsys, system, machine
+):
     monkeypatch.setattr(run.sys, "platform", system)
     monkeypatch.setattr(run.platform, "machine", lambda: machine)
     assert run.main(["doctor"]) == 2
@@ -268,14 +281,16 @@ def test_a_machine_without_torch(run, pip, monkeypatch, capsys, system, machine)
         ("darwin", "", "", "default"),
     ],
 )
-def test_which_torch(run, monkeypatch, system, gpu, wish, flavour):
+def test_the_build_of_torch_fits_the_machine_and_the_wish(
+    run, monkeypatch, system, gpu, wish, flavour
+):
     monkeypatch.setattr(run.sys, "platform", system)
     monkeypatch.setattr(run, "ask", lambda command: gpu)
     monkeypatch.setenv("SDKIT_TORCH", wish)
     assert run.torch_flavour() == flavour
 
 
-def test_a_build_of_torch_that_does_not_exist(run, pip, monkeypatch, capsys):
+def test_an_unknown_build_of_torch_gives_a_sentence(run, pip, monkeypatch, capsys):
     monkeypatch.setenv("SDKIT_TORCH", "rocm")
     assert run.main(["doctor"]) == 2
     assert "one of cpu, cuda, default" in capsys.readouterr().err
@@ -292,9 +307,7 @@ def test_a_build_of_torch_that_does_not_exist(run, pip, monkeypatch, capsys):
         ("darwin", "default", None),
     ],
 )
-def test_the_index_of_torch_is_used_where_it_answers(
-    run, monkeypatch, capsys, system, flavour, index
-):
+def test_the_index_of_torch_is_used_if_it_answers(run, monkeypatch, capsys, system, flavour, index):
     monkeypatch.setattr(run.sys, "platform", system)
     assert run.pip_sources(flavour) == []  # it does not answer: whatever pip is set up to find
     assert ("does not answer" in capsys.readouterr().out) is bool(index)
@@ -312,7 +325,7 @@ def test_wheels_from_a_folder_need_no_index(run, monkeypatch, tmp_path):
     assert run.pip_sources("cpu") == ["--no-index", "--find-links", str(tmp_path.resolve())]
 
 
-def test_steps_are_counted_and_big_files_named(run, pip, monkeypatch, capsys):
+def test_steps_are_counted_and_large_files_are_named(run, pip, monkeypatch, capsys):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -325,7 +338,7 @@ def test_steps_are_counted_and_big_files_named(run, pip, monkeypatch, capsys):
     assert "torch-2.13.0 (127.4 MB)" in text and "29 kB" not in text and "unpacking" in text
 
 
-def test_lab_opens_the_first_lesson_and_asks_nobody_for_news(run, pip):
+def test_lab_opens_the_first_lesson_and_fetches_no_news(run, pip):
     (run.ROOT / "notebooks").mkdir()
     for name in ("11_style_transfer.ipynb", "00_start_here.ipynb"):
         (run.ROOT / "notebooks" / name).touch()
@@ -340,7 +353,7 @@ def test_lab_opens_the_first_lesson_and_asks_nobody_for_news(run, pip):
     assert json.loads(settings)["websocket_max_message_size"] >= 64 * 2**20
 
 
-def test_test_runs_unit_tests_and_notebooks_in_one_go(run, pip):
+def test_the_verb_test_runs_unit_tests_and_notebooks_in_one_command(run, pip):
     import tomllib
 
     run.main(["test", "-k", "photos"])
@@ -358,7 +371,7 @@ def test_test_runs_unit_tests_and_notebooks_in_one_go(run, pip):
     (ROOT / command[command.index("--nbval-sanitize-with") + 1]).read_bytes().decode("ascii")
 
 
-def test_test_runs_two_files_at_once_and_never_splits_a_notebook(run, pip, monkeypatch):
+def test_the_verb_test_runs_two_files_at_once_and_never_splits_a_notebook(run, pip, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     run.main(["test"])
     run.main(["doctor"])
@@ -373,7 +386,7 @@ def test_test_runs_two_files_at_once_and_never_splits_a_notebook(run, pip, monke
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the launcher of Windows is a .cmd file")
-def test_the_command_sdkit_in_the_environment_survives_moving_the_folder(run, tmp_path):
+def test_the_command_sdkit_works_after_the_folder_is_moved(run, tmp_path):
     python = run.PYTHON
     python.parent.mkdir(parents=True)
     run.write_launcher()
@@ -394,7 +407,7 @@ def test_the_command_sdkit_on_windows(run, monkeypatch):
     assert written == b'@"%~dp0python.exe" -m sdkit %*\r\n'
 
 
-def test_other_verbs_go_to_the_package_from_where_one_stands(run, pip, monkeypatch, tmp_path):
+def test_other_verbs_run_the_package_in_the_current_folder(run, pip, monkeypatch, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     run.main(["style", "me.jpg", "--prompt", "van gogh"])
@@ -403,7 +416,7 @@ def test_other_verbs_go_to_the_package_from_where_one_stands(run, pip, monkeypat
     assert folder == tmp_path / "elsewhere"
 
 
-def test_children_are_offline_unless_somebody_wants_otherwise(run, monkeypatch):
+def test_started_programs_are_offline_unless_the_user_says_otherwise(run, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("PYTHONPATH", "/somewhere/else")
     monkeypatch.setenv("PIP_USER", "1")
@@ -415,7 +428,7 @@ def test_children_are_offline_unless_somebody_wants_otherwise(run, monkeypatch):
     assert run.environment()["HF_HUB_OFFLINE"] == "0"
 
 
-def test_ci_runs_the_command_of_the_readme():
+def test_the_ci_script_runs_the_tests_through_run_py():
     script = ROOT / ".ci" / "run"
     assert "python3 run.py test" in script.read_text(encoding="utf-8")
     assert os.name == "nt" or os.access(script, os.X_OK)

@@ -1,4 +1,4 @@
-"""The style and the types of the code are checked here, and the hooks that check them before a commit."""
+"""The code passes its checks of style and types, and the hooks before a commit do their work."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ HOOKS = {hook["id"]: hook for repository in CONFIG["repos"] for hook in reposito
     ],
     ids=lambda command: " ".join(command[:2]),
 )
-def test_no_complaint(command):
+def test_the_checker_reports_no_problem(command):
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""The package's table of modules: short names lead to the right files, and `import sdkit` stays light."""
+"""Short names lead to the right modules of the package, and `import sdkit` stays light."""
 
 import ast
 import importlib
@@ -24,7 +24,7 @@ FOLDERS = [
 MODULES = {path.name: ".".join(path.parts) for path in [*FILES, *FOLDERS]}
 
 
-def test_no_two_files_or_folders_have_one_name():
+def test_no_two_files_or_folders_have_the_same_name():
     """Only one of the two could be imported by its short name."""
     counts = Counter(path.name for path in [*FILES, *FOLDERS])
     assert [name for name, count in counts.items() if count > 1] == []
@@ -62,7 +62,7 @@ def test_an_unknown_name_is_an_attribute_error_or_an_import_error():
     assert not hasattr(sdkit, "__path_of_nothing__")
 
 
-def test_importing_sdkit_and_looking_at_its_table_brings_nothing_heavy():
+def test_import_sdkit_and_dir_load_no_large_library():
     code = "import os, sys, sdkit; dir(sdkit); print([m for m in sys.modules if '.' not in m])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -80,9 +80,15 @@ def test_importing_sdkit_and_looking_at_its_table_brings_nothing_heavy():
     assert not heavy & set(ast.literal_eval(done.stdout))
 
 
-def test_the_offline_switches_stand_before_the_libraries_read_them():
-    """`huggingface_hub` and `transformers` read the environment when they are imported; a person's own value stays."""
-    code = "import os, sdkit; print(os.environ['HF_HUB_OFFLINE'], os.environ['TRANSFORMERS_VERBOSITY'])"
+def test_the_offline_switches_are_set_before_the_libraries_read_them():
+    """`huggingface_hub` and `transformers` read the environment when they are imported.
+
+    A value that the user has set stays.
+    """
+    code = (
+        "import os, sdkit; print(os.environ['HF_HUB_OFFLINE'], "
+        "os.environ['TRANSFORMERS_VERBOSITY'])"
+    )
     clean = {
         name: value
         for name, value in os.environ.items()

@@ -32,7 +32,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bare(wheel, tmp_path_factory):
-    """The folder of an environment that holds the wheel and sees the libraries, but not the repository."""
+    """The folder of an environment with the wheel and the libraries, but without the repository."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, symlinks=os.name != "nt")
     python = folder / PROGRAMS / ("python.exe" if os.name == "nt" else "python")
@@ -56,7 +56,7 @@ def test_the_wheel_holds_the_package_the_weights_and_the_licences(wheel):
     assert len(licences) == 2
 
 
-def test_sdkit_style_from_another_folder(bare, tmp_path):
+def test_sdkit_style_works_in_another_folder(bare, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SDKIT_DATA")}
     where = [bare / PROGRAMS / "python", "-c", "import sdkit; print(sdkit.__file__)"]
     printed = subprocess.run(

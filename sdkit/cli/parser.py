@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from sdkit import __version__
 from sdkit.errors import SdkitError, plain, unexpected
+from sdkit.pictures.samples import SAMPLES
 
 MODEL = (
     "mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
@@ -19,8 +20,6 @@ MODEL = (
 )
 DEVICE = "cpu, or a graphics processor: cuda or mps (default: the fastest)"
 DEFAULTS = "The model has a default for each setting that you do not give (see: sdkit models)."
-# The names in photos.SAMPLES; to import that module would take longer than to show the help.
-SAMPLES = ("astronaut", "chelsea", "coffee", "grace_hopper")
 PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 
 

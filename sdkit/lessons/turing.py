@@ -195,7 +195,7 @@ def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
     )
     plots.show(
         strip,
-        alt=f"The first {len(first)} pairs of the game. In each, one picture is a rendered postcard "
-        "and the other was made by a network; it is not said which.",
+        alt=f"The first {len(first)} pairs of the game. In each, one picture is a rendered "
+        "postcard and the other was made by a network; it is not said which.",
     )
     return box

@@ -220,7 +220,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     if name in REGISTRY:
         raise SdkitError(
             f"The weights of {name} are not in {path}. Clone the whole repository, or train "
-            "them: python -m sdkit.recipes.vae, then .text, .unet and .upscaler."
+            "them: python -m sdkit.recipes --art DIR."
         )
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not os.path.exists(path):
         return Model(name, None, hub.cached(name))

@@ -1,9 +1,10 @@
 """The training pictures: free paintings and photographs in a folder, listed in ``data/art.tsv``.
 
-The pictures themselves are not part of the kit. The list gives the title, the licence, the checksum
-and the split of each one. In each folder, sorted by checksum, every tenth picture from the fourth on
-is for validation, and every tenth from the ninth on is for testing. There is one exception: both
-versions of Van Gogh's *Bedroom* are for validation, so that no scene is in two splits.
+The pictures themselves are not part of the kit. The list gives the title, the licence, the
+checksum and the split of each one. In each folder, sorted by checksum, every tenth picture from the
+fourth on is for validation, and every tenth from the ninth on is for testing. There is one
+exception: both versions of Van Gogh's *Bedroom* are for validation, so that no scene is in two
+splits.
 """
 
 import csv
@@ -116,7 +117,8 @@ def crop(
     """A random square of ``size`` px as uint8 (size, size, 3). Half of the squares are mirrored.
 
     The whole picture is first scaled to a random short side between the two ``short_sides`` in px
-    (log-uniform). A picture is enlarged by at most a fifth, unless the smaller short side needs more.
+    (log-uniform). A picture is enlarged by at most a fifth, unless the smaller short side needs
+    more.
     """
     native = min(picture.image.size)
     low, high = short_sides

@@ -5,6 +5,7 @@ A photo is a `PIL.Image` in mode RGB. A network sees it as a tensor (B, 3, H, W)
 
 import contextlib
 import glob
+import importlib.resources
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,16 +19,11 @@ from PIL import Image
 from sdkit.errors import SdkitError
 from sdkit.files import expand
 from sdkit.pictures import pixels
+from sdkit.pictures.samples import SAMPLES
 
 if TYPE_CHECKING:
     import torch
 
-SAMPLES = {
-    "astronaut": "Eileen Collins, NASA, public domain (scikit-image)",
-    "chelsea": "Chelsea the cat, by Stefan van der Walt, CC0 (scikit-image)",
-    "coffee": "A cup of coffee, by Rachel Michetti, CC0 (scikit-image)",
-    "grace_hopper": "Grace Hopper, by James S. Davis, US Navy, public domain (matplotlib)",
-}
 # so many pixels take up to 2 GB while they are read; the file's header tells, before decoding
 MAX_PIXELS = 100_000_000
 # the size of a file with MAX_PIXELS pixels: not compressed, four channels of 16 bits
@@ -71,9 +67,10 @@ def sample(name: str) -> Image.Image:
 
         with cbook.get_sample_data("grace_hopper.jpg") as file, Image.open(file) as image:
             return _clean(image, name)
-    import skimage.data
-
-    return Image.fromarray(getattr(skimage.data, name)())
+    # scikit-image's own reader would import half of SciPy for this
+    file = importlib.resources.files("skimage.data") / f"{name}.png"
+    with file.open("rb") as data, Image.open(data) as image:
+        return Image.fromarray(np.asarray(image))  # without the file's metadata
 
 
 def open_photo(

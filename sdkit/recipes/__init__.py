@@ -16,6 +16,6 @@ Such a file has the same parts in the same order, and a new one should have them
     main(settings)                  builds the networks, trains, measures, saves, writes the record
 
 They share `settings` (the command line), `training` (the loop, exact resume, the record) and `muon`
-(the optimizer). `captions`, `cards`, `pairs`, `redraws` and `strokes` make training data. `chain` puts
-all trainings in order.
+(the optimizer). `captions`, `cards`, `pairs`, `redraws` and `strokes` make training data. `chain`
+puts all trainings in order.
 """

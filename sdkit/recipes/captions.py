@@ -1,8 +1,8 @@
 """Captions of the training pictures, in many phrasings, so that synonyms have the same effect.
 
 Paintings and photographs are named by style and subject; `sdkit.postcards` describes postcards. One
-caption in six has a typing error, and one in twenty of the postcards' is a list of keywords, because
-visitors type such prompts.
+caption in six has a typing error, and one in twenty of the postcards' is a list of keywords,
+because visitors type such prompts.
 """
 
 import numpy as np

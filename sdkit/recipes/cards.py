@@ -14,7 +14,7 @@ def _draw(index, seed, size, held_out):
 
 
 def render(count, size=64, seed=1, held_out=False):
-    """The first ``count`` postcards of a seed: (list of `Postcard`, uint8 (count, size, size, 3))."""
+    """The first ``count`` postcards of a seed: (cards, uint8 (count, size, size, 3))."""
     draw = partial(_draw, seed=seed, size=size, held_out=held_out)
     cards, pictures = zip(*training.map_on_all_cores(draw, range(count), "postcards"))
     return list(cards), np.stack(pictures)

@@ -1,8 +1,9 @@
-"""All trainings in order, from nothing to the folder of shipped networks: ``python -m sdkit.recipes``.
+"""All trainings in order, from nothing to the shipped networks: ``python -m sdkit.recipes``.
 
-A stage whose ``recipe.json`` has the same settings and the same inputs is finished, and is skipped. An
-unfinished one goes on from its last checkpoint. A stage whose input was trained anew is trained anew,
-too. To add a stage, write a recipe as sdkit/recipes/__init__.py says, and put it into `stages`.
+A stage whose ``recipe.json`` has the same settings and the same inputs is finished, and is skipped.
+An unfinished one goes on from its last checkpoint. A stage whose input was trained anew is trained
+anew, too. To add a stage, write a recipe as sdkit/recipes/__init__.py says, and put it into
+`stages`.
 """
 
 import shutil
@@ -15,8 +16,8 @@ from sdkit.files import models_dir
 from sdkit.recipes import classifier, reader, text, training, unet, upscaler, vae
 from sdkit.recipes.settings import BaseSettings, input_folders, published
 
-# Settings with which the whole chain runs in less than a minute, to see whether it works. Its networks
-# draw nothing that could be recognised.
+# Settings with which the whole chain runs in less than a minute, to see whether it works. Its
+# networks draw nothing that could be recognised.
 TINY = {
     "reader": dict(batch_size=4, drawn=12, size=32, channels=(8, 16), evaluate=4),
     "classifier": dict(batch_size=4, size=32, channels=(8, 16)),
@@ -84,8 +85,8 @@ def stages(art_dir, out=None, runs="runs", tiny=False):
     out, runs = Path(out) if out else models_dir(), Path(runs)
     mini_sd, clip, first = out / "mini-sd", out / "mini-clip", runs / "unet" / "model"
     networks = dict(vae=mini_sd / "vae", tokenizer=mini_sd / "tokenizer", clip=clip)
-    enlarger = dict(out=out / "mini-upscaler", classifier=out / "style-classifier", **networks)
-    again = dict(
+    enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier", **networks)
+    second_unet = dict(
         out=mini_sd,
         initial=first / "unet",
         text_encoder=first / "text_encoder",
@@ -99,9 +100,9 @@ def stages(art_dir, out=None, runs="runs", tiny=False):
         ("text", text, dict(out=mini_sd, out_clip=clip)),
         ("vae", vae, dict(out=mini_sd / "vae")),
         ("unet", unet, dict(out=first, **networks)),
-        ("unet-redraw", unet, dict(**again, **networks)),
-        ("regressor", upscaler, dict(regression=True, **enlarger)),
-        ("upscaler", upscaler, enlarger),
+        ("unet-redraw", unet, dict(**second_unet, **networks)),
+        ("regressor", upscaler, dict(regression=True, **enlarging)),
+        ("upscaler", upscaler, enlarging),
     ]
     made = []
     for name, recipe, changes in planned:
@@ -156,10 +157,10 @@ def output_folders(settings):
 def estimate(stage, steps_done=0, known=None):
     """Minutes that a stage will take, and where the figure comes from: (minutes or None, source).
 
-    From the checkpoint of the same training, else from a ``recipe.json`` of the same recipe and kind
-    of device: of the stage's own folder, or of ``known``, the folder of networks that are there
-    (default: data/models). The time of a recorded training is scaled by the number of steps and by the
-    batch size, whatever its other settings were.
+    From the checkpoint of the same training, else from a ``recipe.json`` of the same recipe and
+    kind of device: of the stage's own folder, or of ``known``, the folder of networks that are
+    there (default: data/models). The time of a recorded training is scaled by the number of steps
+    and by the batch size, whatever its other settings were.
     """
     left = stage.settings.steps - steps_done
     if steps_done:

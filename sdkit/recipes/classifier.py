@@ -2,8 +2,8 @@
 
 It measures the generator, so it must be fair. Every crop is blurred, compressed, recoloured or made
 noisy at random; otherwise low-resolution portraits would give themselves away as "a photo" by their
-softness. A second classifier, trained with another seed and width, can serve in the VAE's perceptual
-loss. The one that measures is in no loss.
+softness. A second classifier, trained with another seed and width, can serve in the VAE's
+perceptual loss. The one that measures is in no loss.
 """
 
 import io

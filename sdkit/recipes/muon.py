@@ -53,7 +53,7 @@ def split(module):
 
 
 class Muon(torch.optim.AdamW):
-    """Muon for ``matrices``, each seen as (outputs, rest); AdamW at a quarter of ``lr`` for the rest.
+    """Muon for ``matrices``, each seen as (outputs, rest); AdamW at ``lr`` / 4 for all others.
 
     The root mean square of a step's entries is that of an AdamW step (Liu et al. 2025, "Muon is
     scalable for LLM training", equation 4). ``others`` are parameters, or groups of parameters as
@@ -72,7 +72,7 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure=None):
-        """One step. The gradients of the matrices are None afterwards, so AdamW leaves them alone."""
+        """One step. The matrices' gradients are None afterwards, so AdamW leaves them alone."""
         group, by_shape = self.param_groups[0], defaultdict(list)
         for p in group["params"]:
             if p.grad is None:

@@ -2,10 +2,10 @@
 
 Image to image starts from a noised photograph. A denoiser that only ever saw noised paintings takes
 what is left of the photograph's colours for the colours of a painting, and keeps them. So it also
-learns from pairs: a picture where it should arrive, and a plain version of it where it starts. Nobody
-has photographs of the scenes that Van Gogh painted, but removing a style is easier than adding one
-(StyleDiffusion, Wang et al. 2023): brush strokes are smoothed away (total variation, Chambolle 2004),
-and the palette becomes that of some photograph.
+learns from pairs: a picture where it should arrive, and a plain version of it where it starts.
+Nobody has photographs of the scenes that Van Gogh painted, but removing a style is easier than
+adding one (StyleDiffusion, Wang et al. 2023): brush strokes are smoothed away (total variation,
+Chambolle 2004), and the palette becomes that of some photograph.
 """
 
 from typing import NamedTuple
@@ -62,7 +62,7 @@ def group_of(picture):
 
 
 def plain(image, other, rng):
-    """PIL ``image`` without its brush strokes, with most of the palette of the PIL image ``other``."""
+    """``image`` without its brush strokes, with most of the palette of ``other``; PIL images."""
     smooth = denoise_tv_chambolle(np.asarray(image) / 255, rng.uniform(*SMOOTHING), channel_axis=-1)
     lab = transfer_palette(rgb2lab(smooth), rgb2lab(np.asarray(other) / 255), rng.uniform(*PALETTE))
     return Image.fromarray((255 * lab2rgb(lab)).round().astype(np.uint8))
@@ -92,9 +92,9 @@ def versions(job):
 def encode_all(vae, pictures, originals, short_sides, rng, precision="no"):
     """Latents at several scales: group -> list of (picture, [float16 (2, C, h, w), ...]).
 
-    A pair of latents shows the picture as it is and plain. A painting is made plain with the palette
-    of a photograph, a photograph with that of a painting. ``originals``: file -> photograph that was
-    repainted; it is the plain version of that picture.
+    A pair of latents shows the picture as it is and plain. A painting is made plain with the
+    palette of a photograph, a photograph with that of a painting. ``originals``: file -> photograph
+    that was repainted; it is the plain version of that picture.
     """
     photographs, paintings = (
         [

@@ -25,7 +25,7 @@ STEPS, GUIDANCE = 16, 2.0
 
 @torch.no_grad()
 def encode(networks, scheduler, count, rng, precision="no"):
-    """The first ``count`` training postcards: (list of `Postcard`, float16 latents (count, 2, C, h, w)).
+    """The first ``count`` training postcards: (cards, float16 latents (count, 2, C, h, w)).
 
     Of each there are the rendered picture and the one to start from. In every other batch the small
     picture is not drawn by the model; it only went through the VAE, which makes it soft. networks:

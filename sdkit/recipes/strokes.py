@@ -3,9 +3,9 @@
 There are 25 paintings by Van Gogh to learn from, and hardly one shows a face as a snapshot does. So
 some of the pictures that the UNet learns as "van gogh" are made by a classical method. A photograph
 gets the palette of one of his paintings (Pitié & Kokaram 2007) and is covered with curved brush
-strokes: coarse ones first, then finer ones where the photograph has detail that the coarse ones miss
-(after Hertzmann 1998), so that a face can be recognised. Strokes follow the edges and, where there are none,
-a swirling field. Photographs and paintings are from the training split only.
+strokes: coarse ones first, then finer ones where the photograph has detail that the coarse ones
+miss (after Hertzmann 1998), so that a face can be recognised. Strokes follow the edges and, where
+there are none, a swirling field. Photographs and paintings are from the training split only.
 """
 
 from dataclasses import dataclass

@@ -81,7 +81,7 @@ class Data:
 
 
 def learn_merges(words, most):
-    """The ``most`` most frequent merges of neighbouring pieces in ``words`` (word -> count), in order.
+    """The ``most`` most frequent merges of neighbouring pieces, in order; words: word -> count.
 
     Byte-pair encoding (Sennrich et al. 2016, algorithm 1). The tokenizers library is faster, but it
     breaks ties at random: a resumed training would read other tokens than it began with.
@@ -148,11 +148,11 @@ def tokens(tokenizer, texts):
 
 
 def hard_choice(cards, alike, count, rng, groups=4):
-    """Choose ``count`` of the ``cards`` for a batch; within a group, two parts of the picture agree.
+    """Choose ``count`` of the ``cards`` for a batch; within a group, two parts agree.
 
-    Postcards that are chosen at random differ so much in sky and ground that a network need not look
-    at the thing (hard negatives, Robinson et al. 2021). ``alike``: (part, word) -> the numbers of
-    the cards that show it.
+    Postcards that are chosen at random differ so much in sky and ground that a network need not
+    look at the thing (hard negatives, Robinson et al. 2021). ``alike``: (part, word) -> the numbers
+    of the cards that show it.
     """
     chosen = []
     for _ in range(groups):
@@ -166,7 +166,7 @@ def hard_choice(cards, alike, count, rng, groups=4):
 
 
 def fits(a, said_of_b, b):
-    """Whether the caption of postcard ``b``, which says the parts ``said_of_b``, is true of ``a``."""
+    """Whether the caption of postcard ``b``, which says ``said_of_b``, is true of ``a``."""
     return all(getattr(a, part) == getattr(b, part) for part in said_of_b) and (
         b.second in (None, a.second)
     )

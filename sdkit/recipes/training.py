@@ -63,7 +63,7 @@ def torch_rng(generator, device="cpu"):
 
 @torch.no_grad()
 def encode_batches(vae, squares, mixed_precision="no", batch_size=32):
-    """uint8 pictures (N, S, S, 3) -> float16 latents (N, C, S/f, S/f) on the CPU, scaled to variance 1."""
+    """uint8 pictures (N, S, S, 3) -> scaled float16 latents (N, C, S/f, S/f) on the CPU."""
     batches = []
     bar = range(0, len(squares), batch_size)
     for first in tqdm(bar, desc="latents", disable=len(squares) < 500):
@@ -75,7 +75,7 @@ def encode_batches(vae, squares, mixed_precision="no", batch_size=32):
 
 
 def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
-    """Linear warm-up, then constant; over the last share ``decay`` of the steps linearly to a tenth.
+    """Linear warm-up, then constant; in the last share ``decay`` of the steps down to a tenth.
 
     The rate is constant in between, so that a run can later be given more steps: it then goes on as
     if it had had them from the start (Hägele et al. 2024).
@@ -125,7 +125,7 @@ def batches_ahead(make, steps, workers):
 
 
 def with_autocast(accelerator, function):
-    """``function`` in the number format of the accelerator, for networks that it did not prepare."""
+    """``function`` in the accelerator's number format, for networks that it did not prepare."""
 
     def call(*args):
         with accelerator.autocast():
@@ -245,8 +245,8 @@ class Run:
     def batches(self, name, make_batch, data):
         """Yield ``(step, batch)`` for the steps that are left, with a bar.
 
-        A batch is ``make_batch(settings, data, rng)``; the next one is made during the present step.
-        A checkpoint is saved after a step when it is due, and always after the last step.
+        A batch is ``make_batch(settings, data, rng)``; the next one is made during the present
+        step. A checkpoint is saved after a step when it is due, and always after the last step.
         """
         steps, rank = self.settings.steps, self.accelerator.process_index
 
@@ -281,7 +281,7 @@ class Run:
             self.record(step, **figures)
 
     def descend(self, loss):
-        """One step of the optimizer, with gradients clipped to norm 1; then learning rate and average."""
+        """One step of optimizer, learning rate and moving average; gradients clipped to norm 1."""
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -301,7 +301,7 @@ class Run:
         self.log.append({"step": step, **figures})
 
     def save(self, step, force=False):
-        """Checkpoint after ``step`` steps if ``save_every`` seconds have passed since the last one."""
+        """Checkpoint after ``step`` steps if the last one is ``save_every`` seconds ago."""
         if not force and time.monotonic() - self.saved < self.save_every:
             return
         new, last, old = (

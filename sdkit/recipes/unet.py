@@ -1,4 +1,4 @@
-"""Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR``, after the VAE and the text encoder.
+"""Train the denoiser: ``python -m sdkit.recipes.unet --art-dir DIR``, after VAE and CLIP.
 
 The network predicts the noise in latents, given a caption (Rombach et al. 2022). A share of the
 captions is dropped for classifier-free guidance (Ho & Salimans 2022). The loss is weighted so that
@@ -69,8 +69,8 @@ class Settings(BaseSettings):
     steps: int = 8000
     # crops in a batch
     batch_size: int = 16
-    # sides of crops in latent pixels; each step takes one of them, and fewer crops if they are large,
-    # so that all steps cost about the same
+    # sides of crops in latent pixels; each step takes one of them, and fewer crops if they are
+    # large, so that all steps cost about the same
     sizes: tuple[int, ...] = (24, 40)
     # channels of the levels, the finest first
     channels: tuple[int, ...] = (64, 128, 192)
@@ -78,8 +78,8 @@ class Settings(BaseSettings):
     card_share: float = 0.5
     # postcards that are drawn for the training
     drawn: int = 24000
-    # postcards that are also learned at twice the size, in one of three steps on postcards; they are
-    # drawn by the network as it is at the start, so this needs ``initial`` (0: none)
+    # postcards that are also learned at twice the size, in one of three steps on postcards; they
+    # are drawn by the network as it is at the start, so this needs ``initial`` (0: none)
     redrawn: int = 0
     # of Muon; AdamW takes a quarter
     learning_rate: float = 2.4e-3
@@ -90,16 +90,16 @@ class Settings(BaseSettings):
     heads_weight: float = 0.05
     # share of captions that are dropped
     caption_dropout: float = 0.15
-    # share of timesteps that are drawn from the decisive ones: below 650 for art and large postcards,
-    # from 400 on for small postcards; the others are drawn from all
+    # share of timesteps that are drawn from the decisive ones: below 650 for art and large
+    # postcards, from 400 on for small postcards; the others are drawn from all
     decisive: float = 0.6
     # share of small postcards that begin in pure noise, see noised
     from_noise: float = 0.7
     # share of crops that begin as plain versions (sdkit.recipes.pairs), and of large postcards that
     # begin as enlarged small ones
     paired: float = 0.5
-    # standard deviation of what is added to the noise of a whole channel of a crop or large postcard
-    # (offset noise, Guttenberg 2023), so that image to image may change the colours
+    # standard deviation of what is added to the noise of a whole channel of a crop or large
+    # postcard (offset noise, Guttenberg 2023), so that image to image may change the colours
     noise_offset: float = 0.3
     # largest weight of a loss is this over SNR, see loss_weights
     snr_gamma: float = 5.0
@@ -191,9 +191,9 @@ class Denoiser(torch.nn.Module):
     def forward(self, sample, timesteps, ids, labels):
         """Predicted noise (B, C, h, w), and the loss of the heads.
 
-        sample (B, C, h, w): noisy latents; timesteps (B,); ids (B, L): tokens; labels (B, parts): what
-        the captions say, UNSAID where they do not say it. The heads' loss is the cross-entropy summed
-        over what is said, divided by B.
+        sample (B, C, h, w): noisy latents; timesteps (B,); ids (B, L): tokens; labels (B, parts):
+        what the captions say, UNSAID where they do not say it. The heads' loss is the cross-entropy
+        summed over what is said, divided by B.
         """
         text = self.text_encoder(ids)
         heads_loss = sum(
@@ -210,8 +210,9 @@ def loss_weights(snr, gamma):
 
     gamma / SNR where there is little noise (min-SNR, Hang et al. 2023, section 3.4), and
     1 / sqrt(SNR) where there is much. The loss falls as sqrt(SNR) there. Without the weights, the
-    levels that decide what stands where would hardly count: after 15,000 steps without them, the word
-    for the place did not change the prediction at all. Karras et al. 2024 (EDM2) learn such weights.
+    levels that decide what stands where would hardly count: after 15,000 steps without them, the
+    word for the place did not change the prediction at all. Karras et al. 2024 (EDM2) learn such
+    weights.
     """
     return (gamma / snr).clamp(max=1) * snr.rsqrt().clamp(min=1)
 
@@ -220,17 +221,17 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     """What the UNet gets and what it should answer, both (B, C, h, w).
 
     Sampling begins at the timesteps ``starts`` (B,) with noised ``sources`` and should end with
-    ``latents``. The answer is the noise that hides the latents at that start. DDIM goes in a straight
-    line along this noise, and the UNet gets the point of the line at ``timesteps`` <= starts. There
-    are three cases:
+    ``latents``. The answer is the noise that hides the latents at that start. DDIM goes in a
+    straight line along this noise, and the UNet gets the point of the line at ``timesteps`` <=
+    starts. There are three cases:
 
     * The source is the picture itself: the answer is the noise that was added (Ho et al. 2020).
     * The source is a plain version (sdkit.recipes.pairs): the answer removes what is plain as if it
       were noise.
     * The source is zero: sampling begins in pure noise, as from a sentence. Otherwise even x_t at
       t = 999 would hold a trace of its picture (SNR 0.005), enough to see where a thing stands, so
-      that the caption would not matter (Lin et al. 2024, "Common diffusion noise schedules and sample
-      steps are flawed").
+      that the caption would not matter (Lin et al. 2024, "Common diffusion noise schedules and
+      sample steps are flawed").
     """
     alpha_cumprod = noise_scheduler.alphas_cumprod[starts, None, None, None]
     noise = noise + (alpha_cumprod / (1 - alpha_cumprod)).sqrt() * (sources - latents)
@@ -242,8 +243,8 @@ def distillation_losses(predicted, answers):
 
     The second half of the batch is the first half without captions. Guidance multiplies the
     difference between the two, and the errors in it. So the difference has a loss of its own. A few
-    Van Goghs, each shown ten thousand times, are learned by heart; the answers of an earlier network
-    are not (learning without forgetting, Li & Hoiem 2016).
+    Van Goghs, each shown ten thousand times, are learned by heart; the answers of an earlier
+    network are not (learning without forgetting, Li & Hoiem 2016).
     """
     errors = predicted.float() - answers.float()
     difference = torch.sub(*errors.chunk(2)).square().mean((1, 2, 3))  # (B / 2,)
@@ -420,7 +421,7 @@ def encode_cards(vae, count):
 
 
 def new_optimizer(settings, model):
-    """Muon for the UNet's matrices; AdamW for the rest, with a rate of its own for the text encoder."""
+    """Muon for the UNet's matrices; AdamW for the rest, at another rate for the text encoder."""
     matrices, others = split(model.unet)
     text_rate = settings.text_rate * settings.learning_rate / 4
     groups = [

@@ -1,15 +1,15 @@
 """Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR``, after mini-sd's VAE.
 
-It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of mini-sd's VAE, and
-at every step the small picture is given beside them as three more channels, with a little noise of
-a known level (cascaded diffusion, Ho et al. 2022; Rombach et al. 2022, section 4.4). The VAE makes
-pictures four times smaller, so latents and small picture have the same size. The network predicts v
-(Salimans & Ho 2022): where there is only noise, v is minus the latents, so the network must look at
-the small picture.
+It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of mini-sd's VAE,
+and at every step the small picture is given beside them as three more channels, with a little noise
+of a known level (cascaded diffusion, Ho et al. 2022; Rombach et al. 2022, section 4.4). The VAE
+makes pictures four times smaller, so latents and small picture have the same size. The network
+predicts v (Salimans & Ho 2022): where there is only noise, v is minus the latents, so the network
+must look at the small picture.
 
-With ``--regression`` the same network learns to predict the latents directly, with squared error. It
-then answers with the mean over all pictures that the small one may have been. This is the smoothest
-answer, and the best by PSNR.
+With ``--regression`` the same network learns to predict the latents directly, with squared error.
+It then answers with the mean over all pictures that the small one may have been. This is the
+smoothest answer, and the best by PSNR.
 """
 
 import json
@@ -266,8 +266,8 @@ def make_batch(settings, data, rng):
 def loss(settings, model, batch, noiser):
     """Mean squared error: (loss, figures to log).
 
-    The target is v = sqrt(abar) noise - sqrt(1 - abar) latents (Salimans & Ho 2022, appendix D); for
-    the regressor, which gets zeros in place of noisy latents, it is the latents.
+    The target is v = sqrt(abar) noise - sqrt(1 - abar) latents (Salimans & Ho 2022, appendix D);
+    for the regressor, which gets zeros in place of noisy latents, it is the latents.
     """
     if settings.regression:
         noisy, target = torch.zeros_like(batch.latents), batch.latents

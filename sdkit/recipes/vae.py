@@ -232,7 +232,7 @@ def perceptual_loss(features, y, x):
 
 
 def discriminator_loss(real, fake):
-    """Hinge loss of the logits for real and for reconstructed pictures (Lim & Ye 2017, section 3)."""
+    """Hinge loss of the logits for real and reconstructed pictures (Lim & Ye 2017)."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
@@ -330,12 +330,12 @@ def root(covariance):
 
 @torch.no_grad()
 def align(vae, reference, batches):
-    """Give the latents of ``vae`` the covariance of ``reference``'s latents, and agree with them best.
+    """Give the latents of ``vae`` the covariance of ``reference``'s, and agree with them best.
 
     A linear map of the channels: whitening, then the rotation of the orthogonal Procrustes problem
-    (Schönemann 1966). It becomes part of one convolution of 1x1 px on either side. Pictures come back
-    as before, and a UNet that was trained on the latents of ``reference`` has less to learn anew.
-    Both are compared on ``batches`` of pictures (B, 3, H, W) in [-1, 1].
+    (Schönemann 1966). It becomes part of one convolution of 1x1 px on either side. Pictures come
+    back as before, and a UNet that was trained on the latents of ``reference`` has less to learn
+    anew. Both are compared on ``batches`` of pictures (B, 3, H, W) in [-1, 1].
     """
     # (N, 2C)
     hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])
@@ -350,7 +350,8 @@ def align(vae, reference, batches):
     )
     turn = colour_target @ left @ right @ whiten  # (C, C)
     shift = target.mean(0) - turn @ mean.mean(0)
-    # The variance of the turned posterior in each channel, as the best linear function of ``hidden``.
+    # The variance of the turned posterior in each channel, as the best linear function of
+    # ``hidden``.
     noise = (logvar.clamp(-30, 20).exp() @ turn.square().T).log()  # clamped as in AutoencoderKL
     # (2C + 1, C)
     linear = torch.linalg.lstsq(

@@ -2,11 +2,13 @@
 
     python tests/benchmarks/muon.py [--repeats 3] [--batch 16] [--side 24]
 
-Both formats are forced in turn, in one run, on the same batch. The network and its loss are those of
-sdkit.recipes.unet at their full size, in the number format that the accelerator chooses. To see a
-processor without bfloat16, forbid the newer instructions to oneDNN:
+Both formats are forced in turn, in one run, on the same batch. Times are processor seconds of this
+process over its threads, so that other programs on the computer disturb them little. The network
+and its loss are those of sdkit.recipes.unet at their full size, in the number format that the
+accelerator chooses. To see a processor without bfloat16, forbid the newer instructions to oneDNN;
+the accelerator does not notice that, so tell it as well:
 
-    DNNL_MAX_CPU_ISA=AVX2 python tests/benchmarks/muon.py
+    DNNL_MAX_CPU_ISA=AVX2 python tests/benchmarks/muon.py --network no
 """
 
 import argparse
@@ -55,37 +57,47 @@ def batch_of(count, side):
     )
 
 
+def now():
+    """Processor seconds of this process, divided by its threads."""
+    return time.process_time() / torch.get_num_threads()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16, help="pictures in a batch")
     parser.add_argument("--side", type=int, default=24, help="side in latent pixels")
+    parser.add_argument("--network", choices=("bf16", "no"), help="number format of the network")
     args = parser.parse_args()
-    settings, accelerator = unet.Settings(), training.accelerator()
+    settings, accelerator = unet.Settings(), training.accelerator(args.network)
     model = denoiser(settings)
     optimizer = unet.new_optimizer(settings, model)
     model, optimizer = accelerator.prepare(model, optimizer)
     batch, scheduler = batch_of(args.batch, args.side), unet.scheduler()
     native = hardware.bf16_is_native()
+    print(
+        f"bfloat16 native: {native}; instructions allowed to oneDNN: "
+        f"{os.environ.get('DNNL_MAX_CPU_ISA', 'all')}; network in {accelerator.mixed_precision}; "
+        f"{torch.get_num_threads()} threads; {len(muon.split(model.unet)[0])} matrices",
+        flush=True,
+    )
     seconds = {"bf16": {"all": [], "optimizer": []}, "float32": {"all": [], "optimizer": []}}
     for repeat in range(args.repeats + 1):  # the first one warms up
         for name in seconds:
             hardware.bf16_is_native = lambda device="cpu", name=name: name == "bf16"
-            start = time.perf_counter()
+            start = now()
             value, _ = unet.loss(settings, model, batch, scheduler)
             accelerator.backward(value)
-            before = time.perf_counter()
+            before = now()
             optimizer.step()
             optimizer.zero_grad()
-            end = time.perf_counter()
+            end = now()
+            print(
+                f"{repeat}, {name}: {end - start:.2f} s, optimizer {end - before:.2f} s", flush=True
+            )
             if repeat:
                 seconds[name]["all"].append(end - start)
                 seconds[name]["optimizer"].append(end - before)
-    print(
-        f"bfloat16 native: {native}; instructions allowed to oneDNN: "
-        f"{os.environ.get('DNNL_MAX_CPU_ISA', 'all')}; network in {accelerator.mixed_precision}; "
-        f"{torch.get_num_threads()} threads; {len(muon.split(model.unet)[0])} matrices"
-    )
     medians = {
         name: {part: statistics.median(some) for part, some in parts.items()}
         for name, parts in seconds.items()

@@ -1,11 +1,14 @@
-"""The kit's learner of points against the common tutorial setting, in one run: time and sliced Wasserstein-1 distance.
+"""The kit's point denoiser against a common tutorial: time and sliced Wasserstein-1 distance.
 
     python tests/benchmarks/points.py [--repeats 3]
 
-Both learn the same 8,000 points of the dinosaur, one after the other, with the same seed; medians over the repeats.
-The tutorial: a drawing about 8 wide, an MLP of 3 x 128, T = 50, betas from 1e-4 to 0.02, batches of 32, 50,000 updates
-of plain Adam. Its chain ends at a signal share of 0.6 while it samples from pure noise, so it also runs mended (variance
-1, betas times 20), to tell the bug from the learner. All distances are in the units of the drawing.
+Both learn the same 8,000 points of the dinosaur in one run, one after the other, with the same
+seed. The printed numbers are medians over the repeats.
+
+The tutorial has a drawing about 8 wide, an MLP of 3 x 128, T = 50, betas from 1e-4 to 0.02, batches
+of 32 and 50,000 updates of plain Adam. It has a bug: its chain ends at a signal share of 0.6, but
+it samples from pure noise. So it also runs without the bug (variance 1, betas times 20), which
+shows how much of the error comes from the bug. All distances are in the units of the drawing.
 """
 
 import argparse
@@ -113,7 +116,8 @@ def main():
     ]
     floor = SIZE * statistics.median(metrics.sliced_wasserstein(*pair) for pair in pairs)
     print(
-        f"\n{repeats} repeats, {torch.get_num_threads()} threads; two fresh drawings are {floor:.3f} apart"
+        f"\n{repeats} repeats, {torch.get_num_threads()} threads; "
+        f"two fresh drawings are {floor:.3f} apart"
     )
     medians = {
         way: [statistics.median(column) for column in zip(*runs)] for way, runs in results.items()
@@ -121,8 +125,8 @@ def main():
     for way, (seconds, distance) in medians.items():
         print(f"{way:18} {seconds:6.1f} s to learn   sliced Wasserstein-1 {distance:.3f}")
     print(
-        f"sdkit learns in {medians['sdkit'][0] / medians['tutorial'][0]:.2f} of the tutorial's time (aim: 0.10, at a "
-        "distance of at most 0.065)"
+        f"sdkit learns in {medians['sdkit'][0] / medians['tutorial'][0]:.2f} "
+        "of the tutorial's time (aim: 0.10, at a distance of at most 0.065)"
     )
 
 

@@ -1,7 +1,8 @@
 """The lesson in a real browser: JupyterLab in a headless Chromium, driven by the keyboard.
 
-Uses a Chromium that is there (Debian's package, or Chrome) and downloads none; without one the tests are skipped.
-The model is the tiny random one of tests/conftest.py, so nothing here depends on what pictures look like.
+The tests use an installed Chromium (Debian's package, or Chrome) and download none. If there is
+none, they are skipped. The model is the tiny random one of tests/conftest.py, so no test depends on
+what the pictures look like.
 """
 
 import contextlib
@@ -41,7 +42,8 @@ pytestmark = [
     ),
 ]
 PATIENCE = 600  # seconds; a busy machine is slow, not wrong
-# Notebook, the slider's label before and after a key press, and how wide the picture is and is shown (px).
+# Each row: the notebook, the slider's label before and after a key press, and the picture's own
+# width and its width on the page (px).
 SLIDERS = [
     ("00_start_here.ipynb", "style none", "style van gogh", [64, 256]),
     ("01_gans.ipynb", "updates 0", "updates 100", [210, 256]),
@@ -65,8 +67,10 @@ import numpy as np
 from PIL import Image
 from sdkit import widgets
 rng = np.random.default_rng(0)
-frames = {name: Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)) for name in ("ann", "bob")}
-slider = widgets.frames_slider(frames, "member", start="ann", alt="Members before and after.", keep=False)
+frames = {name: Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)) \
+for name in ("ann", "bob")}
+slider = widgets.frames_slider(frames, "member", start="ann", alt="Members before and after.", \
+keep=False)
 """
 
 TURING = """
@@ -74,14 +78,18 @@ import numpy as np
 from sdkit import turing
 rng = np.random.default_rng(0)
 shades = [rng.integers(0, 255, (64, 64, 3), dtype=np.uint8) for _ in range(8)]
-game = turing.Game({"GAN": list(zip(shades[:2], shades[2:4])), "diffusion": list(zip(shades[4:6], shades[6:]))})
+game = turing.Game({"GAN": list(zip(shades[:2], shades[2:4])), \
+"diffusion": list(zip(shades[4:6], shades[6:]))})
 box = turing.play(game)
 """
 
 
 @pytest.fixture(scope="module")
 def server(tiny_sd, tmp_path_factory):
-    """(address, folder) of a JupyterLab with the beginnings of lessons and the tiny model; loopback only, no token."""
+    """(address, folder) of a JupyterLab with the beginnings of lessons and the tiny model.
+
+    It answers only on this machine, and asks for no token.
+    """
     home = tmp_path_factory.mktemp("home")
     folder, data, settings = home / "notebooks", home / "data", home / "settings"
     folder.mkdir()
@@ -145,7 +153,10 @@ def server(tiny_sd, tmp_path_factory):
 
 
 def _finish(models):
-    """What the lessons need beside the tiny Stable Diffusion: steps enough for strength 0.1, a critic, a CLIP."""
+    """Add what the lessons need beside the tiny Stable Diffusion.
+
+    That is enough steps for strength 0.1, a style classifier and a CLIP.
+    """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
     from sdkit.evaluate.judges import StyleClassifier
@@ -190,7 +201,10 @@ def _wait(condition, complaint):
 
 @pytest.fixture(scope="module")
 def heard():
-    """(addresses that pages asked for, errors on their consoles): two lists that grow with every test."""
+    """(addresses that pages asked for, errors on their consoles).
+
+    Every test adds to these two lists.
+    """
     return [], []
 
 
@@ -248,7 +262,7 @@ def run_all(page, server, name):
 
 
 @pytest.mark.parametrize("path, first, second, widths", SLIDERS)
-def test_lesson_runs_and_its_slider_answers_to_the_keyboard(
+def test_a_lesson_runs_and_the_arrow_key_moves_its_slider(
     page, server, tmp_path, path, first, second, widths
 ):
     run_all(page, server, path)
@@ -270,7 +284,7 @@ def test_lesson_runs_and_its_slider_answers_to_the_keyboard(
     page.screenshot(path=tmp_path / "lesson.png")
 
 
-def test_private_frames_are_seen_and_not_saved(page, server, tmp_path):
+def test_private_frames_are_shown_but_not_saved(page, server, tmp_path):
     notebook = run_all(page, server, "private.ipynb")
     image = page.locator(".widget-vbox img")
     image.wait_for()
@@ -280,7 +294,7 @@ def test_private_frames_are_seen_and_not_saved(page, server, tmp_path):
     assert "image/" not in text and "base64" not in text and "widget-state" not in text
 
 
-def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path):
+def test_the_turing_test_is_played_by_keyboard_and_hides_the_answers(page, server, tmp_path):
     run_all(page, server, "turing.ipynb")
     box = page.locator(".widget-vbox", has=page.locator("button", has_text="left is real")).first
     line, image, left = (
@@ -312,8 +326,8 @@ def test_the_turing_test_is_played_by_keyboard_and_blind(page, server, tmp_path)
     page.screenshot(path=tmp_path / "turing.png")
 
 
-def test_no_page_asked_another_machine_or_complained(page, heard):
-    """Of all the tests above."""
+def test_no_page_asked_another_machine_or_logged_an_error(page, heard):
+    """This holds for all the tests above."""
     addresses, errors = heard
     hosts = {
         urllib.parse.urlsplit(address).hostname

@@ -118,7 +118,10 @@ def test_probabilities_are_averaged_and_not_logits(tiny):
 
 
 def test_crops_overlap(tiny):
-    """1.5 crops for each crop's length: ceil(1.5 * 48 / 32) rows and ceil(1.5 * 75 / 32) columns."""
+    """There are 1.5 crops for each crop's length.
+
+    That makes ceil(1.5 * 48 / 32) rows and ceil(1.5 * 75 / 32) columns.
+    """
     assert len(tiny.crops(noise(0, size=(48, 75, 3)))) == 3 * 4
 
 

@@ -325,7 +325,7 @@ def test_zero_shot_styles_take_the_mean_over_crops(monkeypatch):
     assert figures == {art.STYLES[0]: 1, art.STYLES[1]: 0}
 
 
-def test_upscaler_is_measured_on_so_many_pictures_of_each_kind(toy, monkeypatch):
+def test_upscaler_is_measured_on_the_given_number_of_pictures_of_each_kind(toy, monkeypatch):
     seen = []
 
     def regress(pipe, images):

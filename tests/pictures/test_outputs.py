@@ -80,7 +80,8 @@ def test_a_killed_run_leaves_only_whole_pictures(tmp_path):
     """A process saves pictures again and again, and is killed. The last whole picture is there."""
     code = (
         "import sys\nfrom PIL import Image\nfrom sdkit import outputs\nprint('go', flush=True)\n"
-        "while True: outputs.save(Image.effect_noise((300, 300), 9).convert('RGB'), sys.argv[1], 'x', {}, True)"
+        "while True: outputs.save(Image.effect_noise((300, 300), 9).convert('RGB'), "
+        "sys.argv[1], 'x', {}, True)"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE
@@ -287,7 +288,11 @@ NOTES = {
 
 
 def leaks(path):
-    """What an output holds beside pixels and its note: names of chunks, or where a secret is found."""
+    """What a PNG file holds beside its pixels and its note, as a list.
+
+    The list has the names of other chunks, texts that are not part of the note, b"secret" if the
+    file holds `SECRET`, and b"more" if anything follows the last chunk.
+    """
     data, found, place = path.read_bytes(), [], 8
     while place < len(data):
         size, kind = struct.unpack(">I4s", data[place : place + 8])

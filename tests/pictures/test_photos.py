@@ -155,7 +155,10 @@ def test_an_animation_gives_its_first_frame(folder):
 
 
 def test_a_colour_profile_is_applied(tmp_path):
-    """From sRGB to sRGB nothing changes; a broken profile is passed over; another one is brought to sRGB."""
+    """A photo with another profile is converted to sRGB.
+
+    A photo in sRGB does not change. A broken profile is ignored.
+    """
     from PIL import ImageCms
 
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -172,7 +175,7 @@ def test_a_colour_profile_is_applied(tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGBA", "P"])
 def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tmp_path, mode):
-    """As programs for pictures of a screen save them."""
+    """Programs that take pictures of a screen save such files."""
     from PIL import ImageCms
 
     image = Image.fromarray(strange.colours()).convert(mode)
@@ -186,7 +189,7 @@ def test_a_colour_profile_is_applied_to_transparent_pictures_and_palettes_too(tm
 
 
 def test_a_picture_is_turned_even_if_other_entries_of_its_exif_are_broken(tmp_path):
-    """An entry whose type is not its own, as some programs write it, can be read but not written anew."""
+    """Some programs write an entry with the wrong type. It can be read but not written again."""
     # a date that is no text
     entries = [struct.pack("<HHII", 0x112, 3, 1, 6), struct.pack("<HHIf", 0x132, 11, 1, 1.5)]
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)
@@ -200,7 +203,10 @@ def test_a_picture_is_turned_even_if_other_entries_of_its_exif_are_broken(tmp_pa
 
 
 def _swap_red_and_green(profile):
-    """sRGB's profile with the tags of its red and green primaries swapped: an RGB whose channels stand as GRB."""
+    """sRGB's profile with the tags of its red and green primaries swapped.
+
+    In a picture with this profile the first channel means green and the second means red.
+    """
     head, table = bytearray(profile), slice(128, 132 + 12 * int.from_bytes(profile[128:132], "big"))
     head[table] = (
         bytes(head[table])
@@ -270,7 +276,7 @@ def test_resize_keeps_the_aspect_ratio_in_steps_of_8(width, height, size, expect
     assert photos.resize(Image.new("RGB", (width, height)), size).size == expected
 
 
-def test_a_picture_survives_the_way_to_a_tensor_and_back():
+def test_a_picture_is_the_same_after_conversion_to_a_tensor_and_back():
     image = photos.sample("coffee")
     tensor = photos.to_tensor(image)
     assert tensor.shape == (1, 3, 400, 600) and tensor.dtype == torch.float32
@@ -283,7 +289,10 @@ def test_a_picture_survives_the_way_to_a_tensor_and_back():
 
 
 def test_a_batch_has_its_axes_in_order_and_spans_minus_one_to_one():
-    """Black is -1, white 1 and grey level v is 2 v / 255 - 1, at [picture, channel, row, column]."""
+    """The axes are picture, channel, row and column.
+
+    Black is -1, white is 1, and grey level v is 2 v / 255 - 1.
+    """
     levels = np.zeros((2, 3, 5, 3), np.uint8)  # two pictures, 3 rows, 5 columns
     levels[1, 2, 4] = 51, 255, 102
     batch = photos.to_batch([levels[0], Image.fromarray(levels[1])])

@@ -142,7 +142,7 @@ def test_words_are_exactly_those_that_captions_use():
     assert used == set(postcards.words())
 
 
-def test_articles():
+def test_an_stands_before_a_vowel_and_a_before_a_consonant():
     assert postcards.article("orange cat") == "an orange cat"
     assert postcards.article("red umbrella") == "a red umbrella"
     assert postcards.article("umbrella") == "an umbrella"

@@ -1,4 +1,4 @@
-"""A folder of generated pictures, and the whole chain of trainings on it, run once for all tests."""
+"""A folder of generated pictures, and the whole chain trained on it once for all tests."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ from sdkit.recipes import chain
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
-    """A data folder with an art.tsv of noise pictures in every split, and those pictures in art/."""
+    """A data folder with an art.tsv of noise pictures in every split; they lie in art/."""
     data, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     rows = ["file\tsplit\tartist\ttitle\tbasis\tsource_repository\tsha256"]
     for folder in art.STYLE_OF_FOLDER:

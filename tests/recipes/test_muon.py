@@ -1,4 +1,4 @@
-"""Muon against torch's own, against the singular value decomposition, and in both number formats."""
+"""Muon against torch's own and against singular values, in both number formats."""
 
 import pytest
 import torch

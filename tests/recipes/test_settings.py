@@ -1,4 +1,4 @@
-"""Settings: each field has its help from the comment above it, and the command line reads every type."""
+"""Settings: help comes from the comment above a field; the command line reads every type."""
 
 import json
 from dataclasses import dataclass, fields

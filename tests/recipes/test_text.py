@@ -58,7 +58,7 @@ def test_contrastive_loss_equals_clip_and_cross_entropy_when_each_caption_fits_o
 
 
 def test_contrastive_loss_counts_every_right_pair():
-    """The best logits for a caption that fits two pictures share the weight: the loss is the entropy."""
+    """The best logits for a caption of two pictures share the weight: the loss is the entropy."""
     fits = torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 1]])
     loss = text.contrastive_loss(torch.where(fits > 0, 0.0, -100.0), fits)
     assert loss.item() == pytest.approx((2 * np.log(2) + 0) / 3, abs=1e-6)
@@ -111,7 +111,7 @@ def test_a_batch_holds_art_first_and_says_which_captions_fit(data, monkeypatch):
 
 
 def test_rows_of_the_table_are_pictures_and_columns_captions(data, monkeypatch):
-    """The caption of one thing is true of a picture with a second one, but not the other way round."""
+    """A caption of one thing is true of a picture with two, but not the other way round."""
     one = postcards.Postcard("cat", "red", "left", "sea", "day")
     two = replace(one, second=("blue", "tree"))
     both = replace(TINY, batch_size=1, postcards_per_step=2)

@@ -27,7 +27,7 @@ TINY = unet.Settings(
 
 @pytest.fixture(scope="module")
 def data():
-    """Latents of noise, with a tokenizer of the captions; of crops one picture in each of two groups."""
+    """Latents of noise, and a tokenizer; of crops one picture in each of two groups."""
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
 
     def crop(file, style):
@@ -352,7 +352,7 @@ def test_the_held_out_loss_of_a_network_that_predicts_nothing_is_one():
 
 
 def test_the_solver_that_is_saved_keeps_the_spacing_of_stable_diffusion():
-    """from_config drops values that were not given, so each scheduler takes its own default for them."""
+    """from_config drops values that were not given; each scheduler has its own defaults."""
     solver = DPMSolverMultistepScheduler.from_config(unet.scheduler().config)
     assert (solver.config.timestep_spacing, solver.config.steps_offset) == ("leading", 1)
     shipped = json.loads((ROOT / "data/models/mini-sd/scheduler/scheduler_config.json").read_text())

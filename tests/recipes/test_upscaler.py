@@ -184,7 +184,7 @@ def test_a_decoded_postcard_is_the_small_one_with_noise_in_its_latents():
 
 
 def test_the_schedules_of_the_upscaler_agree():
-    """The solver removes the noise that training adds; at its first step hardly any picture is left."""
+    """The solver removes the noise that training adds; at first hardly any picture is left."""
     noiser, solver = upscaler.schedulers()
     torch.testing.assert_close(noiser.alphas_cumprod, solver.alphas_cumprod)
     solver.set_timesteps(10)

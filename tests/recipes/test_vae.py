@@ -299,7 +299,7 @@ def test_recoloured_crops_keep_their_drawing_and_change_their_colours():
 
 
 def test_whitening_removes_what_colours_have_in_common():
-    """A 1 x 1 convolution that passes colours on gives, once whitened, uncorrelated ones of variance 1."""
+    """A whitened 1 x 1 convolution gives uncorrelated colours of variance 1."""
     rng = np.random.default_rng(0)
     grey, tint = rng.uniform(20, 230, (8, 8, 8, 1)), rng.uniform(-15, 15, (8, 8, 8, 3))
     squares = list((grey + tint).astype(np.uint8))

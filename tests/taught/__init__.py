@@ -1,4 +1,7 @@
-"""What the lessons' cells define, taken out of the notebooks, does what sdkit and diffusers do."""
+"""The functions that the lessons define do what sdkit and diffusers do.
+
+The tests take these functions out of the notebooks.
+"""
 
 import ast
 import functools
@@ -12,9 +15,10 @@ ENDS = {"beta_start": 0.00085, "beta_end": 0.012}  # of Stable Diffusion
 
 @functools.cache
 def taught(path):
-    """The functions and classes that a notebook's cells define, run with nothing but the notebook's own imports.
+    """A namespace (dict) with the functions and classes that a notebook's cells define.
 
-    Returns a namespace (dict). Later definitions may call earlier ones, as in the notebook.
+    Nothing else of the notebook runs, except its imports. Later definitions may call earlier ones,
+    as in the notebook.
     """
     cells = [
         cell.source

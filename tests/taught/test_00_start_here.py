@@ -1,4 +1,4 @@
-"""Lesson 00: what its cells define does what sdkit and diffusers do."""
+"""Lesson 00: its functions do what sdkit and diffusers do."""
 
 from sdkit import formats
 from tests.taught import taught

@@ -1,4 +1,4 @@
-"""Lesson 01: what its cells define does what sdkit does, and what the papers' formulas say."""
+"""Lesson 01: its functions do what sdkit does and what the papers' formulas say."""
 
 import pytest
 import torch
@@ -21,8 +21,8 @@ def players():
     return mlp(2, 8, 2), nn.Sequential(taught(GANS)["Waves"](), mlp(14, 8, 1))
 
 
-def test_the_game_of_the_lesson_is_that_of_sdkit():
-    """One pair: the same draws, the same updates, the same weights afterwards."""
+def test_the_game_of_the_lesson_equals_that_of_sdkit():
+    """One pair gets the same draws and the same updates, and has the same weights afterwards."""
     cells, (G, D) = taught(GANS), players()
     side_by_side = cells["SideBySide"]
     many_G, many_D = side_by_side([G]), nn.Sequential(D[0], side_by_side([D[1]]))
@@ -34,7 +34,7 @@ def test_the_game_of_the_lesson_is_that_of_sdkit():
         torch.testing.assert_close(alone, stacked[0], atol=1e-5, rtol=0)
 
 
-def test_networks_side_by_side_are_those_networks():
+def test_networks_side_by_side_answer_as_each_one_alone():
     torch.manual_seed(0)
     nets = [taught(GANS)["mlp"](2, 8, 3) for _ in range(4)]
     x = torch.randn(4, 5, 2, generator=generator())
@@ -42,7 +42,7 @@ def test_networks_side_by_side_are_those_networks():
     torch.testing.assert_close(taught(GANS)["SideBySide"](nets)(x), expected)
 
 
-def test_a_batch_of_four_is_judged_at_once():
+def test_pack_joins_four_samples_into_one():
     x = torch.arange(2 * 8 * 3.0).reshape(2, 8, 3)
     packed = taught(GANS)["Pack"]()(x)
     assert packed.shape == (2, 2, 12)
@@ -65,8 +65,12 @@ def test_the_penalty_is_zero_at_a_slope_of_one_and_grows_with_its_square():
 
 
 @pytest.mark.parametrize("numbers", [2, 100])
-def test_both_roads_lead_to_the_gradient_of_the_closed_form(numbers):
-    """The score of fakes is normal (mean -1/2, variance 1), so d/dm E[log P(real)] = E[sigmoid(-score)] along 1."""
+def test_both_gradient_estimates_have_the_exact_gradient_as_their_mean(numbers):
+    """The expected gradient is a one-dimensional integral.
+
+    The score of fakes is normal with mean -1/2 and variance 1. So along the vector of ones
+    d/dm E[log P(real)] = E[sigmoid(-score)].
+    """
     score = torch.linspace(-8.5, 7.5, 20_001, dtype=torch.float64)
     density = torch.exp(-((score + 0.5) ** 2) / 2) / (2 * torch.pi) ** 0.5
     expected = float(torch.trapezoid(torch.sigmoid(-score) * density, score))
@@ -76,7 +80,7 @@ def test_both_roads_lead_to_the_gradient_of_the_closed_form(numbers):
         assert abs(float(along.mean()) - expected) < 4 * float(along.std()) / len(along) ** 0.5
 
 
-def test_two_players_with_one_number_each_move_as_the_formulas_say():
+def test_two_players_with_one_number_each_follow_the_closed_form():
     cells = taught(GANS)
     lr, steps = 0.1, 200
     for name, growth in (("both_at_once", 1 + lr**2), ("look_ahead", (1 - lr**2) ** 2 + lr**2)):
@@ -99,7 +103,7 @@ def test_scenes_are_postcards_of_36_kinds():
     assert len(shown) == 36
 
 
-def test_covered_in_the_solution_is_that_of_sdkit():
+def test_covered_in_the_solution_equals_mode_scores_of_sdkit():
     x = GRID.sample(40, generator())
     assert (
         taught(f"solutions/{GANS}")["covered"](x, GRID.centres, 0.05)

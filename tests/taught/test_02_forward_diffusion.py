@@ -1,4 +1,4 @@
-"""Lesson 02: what its cells define does what sdkit and diffusers do."""
+"""Lesson 02: its functions do what sdkit and diffusers do."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ FORWARD = "02_forward_diffusion.ipynb"
     ],
 )
 @pytest.mark.parametrize("T", [1000, 50])
-def test_taught_betas_are_those_of_sdkit_and_diffusers(name, config, T):
+def test_betas_equal_those_of_sdkit_and_diffusers(name, config, T):
     betas = taught(FORWARD)[name](T)
     assert betas.shape == (T,)
     torch.testing.assert_close(betas, getattr(schedule, name)(T).betas, rtol=1e-9, atol=1e-14)
@@ -29,13 +29,13 @@ def test_taught_betas_are_those_of_sdkit_and_diffusers(name, config, T):
     torch.testing.assert_close(betas.float(), scheduler.betas, rtol=1e-4, atol=1e-7)
 
 
-def test_taught_snr_is_that_of_sdkit():
+def test_snr_equals_that_of_sdkit():
     sched = schedule.scaled_linear()
     torch.testing.assert_close(taught(FORWARD)["snr_db"](sched.alphas_cumprod), sched.snr_db())
 
 
 @pytest.mark.parametrize("t", [0, 500, 999])
-def test_taught_add_noise_is_that_of_sdkit_and_diffusers(t):
+def test_add_noise_equals_sdkit_and_diffusers(t):
     x0, noise = torch.randn(2, 3, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
     scheduler = DDIMScheduler(beta_schedule="scaled_linear", **ENDS)
     sched = Schedule.of(scheduler)
@@ -45,8 +45,8 @@ def test_taught_add_noise_is_that_of_sdkit_and_diffusers(t):
         torch.testing.assert_close(ours, scheduler.add_noise(x0, noise, torch.tensor([t] * 3)))
 
 
-def test_taught_walk_is_the_jump():
-    """By closed form: the factor before x0 is sqrt(abar), the variance of the noise 1 - abar."""
+def test_many_small_steps_equal_one_jump():
+    """In closed form, the factor of x0 is sqrt(abar) and the variance of the noise is 1 - abar."""
     walk, sched = taught(FORWARD)["walk"], schedule.linear()
     x0 = torch.full((1, 3, 64, 64), 2.0)
     walked = walk(x0, sched.betas, keep=(100, 1000), seed=3)
@@ -63,7 +63,7 @@ def test_taught_walk_is_the_jump():
 
 
 @pytest.mark.parametrize("make", [schedule.linear, schedule.scaled_linear])
-def test_taught_rescale_is_that_of_diffusers(make):
+def test_rescale_equals_that_of_diffusers(make):
     betas = make().betas
     rescaled = taught(FORWARD)["rescale"](betas)
     torch.testing.assert_close(rescaled, rescale_zero_terminal_snr(betas), rtol=1e-9, atol=1e-12)
@@ -71,7 +71,7 @@ def test_taught_rescale_is_that_of_diffusers(make):
     assert abar[-1] == 0 and abar[0].item() == pytest.approx(1 - betas[0].item())
 
 
-def test_taught_rebuild_and_shift_in_the_solution():
+def test_rebuild_inverts_add_noise_and_shifted_lowers_the_snr_in_the_solution():
     cells = taught(f"solutions/{FORWARD}")
     x0, noise = torch.randn(
         2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64

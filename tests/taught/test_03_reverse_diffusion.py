@@ -1,4 +1,4 @@
-"""Lesson 03: what its cells define does what sdkit and diffusers do."""
+"""Lesson 03: its functions do what sdkit and diffusers do."""
 
 import pytest
 import torch
@@ -8,13 +8,13 @@ from sdkit import denoiser, points, sampler, schedule
 from tests.taught import taught
 
 
-def test_lesson_03_draws_the_schedule_of_sdkit():
+def test_the_schedule_equals_that_of_sdkit():
     abar = taught("03_reverse_diffusion.ipynb")["log_linear"]()
     torch.testing.assert_close(schedule.log_linear().alphas_cumprod, abar)
 
 
 @pytest.mark.parametrize("t", [0, 1, 100, 199])
-def test_lesson_03_steps_back_as_diffusers_and_sdkit_do(t):
+def test_a_step_back_equals_diffusers_and_sdkit(t):
     chain = schedule.log_linear()
     scheduler = DDPMScheduler(
         200, trained_betas=chain.betas.numpy(), clip_sample=False, variance_type="fixed_small"
@@ -28,7 +28,7 @@ def test_lesson_03_steps_back_as_diffusers_and_sdkit_do(t):
     torch.testing.assert_close(ours, again, atol=1e-4, rtol=1e-4)
 
 
-def test_lesson_03_trains_as_sdkit_does():
+def test_training_equals_that_of_sdkit():
     chain, grid, weights = schedule.log_linear(), points.GRID.scaled(8.0025**-0.5), []
     for train in (taught("03_reverse_diffusion.ipynb")["train"], denoiser.train_points):
         torch.manual_seed(0)
@@ -39,8 +39,11 @@ def test_lesson_03_trains_as_sdkit_does():
     torch.testing.assert_close(*weights)
 
 
-def test_lesson_03_knows_the_best_guess():
-    """The mean of the noise given the noisy point, by Bayes over many drawings: it falls short of no other guess."""
+def test_the_best_guess_is_the_mean_of_the_noise_given_the_point():
+    """Measured over many drawings: the mean of the noise of all points that lie near one place.
+
+    No other guess has a smaller mean squared error.
+    """
     namespace = taught("03_reverse_diffusion.ipynb")
     chain, mixture, generator = (
         schedule.log_linear(),
@@ -57,7 +60,7 @@ def test_lesson_03_knows_the_best_guess():
 
 
 @pytest.mark.parametrize("abar", [0.99, 0.5, 0.01])
-def test_lesson_03_turns_noise_into_picture_and_v_as_sdkit_does(abar):
+def test_noise_picture_and_v_are_converted_as_in_sdkit(abar):
     x, noise = torch.randn(2, 50, 2, generator=torch.Generator().manual_seed(0)).unbind()
     views = taught("03_reverse_diffusion.ipynb")["views"](x, noise, abar)
     for kind in ("epsilon", "v_prediction"):

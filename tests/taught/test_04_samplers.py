@@ -1,4 +1,4 @@
-"""Lesson 04: what its cells define does what sdkit and diffusers do."""
+"""Lesson 04: its functions do what sdkit and diffusers do."""
 
 import diffusers
 import numpy as np
@@ -20,12 +20,16 @@ TRAINED = {"beta_schedule": "scaled_linear", **ENDS}
 
 
 def imagined(x, sigma):
-    """A network's answer that bends: smooth in x and in the noise level."""
+    """A stand-in for a network: not linear, and smooth in x and in the noise level."""
     return torch.sin(x / 8) + sigma / (1 + sigma)
 
 
 def walk_of_diffusers(scheduler, steps, start, **arguments):
-    """Walk `start`, given as x0 + sigma noise, with a scheduler: the end in the same form, and the levels visited."""
+    """Take `steps` steps from `start` with a scheduler of diffusers.
+
+    Returns the last point and the noise levels (sigma) on the way. The first and the last point
+    are in the form x0 + sigma noise.
+    """
     scheduler.set_timesteps(steps)
     abar = scheduler.alphas_cumprod.double()
     by_sigma = "Discrete" in type(scheduler).__name__  # these keep x as x0 + sigma noise
@@ -51,7 +55,7 @@ def points_under_noise():
         ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}),
     ],
 )
-def test_taught_step_is_ddim_and_euler(name, arguments):
+def test_steps_without_new_noise_equal_ddim_and_euler(name, arguments):
     scheduler = getattr(diffusers, name)(
         **TRAINED, timestep_spacing="leading", steps_offset=1, **arguments
     )
@@ -62,7 +66,7 @@ def test_taught_step_is_ddim_and_euler(name, arguments):
 
 
 @pytest.mark.parametrize("eta", [0.4, 1.0])
-def test_taught_step_throws_the_dice_of_ddim(eta):
+def test_steps_with_new_noise_equal_ddim_with_eta(eta):
     scheduler = DDIMScheduler(**TRAINED, steps_offset=1, set_alpha_to_one=False, clip_sample=False)
     start, noise = (
         points_under_noise(),
@@ -75,7 +79,7 @@ def test_taught_step_throws_the_dice_of_ddim(eta):
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-def test_taught_step_with_all_the_dice_is_euler_ancestral():
+def test_steps_with_the_most_new_noise_equal_euler_ancestral():
     scheduler = EulerAncestralDiscreteScheduler(
         **TRAINED, timestep_spacing="leading", steps_offset=1
     )
@@ -89,7 +93,7 @@ def test_taught_step_with_all_the_dice_is_euler_ancestral():
     torch.testing.assert_close(ours, theirs.double(), atol=1e-5, rtol=1e-5)
 
 
-def test_taught_dpmpp_is_that_of_diffusers():
+def test_dpmpp_equals_that_of_diffusers():
     scheduler = DPMSolverMultistepScheduler(
         **TRAINED,
         timestep_spacing="leading",
@@ -106,7 +110,7 @@ def test_taught_dpmpp_is_that_of_diffusers():
         torch.testing.assert_close(ours[-1], theirs, atol=1e-5, rtol=1e-5)
 
 
-def test_taught_heun_is_that_of_diffusers():
+def test_heun_equals_that_of_diffusers():
     scheduler = HeunDiscreteScheduler(**TRAINED, timestep_spacing="leading", steps_offset=1)
     scheduler.set_timesteps(10)
     levels = scheduler.sigmas.unique().flip(0)[:-1].tolist()  # the last, 0, is reached by Euler
@@ -119,7 +123,7 @@ def test_taught_heun_is_that_of_diffusers():
     torch.testing.assert_close(ours, theirs.double(), atol=1e-5, rtol=1e-5)
 
 
-def test_taught_noise_levels_are_those_of_diffusers():
+def test_noise_levels_equal_those_of_diffusers():
     scheduler = EulerDiscreteScheduler(**TRAINED, use_karras_sigmas=True)
     sched = schedule.scaled_linear()
     for cells in (taught(SAMPLERS), taught(f"solutions/{SAMPLERS}")):
@@ -140,8 +144,8 @@ def test_taught_noise_levels_are_those_of_diffusers():
         assert taught(f"solutions/{SAMPLERS}")["trailing"](n, T) == trailing.timesteps.tolist()
 
 
-def test_taught_toy_answers_with_the_noise():
-    """By many draws: the mean of all noises whose x fell close to a place is the answer there."""
+def test_the_toy_model_answers_with_the_mean_noise():
+    """Over many draws: the mean noise of all x close to a place is the answer at that place."""
     cells, generator, sigma = taught(SAMPLERS), torch.Generator().manual_seed(0), 0.8
     cells["WORLD"] = points.Mixture(1.3 * points.RING.centres, 0.1)
     noise = torch.randn(2_000_000, 2, generator=generator)

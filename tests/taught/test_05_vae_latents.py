@@ -1,4 +1,4 @@
-"""Lesson 05: what its cells define does what sdkit and diffusers do."""
+"""Lesson 05: its functions do what sdkit and diffusers do."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.taught import taught
 LATENTS = "05_vae_latents.ipynb"
 
 
-def test_taught_encode_and_decode_are_those_of_sdkit_and_diffusers(tiny_pipe, photo):
+def test_encode_and_decode_equal_sdkit_and_diffusers(tiny_pipe, photo):
     cells, vae = taught(LATENTS), tiny_pipe.vae
     processor, x = VaeImageProcessor(vae_scale_factor=4), photos.to_tensor(photo)
     torch.testing.assert_close(processor.preprocess(photo), x)
@@ -37,7 +37,7 @@ def test_taught_encode_and_decode_are_those_of_sdkit_and_diffusers(tiny_pipe, ph
     )
 
 
-def test_taught_measures_are_those_of_sdkit_and_scikit_image(photo):
+def test_psnr_and_ssim_equal_sdkit_and_scikit_image(photo):
     other = Image.fromarray(np.asarray(photo) // 2 + 40)
     a, b = (photos.to_tensor(image)[0] for image in (photo, other))
     cells = taught(LATENTS)
@@ -47,8 +47,8 @@ def test_taught_measures_are_those_of_sdkit_and_scikit_image(photo):
     assert cells["ssim"](a, b) == pytest.approx(theirs)
 
 
-def test_taught_linear_code_is_principal_component_analysis():
-    """By numpy's singular values: no other k directions leave a smaller error."""
+def test_the_linear_code_is_principal_component_analysis():
+    """The error equals numpy's remaining singular values. No other k directions leave less."""
     cells, generator = taught(LATENTS), torch.Generator().manual_seed(0)
     x = torch.rand(1, 3, 256, 256, generator=generator) * 2 - 1
     patches = cells["to_patches"](x)

@@ -1,4 +1,4 @@
-"""Lesson 06: what its cells define does what sdkit and diffusers do."""
+"""Lesson 06: its functions do what sdkit and diffusers do."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def reader(tiny_sd):
     ).eval()
 
 
-def test_taught_byte_pairs_are_those_of_the_recipe():
+def test_byte_pairs_equal_those_of_the_recipe():
     cells, words = taught(TEXT), {"seaside": 5, "sea": 9, "lighthouse": 3, "house": 4, "aaaa": 2}
     pieces, merges = {word: [*word[:-1], word[-1] + "</w>"] for word in words}, []
     for _ in range(12):
@@ -41,7 +41,7 @@ def test_taught_byte_pairs_are_those_of_the_recipe():
     assert merges == learn_merges(words, 12)
 
 
-def test_solved_rows_are_those_that_the_tokenizer_names(reader):
+def test_rows_in_the_solution_equal_the_word_ids_of_the_tokenizer(reader):
     said = "a zebra in the style of van gogh, a lighthouse in a meadow"
     tokenizer, rows_of = reader[0], taught(f"solutions/{TEXT}")["rows_of"]
     encoding, words = tokenizer(said), said.replace(",", " ,").split()
@@ -51,7 +51,7 @@ def test_solved_rows_are_those_that_the_tokenizer_names(reader):
         ]
 
 
-def test_taught_attention_is_that_of_torch():
+def test_attention_equals_that_of_torch():
     q, k, v = torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(0))
     torchs = torch.nn.functional.scaled_dot_product_attention
     torch.testing.assert_close(taught(TEXT)["attention"](q, k, v), torchs(q, k, v))
@@ -59,7 +59,7 @@ def test_taught_attention_is_that_of_torch():
     torch.testing.assert_close(solved, torchs(q, k, v, is_causal=True))
 
 
-def test_taught_contrastive_loss_is_that_of_transformers_and_of_the_recipe(reader):
+def test_contrastive_loss_equals_transformers_and_the_recipe(reader):
     (tokenizer, model), cells = reader, taught(TEXT)
     cells["tokenizer"] = tokenizer
     said, x = ["van gogh", "a house by the sea", "ukiyo-e"], torch.randn(3, 3, 32, 32)
@@ -73,7 +73,7 @@ def test_taught_contrastive_loss_is_that_of_transformers_and_of_the_recipe(reade
     torch.testing.assert_close(ours, contrastive_loss(theirs.logits_per_image, torch.eye(3)))
 
 
-def test_taught_zero_shot_is_that_of_the_recipe(reader):
+def test_zero_shot_equals_that_of_measure(reader):
     (tokenizer, model), cells = reader, taught(TEXT)
     shown = [postcards.sample(2, i, held_out=True) for i in range(6)]
     cells |= {"tokenizer": tokenizer, "shown": shown}
@@ -84,7 +84,7 @@ def test_taught_zero_shot_is_that_of_the_recipe(reader):
     assert {part: round(float(right.mean()), 3) for part, right in ours.items()} == wanted
 
 
-def test_taught_probe_reads_what_is_there_and_nothing_else():
+def test_the_probe_finds_a_pattern_and_only_guesses_on_noise():
     x, probe = (
         torch.randn(600, 5, generator=torch.Generator().manual_seed(0)),
         taught(TEXT)["probe"],
@@ -94,8 +94,11 @@ def test_taught_probe_reads_what_is_there_and_nothing_else():
     assert 0.1 < probe(x, noise, train=400) < 0.4  # 200 guesses of one in four
 
 
-def test_taught_loss_of_knowing_in_closed_form():
-    """Nothing known: the logarithm of the batch. All known and all different: none."""
+def test_loss_of_knowing_in_closed_form():
+    """If nothing is known, the loss is the logarithm of the batch size.
+
+    If everything is known and all captions differ, the loss is 0.
+    """
     cells = taught(TEXT)
     cells["cards"] = [
         postcards.Postcard("cat", colour, "left", "sea", "day") for colour in postcards.COLOURS

@@ -14,14 +14,18 @@ UNET = "07_unet_denoising.ipynb"
 
 
 @pytest.mark.parametrize("size", [16, 64])
-def test_taught_time_embedding_is_that_of_diffusers(size):
+def test_time_embedding_equals_that_of_diffusers(size):
     t = torch.tensor([0, 1, 37, 500, 999])
     theirs = get_timestep_embedding(t, size, flip_sin_to_cos=True, downscale_freq_shift=0)
     torch.testing.assert_close(taught(UNET)["time_embedding"](t, size), theirs, atol=1e-4, rtol=0)
 
 
 def block_by_block(network, sample, t, embeds, level=None, skips=None):
-    """A UNet's forward pass written out; the batch's mean for the output of one block up, or for its skips."""
+    """A UNet's forward pass, block by block.
+
+    The mean over the batch replaces the output of up block `level` and the skips of up block
+    `skips`.
+    """
 
     def mean(h):
         return h.mean(0).repeat(len(h), 1, 1, 1)
@@ -44,7 +48,7 @@ def block_by_block(network, sample, t, embeds, level=None, skips=None):
 
 
 @torch.no_grad()
-def test_taught_cuts_are_those_of_a_pass_written_out(tiny_pipe):
+def test_cut_networks_equal_a_forward_pass_block_by_block(tiny_pipe):
     network, cells = tiny_pipe.unet, taught(UNET)
     sample, embeds = torch.randn(3, 8, 16, 16), torch.randn(3, 5, 8)
     whole = network(sample, 300, embeds).sample
@@ -63,7 +67,7 @@ def test_taught_cuts_are_those_of_a_pass_written_out(tiny_pipe):
 
 
 @torch.no_grad()
-def test_taught_listening_changes_nothing_and_stops(tiny_pipe):
+def test_listen_returns_outputs_and_removes_its_hooks(tiny_pipe):
     network = tiny_pipe.unet
     sample, embeds = torch.randn(2, 8, 16, 16), torch.randn(2, 5, 8)
     modules = {"in": network.conv_in, "down": network.down_blocks[0], "out": network.conv_out}
@@ -77,7 +81,7 @@ def test_taught_listening_changes_nothing_and_stops(tiny_pipe):
     assert not any(module._forward_hooks for module in modules.values())
 
 
-def test_taught_word_map_finds_the_place_of_the_word():
+def test_word_map_finds_the_place_of_the_word():
     weights = torch.zeros(2, 16, 5)
     weights[0, 4 * 1 + 3, 2] = 1.0  # the first head: row 1, column 3 of the picture
     weights[1, 4 * 1 + 3, 2] = 0.5
@@ -86,8 +90,11 @@ def test_taught_word_map_finds_the_place_of_the_word():
     torch.testing.assert_close(taught(UNET)["word_map"](weights, 2), wanted)
 
 
-def test_taught_training_step_is_gradient_descent_on_diffusers_noise():
-    """By autograd alone and with diffusers' noise: the weights after one step, and the loss before it."""
+def test_training_step_is_gradient_descent_with_the_noise_of_diffusers():
+    """The loss before the step and the weights after it equal those from autograd.
+
+    Here diffusers adds the noise, and a plain formula makes the step.
+    """
     scheduler = DDPMScheduler(beta_schedule="scaled_linear", **ENDS)
     torch.manual_seed(0)
     network = torch.nn.Conv2d(3, 3, 3, padding=1)

@@ -1,4 +1,4 @@
-"""Lesson 08: what its cells define does what sdkit and diffusers do."""
+"""Lesson 08: its functions do what sdkit and diffusers do."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ def guided(tiny_sd):
 
 
 @pytest.mark.parametrize("scale, negative", [(1.5, ""), (3.0, "a photo"), (7.5, "")])
-def test_taught_guidance_is_the_pipeline(guided, scale, negative):
+def test_painting_with_guidance_equals_the_pipeline(guided, scale, negative):
     cells, text2img = guided
     prompts = ["van gogh", "a photo"]
     start = torch.randn(2, 8, 16, 16, generator=torch.Generator().manual_seed(5))
@@ -41,7 +41,7 @@ def test_taught_guidance_is_the_pipeline(guided, scale, negative):
         torch.testing.assert_close(ours / 2 + 0.5, theirs, atol=1e-5, rtol=0)
 
 
-def test_taught_guidance_off_is_no_guidance(guided):
+def test_painting_at_scale_1_equals_the_pipeline_without_guidance(guided):
     cells, text2img = guided
     start = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
     theirs = text2img(
@@ -52,7 +52,7 @@ def test_taught_guidance_off_is_no_guidance(guided):
     )
 
 
-def test_taught_guide_and_the_exercises_are_those_of_sdkit():
+def test_guide_and_the_solutions_equal_sdkit():
     uncond, cond = torch.randn(2, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0)).unbind()
     solved = taught(f"solutions/{GUIDANCE}")
     for scale in (0.0, 1.0, 7.5):
@@ -65,8 +65,8 @@ def test_taught_guide_and_the_exercises_are_those_of_sdkit():
             torch.testing.assert_close(ours, wanted)
 
 
-def test_taught_perfect_painter_of_one_cloud():
-    """In closed form: cloud and noise are Gaussian, so the mean of the noise is linear in x."""
+def test_the_perfect_answer_for_one_gaussian_in_closed_form():
+    """Points and noise are Gaussian, so the mean of the noise is linear in x."""
     chain, x = (
         schedule.log_linear(60),
         torch.randn(20, 2, generator=torch.Generator().manual_seed(0)),
@@ -81,7 +81,7 @@ def test_taught_perfect_painter_of_one_cloud():
         torch.testing.assert_close(ours.float(), wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_taught_calm_is_the_rescaled_guidance_of_diffusers():
+def test_calm_equals_the_rescaled_guidance_of_diffusers():
     amplified, cond = torch.randn(
         2, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0)
     ).unbind()
@@ -91,7 +91,7 @@ def test_taught_calm_is_the_rescaled_guidance_of_diffusers():
         torch.testing.assert_close(ours, rescale_noise_cfg(amplified, cond, guidance_rescale=share))
 
 
-def test_taught_calm_painting_at_scale_one_is_plain(guided):
+def test_calm_painting_at_scale_1_equals_plain_painting(guided):
     cells, _ = guided
     torch.testing.assert_close(
         cells["paint_calmly"](["van gogh"], 1.0),
@@ -101,7 +101,7 @@ def test_taught_calm_painting_at_scale_one_is_plain(guided):
     )
 
 
-def test_taught_unlike_is_one_minus_the_correlation():
+def test_unlike_is_one_minus_the_correlation():
     cells, x = (
         taught(GUIDANCE),
         torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1,

@@ -1,4 +1,4 @@
-"""Lesson 09: what its cells define does what sdkit and diffusers do."""
+"""Lesson 09: its functions do what sdkit and diffusers do."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.taught import taught
 @pytest.mark.parametrize(
     "scheduler", [DDIMScheduler, EulerDiscreteScheduler, DPMSolverMultistepScheduler]
 )
-def test_fifteen_lines_are_the_pipeline(tiny_sd, scheduler):
+def test_the_fifteen_lines_equal_the_pipeline(tiny_sd, scheduler):
     text2img = models.load(tiny_sd, task="text2img", device="cpu")
     usual, text2img.scheduler = text2img.scheduler, scheduler.from_config(text2img.scheduler.config)
     by_hand = taught("09_assembled.ipynb")["paint"](
@@ -32,7 +32,7 @@ def test_fifteen_lines_are_the_pipeline(tiny_sd, scheduler):
     torch.testing.assert_close((by_hand / 2 + 0.5).clamp(0, 1), by_pipe, atol=1e-5, rtol=0)
 
 
-def test_blending_in_the_lesson_is_what_inpaint_does(tiny_sd, monkeypatch):
+def test_blending_equals_inpaint(tiny_sd, monkeypatch):
     text2img = models.load(tiny_sd, task="text2img", device="cpu")
     blend, steps = taught("09_assembled.ipynb")["blend"], []
     photo, mask = (

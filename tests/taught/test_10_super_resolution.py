@@ -1,4 +1,4 @@
-"""Lesson 10: what its cells define does what sdkit, diffusers and a closed form do."""
+"""Lesson 10: its functions do what sdkit, diffusers and a closed form do."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,9 @@ from tests.taught import taught
 SUPER = "10_super_resolution.ipynb"
 
 
-def test_imagine_is_the_pipeline_of_diffusers_and_upscale_at_strength_1(tiny_upscaler, tiny_data):
+def test_imagine_equals_the_pipeline_of_diffusers_and_upscale_at_strength_1(
+    tiny_upscaler, tiny_data
+):
     pipe = models.load_upscaler(device="cpu")
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8))
     low = photos.to_tensor(image)
@@ -31,7 +33,7 @@ def test_imagine_is_the_pipeline_of_diffusers_and_upscale_at_strength_1(tiny_ups
     assert upscale.finish(pipe.vae, ours, low).tobytes() == large.tobytes()
 
 
-def test_what_agrees_is_the_nearest_picture_with_these_means():
+def test_agree_returns_the_nearest_picture_with_the_given_means():
     generator = torch.Generator().manual_seed(0)
     large, small = (
         torch.randn(2, 3, 16, 24, generator=generator),
@@ -51,13 +53,13 @@ def test_what_agrees_is_the_nearest_picture_with_these_means():
 
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 4)])
-def test_taught_shrinking_is_the_mean_of_blocks_and_undoes_enlarging(size):
+def test_shrink_takes_the_mean_of_blocks_and_undoes_enlarge(size):
     cells, x = taught(SUPER), torch.randn(1, 3, *size)
     torch.testing.assert_close(cells["shrink"](x), F.interpolate(x, scale_factor=0.25, mode="area"))
     torch.testing.assert_close(cells["shrink"](cells["enlarge"](x)), x)
 
 
-def test_the_psnr_of_a_mean_is_that_of_gaussians():
+def test_psnr_of_mean_equals_the_measured_psnr_for_gaussian_noise():
     truth = torch.zeros(200_000)
     samples = 0.1 + 0.2 * torch.randn(5, len(truth), generator=torch.Generator().manual_seed(0))
     measured = -10 * torch.log10((samples.mean(0) - truth).square().mean())
@@ -66,7 +68,7 @@ def test_the_psnr_of_a_mean_is_that_of_gaussians():
     ) == pytest.approx(float(measured), abs=0.05)
 
 
-def test_sharpness_halves_with_contrast_and_is_nothing_for_one_colour():
+def test_sharpness_halves_with_the_contrast_and_is_zero_for_one_colour():
     sharpness = taught(SUPER)["sharpness"]
     grey = np.random.default_rng(0).integers(0, 128, (32, 32, 3), np.uint8)
     assert sharpness(Image.fromarray(2 * grey)) == pytest.approx(

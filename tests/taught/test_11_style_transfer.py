@@ -1,4 +1,4 @@
-"""Lesson 11: what its cells define does what sdkit and diffusers do."""
+"""Lesson 11: its functions do what sdkit and diffusers do."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def pipe(tiny_pipe):
 @pytest.mark.parametrize(
     "strength, guidance_scale, steps, seed", [(0.5, 4.0, 8, 0), (1.0, 1.5, 5, 3), (0.2, 7.5, 10, 1)]
 )
-def test_paint_by_hand_is_the_pipeline(pipe, photo, strength, guidance_scale, steps, seed):
+def test_paint_by_hand_equals_the_pipeline(pipe, photo, strength, guidance_scale, steps, seed):
     by_hand, believed = taught("11_style_transfer.ipynb")["paint_by_hand"](
         pipe, photo, "van gogh", strength, guidance_scale, steps, seed
     )
@@ -36,7 +36,7 @@ def test_paint_by_hand_is_the_pipeline(pipe, photo, strength, guidance_scale, st
     torch.testing.assert_close(by_hand / 2 + 0.5, by_pipe.clamp(0, 1), atol=1e-5, rtol=0)
 
 
-def test_paint_by_hand_believes_what_sdkit_believes(pipe, photo):
+def test_paint_by_hand_predicts_the_same_clean_latents_as_sdkit(pipe, photo):
     _, believed = taught("11_style_transfer.ipynb")["paint_by_hand"](
         pipe, photo, "van gogh", 0.5, 4.0, 8, 0
     )
@@ -54,7 +54,8 @@ def test_paint_by_hand_believes_what_sdkit_believes(pipe, photo):
 
 @pytest.mark.parametrize("kept_strength, mask", [(0.25, 1.0), (0.75, 0.0)])
 def test_paint_around_with_a_full_or_empty_mask_is_plain_painting(pipe, photo, kept_strength, mask):
-    # All kept until 0.25 is plain painting at 0.25; nothing kept is plain painting at the whole strength.
+    # If all is kept until strength 0.25, this is plain painting at strength 0.25. If nothing is
+    # kept, it is plain painting at the whole strength.
     settings = generate.Settings(
         "van gogh", strength=0.75, guidance_scale=4.0, num_inference_steps=8, size=64
     )

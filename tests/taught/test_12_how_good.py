@@ -1,4 +1,4 @@
-"""Lesson 12: what its cells define does what sdkit and diffusers do."""
+"""Lesson 12: its functions do what sdkit and diffusers do."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ def boxes():
     return x, 0.7 * y + 0.4 * y[:, :1] + 0.3
 
 
-def test_taught_fid_is_that_of_torchmetrics(boxes):
+def test_fid_equals_that_of_torchmetrics(boxes):
     cells, solved = taught(GOOD), taught(f"solutions/{GOOD}")
     theirs = FrechetInceptionDistance(
         feature=torch.nn.Flatten(), input_img_size=(1, 1, 6), normalize=True
@@ -39,7 +39,7 @@ def test_taught_fid_is_that_of_torchmetrics(boxes):
     assert cells["fid"](boxes[0], boxes[0]) == pytest.approx(0, abs=1e-4)
 
 
-def test_taught_kid_is_that_of_torchmetrics_and_unbiased(boxes):
+def test_kid_equals_that_of_torchmetrics_and_is_unbiased(boxes):
     kid = taught(GOOD)["kid"]
     assert kid(*boxes) == pytest.approx(float(poly_mmd(*boxes)), rel=1e-6)
     generator = torch.Generator().manual_seed(0)
@@ -49,22 +49,25 @@ def test_taught_kid_is_that_of_torchmetrics_and_unbiased(boxes):
     assert abs(np.mean(nothing)) < 4 * np.std(nothing) / 20
 
 
-def test_taught_cover_in_closed_form():
-    """On a line: each of 0, 1, 2, 10 reaches as far as its second nearest fellow, 2, 1, 2 and 9."""
+def test_covered_on_a_line_in_closed_form():
+    """Each of the points 0, 1, 2 and 10 reaches as far as its second nearest neighbour.
+
+    These distances are 2, 1, 2 and 9.
+    """
     covered, by = taught(GOOD)["covered"], torch.tensor([[0.0], [1.0], [2.0], [10.0]])
     at = torch.tensor([[-2.5], [-1.9], [3.9], [9.0], [19.5]])
     assert [covered(point[None], by, k=2) for point in at] == [0, 1, 1, 1, 0]
     assert covered(by, by, k=1) == 1 and covered(at, by, k=2) == pytest.approx(3 / 5)
 
 
-def test_solved_wilson_is_that_of_scipy():
+def test_wilson_in_the_solution_equals_that_of_scipy():
     wilson = taught(f"solutions/{GOOD}")["wilson"]
     for right, count in ((0, 5), (9, 12), (12, 12), (180, 240)):
         theirs = binomtest(right, count).proportion_ci(0.95, "wilson")
         assert wilson(right, count) == pytest.approx((theirs.low, theirs.high), abs=1e-4)
 
 
-def test_taught_painting_is_one_batch_of_the_pipeline(tiny_pipe):
+def test_each_painted_card_equals_the_pipeline_with_its_own_seed(tiny_pipe):
     cells, cards = taught(GOOD), [postcards.sample(3, k) for k in range(18)]
     pipe = StableDiffusionPipeline(**tiny_pipe.components, requires_safety_checker=False)
     how = generate.Settings("", 1.0, 2.0, 2, 64)

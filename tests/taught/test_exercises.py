@@ -1,4 +1,4 @@
-"""Every exercise is left open in its lesson and closed in the solutions."""
+"""Every exercise is open in its lesson and solved in the solutions."""
 
 import pytest
 
@@ -44,9 +44,7 @@ from tests.taught import taught
         ("12_how_good", "12.3", "copied"),
     ],
 )
-def test_the_lesson_leaves_the_exercises_open_and_the_solutions_close_them(
-    lesson, number, name, capsys
-):
+def test_an_exercise_is_open_in_the_lesson_and_right_in_the_solution(lesson, number, name, capsys):
     checks.check(number, taught(f"{lesson}.ipynb")[name])
     assert capsys.readouterr().out == f"{number}: not attempted yet.\n"
     checks.check(number, taught(f"solutions/{lesson}.ipynb")[name])

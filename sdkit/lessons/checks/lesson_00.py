@@ -35,7 +35,8 @@ def _who(who):
     for pair, hint in (
         (
             ("makes the photo small", "makes pixels"),
-            "encoder and decoder are swapped: to encode is to make small, to decode is to bring back.",
+            "encoder and decoder are swapped: to encode is to make small, "
+            "to decode is to bring back.",
         ),
         (
             ("says what in the latents is noise", "says how much of the noise to remove now"),

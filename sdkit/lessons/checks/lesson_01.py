@@ -137,7 +137,8 @@ def _best_discriminator(best):
     mistakes = (
         (
             p,
-            "that is how often real samples fall here. Among all that fall here, which share is real?",
+            "that is how often real samples fall here. Among all that fall here, "
+            "which share is real?",
         ),
         (p / q, "that is the odds, real against fake. Turn them into a probability."),
         (q / p, "that is the odds, fake against real. Turn them round, and into a probability."),

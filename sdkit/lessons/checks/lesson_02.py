@@ -23,15 +23,18 @@ def _noise_of_two_steps(variance):
         (0.7684, "that is the noise's standard deviation. The variance is its square."),
         (
             0.64,
-            "that is what one step leaves of the picture's variance. There are two, and the noise is asked for.",
+            "that is what one step leaves of the picture's variance. "
+            "There are two, and the noise is asked for.",
         ),
         (
             0.2304,
-            "that is what the second step leaves of the first one's noise. It also brings some of its own.",
+            "that is what the second step leaves of the first one's noise. "
+            "It also brings some of its own.",
         ),
         (
             0.1296,
-            "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that are left.",
+            "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that "
+            "are left.",
         ),
     )
     return match_mistake(variance, mistakes, last, atol=0.002) or [

@@ -14,7 +14,8 @@ def _skipped(noise_between):
     mistakes = (
         (
             0.48,
-            "shares of variance multiply, they do not subtract: abar_noisy = abar_clean * (1 - beta).",
+            "shares of variance multiply, they do not subtract: "
+            "abar_noisy = abar_clean * (1 - beta).",
         ),
         (
             0.68,
@@ -27,7 +28,8 @@ def _skipped(noise_between):
         ),
         (
             -0.48,
-            "shares of variance multiply, they do not subtract: abar_noisy = abar_clean * (1 - beta).",
+            "shares of variance multiply, they do not subtract: "
+            "abar_noisy = abar_clean * (1 - beta).",
         ),
         (
             -1.5,
@@ -74,8 +76,10 @@ def _picture_from_v(picture_from_v):
     if np.allclose(answer, x0, atol=1e-5):
         return None
     return [
-        "two equations, x_t and v, with two unknowns, x0 and the noise. Multiply each so that the noise cancels.",
-        "x_t holds sqrt(1 - abar) noise and v holds sqrt(abar) noise: multiply each by the other's factor.",
+        "two equations, x_t and v, with two unknowns, x0 and the noise. "
+        "Multiply each so that the noise cancels.",
+        "x_t holds sqrt(1 - abar) noise and v holds sqrt(abar) noise: "
+        "multiply each by the other's factor.",
         last,
     ]
 
@@ -91,8 +95,8 @@ def _short_chain(short_betas):
             return [f"for T = {T} the answer has shape {betas.shape}: give T betas.", last]
         if betas.min() <= 0 or betas.max() >= 1:
             return [
-                f"for T = {T} the betas run from {betas.min():.2g} to {betas.max():.2g}. A beta is a share of "
-                "variance, between 0 and 1.",
+                f"for T = {T} the betas run from {betas.min():.2g} to {betas.max():.2g}. "
+                "A beta is a share of variance, between 0 and 1.",
                 last,
             ]
         abar = (1 - betas).cumprod()
@@ -100,31 +104,35 @@ def _short_chain(short_betas):
         if abar[T // 10 - 1] < 0.5 and ends[50] < 1e-3:
             return (
                 [
-                    f"right for T = 50, but with T = {T} it is all over after a tenth of the chain: let the factor "
-                    "depend on T.",
+                    f"right for T = 50, but with T = {T} it is all over after a tenth "
+                    "of the chain: let the factor depend on T.",
                     last,
                 ]
                 if T != 50
                 else [
-                    "it does end in noise, but the first few steps destroy nearly everything: start gently.",
+                    "it does end in noise, but the first few steps destroy nearly everything: "
+                    "start gently.",
                     last,
                 ]
             )
     if ends[50] > 0.7:
         return [
-            f"now {ends[50]:.2f} of the variance is left after 50 steps, more than before: the other way.",
+            f"now {ends[50]:.2f} of the variance is left after 50 steps, more than before: "
+            "the other way.",
             last,
         ]
     if ends[50] > 0.55:
         return [
-            "nothing has changed for T = 50: print (1 - betas).prod() and compare it with T = 1000.",
+            "nothing has changed for T = 50: print (1 - betas).prod() and compare it "
+            "with T = 1000.",
             "1000 such betas add up to 10. And 50 of them?",
             last,
         ]
     if max(ends.values()) > 1e-3:
         T = max(ends, key=ends.get)
         return [
-            f"better, but with T = {T} a share of {ends[T]:.2g} is still left at the end. After DDPM's thousand it is 0.00004.",
+            f"better, but with T = {T} a share of {ends[T]:.2g} is still left at the end. "
+            "After DDPM's thousand it is 0.00004.",
             last,
         ]
     return None

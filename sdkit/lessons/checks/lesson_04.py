@@ -18,7 +18,8 @@ def _order(order):
         (0.5, "upside down: the errors' logarithm belongs above, the steps' below."),
         (
             16,
-            "that is how many times smaller the error got. Four times the steps: which power of 4 is that?",
+            "that is how many times smaller the error got. "
+            "Four times the steps: which power of 4 is that?",
         ),
         (4, "you took the steps to have doubled, or divided the ratios. Compare their logarithms."),
         (math.log(16), "divide by the logarithm of how many times more steps there were."),
@@ -55,7 +56,10 @@ def _heun(heun):
         x + move * (first + second) / 2,
         slope(x + move / 2 * first, (sigma + sigma_next) / 2),
     )
-    last = "end = x + (sigma_next - sigma) * first; second = eps(end, sigma_next); step with (first + second) / 2."
+    last = (
+        "end = x + (sigma_next - sigma) * first; second = eps(end, sigma_next); "
+        "step with (first + second) / 2."
+    )
     mistakes = (
         (euler, "that is Euler's step. Ask again at its end, and take the mean of both slopes."),
         (
@@ -93,12 +97,14 @@ def _heun(heun):
         return hints
     if not np.allclose(answer, wanted, atol=1e-5):
         return [
-            "three lines: Euler's step, the slope at its end, then a step from x with the mean slope.",
+            "three lines: Euler's step, the slope at its end, then a step from x "
+            "with the mean slope.",
             last,
         ]
     if len(asked) > 2:
         return [
-            f"right, but it asks the network {len(asked)} times. Keep the first slope: two calls will do.",
+            f"right, but it asks the network {len(asked)} times. "
+            "Keep the first slope: two calls will do.",
             last,
         ]
     return None

@@ -38,7 +38,10 @@ def _paste(paste):
     wanted[:, :, 2:4, 4:6] = source[:, :, 2:4, 4:6]
     given = target.clone()
     answer = torch.as_tensor(answer_of(paste, given, source, 8, 16, 8))
-    last = "rows top // f to (top + side) // f, columns left // f to (left + side) // f, of target.clone()."
+    last = (
+        "rows top // f to (top + side) // f, columns left // f to (left + side) // f, "
+        "of target.clone()."
+    )
     if answer.shape != wanted.shape:
         return [
             f"the answer has shape {tuple(answer.shape)}, target has {tuple(wanted.shape)}.",
@@ -50,8 +53,9 @@ def _paste(paste):
         changed = (answer != target).any(1)[0].nonzero().tolist()
         if not changed:
             return [
-                "nothing has moved: are the pixel numbers divided by f, and do the slices stand at the last two "
-                "axes, each from its start // f to (start + side) // f?",
+                "nothing has moved: are the pixel numbers divided by f, "
+                "and do the slices stand at the last two axes, each from its start // f "
+                "to (start + side) // f?",
                 last,
             ]
         if torch.equal(answer[:, :, 4:6, 2:4], source[:, :, 4:6, 2:4]) and len(changed) == 4:
@@ -60,7 +64,8 @@ def _paste(paste):
             return ["outside the square, target should be as before.", last]
         if torch.equal(answer[:, :, 2:4, 4:6], source[:, :, :2, :2]):
             return [
-                "that copies the upper left corner of source. Copy from where it is put, top and left.",
+                "that copies the upper left corner of source. "
+                "Copy from where it is put, top and left.",
                 last,
             ]
         if torch.equal(answer[:, :, 2:4, 4:6], target[:, :, 2:4, 4:6]) and len(changed) == 60:

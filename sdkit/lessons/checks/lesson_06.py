@@ -10,7 +10,10 @@ from sdkit.lessons.checks import answer_of, exercise, match_mistake
 def _rows_of(rows_of):
     """rows_of(pieces, word): the positions of a word's tokens; position 0 is the start token."""
     pieces = ["a</w>", "z", "eb", "ra</w>", "and</w>", "a</w>", "pole", "cat</w>"]
-    last = "collect rows and letters until a piece ends in </w>; then compare the letters with the word."
+    last = (
+        "collect rows and letters until a piece ends in </w>; "
+        "then compare the letters with the word."
+    )
 
     def rows(word):
         answer = answer_of(rows_of, list(pieces), word)
@@ -36,7 +39,8 @@ def _rows_of(rows_of):
         ]
     if set(answer) > {2, 3, 4}:
         return [
-            "those rows hold other words as well: a piece such as a</w> is in zebra by its letters only.",
+            "those rows hold other words as well: a piece such as a</w> is in zebra "
+            "by its letters only.",
             last,
         ]
     if answer != [2, 3, 4]:
@@ -107,13 +111,14 @@ def _causal_attention(causal_attention):
         return [f"the answer has shape {tuple(answer.shape)}, v has {tuple(v.shape)}.", last]
     if answer.isnan().any():
         return [
-            "there are rows of nan: they may look nowhere, or what is hidden is not minus infinity. Let each row see "
-            "itself and those before.",
+            "there are rows of nan: they may look nowhere, or what is hidden "
+            "is not minus infinity. Let each row see itself and those before.",
             last,
         ]
     if not torch.allclose(answer, wanted, atol=1e-5):
         return [
-            "set the scores of all later rows to minus infinity, and leave the rest as in attention.",
+            "set the scores of all later rows to minus infinity, and leave the rest as "
+            "in attention.",
             last,
         ]
     return None
@@ -136,7 +141,8 @@ def _classify(classify):
         (cosine.argmin(1), "those fit worst."),
         (
             cosine.argmax(0),
-            "that is the best picture for each caption. Wanted is the best caption for each picture.",
+            "that is the best picture for each caption. Wanted is the best caption "
+            "for each picture.",
         ),
         (cosine.max(1).values, "that is how well the best one fits. Wanted is its number."),
         (
@@ -156,7 +162,8 @@ def _classify(classify):
         return hints
     if answer.shape != (len(pictures),):
         return [
-            f"the answer has shape {answer.shape}: wanted is one number for each of the {len(pictures)} pictures.",
+            f"the answer has shape {answer.shape}: wanted is one number for each "
+            f"of the {len(pictures)} pictures.",
             last,
         ]
     return ["cosine of each picture with each caption; the number of the largest, from 0.", last]

@@ -9,7 +9,10 @@ from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 @exercise("07.1")
 def _meet(meet):
-    """meet(deep (B, C, h, w), skip (B, D, 2h, 2w)): the input of an up block, (B, C + D, 2h, 2w)."""
+    """meet(deep, skip): the input of an up block, (B, C + D, 2h, 2w).
+
+    deep has shape (B, C, h, w), skip has shape (B, D, 2h, 2w).
+    """
     generator = torch.Generator().manual_seed(7)
     deep, skip = (
         torch.randn(2, 3, 4, 4, generator=generator),
@@ -21,7 +24,8 @@ def _meet(meet):
         if "must match" not in str(error):
             raise
         return [
-            "as they are they do not fit together, 4 x 4 and 8 x 8 places. Enlarge deep first, in both directions.",
+            "as they are they do not fit together, 4 x 4 and 8 x 8 places. "
+            "Enlarge deep first, in both directions.",
             "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1).",
         ]
     larger = F.interpolate(deep, scale_factor=2.0, mode="nearest")
@@ -29,7 +33,8 @@ def _meet(meet):
     mistakes = (
         (
             larger + skip,
-            "those are added, and then nobody can take them apart again. Put the channels side by side.",
+            "those are added, and then nobody can take them apart again. "
+            "Put the channels side by side.",
         ),
         (
             torch.cat([skip, larger], 1),
@@ -57,11 +62,13 @@ def _meet(meet):
         ),
         (
             torch.cat([deep.repeat(1, 1, 2, 2), skip], 1),
-            "that lays four copies of the coarse picture beside each other. Each of its places becomes 2 x 2 places.",
+            "that lays four copies of the coarse picture beside each other. "
+            "Each of its places becomes 2 x 2 places.",
         ),
         (
             torch.cat([F.interpolate(deep, scale_factor=2.0, mode="bilinear"), skip], 1),
-            "right but for the enlarging: repeat each value 2 x 2 times (nearest), without blending neighbours.",
+            "right but for the enlarging: repeat each value 2 x 2 times (nearest), "
+            "without blending neighbours.",
         ),
         (
             (larger + skip) / 2,
@@ -75,8 +82,8 @@ def _meet(meet):
     wanted = torch.cat([larger, skip], 1)
     if answer.shape != wanted.shape:
         return [
-            f"the shape is {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}: all channels of both, "
-            "as large as the skip.",
+            f"the shape is {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}: "
+            "all channels of both, as large as the skip.",
             last,
         ]
     if torch.allclose(answer.to(wanted), wanted, atol=1e-5):
@@ -118,7 +125,10 @@ def _phrase_map(phrase_map):
         layer.unflatten(1, (n, n)).transpose(1, 2).flatten(1, 2)
         for n, layer in zip((2, 4, 8), layers)
     ]
-    last = "for each layer: mean over heads, sum over rows, unflatten to a square, enlarge to side; then the mean."
+    last = (
+        "for each layer: mean over heads, sum over rows, unflatten to a square, enlarge to side; "
+        "then the mean."
+    )
     mistakes = (
         (wanted * len(layers), "the layers are added up. Wanted is their mean."),
         (
@@ -170,7 +180,8 @@ def _phrase_map(phrase_map):
         ]
     if not torch.allclose(answer, wanted, atol=1e-5):
         return [
-            "bring each layer to side x side by repeating its values, and only then take the mean of the layers.",
+            "bring each layer to side x side by repeating its values, "
+            "and only then take the mean of the layers.",
             last,
         ]
     return None
@@ -186,7 +197,10 @@ def _loss_by_level(loss_by_level):
     predicted, noise = torch.randn(2, 9, 2, 3, 3, generator=generator)
     t = torch.tensor([999, 0, 250, 10, 499, 500, 750, 900, 100])
     predicted = noise + predicted * (1.2 - t[:, None, None, None] / 1000)
-    last = "each = (predicted - noise).square().mean((1, 2, 3)); each[(t >= low) & (t < high)].mean() for each bin."
+    last = (
+        "each = (predicted - noise).square().mean((1, 2, 3)); "
+        "each[(t >= low) & (t < high)].mean() for each bin."
+    )
     try:
         answer = answer_of(
             loss_by_level, predicted.clone(), noise.clone(), t.clone(), [0, 250, 500, 1000]
@@ -249,7 +263,8 @@ def _loss_by_level(loss_by_level):
         ]
     if not torch.allclose(answer.to(wanted), wanted, atol=1e-5):
         return [
-            "square the error, take the mean of each picture, then the mean over the pictures of each bin.",
+            "square the error, take the mean of each picture, then the mean over the pictures "
+            "of each bin.",
             last,
         ]
     return None

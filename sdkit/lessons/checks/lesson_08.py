@@ -32,7 +32,8 @@ def _amplify(amplify):
         (u - 3 * change, "the sign: at scale 1 it should be cond."),
         (
             3 * c,
-            "that makes all of the answer louder, the noise as well. Amplify only what the prompt adds.",
+            "that makes all of the answer louder, the noise as well. "
+            "Amplify only what the prompt adds.",
         ),
         (3 * change, "that is the difference alone. Where does one stand at scale 0?"),
         (u + 3 * c, "at scale 1 it should be cond, without any uncond left."),
@@ -48,7 +49,8 @@ def _amplify(amplify):
             _array(answer_of(amplify, u.clone(), c.clone(), scale)), wanted, atol=1e-5
         ):
             return [
-                f"at scale {scale:g} it is not yet what it should be. What does the prompt add to uncond?",
+                f"at scale {scale:g} it is not yet what it should be. "
+                "What does the prompt add to uncond?",
                 "cond - uncond is what the prompt adds. Take it scale times.",
                 last,
             ]
@@ -64,8 +66,8 @@ def _mended(mended):
     last = "uncond, cond = output.chunk(2), then uncond + scale * (cond - uncond)."
     if answer.shape != u.shape:
         return [
-            f"the answer has shape {answer.shape}, one batch of answers has {tuple(u.shape)}: chunk the batch "
-            "in two.",
+            f"the answer has shape {answer.shape}, one batch of answers has {tuple(u.shape)}: "
+            "chunk the batch in two.",
             last,
         ]
     odd, even = output[1::2], output[::2]
@@ -95,7 +97,8 @@ def _mended(mended):
             _array(answer_of(mended, output.clone(), scale)), u + scale * change, atol=1e-4
         ):
             return [
-                f"not yet right at scale {scale:g}. At scale 0 it should be the first half, at scale 1 the second.",
+                f"not yet right at scale {scale:g}. At scale 0 it should be the first half, "
+                "at scale 1 the second.",
                 last,
             ]
     return None

@@ -65,7 +65,10 @@ def _first_latents(first_latents):
 
 @exercise("09.3")
 def _mix(mix):
-    """mix(first, second, share): embeddings (1, L, D), interpolated for each of N shares: (N, L, D)."""
+    """mix(first, second, share): two embeddings (1, L, D), interpolated for each of N shares.
+
+    The answer has shape (N, L, D).
+    """
     first, second = (
         torch.arange(12.0).reshape(1, 3, 4),
         -torch.arange(12.0).reshape(1, 3, 4).flip(2) + 40,
@@ -77,7 +80,8 @@ def _mix(mix):
         answer = answer_of(mix, first, second, share)
     except RuntimeError:  # torch cannot lay the shapes over one another
         return [
-            "(N,) and (1, L, D) do not go together as they are: give share two more axes, for words and channels.",
+            "(N,) and (1, L, D) do not go together as they are: "
+            "give share two more axes, for words and channels.",
             last,
         ]
     if isinstance(answer, (list, tuple)):
@@ -95,7 +99,8 @@ def _mix(mix):
         ]
     if answer.shape != wanted.shape:
         return [
-            f"for three shares that has shape {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}.",
+            f"for three shares that has shape {tuple(answer.shape)}, "
+            f"wanted is {tuple(wanted.shape)}.",
             last,
         ]
     if torch.allclose(answer, wanted, atol=1e-4):

@@ -20,7 +20,10 @@ def _agree(agree):
     def spread(x):
         return F.interpolate(x, scale_factor=4, mode="nearest")
 
-    last = "missing = small - F.avg_pool2d(large, 4); large + F.interpolate(missing, scale_factor=4, mode='nearest')."
+    last = (
+        "missing = small - F.avg_pool2d(large, 4); "
+        "large + F.interpolate(missing, scale_factor=4, mode='nearest')."
+    )
     mistakes = [
         (large, "nothing has changed. What is missing in the mean of each block?"),
         (missing, "that is what is missing. Add it to all 16 pixels of its block."),
@@ -44,14 +47,15 @@ def _agree(agree):
         ),
         (
             large + missing.repeat(1, 1, 4, 4),
-            "repeat lays the whole picture side by side four times. Each number of missing belongs to one block: "
-            "repeat_interleave, or F.interpolate.",
+            "repeat lays the whole picture side by side four times. "
+            "Each number of missing belongs to one block: repeat_interleave, or F.interpolate.",
         ),
     ]
     mistakes += [
         (
             large + F.interpolate(missing, scale_factor=4, mode=mode, align_corners=align),
-            "a smooth change misses the mean of the blocks. Give all 16 pixels the same (mode='nearest').",
+            "a smooth change misses the mean of the blocks. "
+            "Give all 16 pixels the same (mode='nearest').",
         )
         for mode in ("bilinear", "bicubic")
         for align in (False, True)
@@ -68,7 +72,8 @@ def _agree(agree):
         ]
     if torch.allclose(F.avg_pool2d(answer, 4), small, atol=1e-5):
         return [
-            "the means are right, but the details are not as they were: add the same to a whole block.",
+            "the means are right, but the details are not as they were: "
+            "add the same to a whole block.",
             last,
         ]
     return ["shrink large, compare it with small, and spread the difference over the blocks.", last]
@@ -92,7 +97,8 @@ def _unbeaten(unbeaten):
         ([2, 4, 5], "those are the beaten ones."),
         (
             [0, 3],
-            "those are the best of each axis. One in between can be unbeaten as well: who beats (26, 0.12)?",
+            "those are the best of each axis. One in between can be unbeaten as well: "
+            "who beats (26, 0.12)?",
         ),
         ([3], "that is the one with the best PSNR. Others are unbeaten for their look."),
         ([0], "that is the one with the best look. Others are unbeaten for their PSNR."),
@@ -106,7 +112,8 @@ def _unbeaten(unbeaten):
         if answer == [0, 1, 3]
         else match_mistake(answer, mistakes, last)
         or [
-            "for each point: is there another one with a higher PSNR and a lower distance? Then it is beaten.",
+            "for each point: is there another one with a higher PSNR and a lower distance? "
+            "Then it is beaten.",
             last,
         ]
     )
@@ -159,7 +166,8 @@ def _psnr_of_mean(psnr_of_mean):
         if math.isclose(float(answer_of(psnr_of_mean, 0.02, 0.01, 1)), decibel(0.02), abs_tol=1e-6):
             return None
         return [
-            "right for four samples, but the mean of one is the sample itself: use all three arguments.",
+            "right for four samples, but the mean of one is the sample itself: "
+            "use all three arguments.",
             last,
         ]
     if abs(answer - decibel(left)) < 0.06:

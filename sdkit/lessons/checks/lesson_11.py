@@ -41,7 +41,8 @@ def _keep_the_face(pick_strength):
     if np.ndim(answer) > 0:
         return [
             f"{np.size(answer)} things came back. Wanted is one strength.",
-            "of those with content >= floor, only the one with the highest style: max(..., key=...).",
+            "of those with content >= floor, only the one with the highest style: "
+            "max(..., key=...).",
         ]
     if answer in (0.6, 0.85):
         return [
@@ -55,7 +56,8 @@ def _keep_the_face(pick_strength):
         ]
     if answer == 0.1:
         return [
-            "that one keeps the most content. Wanted is the most style among those that keep enough.",
+            "that one keeps the most content. Wanted is the most style among those "
+            "that keep enough.",
             "compare style, not content, among the strengths with content >= floor.",
         ]
     if answer == 0.9:
@@ -71,7 +73,8 @@ def _keep_the_face(pick_strength):
     if answer != 0.3:
         return [
             f"on a test list it returned {answer!r}, which is not the best allowed strength.",
-            "keep the strengths with content >= floor; of those, return the one with the highest style.",
+            "keep the strengths with content >= floor; of those, return the one "
+            "with the highest style.",
             "max((s, x) for x, c, s in zip(strengths, content, style) if c >= floor)[1].",
         ]
     if answer_of(pick_strength, [0.2, 0.4], [0.9, 0.7], [0.1, 0.8], 0.7) != 0.4:

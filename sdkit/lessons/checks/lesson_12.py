@@ -26,7 +26,10 @@ def _wilson(wilson):
     right, count = 7, 10
     p, low_high = right / count, wanted(right, count)
     answer = _interval(answer_of(wilson, right, count))
-    last = "middle = (p + z**2 / (2 * n)) / (1 + z**2 / n), and the half width is divided by 1 + z**2 / n as well."
+    last = (
+        "middle = (p + z**2 / (2 * n)) / (1 + z**2 / n), and the half width is divided "
+        "by 1 + z**2 / n as well."
+    )
     if answer.shape != (2,):
         return [
             f"{answer.size} number{'s' * (answer.size != 1)} came back. Wanted are two: low, high.",
@@ -38,8 +41,8 @@ def _wilson(wilson):
     mistakes = (
         (
             p + ends * Z * wald,
-            "that is the simple interval, p plus and minus z standard deviations. At 10 of 10 it has no "
-            "width at all, which nobody believes.",
+            "that is the simple interval, p plus and minus z standard deviations. "
+            "At 10 of 10 it has no width at all, which nobody believes.",
         ),
         (p + ends * Z * root / below, "the middle is not p: it lies a little nearer to one half."),
         (p + ends * Z * root, "the middle is not p: it lies a little nearer to one half."),
@@ -73,7 +76,8 @@ def _wilson(wilson):
             _interval(answer_of(wilson, right, count)), wanted(right, count), atol=2e-4
         ):
             return [
-                f"not yet right for {right} of {count}. Put p and n into the formula piece by piece.",
+                f"not yet right for {right} of {count}. Put p and n into the formula piece "
+                "by piece.",
                 last,
             ]
     return None
@@ -85,7 +89,10 @@ def _fid_of_endless(fid_of_endless):
     n, m, truth, c = 100, 250, 5.0, 600.0
     f, g = truth + c / n, truth + c / m
     answer = np.asarray(answer_of(fid_of_endless, n, f, m, g), dtype=float)
-    last = "n1 * f1 = n1 * truth + c, and the same for 2. Subtract: truth = (n2 * f2 - n1 * f1) / (n2 - n1)."
+    last = (
+        "n1 * f1 = n1 * truth + c, and the same for 2. Subtract: "
+        "truth = (n2 * f2 - n1 * f1) / (n2 - n1)."
+    )
     if answer.shape != ():
         return ["wanted is one number.", last]
     mistakes = (
@@ -119,7 +126,10 @@ def _fid_of_endless(fid_of_endless):
 
 @exercise("12.3")
 def _copied(copied):
-    """copied(made (N, D), own (N, D), fresh (N, F, D)): the share nearer to own than to all fresh."""
+    """copied(made, own, fresh): the share of pictures nearer to own than to all of fresh.
+
+    made and own have shape (N, D), fresh has shape (N, F, D).
+    """
     generator = torch.Generator().manual_seed(12)
     made, own = torch.randn(2, 20, 3, generator=generator)
     own, fresh = own * 0.8 + made * 0.3, torch.randn(20, 4, 3, generator=generator)
@@ -167,7 +177,8 @@ def _copied(copied):
         if np.isclose(answer_of(copied, made.clone(), made.clone(), fresh.clone()), 1):
             return None
         return [
-            "right for one case. But a perfect copy is nearer to its own than to any other: there it is 1.",
+            "right for one case. But a perfect copy is nearer to its own than to any other: "
+            "there it is 1.",
             last,
         ]
     if hints := match_mistake(answer, mistakes, last):
@@ -175,6 +186,7 @@ def _copied(copied):
     if answer.shape != ():
         return [f"the answer has shape {answer.shape}: wanted is one number.", last]
     return [
-        "distance of each picture to its own; to each of its fresh ones; how often is the first the smallest?",
+        "distance of each picture to its own; to each of its fresh ones; "
+        "how often is the first the smallest?",
         last,
     ]
