@@ -1,4 +1,4 @@
-"""Settings that make sense, and pictures that depend on nothing else."""
+"""Settings are checked, and pictures equal those of diffusers and depend on nothing else."""
 
 import warnings
 from dataclasses import replace
@@ -44,13 +44,13 @@ GOOD = generate.Settings(
         {"negative_prompt": "\udcff"},
     ],
 )
-def test_settings_that_make_no_sense_are_a_sentence(change):
+def test_unusable_settings_are_reported_in_a_sentence(change):
     with pytest.raises(SdkitError) as caught:
         replace(GOOD, **change)
     assert str(caught.value).endswith(".")
 
 
-def test_steps_run_is_that_of_diffusers(tiny_pipe):
+def test_steps_run_is_the_number_of_steps_in_diffusers(tiny_pipe):
     for steps in (1, 7, 10, 18, 30):
         for strength in (0.29, 0.35, 0.5, 0.57, 0.7, 1.0):
             if int(steps * strength):
@@ -59,7 +59,7 @@ def test_steps_run_is_that_of_diffusers(tiny_pipe):
                 assert run == tiny_pipe.get_timesteps(steps, strength, "cpu")[1]
 
 
-def test_style_is_the_pipeline_of_diffusers(tiny_pipe):
+def test_style_gives_the_picture_of_diffusers(tiny_pipe):
     photo = photos.sample("astronaut")
     settings = replace(GOOD, seed=5, negative_prompt="a photo")
     expected = tiny_pipe(
@@ -74,7 +74,7 @@ def test_style_is_the_pipeline_of_diffusers(tiny_pipe):
     np.testing.assert_array_equal(generate.style(tiny_pipe, [photo], settings)[0], expected)
 
 
-def test_one_seed_is_one_picture_whatever_else_is_in_the_list(tiny_pipe):
+def test_a_seed_gives_the_same_picture_whatever_else_is_in_the_list(tiny_pipe):
     three = [photos.sample(name) for name in ("astronaut", "chelsea", "coffee")]
     together = generate.style(tiny_pipe, three, GOOD)
     alone = [generate.style(tiny_pipe, [photo], GOOD)[0] for photo in three]
@@ -84,7 +84,7 @@ def test_one_seed_is_one_picture_whatever_else_is_in_the_list(tiny_pipe):
     assert other_seed.tobytes() != together[0].tobytes()
 
 
-def test_sizes_follow_the_photo_and_each_step_is_told(tiny_pipe):
+def test_sizes_follow_the_photo_and_on_step_is_called_for_each_step(tiny_pipe):
     told = []
     shapes = [Image.new("RGB", size) for size in ((90, 60), (60, 90), (100, 100))]
     styled = generate.style(tiny_pipe, shapes, GOOD, on_step=lambda: told.append(1))
@@ -104,7 +104,7 @@ def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
         )
 
 
-def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
+def test_too_little_memory_is_reported_and_other_errors_pass():
     class Pipe:
         def __init__(self, error):
             self.error = error
@@ -125,7 +125,7 @@ def test_unknown_words_are_a_warning_that_names_known_ones(tiny_pipe):
         generate.style(tiny_pipe, [photos.sample("coffee")], replace(GOOD, prompt="picasso"))
 
 
-def test_note_tells_how_it_was_made():
+def test_the_note_says_how_a_picture_was_made():
     note = generate.note(GOOD, "mini-sd")
     assert note["Description"].startswith("Made with AI")
     assert note["Model"] == "mini-sd" and note["Prompt"] == "van gogh" and note["Seed"] == "0"
@@ -142,7 +142,7 @@ def text2img(tiny_sd):
     return models.load(tiny_sd, task="text2img", device="cpu")
 
 
-def test_draw_is_the_pipeline_of_diffusers(text2img):
+def test_draw_gives_the_picture_of_diffusers(text2img):
     expected = text2img(
         "a photo",
         negative_prompt="van gogh",
@@ -156,7 +156,7 @@ def test_draw_is_the_pipeline_of_diffusers(text2img):
     np.testing.assert_array_equal(drawn, expected)
 
 
-def test_a_drawing_does_not_depend_on_how_many_are_asked_for(text2img, monkeypatch):
+def test_a_drawing_does_not_depend_on_the_number_of_drawings(text2img, monkeypatch):
     three, told = generate.draw(text2img, DRAW, 3), []
     monkeypatch.setattr(generate, "AT_ONCE", 1)  # one by one
     single = generate.draw(text2img, DRAW, 3, on_step=lambda: told.append(1))
@@ -170,7 +170,7 @@ def test_a_drawing_does_not_depend_on_how_many_are_asked_for(text2img, monkeypat
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, 1001, "2"])
-def test_a_senseless_number_of_drawings_is_a_sentence(text2img, count):
+def test_an_unusable_number_of_drawings_is_reported_in_a_sentence(text2img, count):
     with pytest.raises(SdkitError, match="whole number from 1 to 1000"):
         generate.draw(text2img, DRAW, count)
 
@@ -181,7 +181,7 @@ def mask(left, right, size=64):
     return Image.fromarray(pixels)
 
 
-def test_inpainting_leaves_what_is_black_in_the_mask(text2img):
+def test_inpainting_keeps_what_is_black_in_the_mask(text2img):
     photo = photos.resize(photos.sample("astronaut"), 64)
     painted = np.asarray(generate.inpaint(text2img, photo, mask(32, 64), DRAW), int)
     difference = np.abs(painted - np.asarray(photo, int)).sum((0, 2))
@@ -196,8 +196,8 @@ def test_inpainting_everything_is_drawing(text2img):
     )
 
 
-def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monkeypatch):
-    """A network that finds exactly the noise that was put in would leave the picture as it is: so do known latents."""
+def test_inpainting_gives_the_known_part_the_noise_of_each_step(text2img, monkeypatch):
+    """The network sees known latents with the noise that the scheduler adds for each step."""
     seen = []
     forward = text2img.unet.forward
     monkeypatch.setattr(
@@ -217,14 +217,14 @@ def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monk
 @pytest.mark.parametrize(
     "wrong, sentence", [(mask(0, 0), "black"), (mask(0, 9).resize((64, 32)), "same shape")]
 )
-def test_a_mask_that_does_not_fit_is_a_sentence(text2img, wrong, sentence):
+def test_an_unsuitable_mask_is_reported_in_a_sentence(text2img, wrong, sentence):
     with pytest.raises(SdkitError, match=sentence):
         generate.inpaint(text2img, Image.new("RGB", (64, 64)), wrong, DRAW)
 
 
 @pytest.fixture(scope="module")
 def checked(tiny_sd, tmp_path_factory):
-    """The tiny model with a tiny random safety checker, as the real weights bring one: {flags all: folder}."""
+    """The tiny model with a safety checker that flags all pictures or none: {flags all: folder}."""
     from diffusers import StableDiffusionImg2ImgPipeline
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPTextConfig, CLIPVisionConfig
@@ -261,7 +261,7 @@ def checked(tiny_sd, tmp_path_factory):
     return folders
 
 
-def test_a_safety_checker_stays_on_and_its_black_picture_is_a_sentence(checked):
+def test_a_safety_checker_stays_on_and_is_reported_in_a_sentence(checked):
     photo = photos.resize(photos.sample("astronaut"), 64)
     style, draw = (
         models.load(checked[True], task, device="cpu") for task in ("img2img", "text2img")
@@ -280,7 +280,7 @@ def test_a_safety_checker_stays_on_and_its_black_picture_is_a_sentence(checked):
     )
 
 
-def test_one_withheld_drawing_does_not_take_the_others_along(text2img, monkeypatch):
+def test_the_other_drawings_survive_one_that_is_withheld(text2img, monkeypatch):
     def flag(image, device, dtype):
         return image, [k == 1 for k in range(len(image))]
 

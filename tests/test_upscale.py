@@ -1,4 +1,4 @@
-"""The upscaler is that of diffusers, tiles leave no seams, and nothing but seed and picture decides."""
+"""The upscaler equals that of diffusers, and its tiles leave no seams."""
 
 import shutil
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ def test_loading_leaves_the_shared_vae_alone(pipe):
     "level, steps, drawn, trusted",
     [(0, 4, False, (24, 20)), (0, 4, True, (12, 10)), (30, 3, False, (6, 5))],
 )
-def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps, drawn, trusted):
+def test_latents_equal_those_of_diffusers(pipe, level, steps, drawn, trusted):
     image = picture(24, 20)
     expected = pipe(
         prompt="a cat",
@@ -63,8 +63,8 @@ def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps, draw
     np.testing.assert_allclose(photos.to_tensor(large), wanted.clamp(-1, 1), atol=rounded / 127.5)
 
 
-def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
-    """A last step alone gives what the network takes for clean: alpha x - sigma v (Salimans & Ho 2022, appendix D)."""
+def test_one_step_from_the_regressors_latents_follows_the_formula(pipe):
+    """The last step gives the predicted clean latents: alpha x - sigma v (Salimans & Ho 2022)."""
     low, generator = photos.to_tensor(picture(24, 20)), torch.Generator().manual_seed(7)
     got, level = (
         upscale.sample(pipe, low, 4, 30, torch.Generator().manual_seed(7), strength=0.25),
@@ -87,7 +87,7 @@ def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
     )
 
 
-def test_one_seed_is_one_picture_whatever_else_is_in_the_list(pipe):
+def test_a_seed_gives_the_same_picture_whatever_else_is_in_the_list(pipe):
     three, told = (
         [picture(*size, seed) for seed, size in enumerate(((16, 20), (33, 17), (64, 16)))],
         [],
@@ -103,7 +103,7 @@ def test_one_seed_is_one_picture_whatever_else_is_in_the_list(pipe):
         )
 
 
-def test_regression_is_one_call_without_chance(pipe):
+def test_regression_is_one_call_without_random_numbers(pipe):
     image = picture(20, 24)
     inputs = torch.cat([torch.zeros(1, 8, 24, 20), photos.to_tensor(image)], dim=1)
     latents = pipe.regressor(inputs, 0, None, class_labels=torch.tensor([0])).sample.detach()
@@ -113,7 +113,7 @@ def test_regression_is_one_call_without_chance(pipe):
         upscale.regress(SimpleNamespace(regressor=None, vae=pipe.vae), [image])
 
 
-def test_the_result_shrinks_to_the_picture():
+def test_the_result_shrinks_to_the_small_picture():
     low = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     large = torch.zeros(1, 3, 64, 64)
     before, after = (
@@ -140,7 +140,7 @@ def test_tiles_cover_everything_and_their_weights_cancel(size):
 
 
 def test_a_tiled_picture_equals_the_whole_one_and_has_no_seams(pipe, monkeypatch):
-    """A picture that is everywhere alike, so that group norms see the same in a tile; beside it, tiles not blended."""
+    """The picture is the same everywhere, so group norms see the same in a tile as in the whole."""
     low, blend = photos.to_tensor(picture(112, 64)), upscale.tiled
 
     def off(**tiles):
@@ -182,7 +182,7 @@ def test_a_tiled_picture_equals_the_whole_one_and_has_no_seams(pipe, monkeypatch
         {"images": picture(16, 16)},
     ],
 )
-def test_what_makes_no_sense_is_a_sentence(pipe, change):
+def test_unusable_pictures_and_numbers_are_reported_in_a_sentence(pipe, change):
     with pytest.raises(SdkitError) as caught:
         upscale.upscale(
             pipe, **{"images": [picture(16, 16)], "num_inference_steps": 1, "strength": 1, **change}
@@ -190,12 +190,12 @@ def test_what_makes_no_sense_is_a_sentence(pipe, change):
     assert str(caught.value).endswith(".")
 
 
-def test_a_model_that_paints_is_no_upscaler(tiny_data):
+def test_a_model_that_paints_is_refused_as_upscaler(tiny_data):
     with pytest.raises(SdkitError, match="mini-sd is no upscaler"):
         models.load_upscaler("mini-sd")
 
 
-def test_too_little_memory_is_a_sentence(pipe, monkeypatch):
+def test_too_little_memory_is_reported_in_a_sentence(pipe, monkeypatch):
     def fails(*arguments, **keywords):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
@@ -204,7 +204,7 @@ def test_too_little_memory_is_a_sentence(pipe, monkeypatch):
         upscale.upscale(pipe, [picture(16, 16)])
 
 
-def test_the_verb_writes_the_picture_of_the_api(
+def test_upscale_writes_the_picture_that_the_function_gives(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
@@ -246,7 +246,7 @@ def test_the_verb_writes_the_picture_of_the_api(
     )
 
 
-def test_drawings_are_made_larger_each_with_its_seed(
+def test_drawings_are_enlarged_with_their_own_seeds(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -282,7 +282,7 @@ def test_drawings_are_made_larger_each_with_its_seed(
 
 
 @pytest.mark.parametrize("size, times", [(64, 8), (128, 4)])
-def test_a_model_may_draw_again_at_twice_the_size_first(
+def test_a_model_can_draw_again_at_twice_the_size_before_enlarging(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, size, times
 ):
     monkeypatch.chdir(tmp_path)
@@ -314,7 +314,7 @@ def test_a_model_may_draw_again_at_twice_the_size_first(
         (["--size", "64"], "a-photo-seed0.png"),
     ],
 )
-def test_a_model_of_small_pictures_may_ask_for_larger_ones(
+def test_the_defaults_of_a_model_can_ask_for_enlarging(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, more, names
 ):
     monkeypatch.chdir(tmp_path)
@@ -326,7 +326,7 @@ def test_a_model_of_small_pictures_may_ask_for_larger_ones(
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == [names]
 
 
-def test_a_drawing_that_cannot_be_made_larger_is_not_begun(
+def test_a_drawing_that_cannot_be_enlarged_is_not_begun(
     tiny_upscaler, tiny_data, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
@@ -344,14 +344,14 @@ def test_a_drawing_that_cannot_be_made_larger_is_not_begun(
     )
 
 
-def test_without_the_weights_it_says_what_to_do(tmp_path, monkeypatch, capsys):
+def test_missing_weights_are_reported_in_a_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
     assert cli.main(["upscale", "coffee", "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.startswith("sdkit: The weights of mini-upscaler") and len(error.splitlines()) == 1
 
 
-def test_damaged_weights_are_a_sentence(tiny_upscaler, tiny_data, tmp_path):
+def test_damaged_weights_are_reported_in_a_sentence(tiny_upscaler, tiny_data, tmp_path):
     shutil.copytree(tiny_upscaler, tmp_path / "broken")
     weights = next((tmp_path / "broken" / "unet").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:1000])
@@ -360,7 +360,7 @@ def test_damaged_weights_are_a_sentence(tiny_upscaler, tiny_data, tmp_path):
     assert models.load(device="cpu").vae.config.scaling_factor == 0.6
 
 
-def test_feature_distance_is_none_for_equals_and_sees_a_blur():
+def test_feature_distance_is_zero_for_equal_pictures_and_grows_with_blur():
     torch.manual_seed(0)
     classifier, image = judges.StyleClassifier(channels=(8, 16)).eval(), picture(32, 32)
     assert judges.feature_distance(image, image, classifier) == 0

@@ -27,7 +27,7 @@ def work(tiny_data, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_sample_photo_becomes_the_picture_of_the_api(work, capsys):
+def test_style_writes_the_picture_that_the_function_gives(work, capsys):
     assert cli.main(["style", "chelsea", "--prompt", "van gogh", "--seed", "3"]) == 0
     path = work / "styled" / "chelsea-van-gogh-seed3.png"
     settings = models.settings("van gogh", seed=3)
@@ -71,7 +71,7 @@ def test_every_setting_reaches_the_picture(work):
     ] == ["a photo", "0.25", "2.5", "12", "72"]
 
 
-def test_nothing_is_replaced_unless_it_may_be(work, capsys):
+def test_files_are_replaced_only_with_overwrite(work, capsys):
     style = ["style", "coffee", "--prompt", "van gogh"]
     assert [cli.main(style), cli.main(style), cli.main([*style, "--overwrite"])] == [0, 0, 0]
     assert sorted(p.name for p in (work / "styled").iterdir()) == [
@@ -82,7 +82,7 @@ def test_nothing_is_replaced_unless_it_may_be(work, capsys):
 
 
 def test_a_folder_of_strange_files(work, capsys):
-    """Each unusable file gets its line, and every usable one its picture, without anything of the photographer."""
+    """Each unusable file gets a line, each usable one a picture without the metadata."""
     (work / "in").mkdir()
     strange.write_all(work / "in")
     assert cli.main(["style", "in", "gone.jpg", "--prompt", "van gogh", "--steps", "2"]) == 2
@@ -102,7 +102,7 @@ def test_a_folder_of_strange_files(work, capsys):
         assert image.height > image.width
 
 
-def test_a_grid_comes_with_the_settings(work):
+def test_the_sheet_has_the_settings_in_its_note(work):
     assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", "--grid"]) == 0
     with Image.open(work / "styled" / "sheet-van-gogh-seed0.png") as sheet:
         assert sheet.text["Prompt"] == "van gogh" and sheet.text["Software"].startswith("sdkit")
@@ -124,7 +124,7 @@ def test_a_grid_comes_with_the_settings(work):
         (["--device", "tpu"], "no device"),
     ],
 )
-def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word):
+def test_unusable_settings_give_one_sentence_and_exit_code_2(work, capsys, arguments, word):
     (work / "file").write_text("")
     assert cli.main(["style", "coffee", "chelsea", "--prompt", "van gogh", *arguments]) == 2
     error = capsys.readouterr().err
@@ -142,7 +142,7 @@ def test_what_makes_no_sense_is_a_sentence_and_two(work, capsys, arguments, word
         ["style", "x", "--prompt", "x", "--seed", "z" * 999],
     ],
 )
-def test_what_cannot_be_read_at_all_is_a_sentence_and_two(capsys, arguments):
+def test_unreadable_options_give_one_sentence_and_exit_code_2(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     error = capsys.readouterr().err
@@ -150,20 +150,20 @@ def test_what_cannot_be_read_at_all_is_a_sentence_and_two(capsys, arguments):
     assert error.strip().isprintable() and len(error) < 400
 
 
-def test_unknown_words_are_said_once(work, capsys, recwarn):
+def test_unknown_words_are_named_once(work, capsys, recwarn):
     assert cli.main(["style", "coffee", "chelsea", "--prompt", "picasso"]) == 0
     error = capsys.readouterr().err
     assert error.count("picasso") == 1 and "ukiyo-e" in error
     assert not [w for w in recwarn if issubclass(w.category, generate.UnknownWords)]
 
 
-def test_models_lists_what_is_there(work, capsys):
+def test_models_lists_networks_defaults_and_styles(work, capsys):
     assert cli.main(["models"]) == 0
     out = capsys.readouterr().out
     assert "mini-sd" in out and "strength 0.5" in out and "ukiyo-e" in out
 
 
-def test_doctor_ticks_and_says_what_to_do(work, capsys):
+def test_doctor_ticks_what_is_there_and_says_what_to_do(work, capsys):
     assert cli.main(["doctor"]) == 2  # the style classifier is not there
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("\u2713 model mini-sd") for line in lines)
@@ -173,7 +173,7 @@ def test_doctor_ticks_and_says_what_to_do(work, capsys):
     assert any(line.startswith("\u2713 torch ") for line in lines)
 
 
-def test_doctor_without_any_data_still_answers(monkeypatch, tmp_path, capsys):
+def test_doctor_works_without_a_data_folder(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "nowhere"))
     assert cli.main(["doctor"]) == 2
     assert "There is no data folder" in capsys.readouterr().out
@@ -191,7 +191,7 @@ def test_help_imports_nothing_heavy():
     assert out.stdout.strip() == "[]"
 
 
-def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
+def test_the_command_works_on_a_terminal_with_ascii_only(tmp_path):
     environment = {
         **os.environ,
         "SDKIT_DATA": str(tmp_path / "nowhere"),
@@ -207,7 +207,7 @@ def test_as_a_module_on_a_terminal_without_ticks(tmp_path):
     assert done.returncode == 2 and done.stderr.startswith("sdkit: There is no data folder")
 
 
-def test_draw_writes_the_pictures_of_the_api_each_with_its_seed(work, capsys):
+def test_draw_writes_the_pictures_that_the_function_gives_with_their_seeds(work, capsys):
     assert (
         cli.main(
             [
@@ -255,7 +255,7 @@ def test_a_drawing_in_a_style_is_painted_twice(work, words):
         )
 
 
-def test_inpaint_writes_what_the_api_paints(work):
+def test_inpaint_writes_the_picture_that_the_function_gives(work):
     mask = Image.new("L", (64, 64))
     mask.paste(255, (10, 10, 40, 40))
     mask.save("mask.png")
@@ -271,14 +271,12 @@ def test_inpaint_writes_what_the_api_paints(work):
         np.testing.assert_array_equal(image, expected)
 
 
-def test_words_that_a_drawing_cannot_heed_are_named(work, capsys):
+def test_unknown_words_of_a_drawing_are_named(work, capsys):
     assert cli.main(["draw", "a zebra", "--steps", "2"]) == 0
     assert "'zebra'" in capsys.readouterr().err
 
 
-def test_what_the_safety_checker_withholds_is_said_and_the_rest_is_written(
-    work, monkeypatch, capsys
-):
+def test_withheld_pictures_are_reported_and_the_others_written(work, monkeypatch, capsys):
     pipe = models.load(task="text2img", device="cpu")
     monkeypatch.setattr(
         pipe, "run_safety_checker", lambda image, *_: (image, [k == 1 for k in range(len(image))])
@@ -291,9 +289,7 @@ def test_what_the_safety_checker_withholds_is_said_and_the_rest_is_written(
     assert "failed   seed 1: The model's safety checker withheld" in capsys.readouterr().err
 
 
-def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(
-    work, monkeypatch, capsys
-):
+def test_an_unexpected_error_stops_one_photo_and_not_the_folder(work, monkeypatch, capsys):
     style = generate.style
 
     def breaks(pipe, images, *arguments, **keywords):
@@ -313,7 +309,7 @@ def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(
 
 
 def test_names_of_photos_may_hold_anything(work, capsys):
-    """Formulas of matplotlib, letters without a glyph, names as long as a disk takes, commands to a terminal."""
+    """Formulas, letters that the font lacks, very long names, commands to the terminal."""
     names = ["$\\frac{1$.png", "\u65e5\u672c" * 40 + ".png", "a\x1b[31m\nb.png", "%s {0}.png"]
     for name in names:
         photos.sample("coffee").resize((48, 32)).save(name)
@@ -330,10 +326,11 @@ def test_names_of_photos_may_hold_anything(work, capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, name, code):
-    """In the place of torch, whose import takes a second or two, a module that sends the signal.
+def test_a_signal_during_the_start_shows_no_traceback(tiny_data, tmp_path, name, code):
+    """A module in the place of torch sends the signal while it is imported.
 
-    Who runs the tests in the background may have it ignored, which a child inherits: hence the default beforehand.
+    A shell may run the tests in the background with the signal ignored, and a child inherits that.
+    So the child first sets the default again.
     """
     (tmp_path / "torch.py").write_text(
         f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)"
@@ -349,7 +346,7 @@ def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, nam
     assert (done.returncode, done.stderr) == (code, "")
 
 
-def test_who_reads_only_the_first_line_meets_no_traceback(tiny_data):
+def test_closing_the_output_early_shows_no_traceback(tiny_data):
     head = subprocess.Popen(
         [sys.executable, "-m", "sdkit", "models"],
         cwd=ROOT,

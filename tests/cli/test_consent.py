@@ -1,4 +1,4 @@
-"""What a run costs is said before it, and asked where it is much."""
+"""An estimate is printed before a long run, and a person is asked."""
 
 import io
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ def pipe(tiny_pipe):
     return tiny_pipe
 
 
-def test_one_step_and_one_decoding_are_tried_and_multiplied(pipe, monkeypatch):
+def test_the_estimate_multiplies_one_step_and_one_decoding(pipe, monkeypatch):
     calls = []
     monkeypatch.setattr(consent, "_seconds", lambda device, call: calls.append(call()) or 2.0)
     assert consent.estimate(pipe, SETTINGS, (96, 64), 3) == 3 * (4 * 2.0 + 1.5 * 2.0)
@@ -27,7 +27,7 @@ def test_one_step_and_one_decoding_are_tried_and_multiplied(pipe, monkeypatch):
     assert consent.operations(pipe, SETTINGS, (96, 64), 3) == parameters * 24 * 16 * 4 * 3
 
 
-def test_a_short_run_is_not_held_up_and_a_long_one_is_asked(pipe, monkeypatch, capsys):
+def test_a_short_run_starts_at_once_and_a_long_one_needs_consent(pipe, monkeypatch, capsys):
     monkeypatch.setattr(consent, "estimate", lambda *arguments: pytest.fail("tried"))
     consent.agree_to_run(pipe, SETTINGS, (64, 64), 1)
     monkeypatch.setattr(consent, "UNNOTICED", 0)
@@ -55,7 +55,7 @@ def test_the_answer_at_the_terminal(monkeypatch, answer, goes_on):
             consent.ask("Long.", False, "wait")
 
 
-def test_no_verb_fetches_or_runs_long_unasked(tiny_data, tmp_path, monkeypatch, capsys):
+def test_no_verb_downloads_or_runs_long_without_consent(tiny_data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.hub, "cached", lambda *arguments: None)
     monkeypatch.setattr(models.hub, "fetch", lambda *arguments: pytest.fail("fetched"))

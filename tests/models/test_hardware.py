@@ -1,4 +1,4 @@
-"""What is chosen for which hardware; none of it is here, so it is said to be."""
+"""What is chosen for which hardware. The tests only pretend that it is there."""
 
 import contextlib
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from sdkit import consent, generate, hardware
 from sdkit.errors import SdkitError
 
 
-def test_a_device_is_chosen_named_or_refused(monkeypatch):
+def test_a_device_is_chosen_or_named_or_refused(monkeypatch):
     monkeypatch.delenv("SDKIT_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (
@@ -29,7 +29,7 @@ def test_a_device_is_chosen_named_or_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("amx, expected", [(True, torch.bfloat16), (False, torch.float32)])
-def test_a_processor_computes_in_bfloat16_only_where_that_is_fast(monkeypatch, amx, expected):
+def test_a_processor_gets_bfloat16_only_if_that_is_fast(monkeypatch, amx, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
     assert hardware.dtype("cpu") == expected
     assert hardware.dtype("mps") == torch.float32
@@ -39,13 +39,13 @@ def test_a_processor_computes_in_bfloat16_only_where_that_is_fast(monkeypatch, a
     "capability, expected",
     [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)],
 )
-def test_a_graphics_card_computes_in_what_it_is_fast_in(monkeypatch, capability, expected):
+def test_a_graphics_card_gets_a_format_that_is_fast_on_it(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert hardware.dtype("cuda") == expected
 
 
 class Pipe:
-    """Remembers what was asked of it."""
+    """Remembers which methods were called."""
 
     vae_scale_factor = 8
 
@@ -71,7 +71,7 @@ class Pipe:
         ("mps", 3e9, ["enable_tiling", "enable_attention_slicing", "to"]),
     ],
 )
-def test_the_less_memory_the_more_is_saved(monkeypatch, device, free, asked):
+def test_less_memory_means_more_ways_to_save_it(monkeypatch, device, free, asked):
     monkeypatch.setattr(hardware, "free_memory", lambda device: free)
     pipe = Pipe()
     assert (
@@ -81,7 +81,7 @@ def test_the_less_memory_the_more_is_saved(monkeypatch, device, free, asked):
 
 
 def test_tiles_leave_pictures_up_to_512_pixels_alone(tiny_sd):
-    """Left to diffusers, a VAE that was trained on 64 px takes tiles of 64 px."""
+    """diffusers would use tiles of 64 px for a VAE that was trained on 64 px."""
     pipe = StableDiffusionPipeline.from_pretrained(tiny_sd, local_files_only=True)
     latents = {side: torch.randn(1, 8, side // 4, side // 4) for side in (512, 520)}
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_tiles_leave_pictures_up_to_512_pixels_alone(tiny_sd):
 
 
 def full_size(dtype=torch.float32):
-    """What `hardware` looks at of Stable Diffusion 1.5."""
+    """The attributes of Stable Diffusion 1.5 that `hardware` uses."""
     vae = SimpleNamespace(dtype=dtype, use_tiling=False)
     vae.config = SimpleNamespace(block_out_channels=[128, 256, 512, 512])
     vae.enable_tiling = lambda: setattr(vae, "use_tiling", True)
@@ -109,8 +109,8 @@ def full_size(dtype=torch.float32):
     )
 
 
-def test_the_least_that_a_picture_takes_is_less_than_what_was_measured():
-    """Growth of the peak in one decoding, without the weights, on a processor of two cores."""
+def test_the_least_memory_for_a_picture_is_less_than_was_measured():
+    """Measured: how much one decoding raises the peak, without the weights, on two cores."""
     assert 0.7 * 1009 * 2**20 < hardware.least_memory(full_size(), (512, 512)) < 1009 * 2**20
     mini = full_size()
     mini.vae.config.block_out_channels, mini.vae_scale_factor = [32, 64, 160], 4
@@ -132,7 +132,7 @@ def test_the_least_that_a_picture_takes_is_less_than_what_was_measured():
         (0.5e9, (768, 768), True, True),
     ],
 )
-def test_a_size_beyond_the_memory_is_done_in_tiles_or_refused(
+def test_a_picture_too_large_for_memory_is_done_in_tiles_or_refused(
     monkeypatch, free, size, tiles, refused
 ):
     monkeypatch.setattr(hardware, "free_memory", lambda: free)
@@ -146,7 +146,7 @@ def test_a_size_beyond_the_memory_is_done_in_tiles_or_refused(
     hardware.refuse_too_large(pipe, size)
 
 
-def test_no_verb_begins_what_the_system_would_end(tiny_pipe, monkeypatch):
+def test_no_function_begins_a_picture_that_does_not_fit_into_memory(tiny_pipe, monkeypatch):
     monkeypatch.setattr(hardware, "least_memory", lambda pipe, size: 1e15)
     monkeypatch.setattr(hardware, "decode_in_tiles", lambda pipe: None)
     settings = generate.Settings("x", 0.5, 1.0, 2, 520)
@@ -204,7 +204,7 @@ def test_no_verb_begins_what_the_system_would_end(tiny_pipe, monkeypatch):
         ("", {}, []),
     ],
 )
-def test_the_share_of_a_group_of_programs_is_what_is_free(tmp_path, line, files, free):
+def test_free_memory_respects_the_limits_of_cgroups(tmp_path, line, files, free):
     for name, content in {
         "proc/self/cgroup": line,
         **{f"sys/fs/cgroup/{k}": v for k, v in files.items()},
@@ -215,7 +215,7 @@ def test_the_share_of_a_group_of_programs_is_what_is_free(tmp_path, line, files,
     assert list(hardware._free_of_groups(tmp_path / "no such system")) == []
 
 
-def test_weights_that_cannot_fit_are_refused_before_they_are_read(monkeypatch):
+def test_weights_that_do_not_fit_are_refused_before_they_are_read(monkeypatch):
     assert 0 < hardware.used_memory("cpu") < 200e9 and hardware.free_memory() > 0
     monkeypatch.setattr(hardware, "free_memory", lambda device: 3e9)
     hardware.refuse_what_cannot_fit("x", 2e9, "cuda")
@@ -223,7 +223,7 @@ def test_weights_that_cannot_fit_are_refused_before_they_are_read(monkeypatch):
         hardware.refuse_what_cannot_fit("x", 4e9, "cpu")
 
 
-def test_too_little_memory_is_a_sentence_and_other_errors_are_not_hidden():
+def test_too_little_memory_is_reported_and_other_errors_pass():
     for error in (
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory."),

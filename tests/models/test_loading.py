@@ -1,4 +1,4 @@
-"""Real layouts, small and random: a folder as published, a single file, a LoRA; held to diffusers."""
+"""Tiny random models in the layouts of real ones, loaded by the kit and by diffusers."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ NETWORKS = ("unet", "vae", "text_encoder")
 
 @pytest.fixture(scope="module")
 def real(tiny_sd, tmp_path_factory):
-    """A pipeline with the proportions of Stable Diffusion 1.5 (f = 8, 4 channels, 4 levels, PNDM), and its folder."""
+    """A tiny pipeline built like Stable Diffusion 1.5 (f = 8, 4 channels, PNDM), and its folder."""
     tiny = StableDiffusionPipeline.from_pretrained(
         tiny_sd, local_files_only=True, dtype=torch.float32
     )
@@ -77,7 +77,7 @@ def assert_same(ours, theirs):
         assert all(torch.equal(ours_[key], theirs_[key]) for key in ours_)
 
 
-def test_a_published_folder_paints_as_with_diffusers_but_for_its_slow_scheduler(real):
+def test_a_folder_gives_the_pictures_of_diffusers_with_a_faster_scheduler(real):
     pipe, folder = real
     ours = models.load(folder, "text2img", device="cpu")
     assert type(ours.scheduler) is DPMSolverMultistepScheduler
@@ -108,14 +108,14 @@ def test_a_published_folder_paints_as_with_diffusers_but_for_its_slow_scheduler(
 
 
 @pytest.mark.parametrize("name", ["DiffusionPipeline", "UNet2DConditionModel", "Nonsense", 5])
-def test_nothing_but_a_scheduler_is_built_as_one(real, tmp_path, name):
+def test_only_a_scheduler_is_accepted_as_scheduler(real, tmp_path, name):
     folder = shutil.copytree(real[1], tmp_path / "model")
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
     with pytest.raises(SdkitError, match="cannot be loaded"):
         models.load(folder, device="cpu")
 
 
-def test_text_encoders_as_they_were_saved_years_ago_load(real, tmp_path):
+def test_text_encoders_saved_by_old_versions_load(real, tmp_path):
     folder = shutil.copytree(real[1], tmp_path / "old")
     path = folder / "text_encoder" / "model.safetensors"
     state = {
@@ -140,7 +140,7 @@ def test_a_single_file_gives_the_networks_of_its_folder(real, tmp_path, monkeypa
     assert generate.style(ours, [photos.sample("coffee")], models.settings("x", path, size=64))
 
 
-def test_single_files_that_are_none_are_refused(real, tmp_path):
+def test_unsuitable_single_files_are_refused(real, tmp_path):
     state = one_file.to_ldm(real[0])
     nine = torch.zeros(8, 9, 3, 3)
     for name, content in {
@@ -164,7 +164,7 @@ def test_single_files_that_are_none_are_refused(real, tmp_path):
         models.load(tmp_path / "gone.safetensors")
 
 
-def test_lcm_is_the_base_with_the_lora_laid_over(real, tmp_path):
+def test_lcm_is_the_base_model_with_the_lora_added(real, tmp_path):
     pipe, folder = real
     theirs = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     theirs.unet.add_adapter(
@@ -198,7 +198,7 @@ def test_every_entry_of_the_registry_gives_settings_without_the_network(monkeypa
     assert all(row["licence"] and row["gigabytes"] > 1 and not row["present"] for row in rows)
 
 
-def test_half_precision_is_taken_where_there_is_some_and_everything_else_left():
+def test_weights_in_half_precision_are_preferred():
     names = [
         "unet/diffusion_pytorch_model.safetensors",
         "unet/diffusion_pytorch_model.fp16.safetensors",
@@ -215,7 +215,7 @@ def test_half_precision_is_taken_where_there_is_some_and_everything_else_left():
 
 @pytest.mark.slow
 def test_a_full_size_stable_diffusion_restyles_512_pixels_within_12_gb(tiny_sd, tmp_path):
-    """The published configuration of Stable Diffusion 1.5 (860 M parameters in the UNet), with random weights."""
+    """Random weights in the configuration of Stable Diffusion 1.5: 860 M parameters in the UNet."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     from sdkit import hardware

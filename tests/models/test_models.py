@@ -1,4 +1,4 @@
-"""Loading what lies in a folder, and sentences for what does not."""
+"""Models by name: what is found, which settings they have, and what is said about faults."""
 
 import gc
 import json
@@ -33,7 +33,7 @@ def test_load_once_and_share_the_weights_between_tasks(tiny_data):
     assert type(text) is StableDiffusionPipeline and text.unet is image.unet
 
 
-def test_the_way_to_a_gpu_is_chosen_where_there_is_one(monkeypatch):
+def test_a_graphics_processor_is_chosen_if_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert models.device() == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -43,7 +43,7 @@ def test_the_way_to_a_gpu_is_chosen_where_there_is_one(monkeypatch):
     assert models.device() == "cpu"
 
 
-def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatch):
+def test_missing_and_damaged_weights_are_reported_in_a_sentence(tiny_sd, tmp_path, monkeypatch):
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
     (tmp_path / "models" / "mini-clip").mkdir(parents=True)
     (tmp_path / "models" / "mini-clip" / "config.json").write_text("{}")
@@ -68,7 +68,7 @@ def test_missing_and_damaged_weights_are_sentences(tiny_sd, tmp_path, monkeypatc
             models.defaults("mini-sd")
 
 
-def test_settings_are_the_defaults_of_the_model_apart_from_changes(tiny_data, tiny_sd):
+def test_settings_are_the_defaults_of_the_model_except_for_changes(tiny_data, tiny_sd):
     chosen = models.settings("van gogh", seed=7, strength=0.25)
     on_disk = json.loads((tiny_sd / "defaults.json").read_text())
     assert models.defaults() == models.DEFAULTS == on_disk
@@ -119,9 +119,7 @@ def test_the_shipped_model_has_what_the_kit_reads(shipped):
         ("", 4.0),
     ],
 )
-def test_the_first_words_that_a_prompt_contains_choose_its_guidance(
-    tiny_data, monkeypatch, prompt, scale
-):
+def test_the_words_of_a_prompt_choose_its_guidance_scale(tiny_data, monkeypatch, prompt, scale):
     own = {**models.USUAL, "guidance_scale": 4.0, "guidance_scales": {"hokusai": 3.0, "oil": 2.0}}
     monkeypatch.setattr(models.Model, "defaults", own)
     assert models.settings(prompt).guidance_scale == scale
@@ -143,7 +141,7 @@ def test_the_first_words_that_a_prompt_contains_choose_its_guidance(
         ("a house by the sea", ("a house by the sea", None)),
     ],
 )
-def test_a_style_at_the_end_of_a_prompt_is_split_off(tiny_data, prompt, parts):
+def test_split_style_finds_a_style_at_the_end_of_the_prompt(tiny_data, prompt, parts):
     assert models.split_style(prompt) == parts
 
 
@@ -157,7 +155,7 @@ def test_advice_names_known_words_that_look_similar():
     )
 
 
-def test_advice_lists_at_most_twenty_known_words_and_only_close_ones_if_there_are_any():
+def test_advice_lists_up_to_twenty_words_and_only_similar_ones_if_there_are_any():
     known = {f"word{chr(97 + k)}" for k in range(26)} | {"gogh"}
     listed = model.advice("xylophone", known).rstrip(".").rpartition(": ")[2].split(", ")
     assert len(listed) == 20 and set(listed) <= known
