@@ -457,7 +457,3 @@ def test_a_note_names_the_model_that_was_used(work, tiny_sd, tiny_upscaler, monk
         assert image.text["Model of the enlargement"] == "mini-upscaler"
     # the upscaler was trained with the VAE of mini-sd, whatever model has drawn the picture
     assert [shared.label for _, shared, _ in calls] == ["mini-sd"]
-
-
-def test_the_help_names_the_sample_photos():
-    assert tuple(photos.SAMPLES) == cli.parser.SAMPLES
