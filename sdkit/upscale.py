@@ -2,10 +2,10 @@
 
 A UNet removes the noise from the latents of the large picture, and sees the small picture beside
 them at every step (Rombach et al. 2022, arXiv:2112.10752, section 4.4). At strength 1 it starts
-from pure noise. Below 1 it starts from the picture that the regressor predicts in one step, with noise
-added (SDEdit: Meng et al. 2022, arXiv:2108.01073). The regressor predicts the mean of all large
-pictures that fit the small one; with less noise the result stays nearer to that mean, and less of
-it is invented.
+from pure noise. Below 1 it starts from the picture that the regressor predicts in one step, with
+noise added (SDEdit: Meng et al. 2022, arXiv:2108.01073). The regressor predicts the mean of all
+large pictures that fit the small one; with less noise the result stays nearer to that mean, and
+less of it is invented.
 
 A picture beyond 144 px is done in overlapping tiles. Their predictions are averaged before each
 step (MultiDiffusion: Bar-Tal et al. 2023, arXiv:2302.08113, equation 5), so there are no seams.

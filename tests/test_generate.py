@@ -197,7 +197,7 @@ def test_inpainting_everything_is_drawing(text2img):
 
 
 def test_what_is_known_has_the_noise_of_its_step_while_inpainting(text2img, monkeypatch):
-    """A network that finds exactly the noise that was put in would leave the picture as it is: so do known latents."""
+    """A network that predicts the exact noise leaves the picture as it is; known latents too."""
     seen = []
     forward = text2img.unet.forward
     monkeypatch.setattr(
@@ -224,7 +224,7 @@ def test_a_mask_that_does_not_fit_is_a_sentence(text2img, wrong, sentence):
 
 @pytest.fixture(scope="module")
 def checked(tiny_sd, tmp_path_factory):
-    """The tiny model with a tiny random safety checker, as the real weights bring one: {flags all: folder}."""
+    """The tiny model with a tiny random safety checker: {whether it flags all: folder}."""
     from diffusers import StableDiffusionImg2ImgPipeline
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPTextConfig, CLIPVisionConfig

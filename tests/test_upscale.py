@@ -1,4 +1,4 @@
-"""The upscaler is that of diffusers, tiles leave no seams, and nothing but seed and picture decides."""
+"""The upscaler equals diffusers', tiles leave no seams, and seed and picture decide alone."""
 
 import shutil
 from types import SimpleNamespace
@@ -64,7 +64,7 @@ def test_latents_are_those_of_the_pipeline_of_diffusers(pipe, level, steps, draw
 
 
 def test_one_step_from_the_regressors_latents_is_one_equation(pipe):
-    """A last step alone gives what the network takes for clean: alpha x - sigma v (Salimans & Ho 2022, appendix D)."""
+    """One last step gives the predicted picture, alpha x - sigma v (Salimans & Ho 2022, app. D)."""
     low, generator = photos.to_tensor(picture(24, 20)), torch.Generator().manual_seed(7)
     got, level = (
         upscale.sample(pipe, low, 4, 30, torch.Generator().manual_seed(7), strength=0.25),
@@ -140,7 +140,7 @@ def test_tiles_cover_everything_and_their_weights_cancel(size):
 
 
 def test_a_tiled_picture_equals_the_whole_one_and_has_no_seams(pipe, monkeypatch):
-    """A picture that is everywhere alike, so that group norms see the same in a tile; beside it, tiles not blended."""
+    """A flat picture, so that group norms see the same in each tile; and tiles not blended."""
     low, blend = photos.to_tensor(picture(112, 64)), upscale.tiled
 
     def off(**tiles):

@@ -82,7 +82,7 @@ def test_nothing_is_replaced_unless_it_may_be(work, capsys):
 
 
 def test_a_folder_of_strange_files(work, capsys):
-    """Each unusable file gets its line, and every usable one its picture, without anything of the photographer."""
+    """Each unusable file gets a line, each usable one a picture without the photo's metadata."""
     (work / "in").mkdir()
     strange.write_all(work / "in")
     assert cli.main(["style", "in", "gone.jpg", "--prompt", "van gogh", "--steps", "2"]) == 2
@@ -313,7 +313,7 @@ def test_an_error_that_nobody_thought_of_stops_one_photo_and_not_the_folder(
 
 
 def test_names_of_photos_may_hold_anything(work, capsys):
-    """Formulas of matplotlib, letters without a glyph, names as long as a disk takes, commands to a terminal."""
+    """Formulas, letters without a glyph, very long names, and control characters of a terminal."""
     names = ["$\\frac{1$.png", "\u65e5\u672c" * 40 + ".png", "a\x1b[31m\nb.png", "%s {0}.png"]
     for name in names:
         photos.sample("coffee").resize((48, 32)).save(name)
@@ -333,7 +333,8 @@ def test_names_of_photos_may_hold_anything(work, capsys):
 def test_who_ends_it_while_it_starts_meets_no_traceback(tiny_data, tmp_path, name, code):
     """In the place of torch, whose import takes a second or two, a module that sends the signal.
 
-    Who runs the tests in the background may have it ignored, which a child inherits: hence the default beforehand.
+    A shell may start tests in the background with the signal ignored, and children inherit that.
+    So it is set to its default first.
     """
     (tmp_path / "torch.py").write_text(
         f"import os, signal, time; os.kill(os.getpid(), signal.{name}); time.sleep(60)"

@@ -1,4 +1,4 @@
-"""Fetch weights from a hub on this computer with the real client, and check each sentence on a fault."""
+"""Weights from a hub on this computer, by the real client; and a sentence for each fault."""
 
 import _thread
 import contextlib
@@ -31,7 +31,7 @@ REPO = "some-one/tiny-sd"
 
 @pytest.fixture(scope="module")
 def repository(tiny_sd, tmp_path_factory):
-    """A tiny model with what a real repository has: two precisions, pickles, code, a picture, ..."""
+    """A tiny model with all that a real repository has: two precisions, pickles, code, ..."""
     folder = tmp_path_factory.mktemp("hub") / "repository"
     pipe = StableDiffusionPipeline.from_pretrained(
         tiny_sd, local_files_only=True, dtype=torch.float16
@@ -513,7 +513,7 @@ def test_a_certificate_that_is_not_trusted_is_named(server, repository, tmp_path
 
 
 def test_a_cookie_of_an_odd_answer_is_forgotten(server):
-    """A login page sets a cookie that no header can hold. Every later request would fail with it."""
+    """A login page sets a cookie that no header can hold. Later requests must work without it."""
     server.odd = lambda h: "/api/" in h.path and page(h, Set_Cookie="a=\xff")
     assert "login page" in the_sentence()
     server.odd = None
@@ -636,7 +636,7 @@ def hub_without_index(server, tmp_path):
 
 
 def test_the_command_line_fetches_once_and_works_offline_afterwards(repository, tmp_path):
-    """Nothing is patched here: endpoint, cache and switches come from the environment, as for people."""
+    """Nothing is patched: endpoint, cache and switches come from the environment variables."""
     command = [
         sys.executable,
         "-m",

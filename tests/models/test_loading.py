@@ -1,4 +1,4 @@
-"""Real layouts, small and random: a folder as published, a single file, a LoRA; held to diffusers."""
+"""Real layouts with small random networks: a folder, a single file, a LoRA; as in diffusers."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ NETWORKS = ("unet", "vae", "text_encoder")
 
 @pytest.fixture(scope="module")
 def real(tiny_sd, tmp_path_factory):
-    """A pipeline with the proportions of Stable Diffusion 1.5 (f = 8, 4 channels, 4 levels, PNDM), and its folder."""
+    """A small pipeline built like Stable Diffusion 1.5 (f = 8, 4 levels, PNDM), and its folder."""
     tiny = StableDiffusionPipeline.from_pretrained(
         tiny_sd, local_files_only=True, dtype=torch.float32
     )
@@ -215,7 +215,7 @@ def test_half_precision_is_taken_where_there_is_some_and_everything_else_left():
 
 @pytest.mark.slow
 def test_a_full_size_stable_diffusion_restyles_512_pixels_within_12_gb(tiny_sd, tmp_path):
-    """The published configuration of Stable Diffusion 1.5 (860 M parameters in the UNet), with random weights."""
+    """Stable Diffusion 1.5 as published (860 M parameters in the UNet), with random weights."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     from sdkit import hardware
