@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import StableDiffusionUpscalePipeline
+from diffusers import StableDiffusionUpscalePipeline, UNet2DConditionModel
 from PIL import Image
 
 from sdkit import cli, generate, judges, models, photos, upscale
@@ -33,6 +33,14 @@ def test_loading_leaves_the_shared_vae_alone(pipe):
     assert all(
         p.dtype == torch.float32 for net in (pipe.unet, pipe.regressor) for p in net.parameters()
     )
+
+
+def test_network_and_regressor_have_their_own_weights(pipe, tiny_upscaler):
+    for name in ("unet", "regressor"):
+        saved = UNet2DConditionModel.from_pretrained(tiny_upscaler / name).float().state_dict()
+        loaded = getattr(pipe, name).state_dict()
+        assert loaded.keys() == saved.keys()
+        assert all(torch.equal(loaded[key], saved[key]) for key in saved)
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,25 @@ def test_garbage_is_collected_again_after_a_pause():
             assert gc.isenabled() == before
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("has_base", [False, True])
+def test_lcm_needs_its_lora_as_well_as_the_base_model(tmp_path, monkeypatch, has_base):
+    here, lora = {models.SD15[0]} if has_base else set(), models.REAL["lcm"].adapter
+
+    def fetch(repo, file=None):
+        here.add(repo)
+        fetched.append((repo, file))
+        return tmp_path
+
+    fetched = []
+    monkeypatch.setattr(
+        models.hub, "cached", lambda repo, file=None: tmp_path if repo in here else None
+    )
+    monkeypatch.setattr(models.hub, "fetch", fetch)
+    lcm = models.resolve("lcm")
+    assert lcm.found is None and not fetched  # without the LoRA it is not complete
+    assert lcm.folder == tmp_path
+    base = [] if has_base else [(models.SD15[0], None)]
+    assert fetched == [(lora, loading.ADAPTER), *base]
+    assert models.resolve("lcm").found == tmp_path
