@@ -229,3 +229,20 @@ def test_lcm_needs_its_lora_as_well_as_the_base_model(tmp_path, monkeypatch, has
     base = [] if has_base else [(models.SD15[0], None)]
     assert fetched == [(lora, loading.ADAPTER), *base]
     assert models.resolve("lcm").found == tmp_path
+
+
+def test_mini_sd_without_its_defaults_is_damaged_but_another_folder_has_the_usual_ones(
+    tiny_sd, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SDKIT_DATA", str(tmp_path))
+    folder = shutil.copytree(tiny_sd, tmp_path / "models" / "mini-sd")
+    (folder / "defaults.json").unlink()
+    with pytest.raises(SdkitError, match="defaults.json is missing"):
+        models.settings("van gogh")
+    assert models.defaults(folder) == {**models.USUAL, "size": 64}
+
+
+def test_a_model_of_the_hub_is_refused_as_upscaler_by_its_name(tiny_sd, monkeypatch):
+    monkeypatch.setattr(models.hub, "cached", lambda *arguments: tiny_sd)
+    with pytest.raises(SdkitError, match="^sd15 is no upscaler"):
+        models.load_upscaler("sd15")
