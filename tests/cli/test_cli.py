@@ -1,6 +1,7 @@
 """The command line from outside: what is written, what is said, and the exit code."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -457,3 +458,9 @@ def test_a_note_names_the_model_that_was_used(work, tiny_sd, tiny_upscaler, monk
         assert image.text["Model of the enlargement"] == "mini-upscaler"
     # the upscaler was trained with the VAE of mini-sd, whatever model has drawn the picture
     assert [shared.label for _, shared, _ in calls] == ["mini-sd"]
+
+
+def test_the_help_names_the_sample_photos(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["style", "--help"])
+    assert set(photos.SAMPLES) <= set(re.findall(r"\w+", capsys.readouterr().out))
