@@ -4,6 +4,7 @@ import fnmatch
 
 # The files that take longest, as `run.py test --durations=20` shows. A wrong order only costs time.
 LONGEST_FIRST = [
+    "tests/browser/*",
     "notebooks/01*",
     "notebooks/1[12]*",
     "notebooks/0[78]*",
