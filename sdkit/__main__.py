@@ -1,5 +1,6 @@
 """The commands ``sdkit VERB`` and ``python -m sdkit VERB``, which are the same."""
 
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,12 @@ def run() -> NoReturn:
         # a signal that is ignored stays ignored: nohup needs that
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
+
+    # Importing torch, transformers and diffusers makes most of a million objects, and nearly all of
+    # them stay. Python would look for garbage among them more than a thousand times, which takes a
+    # sixth of the time until the first step. A picture leaves a few dozen objects behind, so memory
+    # does not grow.
+    gc.set_threshold(1_000_000)
 
     from sdkit.cli import main  # this takes a moment, and Ctrl-C must work meanwhile
 
