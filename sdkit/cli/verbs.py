@@ -5,7 +5,6 @@ has checked the arguments.
 """
 
 import contextlib
-import gc
 import io
 import sys
 import time
@@ -216,9 +215,7 @@ def _settings(arguments: Namespace, model: models.Model, prompt: str, task: str)
 
 
 def _load(arguments: Namespace, model: models.Model, task: str = "img2img") -> "DiffusionPipeline":
-    pipe = model.pipeline(task, arguments.device)
-    gc.freeze()  # modules and weights stay to the end, so no search for garbage need visit them
-    return pipe
+    return model.pipeline(task, arguments.device)
 
 
 def _load_upscaler(
@@ -226,9 +223,7 @@ def _load_upscaler(
 ) -> "DiffusionPipeline":
     """The upscaler's pipeline. It uses the VAE of mini-sd, whatever model has drawn the picture."""
     shared = model if model.entry is models.REGISTRY["mini-sd"] else models.resolve()
-    pipe = upscaler.upscaler(shared, arguments.device)
-    gc.freeze()
-    return pipe
+    return upscaler.upscaler(shared, arguments.device)
 
 
 def _advise(model: models.Model, prompt: str, with_styles: bool = False) -> None:
