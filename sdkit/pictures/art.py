@@ -60,12 +60,17 @@ def manifest() -> list[dict[str, str]]:
 
 
 def load(
-    folder: str | Path, split: str, styles: Sequence[str] = STYLES, limit: int | None = None
+    folder: str | Path,
+    split: str,
+    styles: Sequence[str] = STYLES,
+    limit: int | None = None,
+    short_side: int = LONGEST_SHORT_SIDE,
 ) -> list[Picture]:
     """Load the pictures of one split from ``folder``, and check their checksums.
 
     split : "train", "validation" or "test".
     limit : at most so many pictures of each folder (for tests).
+    short_side : larger pictures are reduced to this short side in px.
 
     Raises `SdkitError` if a listed picture is missing or is a different one.
     """
@@ -95,7 +100,7 @@ def load(
                 "Download it again."
             )
         image = Image.open(path).convert("RGB")
-        scale = min(1, LONGEST_SHORT_SIDE / min(image.size))
+        scale = min(1, short_side / min(image.size))
         image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
         pictures.append(Picture(row["file"], STYLE_OF_FOLDER[kind], row["title"], image))
     return pictures

@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     batch_size: int = 6
     # side of a crop in px
     size: int = 80
+    # short sides in px of the scaled pictures that crops are taken from
+    short_sides: tuple[int, ...] = (224, 560)
     # channels of the levels, the finest first
     channels: tuple[int, ...] = (32, 64, 160)
     # of Muon; AdamW takes a quarter
@@ -296,7 +298,7 @@ def art_crops(settings, data, rng):
         for k in rng.choice(len(names), settings.batch_size, p=weights / weights.sum())
     ]
     squares = [
-        art.crop(group[rng.integers(len(group))], settings.size, rng, (224, 560))
+        art.crop(group[rng.integers(len(group))], settings.size, rng, settings.short_sides)
         for group in groups
     ]
     return [
