@@ -54,20 +54,26 @@ def _face_detector() -> Any:
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
-def face_found(image: Image.Image) -> bool:
-    """Whether scikit-image's detector finds a frontal face of at least 40 px.
+def face_boxes(image: Image.Image) -> np.ndarray:
+    """Boxes (n, 4) of frontal faces: left, top, right, bottom, as shares of width and height.
 
-    A cascade on local binary patterns, at a short side of 256 px.
+    scikit-image's cascade on local binary patterns, at a short side of 256 px; faces of at least 40
+    px there.
     """
     grey = (_grey(image, 256) * 255).astype(np.uint8)
-    return (
-        len(
-            _face_detector().detect_multi_scale(
-                grey, scale_factor=1.1, step_ratio=1, min_size=(40, 40), max_size=(256, 256)
-            )
-        )
-        > 0
+    found = _face_detector().detect_multi_scale(
+        grey, scale_factor=1.1, step_ratio=1, min_size=(40, 40), max_size=(256, 256)
     )
+    height, width = grey.shape
+    corners = [
+        (box["c"], box["r"], box["c"] + box["width"], box["r"] + box["height"]) for box in found
+    ]
+    return np.array(corners, np.float64).reshape(-1, 4) / (width, height, width, height)
+
+
+def face_found(image: Image.Image) -> bool:
+    """Whether `face_boxes` finds a face."""
+    return len(face_boxes(image)) > 0
 
 
 def wilson(right: int, count: int, confidence: float = 0.95) -> tuple[float, float]:

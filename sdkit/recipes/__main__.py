@@ -22,6 +22,11 @@ def main(arguments=None):
         help="folder for checkpoints, logs and loss curves (default: runs)",
     )
     parser.add_argument(
+        "--features",
+        type=Path,
+        help="folder with the VGG16 that losses use (default: the folder features beside --art)",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="only print the plan, with estimates of time"
     )
     parser.add_argument(
@@ -33,7 +38,7 @@ def main(arguments=None):
     try:
         if args.tiny and args.out is None:
             raise SdkitError("--tiny would replace the networks in data/models. Give --out DIR.")
-        all_stages = chain.stages(args.art, args.out, args.runs, args.tiny)
+        all_stages = chain.stages(args.art, args.out, args.runs, args.tiny, args.features)
         if args.dry_run:
             print(chain.describe(chain.plan(all_stages)))
         else:

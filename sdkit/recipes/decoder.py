@@ -93,14 +93,10 @@ def loss(settings, decode, batch, latents, features, discriminator, ramp):
         wanted = features(x)
     found = features(y)
     texture = sum(
-        perceptual.gram_distance(
-            perceptual.gram(found[name]), perceptual.gram(wanted[name])
-        ).mean()
+        perceptual.gram_distance(perceptual.gram(found[name]), perceptual.gram(wanted[name])).mean()
         for name in TEXTURE
     )
-    content = sum(
-        perceptual.feature_distance(found[name], wanted[name]).mean() for name in CONTENT
-    )
+    content = sum(perceptual.feature_distance(found[name], wanted[name]).mean() for name in CONTENT)
     adversarial = -discriminator(y).float().mean()
     total = (
         settings.pixel_weight * pixels
@@ -128,9 +124,7 @@ def measure(settings, network):
         back = [round_trip(network, square) for square in squares]
         name = style.replace(" ", "_")
         figures[f"psnr_{name}"] = np.mean([metrics.psnr(y, x) for y, x in zip(back, squares)])
-        ratios = [
-            metrics.octave_ratio(y) / metrics.octave_ratio(x) for y, x in zip(back, squares)
-        ]
+        ratios = [metrics.octave_ratio(y) / metrics.octave_ratio(x) for y, x in zip(back, squares)]
         figures[f"octave_ratio_kept_{name}"] = np.median(ratios)
     return {name: round(float(value), 3) for name, value in figures.items()}
 

@@ -4,10 +4,13 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from safetensors.torch import load_file, save_file
+
 from sdkit import art
-from sdkit.recipes import chain
+from sdkit.recipes import chain, perceptual
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +26,29 @@ def toy(tmp_path_factory):
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             rows.append(f"{folder}/{path.name}\t{split}\t\ttitle\tours\there\t{checksum}")
     (data / "art.tsv").write_text("\n".join(rows) + "\n")
+    random_vgg(data / "features")
     return data
+
+
+def random_vgg(folder):
+    """Save a file of weights as torchvision names them, up to relu4_1."""
+    generator, weights = torch.Generator().manual_seed(0), {}
+    # the place of each convolution in torchvision's list of layers, its inputs and outputs
+    for number, inside, outside in (
+        (0, 3, 64),
+        (2, 64, 64),
+        (5, 64, 128),
+        (7, 128, 128),
+        (10, 128, 256),
+        (12, 256, 256),
+        (14, 256, 256),
+        (17, 256, 512),
+    ):
+        noise = torch.randn(outside, inside, 3, 3, generator=generator)
+        weights[f"features.{number}.weight"] = (noise * (2 / (9 * inside)) ** 0.5).half()
+        weights[f"features.{number}.bias"] = torch.zeros(outside).half()
+    folder.mkdir()
+    save_file(weights, folder / perceptual.FILE)
 
 
 @pytest.fixture
@@ -41,3 +66,15 @@ def trained(toy, tmp_path_factory):
         patch.setenv("SDKIT_DATA", str(toy))
         chain.run(chain.stages(toy / "art", folder / "models", folder / "runs", tiny=True))
     return folder
+
+
+@pytest.fixture(scope="session")
+def vgg_folder(toy):
+    """The folder of a VGG16 with random weights."""
+    return toy / "features"
+
+
+@pytest.fixture(scope="session")
+def vgg_weights(vgg_folder):
+    """Its weights, as they lie in the file."""
+    return load_file(vgg_folder / perceptual.FILE)

@@ -1,0 +1,57 @@
+"""The decoder's loss against closed forms."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sdkit.recipes import decoder, perceptual, vae
+
+SETTINGS = decoder.Settings()
+
+
+@pytest.fixture
+def features(vgg_folder):
+    return perceptual.VGG16.load(vgg_folder, decoder.TEXTURE + decoder.CONTENT)
+
+
+@pytest.fixture
+def batch():
+    return decoder.Batch(torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+def no_opinion(y):
+    return torch.zeros(len(y), 1, 2, 2)
+
+
+def of(batch, decoded, features, settings=SETTINGS, opinion=no_opinion, ramp=1.0):
+    return decoder.loss(settings, lambda z: decoded, batch, None, features, opinion, ramp)
+
+
+def test_a_decoder_without_error_has_no_loss(batch, features):
+    value, figures, y = of(batch, batch.pictures, features)
+    assert value == 0 and y is batch.pictures
+    assert set(figures.values()) == {0}
+
+
+def test_each_term_counts_by_its_weight(batch, features):
+    decoded = batch.pictures * 0.5
+    _, figures, _ = of(batch, decoded, features)
+    weights = dict(pixels=2.0, texture=3.0, content=5.0)
+    settings = replace(
+        SETTINGS,
+        **{f"{name[:-1] if name == 'pixels' else name}_weight": w for name, w in weights.items()},
+    )
+    value, _, _ = of(batch, decoded, features, settings)
+    expected = sum(weights[name] * figures[name] for name in weights)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(figures["pixels"], vae.reconstruction_loss(decoded, batch.pictures))
+
+
+def test_the_discriminator_wants_high_logits_and_counts_by_its_ramp(batch, features):
+    values = [
+        of(batch, batch.pictures, features, opinion=lambda y: no_opinion(y) + 4, ramp=ramp)[0]
+        for ramp in (0.0, 0.5, 1.0)
+    ]
+    weight = SETTINGS.adversarial_weight
+    assert [float(v) for v in values] == pytest.approx([0, -2 * weight, -4 * weight])
