@@ -77,11 +77,11 @@ class Settings(BaseSettings):
     vae: Path = field(default_factory=in_models("mini-sd/vae"))
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 2000
+    steps: int = 1500
     # crops of photographs in a step
     batch_size: int = 3
     # side of a crop in px
-    size: int = 224
+    size: int = 192
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 640)
     # short sides in px of the scaled paintings whose texture is learned
@@ -91,23 +91,23 @@ class Settings(BaseSettings):
     # of the paintings' crops that are looked at, the one with the most similar colours is taken
     candidates: int = 8
     # of Muon; AdamW takes a quarter
-    learning_rate: float = 1.2e-3
+    learning_rate: float = 1.5e-3
     # first steps, in which only the earlier answers are learned
     settling: int = 100
     # weight of the Gram matrices
-    texture_weight: float = 1.0
+    texture_weight: float = 4.0
     # weight of the content
     content_weight: float = 1.0
     # weight of the content of faces
-    face_weight: float = 2.0
+    face_weight: float = 1.0
     # weight of the brightness and colour of patches of 16 px
-    tone_weight: float = 1.0
+    tone_weight: float = 0.5
     # weight of the discriminators' opinion
-    adversarial_weight: float = 0.1
+    adversarial_weight: float = 0.3
     # weight of the earlier answers
-    memory_weight: float = 30.0
+    memory_weight: float = 10.0
     # small postcards in a step, or as many larger pictures as cost the same
-    remembered: int = 24
+    remembered: int = 16
     # postcards that are drawn for the training
     drawn: int = 4000
     # decay of the moving average of the weights

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
 from safetensors.torch import load_file, save_file
 
 from sdkit import art
