@@ -207,11 +207,11 @@ def lighter(network, heads):
     """
     levels = len(network.config.block_out_channels)
     config = {
-        **network.config,
+        **{name: value for name, value in network.config.items() if not name.startswith("_")},
         "attention_head_dim": tuple(heads),
         "only_cross_attention": (*[True] * (levels - 1), False),
     }
-    light = UNet2DConditionModel.from_config(config)
+    light = UNet2DConditionModel(**config)
     weights, own = network.state_dict(), light.state_dict()
     same = {name: w for name, w in weights.items() if w.shape == own[name].shape}
     light.load_state_dict(same, strict=False)
