@@ -240,7 +240,8 @@ def vocabulary():
 
 def words():
     """The lower-case words of all captions, sorted: the words that the model knows."""
+    names = [name for painting in PAINTINGS.values() for name in painting.names]
     return sorted(
-        {word for caption in every_caption() for word in prompts.words(caption)}
+        {word for caption in [*every_caption(), *names] for word in prompts.words(caption)}
         | set(postcards.words())
     )

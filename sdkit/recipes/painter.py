@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     vae: Path = field(default_factory=in_models("mini-sd/vae"))
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 1500
+    steps: int = 1350
     # crops of photographs in a step
     batch_size: int = 3
     # side of a crop in px
@@ -89,19 +89,19 @@ class Settings(BaseSettings):
     # crops of paintings of each style; a painting that is asked for by name has an eighth of them
     targets: int = 160
     # of the paintings' crops that are looked at, the one with the most similar colours is taken
-    candidates: int = 8
+    candidates: int = 3
     # of Muon; AdamW takes a quarter
     learning_rate: float = 1.5e-3
     # first steps, in which only the earlier answers are learned
     settling: int = 100
     # weight of the Gram matrices
-    texture_weight: float = 4.0
+    texture_weight: float = 5.0
     # weight of the content
     content_weight: float = 1.0
     # weight of the content of faces
     face_weight: float = 1.0
     # weight of the brightness and colour of patches of 16 px
-    tone_weight: float = 0.5
+    tone_weight: float = 0.1
     # weight of the discriminators' opinion
     adversarial_weight: float = 0.3
     # weight of the earlier answers
