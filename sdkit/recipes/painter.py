@@ -56,12 +56,12 @@ STARTS = (4, 5, 6, 7)  # step that image to image begins with: strength 0.6 to 0
 START_SHARES = (0.1, 0.2, 0.5, 0.2)
 # how often each style and painting is asked for
 SHARES = {
-    "van gogh": 0.36,
-    "ukiyo-e": 0.13,
-    "impressionism": 0.12,
-    "oil painting": 0.08,
+    "van gogh": 0.42,
+    "ukiyo-e": 0.16,
+    "impressionism": 0.15,
+    "oil painting": 0.12,
     "pointillism": 0.04,
-} | dict.fromkeys(captions.PAINTINGS, 0.27 / len(captions.PAINTINGS))
+} | dict.fromkeys(captions.PAINTINGS, 0.11 / len(captions.PAINTINGS))
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ class Settings(BaseSettings):
     # first steps, in which only the earlier answers are learned
     settling: int = 100
     # weight of the Gram matrices
-    texture_weight: float = 5.0
+    texture_weight: float = 8.0
     # weight of the content
     content_weight: float = 1.0
     # weight of the content of faces
-    face_weight: float = 1.0
+    face_weight: float = 1.5
     # weight of the brightness and colour of patches of 16 px
     tone_weight: float = 0.1
     # weight of the discriminators' opinion
