@@ -188,8 +188,9 @@ def _save_pictures(
     """Write the photographs into ``folder``/photos, the styled ones into ``folder``/STYLE."""
     from sdkit import generate
 
+    note: dict[str, object] = {**generate.note(settings, model)}
     for name, photo, styled in zip(names, before, after, strict=True):
-        original, note = folder / "photos" / f"{name}.png", generate.note(settings, model)
+        original = folder / "photos" / f"{name}.png"
         if not original.exists():  # every style begins with the same photographs
             provenance.save_png(photo, original, {})
         provenance.save_png(styled, folder / outputs.slug(settings.prompt) / f"{name}.png", note)

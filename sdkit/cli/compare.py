@@ -30,6 +30,8 @@ def compare(arguments: Namespace) -> int:
             "Give three things: a folder of photographs, A and B. Or give --answers FILE and "
             "--key FILE."
         )
+    if not expand(arguments.photos).is_dir():
+        raise SdkitError(f"There is no folder {arguments.photos}. Name one with photographs.")
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
     if seed < 0:
         raise SdkitError(f"Seed {seed} is below 0. Choose 0 or more.")

@@ -56,7 +56,8 @@ const count = {count}, form = document.querySelector("form");
 form.querySelector("button").onclick = () => {{
   const answers = Object.fromEntries(new FormData(form));
   const missing = count - Object.keys(answers).length;
-  form.querySelector("output").value = missing ? "Saved, but " + missing + " pairs have no answer." : "Saved.";
+  form.querySelector("output").value =
+    missing ? "Saved, but " + missing + " pairs have no answer." : "Saved.";
   const text = JSON.stringify({{sheet: "{sheet}", answers: answers}}, null, 1);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], {{type: "application/json"}}));

@@ -54,7 +54,7 @@ MEANINGS = {
     "postcards": "share of held-out postcards for which mini-clip prefers the right word, by part",
     "styles": "share of pictures for which mini-clip prefers the right style, by style",
     "psnr": "dB; how near the pixels come to the original, more is better",
-    "feature distance": "how different from the original it looks to the style classifier; 0 is best",
+    "feature distance": "how different from the original it looks to the classifier; 0 is best",
     "style score": "probability of the style for real paintings, 0 to 1",
     "style score after round trip": "style score after the VAE; less than before means that paint "
     "was lost",
@@ -163,7 +163,7 @@ def measure_style(
     after = generate.style(pipe, before, settings, on_step=bar.update)
     bar.close()
     portraits = [k for k, image in enumerate(before) if metrics.face_found(image)]
-    figures = {
+    figures: Figures = {
         "style score of photos": rounded_mean(classifier.score(before, prompt)),
         "style score of styled photos": rounded_mean(classifier.score(after, prompt)),
         "style score of real paintings": rounded_mean(classifier.score(paintings, prompt)),
@@ -502,12 +502,13 @@ def measure_art(
     }
     kinds["portrait"] = [p for p in pictures if p.file.startswith("portrait/")][:portraits]
     photographs = kinds["a photo"] + kinds["portrait"]
-    figures = {"split": split}
+    figures: Figures = {"split": split}
     if "vae" in only:
         figures["vae"] = measure_vae(pipe, kinds)
     if "style" not in only:
         return figures
-    with_faces, changes = _faces_can_be_measured(), {"size": size} if size else {}
+    with_faces = _faces_can_be_measured()
+    changes: dict[str, Any] = {} if size is None else {"size": size}
     for prompt in models.defaults(model)["styles"]:
         if prompt == "a photo" or not kinds[prompt]:  # no real paintings to compare with
             continue
