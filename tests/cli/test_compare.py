@@ -78,7 +78,7 @@ def test_a_painting_belongs_to_the_photograph_with_the_longest_name(work):
     pairs = pictures((work / "compared" / "sheet.html").read_text())
     for pair, (photo, *_) in zip(key["pairs"].values(), pairs):
         white = pair["name"].startswith("ann-bob")
-        assert (np.asarray(photo).mean() > 200) is white
+        assert (np.asarray(photo).mean() > 200) == white
 
 
 def test_pictures_without_a_partner_are_named(work, capsys):
