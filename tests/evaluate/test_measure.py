@@ -252,6 +252,34 @@ def test_style_figures_are_those_of_the_pictures_before_and_after(toy, monkeypat
     assert "faces" not in figures and "KID of other real paintings" not in figures
 
 
+def test_group_photos_have_each_portrait_once():
+    portraits = [Image.new("RGB", (80, 100), (20 * k, 0, 0)) for k in range(9)]
+    first, second = measure.group_photos(portraits, 2)
+    width, height = measure.TILE
+    assert first.size == second.size == (2 * width, 2 * height)
+    centres = [(x, y) for y in (height // 2, 3 * height // 2) for x in (width // 2, 3 * width // 2)]
+    reds = [group.getpixel(centre)[0] for group in (first, second) for centre in centres]
+    assert reds == [20 * k for k in range(8)]
+    assert len(measure.group_photos(portraits, 3)) == 1 and not measure.group_photos(portraits, 4)
+
+
+def test_faces_of_group_photos_count_and_nothing_else_of_them(toy, monkeypatch):
+    before, paintings, groups = ([Image.new("RGB", (64, 64), c)] for c in ("red", "lime", "blue"))
+    compared, seen = [], []
+    monkeypatch.setattr(generate, "style", lambda pipe, images, settings, on_step: images)
+    monkeypatch.setattr(judges, "kid", lambda images, reals: compared.append(len(images)) or 0)
+    monkeypatch.setattr(faces, "measure", lambda *pictures: seen.append(pictures) or {})
+    settings = generate.Settings("van gogh", 0.5, 4.0, 8, size=64)
+    arguments = None, before, paintings, "van gogh", settings, ()
+    _, resized, after = measure.measure_style(*arguments, True, groups)
+    assert len(resized) == len(after) == 1 and compared == [1, 1]
+    ((photographs, styled),) = seen
+    assert [image.getpixel((0, 0)) for image in photographs] == [(255, 0, 0), (0, 0, 255)]
+    assert photographs == styled
+    measure.measure_style(*arguments, False, groups)
+    assert len(seen) == 1
+
+
 def test_faces_and_other_real_paintings_are_measured_if_they_are_given(toy, monkeypatch):
     before, paintings, others = ([Image.new("RGB", (64, 64), c)] for c in ("red", "lime", "blue"))
     monkeypatch.setattr(generate, "style", lambda pipe, images, settings, on_step: paintings)
@@ -287,9 +315,10 @@ def test_van_gogh_is_measured_on_all_photographs_and_other_styles_on_a_third(
 ):
     calls = {}
 
-    def measured(pipe, photographs, paintings, prompt, settings, others, with_faces):
+    def measured(pipe, photographs, paintings, prompt, settings, others, with_faces, groups):
         calls[prompt] = photographs, paintings
         assert not with_faces and {image.size for image in others} == {(9, 9)}
+        assert len(groups) == (prompt == "van gogh")  # one of 2 x 2, none of 4 x 4
         return {}, photographs, photographs
 
     pictures = [
