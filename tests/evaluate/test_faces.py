@@ -17,11 +17,13 @@ from sdkit.files import ROOT
 LANDMARKS = np.array([[14, 16], [34, 16], [24, 24], [16, 34], [32, 34]], float)
 
 
-def face(left=0, top=0, size=48):
+def face(left=0, top=0, size=48, probability=0.95):
     """A square face; its eyes are 20 px apart if it is 48 px wide."""
     corner = np.array([left, top], float)
     return faces.Face(
-        np.array([left, top, left + size, top + size], float), LANDMARKS * size / 48 + corner
+        np.array([left, top, left + size, top + size], float),
+        LANDMARKS * size / 48 + corner,
+        probability,
     )
 
 
@@ -39,7 +41,7 @@ class Detector:
         boxes, points = (
             np.array([getattr(f, n) for f in some], object) for n in ("box", "landmarks")
         )
-        return boxes, np.full(len(some), 0.9, object), points
+        return boxes, np.array([f.probability for f in some], object), points
 
 
 @pytest.fixture
@@ -113,6 +115,7 @@ def test_find_reads_what_the_detector_answers(monkeypatch):
     assert found.box.dtype == found.landmarks.dtype == float
     np.testing.assert_array_equal(found.landmarks, face(5, 6).landmarks)
     assert (found.width, found.eye_distance) == (48, 20) and faces.find(empty) == []
+    assert found.probability == 0.95
 
 
 def test_the_luminance_of_cheeks_is_that_of_both():
@@ -127,7 +130,7 @@ def test_the_luminance_of_cheeks_is_that_of_both():
 
 def test_the_fate_of_a_face_that_moved_and_of_one_that_is_lost(monkeypatch):
     photograph, styled = Image.new("RGB", (200, 60), "red"), Image.new("RGB", (200, 60), "yellow")
-    moved = faces.Face(face().box, face().landmarks + [3, 4])  # by 5 px, a quarter of 20
+    moved = faces.Face(face().box, face().landmarks + [3, 4], 0.7)  # by 5 px, a quarter of 20
     detector = Detector((photograph, [face(), face(100)]), (styled, [moved]))
     monkeypatch.setattr(faces, "detector", lambda: detector)
     kept, lost = faces.fates(photograph, styled)
@@ -141,9 +144,18 @@ def test_one_landmark_that_moves_counts_a_fifth(monkeypatch):
     photograph, styled = Image.new("RGB", (60, 60)), Image.new("RGB", (60, 60))
     landmarks = face().landmarks.copy()
     landmarks[2] += [20, 0]  # the nose, by one eye distance
-    detector = Detector((photograph, [face()]), (styled, [faces.Face(face().box, landmarks)]))
+    detector = Detector((photograph, [face()]), (styled, [faces.Face(face().box, landmarks, 0.9)]))
     monkeypatch.setattr(faces, "detector", lambda: detector)
     assert faces.fates(photograph, styled)[0].moved == pytest.approx(1 / 5)
+
+
+def test_a_face_must_be_sure_in_the_photograph_but_not_in_the_styled_picture(monkeypatch):
+    photograph, styled = Image.new("RGB", (200, 60)), Image.new("RGB", (200, 60))
+    button = face(100, probability=0.8)
+    detector = Detector((photograph, [face(), button]), (styled, [face(probability=0.7)]))
+    monkeypatch.setattr(faces, "detector", lambda: detector)
+    (only,) = faces.fates(photograph, styled)
+    assert only.moved == 0
 
 
 def fate(width=60, cheek=50, moved=0.1, hue=5.0, distance=8.0):
