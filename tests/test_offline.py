@@ -22,6 +22,7 @@ RUNS = [
     ["models"],
     ["doctor"],
     ["measure"],
+    ["compare", "drawn", "mini", "mini", "--size", "64"],
 ]
 # This program runs every verb in one process that may not open a socket. `measure` is quick here,
 # because it has a small reader and few drawings.

@@ -1,6 +1,5 @@
 """The verbs that tell about the kit: models, doctor and measure."""
 
-import functools
 import importlib.metadata
 import json
 import os
@@ -18,6 +17,8 @@ from sdkit.cli import consent
 from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
 from sdkit.models import hardware
+from sdkit.models.picture_settings import check_whole
+from sdkit.pictures import outputs, provenance
 
 DISK_NEEDED = 0.5  # GB, for results and notebooks
 # GB; torch, diffusers and mini-sd take 0.5, and a picture of 768 px takes more
@@ -140,21 +141,61 @@ def _examine() -> Iterator[tuple[bool, str]]:
 
 def measure(arguments: Namespace) -> int:
     """Print figures that say how good the weights are; see `sdkit.evaluate.measure`."""
-    sheet = arguments.sheet
+    sheet, folder = arguments.sheet, arguments.save
     if sheet and os.path.lexists(sheet):
         raise SdkitError(f"{sheet} is there already. Name another file for the sheet.")
+    if folder and os.path.lexists(folder):
+        raise SdkitError(f"{folder} is there already. Name another folder for the pictures.")
+    if (sheet or folder) and not (arguments.art and "style" in arguments.only):
+        raise SdkitError("Only styled photographs can be written. Add --art DIR and --only style.")
+    check_whole(arguments.portraits, "Number of portraits", 0, 10_000)
     model = models.resolve(arguments.model)
     consent.agree_to_fetch(model, arguments.yes)
+    if arguments.size is not None:
+        model.settings("", size=arguments.size)  # reports a size that is not allowed
     from sdkit.evaluate import measure as measures
+
+    def show(
+        names: list[str],
+        before: list[Image.Image],
+        after: list[Image.Image],
+        settings: models.Settings,
+    ) -> None:
+        if sheet and settings.prompt == "van gogh":
+            _write_sheet(sheet, model, before, after, settings)
+        if folder:
+            _save_pictures(folder, model, names, before, after, settings)
 
     figures = measures.measure_all(
         arguments.art,
         model,
         arguments.split,
-        show=functools.partial(_write_sheet, sheet, model) if sheet else None,
+        arguments.portraits,
+        only=arguments.only,
+        size=arguments.size,
+        show=show,
     )
-    print(json.dumps(figures, indent=1))
+    print(json.dumps({**figures, "meanings": measures.explain(figures)}, indent=1))
     return 0
+
+
+def _save_pictures(
+    folder: Path,
+    model: models.Model,
+    names: list[str],
+    before: list[Image.Image],
+    after: list[Image.Image],
+    settings: models.Settings,
+) -> None:
+    """Write the photographs into ``folder``/photos, the styled ones into ``folder``/STYLE."""
+    from sdkit import generate
+
+    note: dict[str, object] = {**generate.note(settings, model)}
+    for name, photo, styled in zip(names, before, after, strict=True):
+        original = folder / "photos" / f"{name}.png"
+        if not original.exists():  # every style begins with the same photographs
+            provenance.save_png(photo, original, {})
+        provenance.save_png(styled, folder / outputs.slug(settings.prompt) / f"{name}.png", note)
 
 
 def _write_sheet(

@@ -1,6 +1,7 @@
-"""The verbs of the command line and their options. What a verb does is in `verbs` and `about`.
+"""The verbs of the command line and their options.
 
-Those two modules are imported when a verb runs, so ``--help`` is quick.
+What a verb does is in `verbs`, `about` and `compare`. These modules are imported when a verb runs,
+so ``--help`` is quick.
 """
 
 import argparse
@@ -20,6 +21,7 @@ MODEL = (
 )
 DEVICE = "cpu, or a graphics processor: cuda or mps (default: the fastest)"
 DEFAULTS = "The model has a default for each setting that you do not give (see: sdkit models)."
+MEASURED = ("draw", "clip", "vae", "style", "upscale")  # as in sdkit.evaluate.measure
 PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 
 
@@ -169,11 +171,62 @@ def make_parser() -> argparse.ArgumentParser:
         help="validation (default) for tuning, test for the final figures only",
     )
     verb.add_argument(
+        "--only",
+        nargs="+",
+        default=MEASURED,
+        choices=MEASURED,
+        metavar="PART",
+        help=f"what to measure, one or more of: {', '.join(MEASURED)} (default: all)",
+    )
+    verb.add_argument("--size", type=int, help="short side of the styled photographs in pixels")
+    verb.add_argument(
+        "--portraits",
+        type=int,
+        default=8,
+        help="how many of the official portraits to style (default 8)",
+    )
+    verb.add_argument(
         "--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs"
+    )
+    verb.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="also write each photograph and styled picture"
     )
     verb.add_argument("--model", default="mini-sd", help=MODEL)
     verb.add_argument("--yes", action="store_true", help="agree to a download")
     verb.set_defaults(verb=("about", "measure"))
+
+    verb = verbs.add_parser(
+        "compare",
+        help="compare two models, or two folders of styled pictures, by eye and blind",
+        description="First give PHOTOS, A and B: this writes a page with the pictures in random "
+        "order, and a key. Judge the pairs on the page. Then count the answers with --answers and "
+        "--key.",
+    )
+    verb.add_argument("photos", nargs="?", metavar="PHOTOS", help="folder of photographs")
+    for side in ("A", "B"):
+        verb.add_argument(
+            side.lower(),
+            nargs="?",
+            metavar=side,
+            help="folder of styled pictures, with the names of the photographs; or a model",
+        )
+    verb.add_argument("--answers", type=Path, metavar="FILE", help="answers saved by the page")
+    verb.add_argument("--key", type=Path, metavar="FILE", help="the key of that page")
+    verb.add_argument(
+        "--prompt", default="van gogh", help='what the models paint like (default "van gogh")'
+    )
+    verb.add_argument("--size", type=int, help="short side in pixels of what the models paint")
+    verb.add_argument(
+        "--seed",
+        type=int,
+        help="seed of order and sides (default: a new one each time; the key names it)",
+    )
+    verb.add_argument("--device", help=DEVICE)
+    verb.add_argument("--yes", action="store_true", help="agree to long runs and downloads")
+    verb.add_argument(
+        "--out", type=Path, default=Path("compared"), help="folder for both (default: compared)"
+    )
+    verb.set_defaults(verb=("compare", "compare"))
     return parser
 
 

@@ -5,8 +5,11 @@ training saw, as read by a network that learned from rendered postcards only? Ar
 training postcards? Does mini-clip find the sentence that belongs to a picture?
 
 Photographs and paintings: does a painting's style survive the VAE? Do the style classifier and KID
-take photographs restyled as "van gogh" for real Van Goghs? Is the content still there, above all
-the face? The classifier and the reader are our own, but no loss of the generator used them.
+take photographs restyled as "van gogh" for real Van Goghs? Have they the texture of paint? Is the
+content still there, above all the faces? The classifier and the reader are our own, but no loss of
+the generator used them.
+
+docs/measures.md says how to run this and how to read the figures; `MEANINGS` has a line on each.
 """
 
 import sys
@@ -24,7 +27,8 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from sdkit import generate, models, postcards, upscale
 from sdkit.diffusion import latents
-from sdkit.evaluate import judges, metrics
+from sdkit.errors import SdkitError
+from sdkit.evaluate import faces, judges, looks, metrics
 from sdkit.files import model_dir
 from sdkit.pictures import art, photos
 
@@ -33,13 +37,70 @@ READER_SIDE = 64  # px, the side of the pictures that the postcard reader was tr
 BATCH = 16  # postcards drawn at once
 NEIGHBOURS = 4000  # training postcards to compare drawn ones with
 REDRAWN = 100  # drawn postcards that are drawn again at twice the size
+REAL = 40  # training paintings of a style that KID compares with the held-out ones
+TILE = (320, 400)  # px, a portrait in a group photograph
+PARTS = ("draw", "clip", "vae", "style", "upscale")  # what can be measured
 
 Figures = dict[str, Any]  # names to numbers or to further dictionaries; fits into JSON
+# called with the names of photographs, the photographs, their styled versions and the settings
+Show = Callable[[list[str], list[Image.Image], list[Image.Image], models.Settings], None]
+
+# What each figure means. A name stands here without what follows its first comma.
+MEANINGS = {
+    "correct": "share of a caption's parts that the reader finds in the picture: [share, low, high]"
+    " with the 95 % interval",
+    "nearest training postcard": "grey levels to the nearest of 4,000 training postcards; copies "
+    "would be much nearer than rendered ones",
+    "KID to rendered": "distance of drawn postcards to rendered ones in features; 0 is best",
+    "postcards": "share of held-out postcards for which mini-clip prefers the right word, by part",
+    "styles": "share of pictures for which mini-clip prefers the right style, by style",
+    "psnr": "dB; how near the pixels come to the original, more is better",
+    "feature distance": "how different from the original it looks to the classifier; 0 is best",
+    "style score": "probability of the style for real paintings, 0 to 1",
+    "style score after round trip": "style score after the VAE; less than before means that paint "
+    "was lost",
+    "octave ratio": "fine over coarse contrast; at 256 px real Van Goghs have 1.8, photographs 0.4 "
+    "(portraits) to 0.9",
+    "octave ratio after round trip": "octave ratio after the VAE; less means that paint was lost",
+    "KID after round trip": "distance of paintings after the VAE to those before; 0 is best",
+    "style score of photos": "probability of the style for the photographs as they are",
+    "style score of styled photos": "probability of the style for the styled photographs",
+    "style score of real paintings": "probability of the style for held-out real paintings",
+    "KID of photos": "distance of the photographs, as they are, to held-out real paintings",
+    "KID of styled photos": "distance of the styled photographs to held-out real paintings, in "
+    "features that no loss has seen; 0 is best",
+    "KID of other real paintings": "distance of training paintings to held-out ones: hardly a "
+    "painter can do better",
+    "blurred SSIM": "how much of the larger shapes is kept, 1 at most",
+    "faces found before": "photographs in which a cascade finds a face",
+    "share of them found again": "share of these photographs in whose styled version the cascade "
+    "finds a face, too",
+    "clipped share": "share of pixels at the end of the scale; real Van Goghs have 0.01, 0.06 in "
+    "the worst picture",
+    "faces": "number of faces that MTCNN, which no loss has seen, finds in the photographs",
+    "found again": "share of these faces that it finds in the styled pictures at the same place: "
+    "[share, low, high] with the 95 % interval",
+    "landmarks moved": "how far eyes, nose and mouth moved, in eye distances; median of the faces",
+    "skin hue shift": "degrees that the hue of skin turned; positive is towards yellow",
+    "skin colour distance": "how far the mean colour of skin moved in CIELAB; 2 is just visible",
+}
 
 
 def rounded_mean(values: Sequence[float]) -> float:
     """The mean of the values, rounded to three decimals."""
     return round(float(np.mean(values)), 3)
+
+
+def explain(figures: Figures) -> dict[str, str]:
+    """The `MEANINGS` of all names in ``figures`` and its inner dictionaries."""
+    meanings = {}
+    for name, value in figures.items():
+        key = name.partition(",")[0]
+        if key in MEANINGS:
+            meanings[key] = MEANINGS[key]
+        if isinstance(value, dict):
+            meanings |= explain(value)
+    return meanings
 
 
 def round_trip(pipe: DiffusionPipeline, images: Sequence[Image.Image]) -> list[Image.Image]:
@@ -55,9 +116,10 @@ def round_trip(pipe: DiffusionPipeline, images: Sequence[Image.Image]) -> list[I
 
 
 def measure_vae(pipe: DiffusionPipeline, pictures: dict[str, list[art.Picture]]) -> Figures:
-    """The VAE's round trip, for each kind of picture: PSNR in dB, and style scores of paintings.
+    """The VAE's round trip, for each kind of picture: PSNR in dB, and what it does to paintings.
 
-    The style scores are given for the paintings before and after the round trip.
+    Style scores and octave ratios are given for the paintings before and after the round trip, and
+    KID compares both.
     """
     figures, classifier = {}, judges.StyleClassifier.load()
     for kind, chosen in pictures.items():
@@ -71,7 +133,30 @@ def measure_vae(pipe: DiffusionPipeline, pictures: dict[str, list[art.Picture]])
             figures[f"style score after round trip, {kind}"] = rounded_mean(
                 classifier.score(decoded, kind)
             )
+            for name, some in (
+                ("octave ratio", images),
+                ("octave ratio after round trip", decoded),
+            ):
+                ratios = [metrics.octave_ratio(image, SIDE) for image in some]
+                figures[f"{name}, {kind}"] = round(float(np.median(ratios)), 3)
+            figures[f"KID after round trip, {kind}"] = rounded_mean([judges.kid(decoded, images)])
     return figures
+
+
+def group_photos(portraits: Sequence[Image.Image], across: int) -> list[Image.Image]:
+    """Portraits side by side, ``across`` x ``across`` in a picture, so that faces are small.
+
+    Each portrait is in at most one picture; those that do not fill one are left out.
+    """
+    count, (width, height) = across**2, TILE
+    groups = []
+    for first in range(0, len(portraits) - count + 1, count):
+        group = Image.new("RGB", (across * width, across * height))
+        for k, portrait in enumerate(portraits[first : first + count]):
+            place = (k % across * width, k // across * height)
+            group.paste(ImageOps.fit(portrait, TILE), place)
+        groups.append(group)
+    return groups
 
 
 def measure_style(
@@ -80,19 +165,28 @@ def measure_style(
     paintings: Sequence[Image.Image],
     prompt: str,
     settings: generate.Settings,
+    others: Sequence[Image.Image] = (),
+    with_faces: bool = False,
+    groups: Sequence[Image.Image] = (),
 ) -> tuple[Figures, list[Image.Image], list[Image.Image]]:
     """Restyle ``photographs`` by ``prompt`` and score them: (figures, before, after).
 
     Beside the scores of the results are those of the photographs and of real ``paintings`` of the
-    same style.
+    same style. KID is also given from ``others``, more real paintings, to these.
+
+    with_faces : also look for each face again; see `faces`.
+    groups : more photographs with small faces. Only their faces are measured.
     """
     classifier = judges.StyleClassifier.load()
     before = [photos.resize(photograph, settings.size) for photograph in photographs]
-    bar = tqdm(total=len(before) * settings.steps_run, desc=prompt, leave=False)
-    after = generate.style(pipe, before, settings, on_step=bar.update)
+    crowds = [photos.resize(group, settings.size) for group in groups] if with_faces else []
+    both = [*before, *crowds]
+    bar = tqdm(total=len(both) * settings.steps_run, desc=prompt, leave=False)
+    styled = generate.style(pipe, both, settings, on_step=bar.update)
     bar.close()
-    faces = [k for k, image in enumerate(before) if metrics.face_found(image)]
-    figures = {
+    after = styled[: len(before)]
+    portraits = [k for k, image in enumerate(before) if metrics.face_found(image)]
+    figures: Figures = {
         "style score of photos": rounded_mean(classifier.score(before, prompt)),
         "style score of styled photos": rounded_mean(classifier.score(after, prompt)),
         "style score of real paintings": rounded_mean(classifier.score(paintings, prompt)),
@@ -100,11 +194,17 @@ def measure_style(
         "KID of styled photos": rounded_mean([judges.kid(after, paintings)]),
         "blurred SSIM": rounded_mean([metrics.blurred_ssim(b, a) for a, b in zip(before, after)]),
     }
-    if faces:
-        figures["faces found before"] = len(faces)
+    if others:
+        figures["KID of other real paintings"] = rounded_mean([judges.kid(others, paintings)])
+    if portraits:
+        figures["faces found before"] = len(portraits)
         figures["share of them found again"] = rounded_mean(
-            [metrics.face_found(after[k]) for k in faces]
+            [metrics.face_found(after[k]) for k in portraits]
         )
+    kinds = {"photos": before, "styled photos": after, "real paintings": paintings}
+    figures["look"] = {kind: looks.summary(images, settings.size) for kind, images in kinds.items()}
+    if with_faces:
+        figures["faces"] = faces.measure(both, styled)
     return figures, before, after
 
 
@@ -360,7 +460,9 @@ def measure_all(
     split: str = "validation",
     portraits: int = 8,
     drawings: int = 300,
-    show: Callable[..., None] | None = None,
+    only: Sequence[str] = PARTS,
+    size: int | None = None,
+    show: Show | None = None,
 ) -> Figures:
     """Every figure, as a dictionary that fits into JSON.
 
@@ -369,11 +471,21 @@ def measure_all(
     split : "validation", or "test" for the final figures.
     portraits : how many of the official portraits to restyle.
     drawings : how many postcards to draw.
+    only : which of `PARTS` to measure.
+    size : short side in px at which photographs are restyled; the model's own if not given.
     show : see `measure_art`.
+
+    Raises `SdkitError` if ``only`` names nothing but parts that need pictures, and there are none.
     """
-    model = models.resolve(model)
-    figures = {"drawing": measure_drawing(models.load(model, task="text2img"), model, drawings)}
-    if (model_dir("mini-clip") / "config.json").is_file():
+    model, figures = models.resolve(model), {}
+    if art_dir is None and not {"draw", "clip"} & set(only):
+        raise SdkitError(
+            f"Without pictures nothing can be measured of: {', '.join(only)}. Add --art DIR "
+            "(data/README.md says how to get the pictures)."
+        )
+    if "draw" in only:
+        figures["drawing"] = measure_drawing(models.load(model, task="text2img"), model, drawings)
+    if "clip" in only and (model_dir("mini-clip") / "config.json").is_file():
         figures["clip"] = measure_clip(art.load(art_dir, split) if art_dir else [])
     if art_dir is None:
         print(
@@ -381,12 +493,11 @@ def measure_all(
             "(data/README.md says how to get the pictures).",
             file=sys.stderr,
         )
-    else:
-        figures |= measure_art(art_dir, model, split, portraits, show)
-        if (model_dir("mini-upscaler") / "model_index.json").is_file():
-            figures["upscaler"] = measure_upscaler(
-                models.load_upscaler(shared=model), art_dir, split
-            )
+        return figures
+    if {"vae", "style"} & set(only):
+        figures |= measure_art(art_dir, model, split, portraits, only, size, show)
+    if "upscale" in only and (model_dir("mini-upscaler") / "model_index.json").is_file():
+        figures["upscaler"] = measure_upscaler(models.load_upscaler(shared=model), art_dir, split)
     return figures
 
 
@@ -395,30 +506,62 @@ def measure_art(
     model: models.Model | str,
     split: str,
     portraits: int,
-    show: Callable[..., None] | None = None,
+    only: Sequence[str] = PARTS,
+    size: int | None = None,
+    show: Show | None = None,
 ) -> Figures:
     """Figures of the VAE, and of each style on photographs.
 
     Raises `SdkitError` if pictures are missing from the folder.
 
-    ``show(before, after, settings)``, if given, is called with the photographs and their "van gogh"
-    versions, for instance to draw a sheet. Styles other than "van gogh" are measured on every third
-    photograph.
+    ``show(names, before, after, settings)``, if given, is called for each style with the
+    photographs and their styled versions, for instance to save them. Styles other than "van gogh"
+    are measured on every third photograph. For "van gogh", faces are also measured in group
+    photographs that are put together from all portraits.
     """
     pipe, pictures = models.load(model), art.load(art_dir, split)
     kinds = {
         name: [p for p in pictures if p.style == name and not p.file.startswith("portrait/")]
         for name in models.defaults(model)["styles"]
     }
-    kinds["portrait"] = [p for p in pictures if p.file.startswith("portrait/")][:portraits]
-    photographs = [p.image for p in kinds["a photo"] + kinds["portrait"]]
-    figures = {"split": split, "vae": measure_vae(pipe, kinds)}
+    all_portraits = [p for p in pictures if p.file.startswith("portrait/")]
+    kinds["portrait"] = all_portraits[:portraits]
+    sitters = [p.image for p in all_portraits]
+    photographs = kinds["a photo"] + kinds["portrait"]
+    figures: Figures = {"split": split}
+    if "vae" in only:
+        figures["vae"] = measure_vae(pipe, kinds)
+    if "style" not in only:
+        return figures
+    with_faces = _faces_can_be_measured()
+    changes: dict[str, Any] = {} if size is None else {"size": size}
     for prompt in models.defaults(model)["styles"]:
-        if prompt == "a photo":
+        if prompt == "a photo" or not kinds[prompt]:  # no real paintings to compare with
             continue
-        paintings, settings = [p.image for p in kinds[prompt]], models.settings(prompt, model)
+        settings = models.settings(prompt, model, **changes)
         chosen = photographs if prompt == "van gogh" else photographs[::3]
-        figures[prompt], before, after = measure_style(pipe, chosen, paintings, prompt, settings)
-        if show and prompt == "van gogh":
-            show(before, after, settings)
+        figures[prompt], before, after = measure_style(
+            pipe,
+            [picture.image for picture in chosen],
+            [picture.image for picture in kinds[prompt]],
+            prompt,
+            settings,
+            [picture.image for picture in art.load(art_dir, "train", [prompt], REAL)],
+            with_faces,
+            [*group_photos(sitters, 2), *group_photos(sitters, 4)] if prompt == "van gogh" else [],
+        )
+        if show:
+            # a slash would make folders of "photo/1.jpg" and "portrait/1.jpg"
+            names = [picture.file.rpartition(".")[0].replace("/", "-") for picture in chosen]
+            show(names, before, after, settings)
     return figures
+
+
+def _faces_can_be_measured() -> bool:
+    """Whether the detector is here. If not, a sentence says how to install it."""
+    try:
+        faces.detector()
+    except SdkitError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True

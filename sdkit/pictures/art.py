@@ -1,10 +1,11 @@
 """The training pictures: free paintings and photographs in a folder, listed in ``data/art.tsv``.
 
 The pictures themselves are not part of the kit. The list gives the title, the licence, the
-checksum and the split of each one. In each folder, sorted by checksum, every tenth picture from the
-fourth on is for validation, and every tenth from the ninth on is for testing. There is one
-exception: both versions of Van Gogh's *Bedroom* are for validation, so that no scene is in two
-splits.
+checksum and the split of each one. It has two batches: 68 Van Goghs came later. In each folder and
+batch, sorted by checksum, every tenth picture from the fourth on is for validation, and every tenth
+from the ninth on is for testing. So the pictures of the first batch have kept their splits. There
+is one exception: both versions of Van Gogh's *Bedroom* are for validation, so that no scene is in
+two splits.
 """
 
 import csv
@@ -53,7 +54,7 @@ class Picture:
 def manifest() -> list[dict[str, str]]:
     """The rows of ``data/art.tsv`` as dictionaries.
 
-    Their keys are file, split, artist, title, basis, source_repository and sha256.
+    Their keys are file, split, artist, title, basis, source_repository, sha256 and batch.
     """
     with open(data_dir() / "art.tsv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))

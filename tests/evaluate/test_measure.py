@@ -13,15 +13,19 @@ from PIL import Image, ImageOps
 from sdkit import (
     art,
     cli,
+    faces,
     generate,
     judges,
     latents,
+    looks,
     measure,
     metrics,
     models,
     photos,
     postcards,
 )
+from sdkit.cli import parser
+from sdkit.errors import SdkitError
 from sdkit.files import ROOT
 
 
@@ -50,6 +54,16 @@ def toy(tiny_data, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def no_detector(monkeypatch):
+    """facenet-pytorch is missing."""
+
+    def missing():
+        raise SdkitError("Faces cannot be measured.")
+
+    monkeypatch.setattr(faces, "detector", missing)
+
+
+@pytest.fixture
 def reader(monkeypatch):
     """A reader of a few hundred random parameters, and few training postcards."""
     torch.manual_seed(0)
@@ -59,12 +73,29 @@ def reader(monkeypatch):
     return tiny
 
 
-def test_every_figure_is_printed_and_the_sheet_is_written(toy, reader, monkeypatch, capsys):
+def explained(figures, meanings, above=False):
+    """Whether each number in `figures` has a name with a meaning, or lies under such a name."""
+    return all(
+        explained(value, meanings, above or name.partition(",")[0] in meanings)
+        if isinstance(value, dict)
+        else above or name.partition(",")[0] in meanings or isinstance(value, str)
+        for name, value in figures.items()
+    )
+
+
+def test_every_figure_is_printed_and_the_sheet_is_written(
+    toy, reader, no_detector, monkeypatch, capsys
+):
     monkeypatch.setattr(measure, "measure_all", functools.partial(measure.measure_all, drawings=3))
     run = ["measure", "--art", str(toy), "--sheet", str(toy / "sheet.png")]
     assert cli.main(run) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert figures["split"] == "validation"
+    printed = capsys.readouterr()
+    figures = json.loads(printed.out)
+    assert figures["split"] == "validation" and printed.err.count("Faces cannot be measured.") == 1
+    meanings = figures.pop("meanings")
+    assert explained(figures, meanings) and meanings["psnr"].startswith("dB")
+    assert "skin hue shift" not in meanings  # no such figure is there
+    assert figures["van gogh"]["look"].keys() == {"photos", "styled photos", "real paintings"}
     assert {
         "psnr, a photo",
         "style score, van gogh",
@@ -213,6 +244,54 @@ def test_style_figures_are_those_of_the_pictures_before_and_after(toy, monkeypat
     assert figures["KID of photos"] == round(float(brightness(resized, paintings)), 3)
     assert figures["blurred SSIM"] < 0.9
     assert (figures["faces found before"], figures["share of them found again"]) == (1, 0)
+    assert figures["look"] == {
+        "photos": looks.summary(resized, 256),
+        "styled photos": looks.summary(after, 256),
+        "real paintings": looks.summary(paintings, 256),
+    }
+    assert "faces" not in figures and "KID of other real paintings" not in figures
+
+
+def test_group_photos_have_each_portrait_once():
+    portraits = [Image.new("RGB", (80, 100), (20 * k, 0, 0)) for k in range(9)]
+    first, second = measure.group_photos(portraits, 2)
+    width, height = measure.TILE
+    assert first.size == second.size == (2 * width, 2 * height)
+    centres = [(x, y) for y in (height // 2, 3 * height // 2) for x in (width // 2, 3 * width // 2)]
+    reds = [group.getpixel(centre)[0] for group in (first, second) for centre in centres]
+    assert reds == [20 * k for k in range(8)]
+    assert len(measure.group_photos(portraits, 3)) == 1 and not measure.group_photos(portraits, 4)
+
+
+def test_faces_of_group_photos_count_and_nothing_else_of_them(toy, monkeypatch):
+    before, paintings, groups = ([Image.new("RGB", (64, 64), c)] for c in ("red", "lime", "blue"))
+    compared, seen = [], []
+    monkeypatch.setattr(generate, "style", lambda pipe, images, settings, on_step: images)
+    monkeypatch.setattr(judges, "kid", lambda images, reals: compared.append(len(images)) or 0)
+    monkeypatch.setattr(faces, "measure", lambda *pictures: seen.append(pictures) or {})
+    settings = generate.Settings("van gogh", 0.5, 4.0, 8, size=64)
+    arguments = None, before, paintings, "van gogh", settings, ()
+    _, resized, after = measure.measure_style(*arguments, True, groups)
+    assert len(resized) == len(after) == 1 and compared == [1, 1]
+    ((photographs, styled),) = seen
+    assert [image.getpixel((0, 0)) for image in photographs] == [(255, 0, 0), (0, 0, 255)]
+    assert photographs == styled
+    measure.measure_style(*arguments, False, groups)
+    assert len(seen) == 1
+
+
+def test_faces_and_other_real_paintings_are_measured_if_they_are_given(toy, monkeypatch):
+    before, paintings, others = ([Image.new("RGB", (64, 64), c)] for c in ("red", "lime", "blue"))
+    monkeypatch.setattr(generate, "style", lambda pipe, images, settings, on_step: paintings)
+    monkeypatch.setattr(judges, "kid", lambda images, reals: [others, paintings].index(reals) + 4)
+    seen = []
+    monkeypatch.setattr(faces, "measure", lambda *pictures: seen.append(pictures) or {"all": {}})
+    settings = generate.Settings("van gogh", 0.5, 4.0, 8, size=64)
+    figures, resized, after = measure.measure_style(
+        None, before, paintings, "van gogh", settings, others, with_faces=True
+    )
+    assert figures["KID of other real paintings"] == 5  # compared with the held-out paintings
+    assert figures["faces"] == {"all": {}} and seen == [(resized, after)]
 
 
 def test_vae_figures_compare_the_round_trip_with_the_original(toy, monkeypatch):
@@ -225,25 +304,41 @@ def test_vae_figures_compare_the_round_trip_with_the_original(toy, monkeypatch):
         "psnr, van gogh": round(metrics.psnr(grey, original), 3),
         "style score, van gogh": round(classifier.score([original])[0], 3),
         "style score after round trip, van gogh": round(classifier.score([grey])[0], 3),
+        "octave ratio, van gogh": round(metrics.octave_ratio(original, 64), 3),
+        "octave ratio after round trip, van gogh": 0,
+        "KID after round trip, van gogh": round(judges.kid([grey], [original]), 3),
     }
 
 
-def test_van_gogh_is_measured_on_all_photographs_and_other_styles_on_a_third(toy, monkeypatch):
+def test_van_gogh_is_measured_on_all_photographs_and_other_styles_on_a_third(
+    toy, no_detector, monkeypatch
+):
     calls = {}
 
-    def measured(pipe, photographs, paintings, prompt, settings):
+    def measured(pipe, photographs, paintings, prompt, settings, others, with_faces, groups):
         calls[prompt] = photographs, paintings
-        return {}, [], []
+        assert not with_faces and {image.size for image in others} == {(9, 9)}
+        assert len(groups) == (prompt == "van gogh")  # one of 2 x 2, none of 4 x 4
+        return {}, photographs, photographs
 
     pictures = [
         art.Picture(f"{folder}/{k}.png", style, "", Image.new("RGB", (8, 8), (k, 0, 0)))
         for folder, style in art.STYLE_OF_FOLDER.items()
         for k in range(4)
     ]
-    monkeypatch.setattr(art, "load", lambda folder, split: pictures)
+    training = art.Picture("", "", "", Image.new("RGB", (9, 9)))
+    loaded, shown = [], []
+
+    def load(folder, split, styles=None, limit=None):
+        loaded.append((split, styles, limit))
+        return pictures if split == "validation" else [training]
+
+    monkeypatch.setattr(art, "load", load)
     monkeypatch.setattr(measure, "measure_vae", lambda pipe, kinds: {})
     monkeypatch.setattr(measure, "measure_style", measured)
-    measure.measure_art(toy, "mini-sd", "validation", portraits=2)
+    measure.measure_art(
+        toy, "mini-sd", "validation", portraits=2, size=72, show=lambda *all: shown.append(all)
+    )
     reds = {
         prompt: [image.getpixel((0, 0))[0] for image in photographs]
         for prompt, (photographs, _) in calls.items()
@@ -251,6 +346,78 @@ def test_van_gogh_is_measured_on_all_photographs_and_other_styles_on_a_third(toy
     assert reds["van gogh"] == [0, 1, 2, 3, 0, 1]  # four photographs and two portraits
     assert reds["ukiyo-e"] == [0, 3] and "a photo" not in reds
     assert all(len(paintings) == 4 for _, paintings in calls.values())
+    assert loaded[1:] == [("train", [prompt], measure.REAL) for prompt in calls]
+    assert {(settings.prompt, settings.size) for *_, settings in shown} == {
+        (prompt, 72) for prompt in calls
+    }
+    names, before, *_ = shown[0]
+    assert names == [f"photo-{k}" for k in range(4)] + ["portrait-0", "portrait-1"]
+    assert before == calls["van gogh"][0]
+
+
+def test_only_the_named_parts_are_measured(toy, monkeypatch):
+    def stand_in(part):
+        return lambda *arguments: {"part": part}
+
+    names = {"vae": "measure_vae", "draw": "measure_drawing", "upscale": "measure_upscaler"}
+    for part, name in names.items():
+        monkeypatch.setattr(measure, name, stand_in(part))
+    monkeypatch.setattr(measure, "measure_style", lambda *_: ({"part": "style"}, [], []))
+    monkeypatch.setattr(models, "load_upscaler", lambda shared: None)
+    measured = {part: measure.measure_all(toy, only=[part]) for part in ("draw", "vae", "style")}
+    assert measured["draw"] == {"drawing": {"part": "draw"}}
+    assert measured["vae"] == {"split": "validation", "vae": {"part": "vae"}}
+    assert measured["style"].keys() == {"split", *art.STYLES} - {"a photo"}
+    with pytest.raises(SdkitError, match="nothing can be measured of: style, vae. Add --art DIR"):
+        measure.measure_all(only=["style", "vae"])
+
+
+def test_the_verb_offers_every_part():
+    assert parser.MEASURED == measure.PARTS
+
+
+def test_the_styled_photographs_are_saved_beside_their_photographs(
+    toy, no_detector, monkeypatch, capsys
+):
+    monkeypatch.setattr(judges, "kid", lambda images, reals: 0.0)  # quicker
+    run = ["measure", "--art", str(toy), "--only", "style", "--save", str(toy / "out")]
+    assert cli.main([*run, "--size", "72", "--portraits", "1"]) == 0
+    saved = {
+        path.relative_to(toy / "out").as_posix(): path for path in (toy / "out").rglob("*.png")
+    }
+    assert {"photos/photo-0.png", "photos/portrait-0.png"} <= saved.keys()
+    assert {
+        "van-gogh/photo-0.png",
+        "van-gogh/portrait-0.png",
+        "ukiyo-e/photo-0.png",
+    } <= saved.keys()
+    original = photos.resize(photos.open_photo(toy / "photo" / "0.png"), 72)
+    settings = models.settings("van gogh", size=72)
+    (styled,) = generate.style(models.load(device="cpu"), [original], settings)
+    with Image.open(saved["photos/photo-0.png"]) as image:
+        np.testing.assert_array_equal(image, original)
+    with Image.open(saved["van-gogh/photo-0.png"]) as image:
+        np.testing.assert_array_equal(image, styled)
+        assert image.text["Prompt"] == "van gogh" and image.text["Size"] == "72"
+    assert json.loads(capsys.readouterr().out).keys() >= {"van gogh", "meanings"}
+    assert cli.main(run) == 2 and "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--save", "out"], "Add --art DIR"),
+        (["--art", "x", "--only", "draw", "--sheet", "sheet.png"], "--only style"),
+        (["--size", "10"], "Size"),
+        (["--portraits", "-1"], "Number of portraits"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_anything_is_measured(
+    tiny_data, tmp_path, monkeypatch, capsys, options, words
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure, "measure_all", lambda *_, **__: pytest.fail("measured"))
+    assert cli.main(["measure", *options]) == 2 and words in capsys.readouterr().err
 
 
 def test_upscaler_figures_compare_each_way_with_the_original(toy, monkeypatch):

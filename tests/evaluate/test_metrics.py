@@ -82,3 +82,44 @@ def test_blurred_ssim_sees_all_colours():
     cat = np.asarray(photos.sample("chelsea")).copy()
     cat[:, :, 1] = cat[::-1, :, 1]  # only green changes
     assert metrics.blurred_ssim(Image.fromarray(cat), photos.sample("chelsea")) < 0.9
+
+
+def test_octave_ratio_of_a_wave_is_that_of_its_gains():
+    """A Gaussian of sigma px multiplies a wave of w radians per px by exp(-(sigma w)^2 / 2)."""
+    x = (np.arange(256) + 0.5) * 2 * np.pi / 32  # 8 whole waves: mirroring at an edge goes on
+    levels = np.tile(127.5 + 100 * np.cos(x), (256, 1)).round().astype(np.uint8)
+    gain = {sigma: np.exp(-((sigma * 2 * np.pi / 32) ** 2) / 2) for sigma in (1, 8, 16)}
+    expected = (1 - gain[1]) / (gain[8] - gain[16])
+    assert metrics.octave_ratio(levels) == pytest.approx(expected, rel=0.05)  # 8 bits round
+    twice = Image.fromarray(levels).resize((512, 512), Image.Resampling.BICUBIC)
+    assert metrics.octave_ratio(twice) == pytest.approx(expected, rel=0.05)
+    assert metrics.octave_ratio(twice, None) < expected / 2  # waves of 64 px have less that is fine
+
+
+def test_octave_ratio_of_white_noise():
+    """The covariance of noise under Gaussians of a and b px is 1 / (2 pi (a^2 + b^2))."""
+    noise = np.random.default_rng(0).integers(0, 256, (1024, 1024), np.uint8)
+    finest = 1 - 2 / (2 * np.pi) + 1 / (4 * np.pi)
+    coarsest = (1 / 8**2 + 1 / 16**2) / (4 * np.pi) - 2 / (2 * np.pi * (8**2 + 16**2))
+    expected = (finest / coarsest) ** 0.5
+    assert metrics.octave_ratio(noise, None) == pytest.approx(expected, rel=0.1)
+    half = (noise // 2).astype(np.uint8)  # half of the contrast in both octaves
+    assert metrics.octave_ratio(half, None) == pytest.approx(
+        metrics.octave_ratio(noise, None), rel=0.01
+    )
+
+
+def test_octave_ratio_of_a_flat_picture_is_zero():
+    assert metrics.octave_ratio(Image.new("RGB", (64, 64), (90, 20, 200))) == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+def test_clipped_share_counts_pixels_with_a_channel_at_the_end():
+    """2 % of the scale is grey level 5.1, 98 % is 249.9."""
+    levels = np.full((10, 10, 3), 128, np.uint8)
+    levels[0, :4] = [[0, 0, 0], [128, 128, 255], [5, 128, 128], [128, 250, 128]]
+    levels[1, :2] = [[6, 128, 128], [128, 249, 128]]  # just inside
+    assert metrics.clipped_share(levels) == pytest.approx(0.04)
+    for level, share in ((0, 1), (255, 1), (128, 0)):
+        assert metrics.clipped_share(Image.new("RGB", (8, 8), (level,) * 3)) == share

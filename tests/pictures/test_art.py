@@ -13,13 +13,23 @@ from sdkit.errors import SdkitError
 def test_splits_do_not_overlap_and_follow_the_rule():
     rows = art.manifest()
     assert len({row["sha256"] for row in rows}) == len(rows)
-    folders = {row["file"].split("/")[0] for row in rows}
-    for folder in folders:
-        inside = [row for row in rows if row["file"].startswith(f"{folder}/")]
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["file"].split("/")[0], row["batch"]), []).append(row)
+    for inside in groups.values():
         for place, row in enumerate(sorted(inside, key=lambda row: row["sha256"])):
             rule = {3: "validation", 8: "test"}.get(place % 10, "train")
             both_bedrooms = "bedroom" in row["file"]  # the exception that the docstring names
             assert row["split"] == ("validation" if both_bedrooms else rule), row["file"]
+
+
+def test_the_second_batch_is_68_van_goghs_with_13_held_out():
+    """Places 3, 13, ..., 63 of 0 to 67 are for validation, places 8, 18, ..., 58 for testing."""
+    second = [row for row in art.manifest() if row["batch"] == "2"]
+    assert {row["file"].split("/")[0] for row in second} == {"van_gogh"} and len(second) == 68
+    splits = [row["split"] for row in second]
+    assert (splits.count("validation"), splits.count("test")) == (7, 6)
+    assert {row["batch"] for row in art.manifest()} == {"1", "2"}
 
 
 def test_a_changed_missing_or_unknown_picture_is_refused(tmp_path, monkeypatch):
