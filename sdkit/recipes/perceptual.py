@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sdkit.errors import SdkitError
+from sdkit.pictures import photos
 
 # channels of the convolutions in each block; average pooling between the blocks (Gatys et al. 2016)
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
@@ -60,7 +61,8 @@ class VGG16(nn.Module):
         return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, x):
-        x = ((x.flip(1) + 1) * 127.5 - self.mean).contiguous(memory_format=torch.channels_last)
+        x = (x.flip(1) + 1) * photos.LEVELS_PER_UNIT - self.mean
+        x = x.contiguous(memory_format=torch.channels_last)
         found, block = {}, "1"
         for name, convolution in self.convolutions.items():
             if name[4] != block:
