@@ -2,14 +2,17 @@
 
 The UNet learns on real photographs. Each is encoded, noised part of the way, and denoised under a
 caption such as "van gogh". The clean picture that the network believes in is decoded, and then two
-questions are asked. Does it have the texture of the painter? For this, Gram matrices of VGG
-features are compared with those of real paintings at two scales (Gatys et al. 2016; Johnson et al.
-2016), and discriminators look at patches of the features (Isola et al. 2017; Sauer et al. 2021).
-Does it still show the photograph? For this, deeper features are compared; faces count more. This
-is reward fine-tuning of a diffusion model (ReFL, Xu et al. 2023). It needs no guidance, and few
-steps, because the network answers with one sharp picture and not with the mean of all.
+questions are asked.
 
-In the same step the network learns from itself as it was before: its answers on postcards, on
+* Does it have the texture of the painter? Means and covariances of VGG features are compared with
+  those of real paintings, at two scales (Gatys et al. 2016; Johnson et al. 2016). Discriminators
+  look at patches of the features (Isola et al. 2017; Sauer et al. 2021).
+* Does it still show the photograph? Deeper features are compared, and faces count more.
+
+This is reward fine-tuning of a diffusion model (ReFL, Xu et al. 2023). It needs no guidance, and
+few steps, because the network answers with one sharp picture and not with the mean of all.
+
+In the same step the network learns from itself as it was before. Its answers on postcards, on
 photographs and without a caption stay what they were (learning without forgetting, Li & Hoiem
 2016).
 
@@ -47,13 +50,19 @@ from sdkit.recipes.settings import BaseSettings, command_line, in_models
 from sdkit.recipes.text import tokens
 from sdkit.recipes.vae import discriminator_loss
 
-TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # layers whose Gram matrices are compared
+TEXTURE = (
+    "relu1_1",
+    "relu2_1",
+    "relu3_1",
+    "relu4_1",
+)  # layers whose means and covariances are compared
 CONTENT, FACES = "relu4_1", "relu3_3"  # layers compared place by place: everywhere, in faces
-JUDGED = ("relu3_1", "relu4_1")  # layers that the discriminators see
+JUDGED = ("relu2_1", "relu3_1", "relu4_1")  # layers that the discriminators see
 SCALES = (1, 2)  # the picture itself, and at half its size, where broad strokes are small
 PATH_STEPS = 10  # steps from pure noise; image to image takes the last ones
-STARTS = (4, 5, 6, 7)  # step that image to image begins with: strength 0.6 to 0.3
+STARTS = (5, 6, 7, 8)  # step that image to image begins with: strength 0.5 to 0.2
 START_SHARES = (0.1, 0.2, 0.5, 0.2)
+STRENGTH = 0.3  # of the pictures that are measured
 # how often each style and painting is asked for
 SHARES = {
     "van gogh": 0.42,
@@ -73,6 +82,8 @@ class Settings(BaseSettings):
     runs: Path = Path("runs/painter")
     # folder of the pipeline to go on from
     initial: Path = field(default_factory=in_models("mini-sd"))
+    # folder of a UNet that has learned some of it already, to go on from
+    start: Path | None = None
     # folder of the VAE whose decoder shows the pictures
     vae: Path = field(default_factory=in_models("mini-sd/vae"))
     # folder with the weights of the VGG16
@@ -94,12 +105,12 @@ class Settings(BaseSettings):
     learning_rate: float = 1.5e-3
     # first steps, in which only the earlier answers are learned
     settling: int = 100
-    # weight of the Gram matrices
+    # weight of the means and covariances of features
     texture_weight: float = 8.0
     # weight of the content
     content_weight: float = 1.0
     # weight of the content of faces
-    face_weight: float = 1.5
+    face_weight: float = 3.0
     # weight of the brightness and colour of patches of 16 px
     tone_weight: float = 0.1
     # weight of the discriminators' opinion
@@ -131,7 +142,7 @@ class Batch(NamedTuple):
     faces: torch.Tensor  # (B, 1, S/4, S/4), 1 where a face is
     noise: torch.Tensor  # (B, C, S/4, S/4)
     ids: torch.Tensor  # (B, L) tokens of the captions
-    grams: tuple  # wanted Gram matrices (B, C, C), for each scale and layer of TEXTURE
+    texture: tuple  # wanted `perceptual.moments` (B, C, 1 + C), for each scale and layer of TEXTURE
     paintings: torch.Tensor  # (B, 3, S, S), crops of real paintings for the discriminators
     styles: torch.Tensor  # (B,) number of the style
     first: int  # step that the denoising begins with
@@ -147,7 +158,7 @@ class Targets(NamedTuple):
     crops: np.ndarray  # uint8 (N, S, S, 3)
     colours: np.ndarray  # (N, 6), see `colours`
     portraits: np.ndarray  # (N,) whether the painting is a portrait
-    grams: list  # float16 (N, C, C), for each scale and layer
+    texture: list  # `perceptual.moments` in bfloat16 (N, C, 1 + C), for each scale and layer
 
 
 @dataclass
@@ -171,7 +182,7 @@ class Discriminators(nn.Module):
 
     def __init__(self, styles, width=64):
         super().__init__()
-        widths = {"relu3_1": 256, "relu4_1": 512}
+        widths = {"relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
         self.heads = nn.ModuleDict(
             {
                 f"{scale} {layer}": nn.Sequential(
@@ -276,7 +287,7 @@ def painting_examples(settings, data, rng):
     """The first fields of a `Batch`, up to ``last``."""
     names = list(SHARES)
     shares = np.array([SHARES[name] * (name in data.targets) for name in names])
-    squares, masks, texts, grams, paintings, styles = [], [], [], [], [], []
+    squares, masks, texts, texture, paintings, styles = [], [], [], [], [], []
     for _ in range(settings.batch_size):
         style = int(rng.choice(len(names), p=shares / shares.sum()))
         square, is_portrait, mask = crop_with_faces(settings, data, rng)
@@ -286,7 +297,7 @@ def painting_examples(settings, data, rng):
         masks.append(mask)
         text = captions.style_caption(names[style], is_portrait, rng)
         texts.append(captions.misspell(text, rng, 1 / 12))
-        grams.append([one[chosen] for one in targets.grams])
+        texture.append([one[chosen] for one in targets.texture])
         paintings.append(targets.crops[chosen])
         styles.append(style)
     x = photos.to_batch(squares)
@@ -299,7 +310,7 @@ def painting_examples(settings, data, rng):
         torch.from_numpy(np.stack(masks))[:, None],
         noise,
         tokens(data.tokenizer, texts),
-        tuple(torch.stack(some).float() for some in zip(*grams)),
+        tuple(torch.stack(some).float() for some in zip(*texture)),
         photos.to_batch(paintings),
         torch.tensor(styles),
         first,
@@ -358,10 +369,10 @@ def believed(network, scheduler, z, batch, embeds):
     return (x - (1 - alpha).sqrt() * noise) / alpha.sqrt()
 
 
-def texture_loss(found, grams):
-    """Mean over scales and layers of the relative distance of Gram matrices."""
-    own = [perceptual.gram(found[scale][layer]) for scale in SCALES for layer in TEXTURE]
-    distances = [perceptual.gram_distance(a, b) for a, b in zip(own, grams, strict=True)]
+def texture_loss(found, wanted):
+    """Mean over scales and layers of the distance of `perceptual.moments`."""
+    own = [perceptual.moments(found[scale][layer]) for scale in SCALES for layer in TEXTURE]
+    distances = [perceptual.moments_distance(a, b) for a, b in zip(own, wanted, strict=True)]
     return torch.stack(distances).mean()
 
 
@@ -382,7 +393,7 @@ def painting_losses(settings, batch, y, features, judges):
     found = at_scales(features, y)
     with torch.no_grad():
         wanted = features(batch.pictures)
-    texture = texture_loss(found, batch.grams)
+    texture = texture_loss(found, batch.texture)
     content, in_faces = content_losses(found, wanted, batch.faces)
     tone = tone_loss(y, batch.pictures)
     opinion = -judges(found, batch.styles).mean()
@@ -436,18 +447,22 @@ def load_targets(settings, pictures, features):
         count = settings.targets // (8 if name in captions.PAINTINGS else 1)
         chosen = [some[k % len(some)] for k in range(max(count, 4))]
         squares = [art.crop(p, settings.size, rng, settings.painting_sides) for p in chosen]
-        grams = []
+        texture = []
         for first in range(0, len(squares), 8):
             with torch.no_grad():
                 scales = at_scales(features, photos.to_batch(squares[first : first + 8]))
-            grams.append(
-                [perceptual.gram(scales[s][layer]).half() for s in SCALES for layer in TEXTURE]
+            texture.append(
+                [
+                    perceptual.moments(scales[s][layer]).bfloat16()
+                    for s in SCALES
+                    for layer in TEXTURE
+                ]
             )
         found[name] = Targets(
             np.stack(squares),
             np.stack([colours(square) for square in squares]),
             np.array([p.is_portrait for p in chosen]),
-            [torch.cat(one) for one in zip(*grams)],
+            [torch.cat(one) for one in zip(*texture)],
         )
     return found
 
@@ -492,7 +507,7 @@ def measure(settings, pipe):
             pipe(
                 style,
                 image=photos.resize(p.image, settings.measured_side),
-                strength=0.4,
+                strength=STRENGTH,
                 guidance_scale=1.0,
                 num_inference_steps=PATH_STEPS,
                 generator=torch.Generator().manual_seed(0),
@@ -517,7 +532,8 @@ def main(settings):
     text_encoder = text_encoder.float().eval().requires_grad_(False).to(device)
     tokenizer = CLIPTokenizer.from_pretrained(settings.initial, subfolder="tokenizer")
     teacher = UNet2DConditionModel.from_pretrained(settings.initial, subfolder="unet").float()
-    network = lighter(teacher, settings.heads).to(device, memory_format=torch.channels_last)
+    first = UNet2DConditionModel.from_pretrained(settings.start) if settings.start else teacher
+    network = lighter(first.float(), settings.heads).to(device, memory_format=torch.channels_last)
     teacher = teacher.requires_grad_(False).to(device, memory_format=torch.channels_last)
     if device.type == "cpu":  # the backward pass of fused attention costs a third of a step there
         network.set_attn_processor(AttnProcessor())
