@@ -184,8 +184,8 @@ def seconds(work: Iterable[Work]) -> float:
 def _trial(calls: Calls, device: "torch.device | str") -> float:
     """Seconds per operation.
 
-    The first call is a very small one. The sides double until a call takes long `ENOUGH` or has the
-    real size. So the trial is short on a slow processor, and meaningful on a fast one.
+    The first call is a very small one. The sides double until a call takes longer than `ENOUGH` or
+    has the real size. So the trial is short on a slow computer, and means something on a fast one.
     """
     *outer, height, width = calls.shape
     halvings = max(0, int(math.log2(min(height, width) / SMALLEST)))
