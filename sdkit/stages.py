@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from sdkit import generate, upscale
-from sdkit.models import Model
+from sdkit.models import Model, hardware
 from sdkit.models.picture_settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def paint_again(
     """Paint the picture again as `generate.redraw` does, with the seed of the picture.
 
     name : what the note of the file calls this stage.
+
+    Raises `SdkitError` if the picture does not fit into memory.
     """
+    hardware.refuse_too_large(pipe, (settings.size, settings.size))
     note = {
         "Prompt": settings.prompt,
         "Strength": f"{float(settings.strength):g}",

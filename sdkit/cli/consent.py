@@ -2,11 +2,10 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdkit import models
+from sdkit.cli import forecast
 from sdkit.errors import SdkitError
 from sdkit.models import hardware
 
@@ -14,24 +13,13 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 LONG = 180  # seconds; a longer run needs consent
-# Parameters x latent pixels x steps. A run with less takes about a minute on two slow cores, so it
-# is not even estimated.
-UNNOTICED = 2e13
+# Operations of the networks. Two slow cores do as many in one or two minutes, so a run with less is
+# not even tried.
+UNNOTICED = 2e12
 
 
 class Declined(SdkitError):
     """A person did not agree to a long run or a download, so nothing more is done."""
-
-
-def operations(
-    pipe: "DiffusionPipeline", settings: models.Settings, size: tuple[int, int], pictures: int
-) -> float:
-    """Parameters of the UNet x pixels of the latents x steps. The time of a run grows with it.
-
-    size : width and height of the pictures in px.
-    """
-    latents = size[0] * size[1] / pipe.vae_scale_factor**2
-    return sum(p.numel() for p in pipe.unet.parameters()) * latents * settings.steps_run * pictures
 
 
 def estimate(
@@ -39,35 +27,14 @@ def estimate(
 ) -> float:
     """Seconds that `pictures` of `size` (width, height in px) will take on this computer.
 
-    Measures one step of the UNet and one decoding.
+    Each network is tried for a short time; see `forecast`.
     """
-    import torch
-
-    unet, vae, factor = pipe.unet, pipe.vae, pipe.vae_scale_factor
-    where = {"device": pipe._execution_device, "dtype": unet.dtype}
-    device, batch = where["device"], 2 if settings.guidance_scale > 1 else 1
-    with torch.no_grad(), hardware.enough_memory(f"for {size[0]} x {size[1]} pixels"):
-        x = torch.zeros(
-            batch, unet.config.in_channels, size[1] // factor, size[0] // factor, **where
-        )
-        words = torch.zeros(batch, 77, unet.config.cross_attention_dim, **where)
-        step = _seconds(device, lambda: unet(x, 1, encoder_hidden_states=words))
-        decoding = _seconds(
-            device, lambda: vae.decode(x[:1, : vae.config.latent_channels].to(vae.dtype))
-        )
-    # encoding takes about half of decoding
-    return pictures * (settings.steps_run * step + 1.5 * decoding)
+    return _seconds([forecast.painting(pipe, settings, size, pictures)])
 
 
-def _seconds(device: Any, call: Callable[[], object]) -> float:
-    """The time of a call, until the device has finished it."""
-    began = time.perf_counter()
-    _ = call()
-    if str(device).startswith("cuda"):
-        import torch
-
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+def _seconds(work: list[forecast.Work]) -> float:
+    with hardware.enough_memory("to try the networks"):
+        return forecast.seconds(work)
 
 
 def agree_to_run(
@@ -84,22 +51,25 @@ def agree_to_run(
 
     Raises `Declined` if the person does not agree.
     """
-    if operations(pipe, settings, size, pictures) < UNNOTICED:
-        return
     hardware.refuse_too_large(pipe, size)
-    device = str(pipe._execution_device)
-    seconds = estimate(pipe, settings, size, pictures)
-    memory = hardware.used_memory(device)
+    agree([forecast.painting(pipe, settings, size, pictures)], yes)
+
+
+def agree(work: list[forecast.Work], yes: bool = False) -> None:
+    """Like `agree_to_run`, for a run that has the stages `work`."""
+    if sum(stage.operations for stage in work) < UNNOTICED:
+        return
+    seconds, device = _seconds(work), str(work[0].device)
     print(
-        f"{pictures} x {settings.steps_run} steps at {size[0]} x {size[1]} pixels: "
-        f"about {minutes(seconds)} and {memory / 1e9:.1f} GB of memory on {device}.",
+        f"{', then '.join(stage.what for stage in work)}: about {minutes(seconds)} and "
+        f"{hardware.used_memory(device) / 1e9:.1f} GB of memory on {device}.",
         file=sys.stderr,
     )
     if seconds > LONG:
         ask(
             "That is long.",
             yes,
-            "take fewer steps, a smaller size, or a faster model: lcm, sd-turbo, small",
+            "take fewer steps, smaller or fewer pictures, or a faster model: lcm, sd-turbo, small",
         )
 
 

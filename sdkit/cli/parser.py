@@ -139,6 +139,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--model", default="mini-upscaler", help="mini-upscaler (default), or a folder of its kind"
     )
     verb.add_argument("--device", help=DEVICE)
+    verb.add_argument("--yes", action="store_true", help="agree to a long run")
     _files(verb, "upscaled")
     verb.set_defaults(verb=("verbs", "upscale"))
 

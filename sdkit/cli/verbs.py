@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from sdkit import models
-from sdkit.cli import consent
+from sdkit.cli import consent, forecast
 from sdkit.errors import SdkitError, plain, unexpected
+from sdkit.models import hardware
 from sdkit.pictures import outputs, photos, provenance
 
 if TYPE_CHECKING:
@@ -44,38 +45,41 @@ def draw(arguments: Namespace) -> int:
     from tqdm import tqdm
 
     from sdkit import generate, stages
+    from sdkit import upscale as large
 
-    consent.agree_to_run(
-        pipe, settings, (settings.size, settings.size), arguments.count, arguments.yes
-    )
-    following = []
+    size, count = settings.size, arguments.count
+    batches = generate.batches(settings, count)
+    hardware.refuse_too_large(pipe, (size, size))
+    following, work = [], [forecast.painting(pipe, settings, (size, size), count, encode=False)]
     if upscaler:
-        size = settings.size
         if own.get("redraw", {}).get("size") == 2 * size:
             again = model.settings(prompt, "redraw", negative_prompt=arguments.negative_prompt)
-            following.append(stages.paint_again(_load(arguments, model), again, "redrawing"))
-            size = again.size
+            painter, size = _load(arguments, model), again.size
+            following.append(stages.paint_again(painter, again, "redrawing"))
+            work.append(forecast.painting(painter, again, (size, size), count))
         following.append(stages.enlarge(enlarging, upscaler, size))
+        work.append(
+            forecast.enlarging(enlarging, [(size, size)] * count, large.STEPS, large.STRENGTH)
+        )
     if in_style:
         second, painter = model.settings(in_style, seed=settings.seed), _load(arguments, model)
-        consent.agree_to_run(
-            painter, second, (second.size, second.size), arguments.count, arguments.yes
-        )
         following.append(
             stages.paint_again(painter, second, "second go", f"-{outputs.slug(in_style)}")
         )
+        work.append(forecast.painting(painter, second, (second.size, second.size), count))
+    consent.agree(work, arguments.yes)
     note = generate.note(settings, model, "a picture painted from a sentence")
     for stage in following:
         note |= stage.note
     name = outputs.slug(prompt) + "".join(stage.tail for stage in following)
-    steps = settings.num_inference_steps * len(generate.batches(settings, arguments.count))
-    steps += arguments.count * sum(stage.steps for stage in following)
+    steps = settings.num_inference_steps * len(batches)
+    steps += count * sum(stage.steps for stage in following)
     written: list[Path] = []
     failed: list[str] = []
     with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         drawn: list[Image.Image | None]
         try:
-            drawn = [*generate.draw(pipe, settings, arguments.count, bar.update, advise=False)]
+            drawn = [*generate.draw(pipe, settings, count, bar.update, advise=False)]
         except generate.Withheld as error:
             drawn = error.images
         for seed, image in enumerate(drawn, settings.seed):
@@ -168,10 +172,18 @@ def upscale(arguments: Namespace) -> int:
     }
     large.upscale(pipe, [], **settings)  # reports settings that are not allowed, once
     note = large.note(upscaler, **settings)
-    sources, failed = _find(arguments.pictures)
-    start = time.perf_counter()
-    steps = len(sources) * large.steps_run(arguments.num_inference_steps, arguments.strength)
-    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
+    found, failed = _find(arguments.pictures)
+    sources, sizes = [], []
+    for source in found:
+        with _report_failure(Path(source).name, failed, print):
+            size = photos.open_photo(source).size
+            large.check_size(*size)
+            sources.append(source)
+            sizes.append(size)
+    steps = arguments.num_inference_steps, arguments.strength
+    consent.agree([forecast.enlarging(pipe, sizes, *steps)], arguments.yes)
+    start, total = time.perf_counter(), len(sources) * large.steps_run(*steps)
+    with tqdm(total=total, unit="step", disable=None, leave=False) as bar:
         for source in sources:
             with _report_failure(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()

@@ -1,0 +1,64 @@
+"""Lesson 12 in a real browser, and the Turing test."""
+
+import pytest
+
+from tests.browser import lab
+
+pytestmark = lab.NEEDS
+SLIDERS = [
+    ("12_how_good.ipynb", "suspect 1", "suspect 2", [256, 256]),
+]
+TURING = """
+import numpy as np
+from sdkit import turing
+rng = np.random.default_rng(0)
+shades = [rng.integers(0, 255, (64, 64, 3), dtype=np.uint8) for _ in range(8)]
+game = turing.Game({"GAN": list(zip(shades[:2], shades[2:4])), \
+"diffusion": list(zip(shades[4:6], shades[6:]))})
+box = turing.play(game)
+"""
+
+
+@pytest.mark.parametrize("path, first, second, widths", SLIDERS)
+def test_a_lesson_runs_and_the_arrow_key_moves_its_slider(
+    page, server, tmp_path, path, first, second, widths
+):
+    lab.move_slider(page, server, tmp_path, path, first, second, widths)
+
+
+def test_the_turing_test_is_played_by_keyboard_and_hides_the_answers(page, server, tmp_path):
+    lab.write_notebook(server[1], "turing.ipynb", TURING)
+    lab.run_all(page, server, "turing.ipynb")
+    box = page.locator(".widget-vbox", has=page.locator("button", has_text="left is real")).first
+    line, image, left = (
+        box.locator(".widget-html-content").last,
+        box.locator("img"),
+        box.locator("button").first,
+    )
+    for number in range(1, 5):
+        assert line.inner_text() == f"Pair {number} of 4: which one is real?"
+        assert image.evaluate("node => node.naturalWidth") == 3 * (64 + 8 + 64)
+        page_text = box.evaluate("node => node.outerHTML")
+        assert "GAN" not in page_text and "diffusion" not in page_text
+        source = image.get_attribute("src")
+        if number == 1:
+            left.focus()
+        elif number == 2:
+            page.keyboard.press("Tab")  # on to the other button, where it stays
+        page.keyboard.press("Enter" if number % 2 else "Space")
+        page.wait_for_function(
+            "([node, old]) => node.textContent != old",
+            arg=[line.element_handle(), f"Pair {number} of 4: which one is real?"],
+        )
+        if number < 4:
+            page.wait_for_function(
+                "([node, old]) => node.src != old", arg=[image.element_handle(), source]
+            )
+    assert "The end." in line.inner_text() and "of 2 right" in line.inner_text()
+    assert left.is_disabled()
+    page.screenshot(path=tmp_path / "turing.png")
+
+
+def test_no_page_asked_another_machine_or_logged_an_error(page, heard):
+    """This holds for all the tests above."""
+    lab.only_this_machine_and_no_error(heard)
