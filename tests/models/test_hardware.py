@@ -243,7 +243,7 @@ def test_too_little_memory_is_reported_and_other_errors_pass():
     "has, native",
     [
         ({"avx2": True}, False),
-        ({"avx512_bf16": True}, True),
+        ({"avx512_bf16": True}, False),  # without matrix units float32 is faster
         ({"amx_bf16": True}, True),
         ({"neon": True, "bf16": False}, False),
         ({"neon": True, "bf16": True}, True),

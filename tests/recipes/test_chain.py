@@ -115,8 +115,10 @@ def test_other_settings_start_a_stage_and_those_that_need_it_over(copied):
         "reader": "skip",
         "text": "skip",
         "vae": "start over",
+        "decoder": "start over",
         "unet": "start over",
         "unet-redraw": "start over",
+        "painter": "start over",
         "regressor": "start over",
         "upscaler": "start over",
     }
