@@ -64,8 +64,6 @@ def list_models(arguments: Namespace) -> int:
             + ", ".join(f"{name} {value}" for name, value in values.items())
         )
     print("its styles: " + ", ".join(model.styles))
-    if model.paintings:
-        print("paintings that it knows by name: " + ", ".join(model.paintings))
     return 0
 
 

@@ -241,7 +241,7 @@ def _load_upscaler(
 def _advise(model: models.Model, prompt: str, with_styles: bool = False) -> None:
     """Say which words of the prompt the model does not know, and maybe which styles it has."""
     if sentence := model.advice(prompt):
-        styles = f" Its styles: {', '.join(model.styles + model.paintings)}." if with_styles else ""
+        styles = f" Its styles: {', '.join(model.styles)}." if with_styles else ""
         print(f"Note: {sentence}{styles}", file=sys.stderr)
 
 

@@ -58,8 +58,7 @@ class Model:
         """The settings at which this model looks best; from the registry or its `defaults.json`.
 
         strength, guidance_scale, num_inference_steps and size are as in `Settings`. styles lists
-        the styles that the model was trained on, and paintings those that it knows by name.
-        guidance_scales gives a guidance_scale for
+        the styles that the model was trained on. guidance_scales gives a guidance_scale for
         prompts with certain words. draw, redraw and inpaint hold what is different for these tasks.
 
         Raises `SdkitError` if the file is damaged.
@@ -81,11 +80,6 @@ class Model:
     def styles(self) -> list[str]:
         """The styles of painting that the model was trained on, such as "van gogh"."""
         return self.defaults.get("styles", [])
-
-    @property
-    def paintings(self) -> list[str]:
-        """The paintings that the model paints after when they are named, such as "starry night"."""
-        return self.defaults.get("paintings", [])
 
     @functools.cached_property
     def known_words(self) -> set[str] | None:
@@ -118,15 +112,13 @@ class Model:
     def split_style(self, prompt: str) -> tuple[str, str | None]:
         """Split "a red house by the sea, van gogh" into ("a red house by the sea", "van gogh").
 
-        The style is one of `styles` or `paintings`. It stands at the end of the prompt, after a
-        comma, "by" or "in the style of", and something stands before it. If not, the result is
-        (prompt, None).
+        The style is one of `styles`. It stands at the end of the prompt, after a comma, "by" or "in
+        the style of", and something stands before it. If not, the result is (prompt, None).
         """
-        known = self.styles + self.paintings
-        if not known:
+        if not self.styles:
             return prompt, None
         link = r"(?:\s*,|\s+by|,?\s+in the style of)\s+"
-        names = "|".join(map(re.escape, known))
+        names = "|".join(map(re.escape, self.styles))
         match = re.fullmatch(
             rf"(.*\w){link}({names})[\s.]*", prompt, flags=re.IGNORECASE | re.DOTALL
         )

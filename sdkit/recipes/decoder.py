@@ -180,6 +180,7 @@ def main(settings):
     run.averaged()
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
     figures = measure(settings, network)
+    network.register_to_config(_name_or_path="mini-sd/vae")  # do not publish a place on this disk
     network.half().save_pretrained(settings.out)
     training.write_record(settings.out, run, "decoder", figures, art.data_hash(pictures))
     print(json.dumps(figures))

@@ -106,11 +106,11 @@ class Settings(BaseSettings):
     # first steps, in which only the earlier answers are learned
     settling: int = 100
     # weight of the means and covariances of features
-    texture_weight: float = 8.0
+    texture_weight: float = 20.0
     # weight of the content
     content_weight: float = 1.0
     # weight of the content of faces
-    face_weight: float = 3.0
+    face_weight: float = 2.0
     # weight of the brightness and colour of patches of 16 px
     tone_weight: float = 0.1
     # weight of the discriminators' opinion
