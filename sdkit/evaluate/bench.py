@@ -382,7 +382,7 @@ def growth(model: models.Model, pipe: Any, sizes: list[int]) -> Iterator[Row]:
     pixels = [size**2 for size in sizes]
     value = exponent(pixels, [statistics.median(runs) for runs in taken.values()])
     runs = [_rounded(exponent(pixels, one)) for one in zip(*taken.values())]
-    limit = GROWTH if len(sizes) == len(SIZES) else None
+    limit = GROWTH if sizes == list(SIZES) else None
     what = f"growth over pixels, {sizes[0]} to {sizes[-1]} px, exponent"
     yield Row(what, _rounded(value), "", tuple(runs), limit)
 

@@ -20,7 +20,7 @@ NOT_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Windows does n
 @pytest.fixture
 def small(tiny_data, monkeypatch):
     """Small pictures and one run of each; mini-sd is the tiny model."""
-    for name, value in {"SIZE": 64, "SIZES": (64, 96), "REPEATS": 1, "TURNS": 1}.items():
+    for name, value in {"SIZE": 96, "SIZES": (64, 96, 128), "REPEATS": 1, "TURNS": 1}.items():
         monkeypatch.setattr(bench, name, value)
 
 
@@ -112,21 +112,21 @@ def test_the_feed_forward_network_keeps_the_shape_of_a_picture():
 def test_bare_diffusers_paints_the_same_picture(tiny_sd, tiny_pipe, small):
     """So the two do the same work, and their times can be compared."""
     model, photo = models.resolve(tiny_sd), bench.portrait()
-    settings = model.settings("van gogh", size=64, negative_prompt="a photo", seed=3)
+    settings = model.settings("van gogh", size=96, negative_prompt="a photo", seed=3)
     ours = generate.style(tiny_pipe, [photo], settings, advise=False)[0]
     bare = bench.bare_style(bench.bare_pipeline(model, tiny_pipe), photo, settings)
-    assert ours.size == (64, 80)
+    assert ours.size == (96, 120)
     np.testing.assert_array_equal(ours, bare)
 
 
 def test_the_growth_has_a_limit_only_for_all_sizes(tiny_sd, tiny_pipe, small):
     model = models.resolve(tiny_sd)
-    *_, some = bench.growth(model, tiny_pipe, [64, 72])
-    *single, whole = bench.growth(model, tiny_pipe, [64, 96])
+    *single, some = bench.growth(model, tiny_pipe, [64, 96])
+    *_, whole = bench.growth(model, tiny_pipe, [64, 96, 128])
     assert (some.limit, whole.limit) == (None, bench.GROWTH)
     seconds = [row.value for row in single]
     slope = np.log(seconds[1] / seconds[0]) / np.log((96 / 64) ** 2)
-    assert whole.value == pytest.approx(slope, rel=0.01, abs=0.01)  # seconds are rounded
+    assert some.value == pytest.approx(slope, rel=0.01, abs=0.01)  # seconds are rounded
 
 
 def test_the_full_size_network_is_left_out_if_memory_is_short(tiny_sd, tiny_pipe, monkeypatch):
@@ -168,10 +168,10 @@ def test_the_json_has_the_numbers_of_the_table(small, tmp_path, monkeypatch, cap
             assert line.removeprefix(row["name"]).split()[0] == f"{row['value']:g}"
         assert line.endswith(row["verdict"])
     names = " | ".join(row["name"] for row in rows)
-    for part in ("64 x 80 px, new process", "64 x 80 px, warm", "bare diffusers", "feed-forward"):
+    for part in ("96 x 120 px, new process", "96 x 120 px, warm", "bare diffusers", "feed-forward"):
         assert part in names
-    assert "postcard, 64 x 64 px" in names and "64 x 64 px, warm" in names
-    assert "96 x 96" not in names  # --quick
+    assert "postcard, 64 x 64 px" in names and "96 x 96 px, warm" in names
+    assert "128 x 128" not in names  # --quick
     assert {row["name"]: row["remark"] for row in rows}[rows[-1]["name"]] == "left out by --quick"
     assert set(written) == {"date", "versions", "machine", "threads", "busy before", "style"}
     assert "8 steps of which 4 run, strength 0.5, guidance 4" in written["style"]
