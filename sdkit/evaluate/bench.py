@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -370,21 +371,21 @@ def growth(model: models.Model, pipe: Any, sizes: list[int]) -> Iterator[Row]:
     The limit of the growth holds for all of `SIZES`, so there is none for fewer.
     """
     photo = photos.sample("astronaut")
-    calls = {}
-    for size in sizes:
-        settings = model.settings(PROMPT, size=size)
-        calls[str(size)] = lambda settings=settings: generate.style(
-            pipe, [photo], settings, advise=False
+    calls: dict[str, Callable[[], object]] = {
+        f"style, {size} x {size} px, warm": partial(
+            generate.style, pipe, [photo], model.settings(PROMPT, size=size), advise=False
         )
+        for size in sizes
+    }
     taken = alternate(calls, REPEATS, "growth")
-    for size, runs in taken.items():
-        yield median_row(f"style, {size} x {size} px, warm", runs)
+    for name, runs in taken.items():
+        yield median_row(name, runs)
     pixels = [size**2 for size in sizes]
     value = exponent(pixels, [statistics.median(runs) for runs in taken.values()])
-    runs = [_rounded(exponent(pixels, one)) for one in zip(*taken.values())]
+    single = tuple(_rounded(exponent(pixels, seconds)) for seconds in zip(*taken.values()))
     limit = GROWTH if sizes == list(SIZES) else None
     what = f"growth over pixels, {sizes[0]} to {sizes[-1]} px, exponent"
-    yield Row(what, _rounded(value), "", tuple(runs), limit)
+    yield Row(what, _rounded(value), "", single, limit)
 
 
 def exponent(pixels: Sequence[float], seconds: Sequence[float]) -> float:
