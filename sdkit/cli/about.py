@@ -1,6 +1,8 @@
-"""The verbs that tell about the kit: models, doctor and measure."""
+"""The verbs that tell about the kit: models, doctor, measure and bench."""
 
+import contextlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -21,6 +23,7 @@ from sdkit.models.picture_settings import check_whole
 from sdkit.pictures import outputs, provenance
 
 DISK_NEEDED = 0.5  # GB, for results and notebooks
+POSTCARD = "a red house by the sea at night"  # the sentence that bench draws
 # GB; torch, diffusers and mini-sd take 0.5, and a picture of 768 px takes more
 MEMORY_NEEDED = 1.0
 
@@ -174,6 +177,35 @@ def measure(arguments: Namespace) -> int:
         show=show,
     )
     print(json.dumps({**figures, "meanings": measures.explain(figures)}, indent=1))
+    return 0
+
+
+def bench(arguments: Namespace) -> int:
+    """Print how long pictures take on this computer; see `sdkit.evaluate.bench`."""
+    file = arguments.json
+    if file and os.path.lexists(file):
+        raise SdkitError(f"{file} is there already. Name another file for the figures.")
+    from sdkit.cli import parser, verbs
+    from sdkit.evaluate import bench as benches
+
+    draw = ["draw", POSTCARD, "--model", arguments.model, "--device", "cpu", "--yes"]
+
+    def draw_postcard(folder: Path) -> None:
+        options = parser.make_parser().parse_args([*draw, "--overwrite", "--out", str(folder)])
+        with contextlib.redirect_stdout(io.StringIO()):
+            if verbs.draw(options):
+                raise SdkitError(f"The postcard was not drawn. Try: sdkit {' '.join(draw)}")
+
+    texts, rows = benches.head(arguments.model), []
+    for key, text in texts.items():
+        print(f"{key + ':':<13}{text}")
+    print(f"\n{benches.TABLE_HEAD}", flush=True)
+    for row in benches.measure(arguments.model, draw_postcard, arguments.quick):
+        print(benches.table_line(row), flush=True)
+        rows.append(row)
+    if file:
+        with write_atomically(file, replace=False) as part:
+            part.write_text(benches.report(texts, rows), encoding="utf-8")
     return 0
 
 

@@ -197,6 +197,25 @@ def make_parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=("about", "measure"))
 
     verb = verbs.add_parser(
+        "bench",
+        help="measure how long pictures take on this computer, and compare that with the limits",
+        description="Some minutes, on the CPU. Close other programs first. "
+        "docs/performance.md says how to read the table.",
+    )
+    verb.add_argument(
+        "--quick",
+        action="store_true",
+        help="leave out what takes minutes: sizes beyond 512 px and the full-size network",
+    )
+    verb.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the table and each single run as JSON"
+    )
+    verb.add_argument(
+        "--model", default="mini-sd", help="mini-sd (default), or a folder in diffusers' layout"
+    )
+    verb.set_defaults(verb=("about", "bench"))
+
+    verb = verbs.add_parser(
         "compare",
         help="compare two models, or two folders of styled pictures, by eye and blind",
         description="First give PHOTOS, A and B: this writes a page with the pictures in random "
