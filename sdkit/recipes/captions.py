@@ -5,8 +5,6 @@ caption in six has a typing error, and one in twenty of the postcards' is a list
 because visitors type such prompts.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from sdkit import postcards
@@ -88,44 +86,6 @@ NAMES = {
         "photography",
     ),
 }
-
-
-class Painting(NamedTuple):
-    """A painting that can be asked for by name."""
-
-    names: tuple  # in captions
-    files: tuple  # stems of the files of the training pictures
-
-
-PAINTINGS = {
-    "starry night": Painting(
-        ("starry night", "the starry night", "starry night by van gogh"), ("vangogh-starry-night",)
-    ),
-    "sunflowers": Painting(
-        ("sunflowers", "sunflowers by van gogh", "van gogh sunflowers"),
-        ("vincent-van-gogh-sunflowers-vgm-f458",),
-    ),
-    "wheatfield with crows": Painting(
-        ("wheatfield with crows", "wheatfield with crows by van gogh"), ("wheatfield-with-crows",)
-    ),
-    "a self-portrait of van gogh": Painting(
-        ("a self-portrait of van gogh", "self-portrait of van gogh", "van gogh self-portrait"),
-        (
-            "self-portrait-1",
-            "self-portrait-2",
-            "self-portrait-straw-hat",
-            "self-portrait-with-bandaged-ear",
-        ),
-    ),
-    "the great wave": Painting(
-        ("the great wave", "great wave", "the great wave by hokusai", "the great wave of hokusai"),
-        ("hokusai-great-wave",),
-    ),
-    "water lilies": Painting(
-        ("water lilies", "water lilies by monet", "water lilies by claude monet"),
-        ("monet-water-lilies", "level4-4-28", "level4-4-29"),
-    ),
-}
 STYLE_ONLY = (
     "{style}",
     "{style}",
@@ -162,24 +122,6 @@ def caption(style, is_portrait, rng):
     return forms[rng.integers(len(forms))].format(
         style=name, subject=subjects[rng.integers(len(subjects))]
     )
-
-
-def style_caption(style, is_portrait, rng):
-    """A random caption of a style, or of a painting in `PAINTINGS`.
-
-    Names of paintings do not stand for the style of their painter here.
-    """
-    if style in PAINTINGS:
-        names = PAINTINGS[style].names
-    else:
-        paintings = [name for painting in PAINTINGS.values() for name in painting.names]
-        names = [name for name in NAMES.get(style, (style,)) if name not in paintings]
-    name = names[rng.integers(len(names))]
-    if rng.random() < 0.5:
-        return STYLE_ONLY[rng.integers(len(STYLE_ONLY))].format(style=name)
-    subjects = SUBJECTS["portrait" if is_portrait else "scene"]
-    subject = subjects[rng.integers(len(subjects))]
-    return WITH_SUBJECT[rng.integers(len(WITH_SUBJECT))].format(style=name, subject=subject)
 
 
 def every_caption():
@@ -240,8 +182,7 @@ def vocabulary():
 
 def words():
     """The lower-case words of all captions, sorted: the words that the model knows."""
-    names = [name for painting in PAINTINGS.values() for name in painting.names]
     return sorted(
-        {word for caption in [*every_caption(), *names] for word in prompts.words(caption)}
+        {word for caption in every_caption() for word in prompts.words(caption)}
         | set(postcards.words())
     )

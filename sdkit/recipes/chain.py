@@ -16,7 +16,6 @@ from sdkit.files import models_dir
 from sdkit.recipes import (
     classifier,
     decoder,
-    painter,
     reader,
     text,
     training,
@@ -51,19 +50,6 @@ TINY = {
         evaluate=2,
     ),
     "decoder": dict(batch_size=2, size=32, drawn=8, evaluate=1, measured_side=32),
-    "painter": dict(
-        batch_size=2,
-        size=64,
-        short_sides=(64, 80),
-        painting_sides=(64, 80),
-        targets=8,
-        settling=1,
-        remembered=2,
-        drawn=4,
-        heads=(2, 4),
-        evaluate=1,
-        measured_side=64,
-    ),
     "upscaler": dict(
         batch_size=2, sizes=(8, 12), channels=(16, 32), side=64, drawn=3, squares=3, evaluate=1
     ),
@@ -103,20 +89,19 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
     """The stages in an order in which each finds its inputs: a list of `Stage`.
 
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
-    needs a network that can draw already; the painter goes on from there, and sees its pictures
-    through the decoder that was fine-tuned for texture. What is trained further is saved in
-    ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``: the
+    needs a network that can draw already. The VAE's decoder is trained further, which leaves the
+    latents as they are. What is trained further is saved in ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``: the
     folder with the VGG16, by default beside ``art_dir``.
     """
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)
     mini_sd, clip = out / "mini-sd", out / "mini-clip"
-    first_vae, first, second = (runs / name / "model" for name in ("vae", "unet", "unet-redraw"))
-    networks = dict(vae=first_vae, tokenizer=mini_sd / "tokenizer", clip=clip)
+    first_vae, first = (runs / name / "model" for name in ("vae", "unet"))
+    networks = dict(vae=mini_sd / "vae", tokenizer=mini_sd / "tokenizer", clip=clip)
     enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier")
-    enlarging |= networks | dict(vae=mini_sd / "vae")
+    enlarging |= networks
     second_unet = dict(
-        out=second,
+        out=mini_sd,
         initial=first / "unet",
         text_encoder=first / "text_encoder",
         redrawn=TINY_REDRAWN if tiny else REDRAWN,
@@ -131,11 +116,6 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
         ("decoder", decoder, dict(initial=first_vae, out=mini_sd / "vae", features=features)),
         ("unet", unet, dict(out=first, **networks)),
         ("unet-redraw", unet, dict(**second_unet, **networks)),
-        (
-            "painter",
-            painter,
-            dict(initial=second, vae=mini_sd / "vae", out=mini_sd, features=features),
-        ),
         ("regressor", upscaler, dict(regression=True, **enlarging)),
         ("upscaler", upscaler, enlarging),
     ]
@@ -182,7 +162,7 @@ def _resolved(path):
 def output_folders(settings):
     """The folders that a training writes; a pipeline's folder stands for the networks in it."""
     found = [getattr(settings, one.name) for one in fields(settings) if one.name.startswith("out")]
-    if isinstance(settings, (unet.Settings, painter.Settings)):
+    if isinstance(settings, unet.Settings):
         found += [settings.out / "unet", settings.out / "text_encoder"]
     if isinstance(settings, text.Settings):
         found += [settings.out / "tokenizer", settings.out / "text_encoder"]
@@ -228,7 +208,6 @@ RECORDED = {
     "unet": ["mini-sd/unet"],
     "unet-redraw": ["mini-sd/unet"],
     "decoder": ["mini-sd/vae"],
-    "painter": ["mini-sd/unet"],
     "regressor": ["mini-upscaler/regressor"],
     "upscaler": ["mini-upscaler/unet", "mini-upscaler/regressor"],
 }

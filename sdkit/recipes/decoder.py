@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     initial: Path = field(default_factory=in_models("mini-sd/vae"))
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 1000
+    steps: int = 800
     # crops in a batch
     batch_size: int = 6
     # side of a crop in px
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     # weight of the discriminator's opinion
     adversarial_weight: float = 0.1
     # share of crops that are given other colours
-    recoloured: float = 0.1
+    recoloured: float = 0.05
     # share of steps on postcards
     card_share: float = 0.25
     # postcards of 64 px that are drawn for the training

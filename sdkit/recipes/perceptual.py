@@ -92,33 +92,6 @@ def gram_distance(grams, targets):
     return (grams - targets).square().sum((1, 2)) / targets.square().sum((1, 2))
 
 
-def moments(features):
-    """Means and covariances of the channels, (B, C, 1 + C), of features (B, C, h, w).
-
-    A Gram matrix is dominated by the means. Apart from them, the covariances say which features
-    come together in a stroke. (Both are what Li et al. 2017, "Demystifying neural style transfer",
-    call matching distributions.)
-    """
-    x = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h w, C)
-    mean = x.mean(1, keepdim=True)  # (B, 1, C)
-    x = x - mean
-    return torch.cat([mean.mT, x.mT @ x / x.shape[1]], 2)
-
-
-def moments_distance(found, wanted):
-    """Distances (B,), 0 to 1, of `moments`: |a - b| / (|a| + |b|) of means and of covariances.
-
-    The mean of both. Too much contrast costs as much as too little. With squares relative to what
-    is wanted, the cheapest picture would be a pale one.
-    """
-
-    def norm(x):
-        return (x.float().square().sum((1, 2)) + 1e-12).sqrt()
-
-    parts = zip(found.split([1, found.shape[2] - 1], 2), wanted.split([1, found.shape[2] - 1], 2))
-    return sum(norm(a - b) / (norm(a) + norm(b)) for a, b in parts) / 2
-
-
 def feature_distance(features, targets):
     """Mean squared distance (B, h, w) of features, divided by the mean square of the targets'."""
     features, targets = features.float(), targets.float()

@@ -138,8 +138,6 @@ def to_device(batch, device):
     """A named tuple with its tensors on ``device``; pictures (4 dimensions) as channels_last."""
 
     def move(value):
-        if isinstance(value, tuple):
-            return tuple(map(move, value))
         if not torch.is_tensor(value):
             return value
         if value.ndim == 4:

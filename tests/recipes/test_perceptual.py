@@ -62,30 +62,6 @@ def test_the_distance_of_gram_matrices_is_relative_to_the_target():
     torch.testing.assert_close(distance, torch.tensor([0.0, 1.0, 4.0]))  # (factor - 1)^2
 
 
-def test_moments_are_the_means_and_covariances_of_channels():
-    x = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(0)) + 3
-    found = perceptual.moments(x)
-    for one, channels in zip(found, x.flatten(2)):
-        torch.testing.assert_close(one[:, 0], channels.mean(1))
-        torch.testing.assert_close(one[:, 1:], channels.cov(correction=0), rtol=1e-4, atol=1e-4)
-
-
-def test_too_much_contrast_is_as_far_as_too_little():
-    """Twice and half of the wanted moments: |a - b| / (|a| + |b|) = 1/3. The largest is 1."""
-    wanted = torch.randn(3, 4, 5)
-    found = wanted * torch.tensor([0.5, 2.0, 0.0]).view(3, 1, 1)
-    distance = perceptual.moments_distance(found, wanted)
-    torch.testing.assert_close(distance, torch.tensor([1 / 3, 1 / 3, 1.0]))
-
-
-def test_means_count_as_much_as_covariances():
-    wanted = torch.randn(1, 4, 5)
-    other = wanted.clone()
-    other[:, :, 0] = 0  # no means: distance 1 in one of the two halves
-    distance = perceptual.moments_distance(other, wanted)
-    torch.testing.assert_close(distance, torch.tensor([0.5]))
-
-
 def test_the_distance_of_features_is_relative_to_the_targets_mean_square():
     target = torch.randn(2, 4, 3, 5)
     factors = torch.tensor([0.0, 2.0]).view(2, 1, 1, 1)
