@@ -124,8 +124,8 @@ def load_upscaler(
 ) -> "DiffusionPipeline":
     """The upscaler in `folder` as diffusers' `StableDiffusionUpscalePipeline`.
 
-    shared : the parts of another model, from `load`; the upscaler takes VAE, text encoder and
-        tokenizer from them.
+    shared : the parts of another model, from `load`; the upscaler takes text encoder and tokenizer
+        from them, and the VAE if it has none of its own.
 
     The attribute `regressor` of the pipeline is the network that was trained as a plain regressor,
     or None if the folder has none. Raises `SdkitError` if the folder is no upscaler or is damaged.
@@ -141,12 +141,13 @@ def load_upscaler(
         raise no_upscaler(folder.name)
     names = [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
 
-    def network(part: str) -> Any:
-        return _part(folder, part, formats.weight_files(names, part, folder), dtype, "unet")
+    def network(part: str, kind: str = "unet") -> Any:
+        return _part(folder, part, formats.weight_files(names, part, folder), dtype, kind)
 
     try:
         parts = {
-            **{part: shared[part] for part in ("vae", "text_encoder", "tokenizer")},
+            "vae": network("vae", "vae") if (folder / "vae").is_dir() else shared["vae"],
+            **{part: shared[part] for part in ("text_encoder", "tokenizer")},
             **{part: _part(folder, part) for part in ("scheduler", "low_res_scheduler")},
             "unet": network("unet"),
         }

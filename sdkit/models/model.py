@@ -172,7 +172,8 @@ class Model:
     ) -> "DiffusionPipeline":
         """This model, which must be an upscaler, as a diffusers pipeline; see `sdkit.upscale`.
 
-        shared : the model whose VAE, text encoder and tokenizer the upscaler uses.
+        shared : the model whose text encoder and tokenizer the upscaler uses, and its VAE if the
+            upscaler has none.
         device, dtype : as in `pipeline`.
 
         The attribute `regressor` of the pipeline is the network that enlarges in one step, or None.

@@ -97,10 +97,11 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)
     mini_sd, clip = out / "mini-sd", out / "mini-clip"
+    # the upscaler keeps the first VAE, whose decoder invents no strokes
     first_vae, first = (runs / name / "model" for name in ("vae", "unet"))
     networks = dict(vae=mini_sd / "vae", tokenizer=mini_sd / "tokenizer", clip=clip)
     enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier")
-    enlarging |= networks
+    enlarging |= networks | dict(vae=first_vae)
     second_unet = dict(
         out=mini_sd,
         initial=first / "unet",

@@ -1,6 +1,6 @@
-"""Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR``, after mini-sd's VAE.
+"""Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR``, after the VAE.
 
-It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of mini-sd's VAE,
+It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of a VAE,
 and at every step the small picture is given beside them as three more channels, with a little noise
 of a known level (cascaded diffusion, Ho et al. 2022; Rombach et al. 2022, section 4.4). The VAE
 makes pictures four times smaller, so latents and small picture have the same size. The network
@@ -12,6 +12,7 @@ It then answers with the mean over all pictures that the small one may have been
 smoothest answer, and the best by PSNR.
 """
 
+import copy
 import json
 from dataclasses import dataclass, field
 from functools import partial
@@ -281,9 +282,10 @@ def loss(settings, model, batch, noiser):
 
 
 def save_pipeline(settings, vae, unet, noiser, solver):
-    """Save the pipeline's configuration and its schedulers; give the pipeline.
+    """Save the pipeline's configuration, its VAE and its schedulers; give the pipeline.
 
-    VAE, tokenizer and text encoder are mini-sd's and are not saved again.
+    Tokenizer and text encoder are mini-sd's and are not saved again. The VAE of mini-sd has another
+    decoder: it paints strokes where a drawing has smooth areas.
     """
     text_encoder = text_encoder_of(CLIPModel.from_pretrained(settings.clip).float())
     tokenizer = CLIPTokenizer.from_pretrained(settings.tokenizer)
@@ -298,6 +300,8 @@ def save_pipeline(settings, vae, unet, noiser, solver):
             max_noise_level=settings.max_noise_level,
         )
     pipe.save_config(settings.out)  # model_index.json
+    vae.register_to_config(_name_or_path="mini-upscaler/vae")  # no place on this machine
+    copy.deepcopy(vae).half().save_pretrained(settings.out / "vae")
     solver.save_pretrained(settings.out / "scheduler")
     noiser.save_pretrained(settings.out / "low_res_scheduler")
     return pipe
