@@ -233,7 +233,7 @@ def _load(arguments: Namespace, model: models.Model, task: str = "img2img") -> "
 def _load_upscaler(
     arguments: Namespace, upscaler: models.Model, model: models.Model
 ) -> "DiffusionPipeline":
-    """The upscaler's pipeline. It uses text encoder and tokenizer of mini-sd, whatever has drawn."""
+    """The upscaler's pipeline, with the text encoder and the tokenizer of mini-sd."""
     shared = model if model.entry is models.REGISTRY["mini-sd"] else models.resolve()
     return upscaler.upscaler(shared, arguments.device)
 
