@@ -15,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes
 from PIL import Image
 
-from sdkit import cli, models, outputs, photos, provenance
+from sdkit import cli, outputs, photos, provenance
 from sdkit.errors import SdkitError
 from sdkit.files import ROOT
 from tests import strange
@@ -312,7 +312,6 @@ def test_results_of_every_verb_contain_only_pixels_of_the_photo(
 ):
     from sdkit import upscale
 
-    monkeypatch.setattr(models.Model, "upscaler", lambda *_, **__: None)
     monkeypatch.setattr(
         upscale,
         "upscale",

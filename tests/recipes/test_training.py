@@ -139,11 +139,11 @@ def test_what_is_saved_is_the_moving_average(trained):
     from sdkit.evaluate.judges import StyleClassifier
 
     for name, network, place in (
-        ("vae", AutoencoderKL, "mini-sd/vae"),
-        ("classifier", StyleClassifier, "style-classifier"),
+        ("vae", AutoencoderKL, "runs/vae/model"),
+        ("classifier", StyleClassifier, "models/style-classifier"),
     ):
         state = torch.load(trained / "runs" / name / "checkpoint" / "custom_checkpoint_1.pkl")
-        saved = network.from_pretrained(trained / "models" / place).float()
+        saved = network.from_pretrained(trained / place).float()
         for parameter, average in zip(saved.parameters(), state["shadow_params"], strict=True):
             torch.testing.assert_close(parameter.data, average.half().float())
 
