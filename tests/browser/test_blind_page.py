@@ -4,7 +4,9 @@ import pytest
 from PIL import Image
 
 from sdkit import blind
-from tests.browser.test_browser import CHROMIUM, pytestmark, sync_playwright  # noqa: F401
+from tests.browser import lab
+
+pytestmark = lab.NEEDS
 
 
 @pytest.mark.parametrize("choices", [{"1": "left", "2": "right", "3": "none"}, {"2": "left"}])
@@ -14,8 +16,8 @@ def test_the_button_saves_what_was_chosen(tmp_path, choices):
     key = blind.make_key(names, "old", "new", 0)
     page = blind.page(key, {name: (picture,) * 3 for name in names})
     (tmp_path / "sheet.html").write_text(page, encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with lab.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=lab.CHROMIUM, args=["--no-sandbox"])
         tab = browser.new_page()
         tab.set_default_timeout(600_000)
         tab.goto((tmp_path / "sheet.html").as_uri())
