@@ -28,8 +28,9 @@ def test_the_button_saves_what_was_chosen(tmp_path, choices):
         with tab.expect_download() as saved:
             tab.click("button")
         saved.value.save_as(tmp_path / "answers.json")
+        file_name = saved.value.suggested_filename
         said = tab.locator("output").inner_text()
         browser.close()
-    assert saved.value.suggested_filename == f"answers-{key['sheet']}.json"
+    assert file_name == f"answers-{key['sheet']}.json"
     assert blind.read_answers(tmp_path / "answers.json", key) == choices
     assert said == ("Saved." if len(choices) == 3 else "Saved, but 2 pairs have no answer.")
