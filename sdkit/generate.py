@@ -3,8 +3,9 @@
 The functions are the same for mini-sd and for real Stable Diffusion weights.
 """
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ __all__ = [
     "note",
     "redraw",
     "style",
+    "twice",
+    "works_twice",
 ]
 
 AT_ONCE = 16 * 64 * 64  # pixels that `draw` paints in one batch
@@ -233,6 +236,43 @@ def inpaint(
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
+def works_twice(pipe: Any, settings: Settings) -> bool:
+    """Whether each step asks the UNet twice, with the prompt and without it.
+
+    A UNet into which guidance was distilled gives the guided answer in one call (Meng et al. 2023,
+    arXiv:2210.03142). Ours learned this for an empty negative prompt and for the guidance scales
+    that its defaults name as "one_call", so for others it is asked twice as well.
+    """
+    if settings.guidance_scale <= 1:
+        return False
+    if pipe.unet.config.time_cond_proj_dim is None:
+        return True
+    largest = _largest_in_one_call(pipe)
+    return largest is not None and (
+        settings.guidance_scale > largest or bool(settings.negative_prompt)
+    )
+
+
+def _largest_in_one_call(pipe: Any) -> float | None:
+    """The largest guidance scale that our UNet learned, or None for a UNet that is not ours."""
+    model = getattr(pipe, "sdkit_model", None)
+    return model and model.defaults.get("one_call")
+
+
+@contextlib.contextmanager
+def twice(pipe: Any) -> Iterator[None]:
+    """Within it, a pipeline asks its UNet as if guidance had not been distilled into it.
+
+    So guidance asks the UNet twice, and without guidance it is asked without a scale.
+    """
+    distilled = pipe.unet.config.time_cond_proj_dim
+    pipe.unet.register_to_config(time_cond_proj_dim=None)
+    try:
+        yield
+    finally:
+        pipe.unet.register_to_config(time_cond_proj_dim=distilled)
+
+
 def _warn(pipe: Any, prompt: str) -> None:
     """Warn with `UnknownWords`, if the pipeline comes from a `Model` that has advice."""
     model = getattr(pipe, "sdkit_model", None)
@@ -260,7 +300,12 @@ def _run(
             on_step()
         return change(pipe, step, timestep, tensors) if change else tensors
 
-    with hardware.enough_memory(f"for {what}"):
+    unguided = settings.guidance_scale <= 1 and _largest_in_one_call(pipe)
+    plainly = works_twice(pipe, settings) or unguided
+    with (
+        hardware.enough_memory(f"for {what}"),
+        twice(pipe) if plainly else contextlib.nullcontext(),
+    ):
         made = pipe(
             prompt=[settings.prompt] * count,
             negative_prompt=[settings.negative_prompt] * count,

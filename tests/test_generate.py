@@ -1,11 +1,14 @@
 """Settings are checked, and pictures equal those of diffusers and depend on nothing else."""
 
+import json
+import shutil
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from sdkit import generate, latents, models, photos
@@ -72,6 +75,67 @@ def test_style_gives_the_picture_of_diffusers(tiny_pipe):
         generator=torch.Generator().manual_seed(5),
     ).images[0]
     np.testing.assert_array_equal(generate.style(tiny_pipe, [photo], settings)[0], expected)
+
+
+@pytest.fixture
+def one_call(tiny_sd, tmp_path):
+    """The tiny model with a UNet that takes a guidance scale, loaded for image to image."""
+    folder = tmp_path / "one_call"
+    shutil.copytree(tiny_sd, folder)
+    torch.manual_seed(0)
+    UNet2DConditionModel.from_config(
+        UNet2DConditionModel.load_config(folder / "unet"), time_cond_proj_dim=256
+    ).save_pretrained(folder / "unet")
+    defaults = json.loads((folder / "defaults.json").read_text()) | {"one_call": 10}
+    (folder / "defaults.json").write_text(json.dumps(defaults))
+    return models.load(folder, device="cpu")
+
+
+def calls_of_the_unet(pipe, settings):
+    """The batch size and whether a guidance scale was given, at each call of the UNet."""
+    seen = []
+
+    def look(module, args, keywords):
+        seen.append((len(args[0]), keywords.get("timestep_cond") is not None))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", generate.UnknownWords)
+        hook = pipe.unet.register_forward_pre_hook(look, with_kwargs=True)
+        generate.style(pipe, [photos.sample("coffee")], settings)
+        hook.remove()
+    return set(seen)
+
+
+@pytest.mark.parametrize(
+    "change, batch_size, with_scale",
+    [
+        ({}, 1, True),
+        ({"guidance_scale": 10.0}, 1, True),
+        ({"guidance_scale": 11.0}, 2, False),
+        ({"negative_prompt": "a photo"}, 2, False),
+        ({"guidance_scale": 1.0}, 1, False),
+        ({"guidance_scale": 0.0, "negative_prompt": "a photo"}, 1, False),
+    ],
+)
+def test_a_distilled_unet_is_asked_twice_for_what_it_did_not_learn(
+    one_call, change, batch_size, with_scale
+):
+    settings = replace(GOOD, **change)
+    assert calls_of_the_unet(one_call, settings) == {(batch_size, with_scale)}
+    assert generate.works_twice(one_call, settings) == (batch_size == 2)
+    assert one_call.unet.config.time_cond_proj_dim == 256  # as before
+
+
+def test_asked_twice_the_distilled_unet_paints_as_one_that_takes_no_scale(one_call, tiny_sd):
+    plain = models.load(tiny_sd, device="cpu")
+    weights = one_call.unet.state_dict()
+    del weights["time_embedding.cond_proj.weight"]
+    plain.unet.load_state_dict(weights)
+    photo, settings = photos.sample("coffee"), replace(GOOD, negative_prompt="a photo")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", generate.UnknownWords)
+        images = [generate.style(pipe, [photo], settings)[0] for pipe in (one_call, plain)]
+    np.testing.assert_array_equal(*images)
 
 
 def test_a_seed_gives_the_same_picture_whatever_else_is_in_the_list(tiny_pipe):

@@ -112,12 +112,12 @@ def painting(
 
     encode : whether the painting begins with a picture. `generate.draw` begins with noise alone.
     """
+    from sdkit.generate import works_twice
+
     unet, vae, steps = pipe.unet, pipe.vae, settings.steps_run
     width, height = size
     sides = height // pipe.vae_scale_factor, width // pipe.vae_scale_factor
-    # with guidance, each step asks the UNet with the prompt and without it
-    guided = settings.guidance_scale > 1 and unet.config.time_cond_proj_dim is None
-    shape = 2 if guided else 1, unet.config.in_channels, *sides
+    shape = 2 if works_twice(pipe, settings) else 1, unet.config.in_channels, *sides
     words = pipe.tokenizer.model_max_length
     calls = [
         Calls(unet, shape, pictures * steps, words=words),

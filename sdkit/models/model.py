@@ -60,6 +60,8 @@ class Model:
         strength, guidance_scale, num_inference_steps and size are as in `Settings`. styles lists
         the styles that the model was trained on. guidance_scales gives a guidance_scale for
         prompts with certain words. draw, redraw and inpaint hold what is different for these tasks.
+        one_call is the largest guidance scale that the UNet gives in one call, see
+        `generate.works_twice`.
 
         Raises `SdkitError` if the file is damaged.
         """

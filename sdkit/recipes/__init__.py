@@ -4,7 +4,8 @@ Each network has a file of its own, and ``python -m sdkit.recipes.NAME --help`` 
 
     classifier  tells styles of painting apart        reader    reads postcards
     text        tokenizer and CLIP                    vae       pictures to latents and back
-    unet        the denoiser                          upscaler  the x4 upscaler and its regressor
+    decoder     the VAE's decoder, for texture        unet      the denoiser
+    guidance    guidance within the denoiser          upscaler  the x4 upscaler and its regressor
 
 Such a file has the same parts in the same order, and a new one should have them, too:
 
@@ -16,6 +17,6 @@ Such a file has the same parts in the same order, and a new one should have them
     main(settings)                  builds the networks, trains, measures, saves, writes the record
 
 They share `settings` (the command line), `training` (the loop, exact resume, the record) and `muon`
-(the optimizer). `captions`, `cards`, `pairs`, `redraws` and `strokes` make training data. `chain`
-puts all trainings in order.
+(the optimizer). `captions`, `cards`, `pairs` and `redraws` make training data. `chain` puts all
+trainings in order.
 """

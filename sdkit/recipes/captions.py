@@ -5,6 +5,8 @@ caption in six has a typing error, and one in twenty of the postcards' is a list
 because visitors type such prompts.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sdkit import postcards
@@ -30,10 +32,7 @@ NAMES = {
         "vincent van gogh",
         "van gogh",
         "vincent",
-        "starry night",
-        "starry night by van gogh",
         "van gogh in arles",
-        "sunflowers by van gogh",
         "post-impressionism",
         "the night cafe",
     ),
@@ -47,7 +46,6 @@ NAMES = {
         "hiroshige",
         "utagawa hiroshige",
         "hokusai",
-        "the great wave by hokusai",
         "woodcut from japan",
     ),
     "impressionism": (
@@ -61,7 +59,6 @@ NAMES = {
         "sisley",
         "degas",
         "morisot",
-        "water lilies by monet",
     ),
     "oil painting": (
         "oil painting",
@@ -84,6 +81,44 @@ NAMES = {
         "snapshot",
         "camera photo",
         "photography",
+    ),
+}
+
+
+class Painting(NamedTuple):
+    """A painting that can be asked for by name."""
+
+    names: tuple  # in captions
+    files: tuple  # stems of the files of the training pictures
+
+
+PAINTINGS = {
+    "starry night": Painting(
+        ("starry night", "the starry night", "starry night by van gogh"), ("vangogh-starry-night",)
+    ),
+    "sunflowers": Painting(
+        ("sunflowers", "sunflowers by van gogh", "van gogh sunflowers"),
+        ("vincent-van-gogh-sunflowers-vgm-f458",),
+    ),
+    "wheatfield with crows": Painting(
+        ("wheatfield with crows", "wheatfield with crows by van gogh"), ("wheatfield-with-crows",)
+    ),
+    "a self-portrait of van gogh": Painting(
+        ("a self-portrait of van gogh", "self-portrait of van gogh", "van gogh self-portrait"),
+        (
+            "self-portrait-1",
+            "self-portrait-2",
+            "self-portrait-straw-hat",
+            "self-portrait-with-bandaged-ear",
+        ),
+    ),
+    "the great wave": Painting(
+        ("the great wave", "great wave", "the great wave by hokusai", "the great wave of hokusai"),
+        ("hokusai-great-wave",),
+    ),
+    "water lilies": Painting(
+        ("water lilies", "water lilies by monet", "water lilies by claude monet"),
+        ("monet-water-lilies", "level4-4-28", "level4-4-29"),
     ),
 }
 STYLE_ONLY = (
@@ -111,9 +146,21 @@ WITH_SUBJECT = (
 PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {subject}")
 
 
-def caption(style, is_portrait, rng):
-    """A random caption: it always names the style, and half of the time the subject."""
-    name = NAMES[style][rng.integers(len(NAMES[style]))]
+def painting_of(file):
+    """The key into ``PAINTINGS`` of a training picture, or None; file: as in ``data/art.tsv``."""
+    stem = file.split("/")[-1].rpartition(".")[0]
+    return next((name for name, one in PAINTINGS.items() if stem in one.files), None)
+
+
+def caption(style, is_portrait, rng, painting=None):
+    """A random caption: it always names the style, and half of the time the subject.
+
+    painting : key into `PAINTINGS`; its name then stands in place of the style, 3 times of 4.
+    """
+    names = NAMES[style]
+    if painting and rng.random() < 0.75:
+        names = PAINTINGS[painting].names
+    name = names[rng.integers(len(names))]
     if rng.random() < 0.5:
         forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
         return forms[rng.integers(len(forms))].format(style=name)
@@ -127,7 +174,8 @@ def caption(style, is_portrait, rng):
 def every_caption():
     """All captions that `caption` can make, each once and sorted."""
     made = set()
-    for style, names in NAMES.items():
+    paintings = {name: painting.names for name, painting in PAINTINGS.items()}
+    for style, names in {**NAMES, **paintings}.items():
         for name in names:
             forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
             made |= {form.format(style=name) for form in forms}

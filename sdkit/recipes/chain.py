@@ -16,6 +16,7 @@ from sdkit.files import models_dir
 from sdkit.recipes import (
     classifier,
     decoder,
+    guidance,
     reader,
     text,
     training,
@@ -48,6 +49,9 @@ TINY = {
         short_sides=(64, 80),
         measured_side=64,
         evaluate=2,
+    ),
+    "guidance": dict(
+        batch_size=2, sizes=(8, 12), drawn=6, short_sides=(64, 80), measured_side=64, evaluate=2
     ),
     "decoder": dict(batch_size=2, size=32, drawn=8, evaluate=1, measured_side=32),
     "upscaler": dict(
@@ -89,24 +93,25 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
     """The stages in an order in which each finds its inputs: a list of `Stage`.
 
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
-    needs a network that can draw already. The VAE's decoder is trained further, which leaves the
-    latents as they are. What is trained further is first saved in ``runs``. The upscaler is
-    measured by the classifier and with its regressor. ``features``: the folder with the VGG16, by
-    default beside ``art_dir``.
+    needs a network that can draw already, and guidance needs one that can paint. The VAE's decoder
+    is trained further, which leaves the latents as they are. What is trained further is first saved
+    in ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``:
+    the folder with the VGG16, by default beside ``art_dir``.
     """
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)
     mini_sd, clip = out / "mini-sd", out / "mini-clip"
     # the upscaler keeps the first VAE, whose decoder invents no strokes
-    first_vae, first = (runs / name / "model" for name in ("vae", "unet"))
+    first_vae, first, second = (runs / name / "model" for name in ("vae", "unet", "unet-redraw"))
     networks = dict(vae=mini_sd / "vae", tokenizer=mini_sd / "tokenizer", clip=clip)
     enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier")
     enlarging |= networks | dict(vae=first_vae)
+    redrawn = TINY_REDRAWN if tiny else REDRAWN
     second_unet = dict(
-        out=mini_sd,
+        out=second,
         initial=first / "unet",
         text_encoder=first / "text_encoder",
-        redrawn=TINY_REDRAWN if tiny else REDRAWN,
+        redrawn=redrawn,
         steps=2000,
         learning_rate=8e-4,
     )
@@ -118,6 +123,11 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
         ("decoder", decoder, dict(initial=first_vae, out=mini_sd / "vae", features=features)),
         ("unet", unet, dict(out=first, **networks)),
         ("unet-redraw", unet, dict(**second_unet, **networks)),
+        (
+            "guidance",
+            guidance,
+            dict(out=mini_sd, teacher=second, vae=mini_sd / "vae", redrawn=redrawn),
+        ),
         ("regressor", upscaler, dict(regression=True, **enlarging)),
         ("upscaler", upscaler, enlarging),
     ]

@@ -26,7 +26,7 @@ from diffusers import (
 )
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import compute_snr
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdkit import postcards
@@ -42,52 +42,24 @@ IMAGE_TO_IMAGE = (200, 700)  # timesteps at which image to image begins: strengt
 DECISIVE_FOR_CARDS = (400, 1000)  # timesteps in which a thing gets its shape and place
 DECISIVE_FOR_STYLE = (0, 650)  # timesteps in which image to image works
 UNSAID = -100  # label of what a caption does not say; cross_entropy leaves it out
-DIFFERENCE_WEIGHT = 4  # of the teacher's prediction with a caption minus that without
 
 
 @dataclass(frozen=True)
-class Settings(BaseSettings):
-    """Settings of the denoiser's training."""
+class LatentSettings(BaseSettings):
+    """What batches of noised latents are made from, and how."""
 
-    # folder of the pipeline that is saved: vae, tokenizer, text_encoder, unet and scheduler
-    out: Path = field(default_factory=in_models("mini-sd"))
-    runs: Path = Path("runs/unet")
-    # folder of the VAE
-    vae: Path = field(default_factory=in_models("mini-sd/vae"))
-    # folder of the tokenizer
-    tokenizer: Path = field(default_factory=in_models("mini-sd/tokenizer"))
-    # folder of the CLIP whose text network the training starts from
-    clip: Path = field(default_factory=in_models("mini-clip"))
-    # folder of a text encoder to start from instead
-    text_encoder: Path | None = None
-    # folder of a trained UNet to go on from
-    initial: Path | None = None
-    # folder of a pipeline whose predictions the network learns for crops, in place of the noise
-    teacher: Path | None = None
-    # folder of photographs repainted by sdkit.recipes.strokes
-    repainted: Path | None = None
-    steps: int = 8000
     # crops in a batch
     batch_size: int = 16
     # sides of crops in latent pixels; each step takes one of them, and fewer crops if they are
     # large, so that all steps cost about the same
-    sizes: tuple[int, ...] = (24, 40)
-    # channels of the levels, the finest first
-    channels: tuple[int, ...] = (64, 128, 192)
+    sizes: tuple[int, ...] = (24, 40, 64)
     # share of steps on postcards
     card_share: float = 0.5
     # postcards that are drawn for the training
     drawn: int = 24000
     # postcards that are also learned at twice the size, in one of three steps on postcards; they
-    # are drawn by the network as it is at the start, so this needs ``initial`` (0: none)
+    # are drawn by the network as it is at the start, so this needs a trained one (0: none)
     redrawn: int = 0
-    # of Muon; AdamW takes a quarter
-    learning_rate: float = 2.4e-3
-    # learning rate of the text encoder, as a share of AdamW's (0: it stays as it is); the first
-    # latent diffusion models were trained together with their text encoder, too
-    text_rate: float = 0.2
-    # weight of the loss of the heads that read the caption, see Denoiser
-    heads_weight: float = 0.05
     # share of captions that are dropped
     caption_dropout: float = 0.15
     # share of timesteps that are drawn from the decisive ones: below 650 for art and large
@@ -105,30 +77,56 @@ class Settings(BaseSettings):
     snr_gamma: float = 5.0
     # decay of the moving average of the weights
     ema_decay: float = 0.999
-    # share of the initial weights in the weights that are saved; otherwise what was learned before
-    # fades (WiSE-FT, Wortsman et al. 2022)
-    initial_share: float = 0.0
-    # sides in px of the scaled pictures that crops are taken from, the smallest and the largest
-    short_sides: tuple[int, ...] = (240, 520)
-    # side in px of the held-out pictures that are measured
-    measured_side: int = 192
-    # held-out postcards that are measured
-    evaluate: int = 64
+    # short sides in px of the scaled pictures that crops are taken from, the smallest and the
+    # largest
+    short_sides: tuple[int, ...] = (256, 900)
 
     @property
     def record_folder(self):
         return self.out / "unet"
 
 
+@dataclass(frozen=True)
+class Settings(LatentSettings):
+    """Settings of the denoiser's training."""
+
+    # folder of the pipeline that is saved: vae, tokenizer, text_encoder, unet and scheduler
+    out: Path = field(default_factory=in_models("mini-sd"))
+    runs: Path = Path("runs/unet")
+    # folder of the VAE
+    vae: Path = field(default_factory=in_models("mini-sd/vae"))
+    # folder of the tokenizer
+    tokenizer: Path = field(default_factory=in_models("mini-sd/tokenizer"))
+    # folder of the CLIP whose text network the training starts from
+    clip: Path = field(default_factory=in_models("mini-clip"))
+    # folder of a text encoder to start from instead
+    text_encoder: Path | None = None
+    # folder of a trained UNet to go on from
+    initial: Path | None = None
+    steps: int = 8000
+    # channels of the levels, the finest first
+    channels: tuple[int, ...] = (64, 128, 192)
+    # of Muon; AdamW takes a quarter
+    learning_rate: float = 2.4e-3
+    # learning rate of the text encoder, as a share of AdamW's (0: it stays as it is); the first
+    # latent diffusion models were trained together with their text encoder, too
+    text_rate: float = 0.2
+    # weight of the loss of the heads that read the caption, see Denoiser
+    heads_weight: float = 0.05
+    # side in px of the held-out pictures that are measured
+    measured_side: int = 192
+    # held-out postcards that are measured
+    evaluate: int = 64
+
+
 class Batch(NamedTuple):
-    """One batch of the denoiser; when distilled, its second half is the first without captions."""
+    """One batch of the denoiser."""
 
     noisy: torch.Tensor  # (B, C, h, w)
     noise: torch.Tensor  # (B, C, h, w), the answer
     timesteps: torch.Tensor  # (B,)
     ids: torch.Tensor  # (B, L) token numbers of the captions
     labels: torch.Tensor  # (B, parts) what the captions say, as `postcards.indices`, or UNSAID
-    distilled: bool = False  # whether the teacher's predictions are the answer
 
 
 class Examples(NamedTuple):
@@ -238,32 +236,10 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     return noise_scheduler.add_noise(latents, noise, timesteps), noise
 
 
-def distillation_losses(predicted, answers):
-    """Losses (B,) of predictions against a teacher's ``answers``, both (B, C, h, w).
-
-    The second half of the batch is the first half without captions. Guidance multiplies the
-    difference between the two, and the errors in it. So the difference has a loss of its own. A few
-    Van Goghs, each shown ten thousand times, are learned by heart; the answers of an earlier
-    network are not (learning without forgetting, Li & Hoiem 2016).
-    """
-    errors = predicted.float() - answers.float()
-    difference = torch.sub(*errors.chunk(2)).square().mean((1, 2, 3))  # (B / 2,)
-    return errors.square().mean((1, 2, 3)) + DIFFERENCE_WEIGHT * difference.repeat(2)
-
-
-def loss(settings, model, batch, noise_scheduler, teacher=None):
-    """Weighted loss of the predicted noise plus the loss of the heads: (loss, figures to log).
-
-    ``teacher``, needed for a distilled batch, takes what the `Denoiser` takes.
-    """
-    inputs = (batch.noisy, batch.timesteps, batch.ids, batch.labels)
-    predicted, heads_loss = model(*inputs)
-    if batch.distilled:
-        with torch.no_grad():
-            answers, _ = teacher(*inputs)
-        losses = distillation_losses(predicted, answers)  # (B,)
-    else:
-        losses = (predicted.float() - batch.noise).square().mean((1, 2, 3))  # (B,)
+def loss(settings, model, batch, noise_scheduler):
+    """Weighted loss of the predicted noise plus the loss of the heads: (loss, figures to log)."""
+    predicted, heads_loss = model(batch.noisy, batch.timesteps, batch.ids, batch.labels)
+    losses = (predicted.float() - batch.noise).square().mean((1, 2, 3))  # (B,)
     weights = loss_weights(compute_snr(noise_scheduler, batch.timesteps), settings.snr_gamma)
     weighted = (losses * weights).mean()
     figures = {"loss": weighted, "unweighted": losses.mean(), "heads": heads_loss}
@@ -283,24 +259,22 @@ def choose_picture(data, rng):
     return group[rng.integers(len(group))]
 
 
-def art_examples(settings, data, rng):
-    """`Examples` of crops. The teacher takes half of a batch, and half of the captions are wrong.
-
-    It knows what to make of a photograph that is called a Van Gogh.
-    """
+def art_examples(settings, data, rng, wrong=0.0):
+    """`Examples` of crops; the share ``wrong`` of them has the caption of another picture."""
     size = settings.sizes[rng.integers(len(settings.sizes))]
-    count = settings.batch_size * (settings.sizes[0] / size) ** 2 / (2 if settings.teacher else 1)
     squares, texts = [], []
-    for _ in range(max(1, round(count))):
+    for _ in range(count_for(settings, size)):
         picture, latents = choose_picture(data, rng)
         z = latents[rng.integers(len(latents))]  # (2, C, h, w)
         top, left = (int(rng.integers(side - size + 1)) for side in z.shape[2:])
         squares.append(z[..., top : top + size, left : left + size])
-        if settings.teacher and rng.random() < 0.5:
+        if wrong and rng.random() < wrong:
             picture, _ = choose_picture(data, rng)
-        texts.append(captions.caption(picture.style, picture.is_portrait, rng))
+        painting = captions.painting_of(picture.file)
+        texts.append(captions.caption(picture.style, picture.is_portrait, rng, painting))
     labels = np.full((len(texts), len(postcards.PARTS)), UNSAID)
-    return Examples(*torch.stack(squares, 1), texts, labels)
+    squares = torch.stack(squares, 1)  # (2, B, C, h, w), or (1, B, C, h, w) without plain versions
+    return Examples(squares[0], squares[-1], texts, labels)
 
 
 def card_examples(settings, card_set, rng):
@@ -350,26 +324,23 @@ def add_noise(settings, examples, small_cards, noise_scheduler, rng):
 
 
 def make_batch(settings, data, rng):
-    """A `Batch` of small postcards, of large postcards or of crops of art."""
-    of_cards = rng.random() < settings.card_share
+    """A `Batch` of postcards or of crops of art."""
+    return noised_batch(settings, data, rng, of_cards=rng.random() < settings.card_share)
+
+
+def noised_batch(settings, data, rng, of_cards, wrong=0.0):
+    """A `Batch` of small or of large postcards, or else of crops; ``wrong``: see `art_examples`."""
     large = bool(of_cards and data.redrawn and rng.random() < 1 / 3)
     if of_cards:
         examples = card_examples(settings, data.redrawn if large else data.cards, rng)
     else:
-        examples = art_examples(settings, data, rng)
-    distilled = settings.teacher is not None and not of_cards
-    dropout = 0 if distilled else settings.caption_dropout
-    texts, labels = drop_captions(dropout, examples.captions, examples.labels, rng)
+        examples = art_examples(settings, data, rng, wrong)
+    texts, labels = drop_captions(settings.caption_dropout, examples.captions, examples.labels, rng)
     noisy, noise, timesteps = add_noise(
         settings, examples, of_cards and not large, data.noise_scheduler, rng
     )
     ids, labels = tokens(data.tokenizer, texts), torch.from_numpy(labels)
-    if distilled:
-        noisy, noise, timesteps, labels = (
-            torch.cat([part, part]) for part in (noisy, noise, timesteps, labels)
-        )
-        ids = torch.cat([ids, tokens(data.tokenizer, [""] * len(texts))])
-    return Batch(noisy, noise, timesteps, ids, labels, distilled)
+    return Batch(noisy, noise, timesteps, ids, labels)
 
 
 def new_unet(settings, vae, text_encoder):
@@ -383,7 +354,10 @@ def new_unet(settings, vae, text_encoder):
         layers_per_block=1,
         norm_num_groups=16,
         cross_attention_dim=text_encoder.config.hidden_size,
-        attention_head_dim=8,
+        # diffusers means the number of heads (its issue 2011); self-attention costs time with the
+        # square of the pixels, so it stays in the coarsest level, with few and wide heads
+        attention_head_dim=(8,) * (levels - 1) + (3,),
+        only_cross_attention=(True,) * (levels - 1) + (False,),
         down_block_types=["DownBlock2D"] + ["CrossAttnDownBlock2D"] * (levels - 1),
         up_block_types=["CrossAttnUpBlock2D"] * (levels - 1) + ["UpBlock2D"],
     )
@@ -400,17 +374,20 @@ def load_text_encoder(settings):
 
 
 def load_pictures(settings):
-    """Pictures of the training split, and repainted photographs: (pictures, originals by file)."""
-    pictures = art.load(settings.art_dir, "train", limit=settings.limit or None)
-    originals = {}
-    if settings.repainted:
-        photographs = {p.file.replace("/", "-").rsplit(".", 1)[0]: p.image for p in pictures}
-        for path in sorted(settings.repainted.glob("*.png")):
-            title = path.name.split("-")[0]
-            file = f"repainted/{path.name}"
-            pictures.append(art.Picture(file, "van gogh", title, Image.open(path)))
-            originals[file] = photographs[path.name.split("--")[0]]
-    return pictures, originals
+    """Pictures of the training split, as large as the largest crops need them."""
+    limit, short_side = settings.limit or None, settings.short_sides[1]
+    return art.load(settings.art_dir, "train", limit=limit, short_side=short_side)
+
+
+def load_redrawn(settings, networks, noise_scheduler, precision):
+    """A `CardSet` of large postcards, drawn by the networks as they are, or None.
+
+    networks : vae, text_encoder, tokenizer and unet, in float32.
+    """
+    if not settings.redrawn:
+        return None
+    rng = training.rng(settings.seed, training.PREPARING + 1)
+    return CardSet(*redraws.encode(networks, noise_scheduler, settings.redrawn, rng, precision))
 
 
 def encode_cards(vae, count):
@@ -429,13 +406,6 @@ def new_optimizer(settings, model):
         {"params": list(model.text_encoder.parameters()), "lr": text_rate},
     ]
     return Muon(matrices, groups, settings.learning_rate, weight_decay=0.01)
-
-
-@torch.no_grad()
-def blend(model, before, share):
-    """Replace each weight w by (1 - share) w + share ``before``[name] (WiSE-FT, equation 1)."""
-    for name, value in model.state_dict().items():
-        value.lerp_(before[name], share)
 
 
 @torch.no_grad()
@@ -477,67 +447,52 @@ def measure(settings, model, vae, tokenizer, noise_scheduler):
     return figures
 
 
-def main(settings):
-    """Train the UNet on latents, measure it, and save the whole pipeline in fp16."""
-    accelerator = training.accelerator()
-    device = accelerator.device
-    torch.manual_seed(settings.seed)
-    vae = AutoencoderKL.from_pretrained(settings.vae).float().eval()
-    vae = vae.to(device, memory_format=torch.channels_last)
+def save_pipeline(folder, vae, text_encoder, tokenizer, unet, noise_scheduler):
+    """Save the networks in fp16 as a pipeline, with a solver that needs half of DDIM's steps."""
     vae.register_to_config(_name_or_path="mini-sd/vae")  # do not publish the path on this machine
-    tokenizer = CLIPTokenizer.from_pretrained(settings.tokenizer)
-    text_encoder, noise_scheduler = load_text_encoder(settings).to(device), scheduler()
-    unet = new_unet(settings, vae, text_encoder).to(device, memory_format=torch.channels_last)
-    redrawn = None
-    if settings.redrawn:  # by the network as it is before its first step, also in a resumed run
-        networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet)
-        rng = training.rng(settings.seed, training.PREPARING + 1)
-        precision = accelerator.mixed_precision
-        redrawn = CardSet(
-            *redraws.encode(networks, noise_scheduler, settings.redrawn, rng, precision)
-        )
-    teacher = None
-    if settings.teacher:
-        networks = (
-            UNet2DConditionModel.from_pretrained(settings.teacher, subfolder="unet"),
-            CLIPTextModel.from_pretrained(settings.teacher, subfolder="text_encoder"),
-        )
-        teacher = Denoiser(*networks).float().to(device, memory_format=torch.channels_last)
-        teacher = training.with_autocast(accelerator, teacher.eval().requires_grad_(False))
-    if device.type == "cpu":  # the backward pass of fused attention costs a third of a step there
-        unet.set_attn_processor(AttnProcessor())
-    model = Denoiser(unet, text_encoder)
-    before = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
-    optimizer = new_optimizer(settings, model)
-    run = training.Run(settings, accelerator)
-    run.begin(model, optimizer, warmup=200, ema_decay=settings.ema_decay)
-    pictures, originals = load_pictures(settings)
-    data = None
-    if not run.is_over:
-        rng = training.rng(settings.seed, training.PREPARING)
-        precision = accelerator.mixed_precision
-        crops = pairs.encode_all(vae, pictures, originals, settings.short_sides, rng, precision)
-        card_set = encode_cards(vae, settings.drawn)
-        data = Data(crops, card_set, redrawn, tokenizer, noise_scheduler)
-    of_batch = partial(loss, noise_scheduler=noise_scheduler, teacher=teacher)
-    run.fit("unet", make_batch, of_batch, data)
-    if not accelerator.is_main_process:
-        return
-    model, vae = run.averaged(), vae.cpu()
-    blend(model, before, settings.initial_share)
-    figures = measure(settings, model, vae, tokenizer, noise_scheduler)
-    # as good as DDIM in half the steps
-    solver = DPMSolverMultistepScheduler.from_config(noise_scheduler.config)
     StableDiffusionPipeline(
         vae.half(),
-        model.text_encoder.half(),
+        text_encoder.half(),
         tokenizer,
-        model.unet.half(),
-        solver,
+        unet.half(),
+        DPMSolverMultistepScheduler.from_config(noise_scheduler.config),
         None,
         None,
         requires_safety_checker=False,
-    ).save_pretrained(settings.out)
+    ).save_pretrained(folder)
+
+
+def main(settings):
+    """Train the UNet on latents, measure it, and save the whole pipeline in fp16."""
+    accelerator = training.accelerator()
+    device, precision = accelerator.device, accelerator.mixed_precision
+    torch.manual_seed(settings.seed)
+    vae = AutoencoderKL.from_pretrained(settings.vae).float().eval()
+    vae = vae.to(device, memory_format=torch.channels_last)
+    tokenizer = CLIPTokenizer.from_pretrained(settings.tokenizer)
+    text_encoder, noise_scheduler = load_text_encoder(settings).to(device), scheduler()
+    unet = new_unet(settings, vae, text_encoder).to(device, memory_format=torch.channels_last)
+    # by the network as it is before its first step, also in a resumed run
+    networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet)
+    redrawn = load_redrawn(settings, networks, noise_scheduler, precision)
+    if device.type == "cpu":  # the backward pass of fused attention costs a third of a step there
+        unet.set_attn_processor(AttnProcessor())
+    model = Denoiser(unet, text_encoder)
+    optimizer = new_optimizer(settings, model)
+    run = training.Run(settings, accelerator)
+    run.begin(model, optimizer, warmup=200, ema_decay=settings.ema_decay)
+    pictures, data = load_pictures(settings), None
+    if not run.is_over:
+        rng = training.rng(settings.seed, training.PREPARING)
+        crops = pairs.encode_all(vae, pictures, settings.short_sides, rng, precision)
+        card_set = encode_cards(vae, settings.drawn)
+        data = Data(crops, card_set, redrawn, tokenizer, noise_scheduler)
+    run.fit("unet", make_batch, partial(loss, noise_scheduler=noise_scheduler), data)
+    if not accelerator.is_main_process:
+        return
+    model, vae = run.averaged(), vae.cpu()
+    figures = measure(settings, model, vae, tokenizer, noise_scheduler)
+    save_pipeline(settings.out, vae, model.text_encoder, tokenizer, model.unet, noise_scheduler)
     training.write_record(settings.record_folder, run, "unet", figures, art.data_hash(pictures))
     print(json.dumps(figures))
 

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from sdkit import art
-from sdkit.recipes import chain, perceptual
+from sdkit.recipes import captions, cards, chain, perceptual, text, unet
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +77,25 @@ def vgg_folder(toy):
 def vgg_weights(vgg_folder):
     """Its weights, as they lie in the file."""
     return load_file(vgg_folder / perceptual.FILE)
+
+
+@pytest.fixture(scope="session")
+def latent_data():
+    """Latents of noise, and a tokenizer; of crops one picture in each of two groups."""
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+
+    def crop(file, style):
+        image = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
+        latents = [torch.randn(2, 8, 12, side, generator=generator).half() for side in (12, 16)]
+        return art.Picture(file, style, "", image), latents
+
+    shown = cards.render(20, 64)[0]
+    small = torch.randn(20, 2, 8, 8, 8, generator=generator).half()
+    small[:, 1] = 0
+    return unet.Data(
+        {"van gogh": [crop("van_gogh/1", "van gogh")], "a photo": [crop("photo/1", "a photo")]},
+        unet.CardSet(shown, small),
+        unet.CardSet(shown[:5], torch.randn(5, 2, 8, 16, 16, generator=generator).half()),
+        text.make_tokenizer(captions.vocabulary(), vocab_size=700),
+        unet.scheduler(),
+    )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sdkit import art
 from sdkit.recipes import captions
 
 
@@ -51,3 +52,25 @@ def test_a_caption_names_its_style_and_every_caption_is_known():
             said = {captions.caption(style, portrait, rng) for _ in range(60)}
             assert len(said) > 20 and said <= known
             assert all(any(name in one for name in names) for one in said)
+
+
+def test_three_captions_of_four_call_a_famous_painting_by_its_name():
+    rng, known = np.random.default_rng(0), set(captions.every_caption())
+    file = "van_gogh/vangogh-starry-night.jpg"
+    assert captions.painting_of(file) == "starry night"
+    said = [captions.caption("van gogh", False, rng, "starry night") for _ in range(400)]
+    assert set(said) <= known
+    assert 0.68 < np.mean(["starry night" in one for one in said]) < 0.82
+
+
+def test_each_painting_that_has_a_name_is_among_the_training_pictures():
+    train = {row["file"] for row in art.manifest() if row["split"] == "train"}
+    for name, painting in captions.PAINTINGS.items():
+        found = [file for file in train if captions.painting_of(file) == name]
+        assert len(found) == len(painting.files), name
+    assert captions.painting_of("van_gogh/wheatfield.jpg") is None
+
+
+def test_the_name_of_a_painting_does_not_stand_for_its_painter():
+    named = {name for painting in captions.PAINTINGS.values() for name in painting.names}
+    assert not named & {name for names in captions.NAMES.values() for name in names}

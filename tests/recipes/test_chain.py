@@ -73,7 +73,7 @@ def test_no_place_of_this_machine_is_published(trained):
 @pytest.mark.parametrize(
     "stage, before",
     [
-        ("models/mini-sd/unet", "runs/unet/model/unet"),
+        ("runs/unet-redraw/model/unet", "runs/unet/model/unet"),
         ("models/mini-sd/vae", "runs/vae/model"),
     ],
 )
@@ -94,7 +94,7 @@ def test_the_decoder_changes_and_the_encoder_does_not(trained):
 
 
 def test_the_second_unet_training_learns_redrawn_postcards(trained):
-    record = training.read_record(trained / "models" / "mini-sd" / "unet")
+    record = training.read_record(trained / "runs" / "unet-redraw" / "model" / "unet")
     assert record["settings"]["redrawn"] == chain.TINY_REDRAWN
 
 
@@ -117,6 +117,7 @@ def test_other_settings_start_a_stage_and_those_that_need_it_over(copied):
         "decoder": "start over",
         "unet": "start over",
         "unet-redraw": "start over",
+        "guidance": "start over",
         "regressor": "start over",
         "upscaler": "start over",
     }

@@ -48,19 +48,19 @@ def pictures():
         picture("photo/1.png", "a photo"),
         picture("portrait/1.png", "a photo"),
         picture("ukiyo_e/1.png", "ukiyo-e", "Portrait of an actor"),
-        picture("repainted/portrait-1--2.png", "van gogh"),
+        picture("ukiyo_e/hokusai-great-wave.jpg", "ukiyo-e"),
     ]
 
 
 def test_every_picture_is_encoded_in_its_group_at_so_many_scales(pictures):
-    encoded = pairs.encode_all(Identity(), pictures, {}, (32, 64), np.random.default_rng(0))
+    encoded = pairs.encode_all(Identity(), pictures, (32, 64), np.random.default_rng(0))
     assert {name: len(some) for name, some in encoded.items()} == {
         "van gogh": 1,
         "van gogh, portrait": 1,
         "a photo": 1,
         "a photo, portrait": 1,
         "ukiyo-e": 1,
-        "van gogh, repainted": 1,
+        "a painting by name": 1,
     }
     for name, ((_, latents),) in encoded.items():
         assert len(latents) == pairs.GROUPS[name].scales
@@ -72,7 +72,7 @@ def test_every_picture_is_encoded_in_its_group_at_so_many_scales(pictures):
 
 def test_a_pair_is_the_picture_itself_and_a_plain_version_of_it(pictures):
     """At the size that it has, half of the versions mirrored."""
-    encoded = pairs.encode_all(Identity(), pictures, {}, (64, 64), np.random.default_rng(0))
+    encoded = pairs.encode_all(Identity(), pictures, (64, 64), np.random.default_rng(0))
     picture, latents = encoded["van gogh"][0]
     whole = photos.to_tensor(picture.image)[0] * 0.5
     for number, z in enumerate(latents):
@@ -84,10 +84,41 @@ def test_a_pair_is_the_picture_itself_and_a_plain_version_of_it(pictures):
         assert agree > mirrored
 
 
-def test_the_plain_version_of_a_repainted_photograph_is_that_photograph(pictures):
-    repainted, photograph = pictures[-1], pictures[3].image
-    originals = {repainted.file: photograph}
-    encoded = pairs.encode_all(Identity(), pictures, originals, (64, 64), np.random.default_rng(0))
-    _, (z,) = encoded["van gogh, repainted"][0]
-    expected = photos.to_tensor(photograph)[0] * 0.5
-    assert min((z[1].float() - x).abs().max() for x in (expected, expected.flip(-1))) < 1e-3
+def test_without_plain_versions_only_the_pictures_are_encoded(pictures):
+    both, alone = (
+        pairs.encode_all(
+            Identity(), pictures, (32, 64), np.random.default_rng(0), with_plain=with_plain
+        )["a photo"][0][1]
+        for with_plain in (True, False)
+    )
+    assert [z.shape[0] for z in alone] == [1] * len(both)
+    assert torch.equal(alone[0][0], both[0][0])
+
+
+def test_a_large_picture_is_cropped_to_a_window():
+    steps = np.linspace(0, 255, 1600).astype(np.uint8)
+    wide = Image.fromarray(np.broadcast_to(steps[None, :, None], (800, 1600, 3)).copy())
+    pictures = [art.Picture(f"{style}/1", style, "", wide) for style in ("a photo", "van gogh")]
+    encoded = pairs.encode_all(
+        Identity(), pictures, (800, 800), np.random.default_rng(0), with_plain=False
+    )
+    starts = []
+    for z in (z for _, latents in encoded["van gogh"] for z in latents):
+        assert z.shape == (1, 3, pairs.WINDOW, pairs.WINDOW)
+        starts.append(z[0, 0, 0].float().min().item())
+        slope = z[0, 0, 0, -1] - z[0, 0, 0, 0]  # of a fifth of the width, not of a reduced picture
+        assert abs(slope) == pytest.approx(2 * 0.5 * pairs.WINDOW / 1600, rel=0.05)
+    assert max(starts) - min(starts) > 0.05  # not always the same window
+
+
+def test_a_whole_palette_transfer_takes_mean_and_covariance_of_the_painting():
+    rng = np.random.default_rng(0)
+    photo, painting = (
+        rng.normal(size=(20, 30, 3)) @ rng.normal(size=(3, 3)) * 9 + 40 for _ in range(2)
+    )
+    moved = pairs.transfer_palette(photo, painting, 1.0).reshape(-1, 3)
+    np.testing.assert_allclose(moved.mean(0), painting.mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(
+        np.cov(moved.T), np.cov(painting.reshape(-1, 3).T), rtol=1e-3, atol=1e-2
+    )
+    np.testing.assert_array_equal(pairs.transfer_palette(photo, painting, 0.0), photo)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sdkit.errors import SdkitError
-from sdkit.recipes import classifier, reader, settings, strokes, text, unet, upscaler, vae
+from sdkit.recipes import classifier, decoder, guidance, reader, settings, text, unet, upscaler, vae
 
-RECIPES = [classifier, reader, strokes, text, unet, upscaler, vae]
+RECIPES = [classifier, decoder, guidance, reader, text, unet, upscaler, vae]
 
 
 @dataclass(frozen=True)

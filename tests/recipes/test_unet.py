@@ -10,12 +10,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.training_utils import compute_snr
-from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from sdkit import art, postcards
+from sdkit import postcards
 from sdkit.files import ROOT
-from sdkit.recipes import captions, cards, text, training, unet
+from sdkit.recipes import text, training, unet
 
 PLAIN = dict(
     caption_dropout=0.0, card_share=0.0, paired=0.0, from_noise=0.0, noise_offset=0.0, decisive=0.0
@@ -25,26 +24,9 @@ TINY = unet.Settings(
 )
 
 
-@pytest.fixture(scope="module")
-def data():
-    """Latents of noise, and a tokenizer; of crops one picture in each of two groups."""
-    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
-
-    def crop(file, style):
-        image = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
-        latents = [torch.randn(2, 8, 12, side, generator=generator).half() for side in (12, 16)]
-        return art.Picture(file, style, "", image), latents
-
-    shown = cards.render(20, 64)[0]
-    small = torch.randn(20, 2, 8, 8, 8, generator=generator).half()
-    small[:, 1] = 0
-    return unet.Data(
-        {"van gogh": [crop("van_gogh/1", "van gogh")], "a photo": [crop("photo/1", "a photo")]},
-        unet.CardSet(shown, small),
-        unet.CardSet(shown[:5], torch.randn(5, 2, 8, 16, 16, generator=generator).half()),
-        text.make_tokenizer(captions.vocabulary(), vocab_size=700),
-        unet.scheduler(),
-    )
+@pytest.fixture
+def data(latent_data):
+    return latent_data
 
 
 @pytest.fixture
@@ -268,36 +250,6 @@ def test_the_loss_of_the_heads_leaves_out_what_is_unsaid(denoiser):
     torch.testing.assert_close(predicted, expected.sample)
 
 
-def test_a_teacher_is_matched_in_its_answers_and_in_what_the_caption_changes():
-    # with the caption only
-    answers, wrong = torch.randn(2, 3, 4, 4), torch.tensor([0.5, 0])[:, None, None, None]
-    extra = unet.DIFFERENCE_WEIGHT / 4
-    for error, losses in ((0, [0, 0]), (2, [4, 4]), (wrong, [0.25 + extra, extra])):
-        made = unet.distillation_losses(answers + error, answers)
-        assert made.tolist() == pytest.approx(losses, abs=1e-5)
-
-
-def test_a_network_that_is_its_own_teacher_has_nothing_to_learn(data, denoiser):
-    settings = replace(TINY, teacher=Path("teacher"), card_share=0.0)
-    batch = unet.make_batch(settings, data, training.rng(0, 0))
-    assert batch.distilled and len(batch.noisy) % 2 == 0
-    for part in (batch.noisy, batch.noise, batch.timesteps):
-        assert torch.equal(*part.chunk(2))
-    with_captions, without = batch.ids.chunk(2)
-    assert (without == text.tokens(data.tokenizer, [""])).all()
-    assert not (with_captions == without).all(1).any()  # no caption is dropped
-    _, figures = unet.loss(settings, denoiser, batch, data.noise_scheduler, denoiser)
-    assert figures["unweighted"] == 0
-    other = lambda *inputs: (denoiser(*inputs)[0] + 2, None)
-    _, figures = unet.loss(settings, denoiser, batch, data.noise_scheduler, other)
-    assert figures["unweighted"].item() == pytest.approx(4, rel=1e-4)
-
-
-def test_batches_of_postcards_have_no_teacher(data):
-    settings = replace(TINY, teacher=Path("teacher"), card_share=1.0)
-    assert not any(batch.distilled for batch in batches(settings, data, 5))
-
-
 @pytest.mark.parametrize("rate", [0.0, 0.2])
 def test_the_text_encoder_has_a_learning_rate_of_its_own(denoiser, rate):
     """The first step of AdamW moves each weight by its learning rate (Kingma & Ba 2015)."""
@@ -316,16 +268,6 @@ def test_the_text_encoder_has_a_learning_rate_of_its_own(denoiser, rate):
             assert step == pytest.approx(0.01, rel=0.02), name
         else:
             assert step > 1e-4, name
-
-
-def test_a_share_of_the_initial_weights_is_blended_in(denoiser):
-    before = {name: torch.zeros_like(value) for name, value in denoiser.state_dict().items()}
-    now = {name: value.clone() for name, value in denoiser.state_dict().items()}
-    unet.blend(denoiser, before, 0.0)
-    assert all(torch.equal(denoiser.state_dict()[name], now[name]) for name in now)
-    unet.blend(denoiser, before, 0.25)
-    for name, value in denoiser.state_dict().items():
-        torch.testing.assert_close(value, 0.75 * now[name])
 
 
 def test_a_training_goes_on_from_the_weights_of_another_unet(denoiser, tmp_path):
@@ -357,13 +299,3 @@ def test_the_solver_that_is_saved_keeps_the_spacing_of_stable_diffusion():
     assert (solver.config.timestep_spacing, solver.config.steps_offset) == ("leading", 1)
     shipped = json.loads((ROOT / "data/models/mini-sd/scheduler/scheduler_config.json").read_text())
     assert (shipped["timestep_spacing"], shipped["steps_offset"]) == ("leading", 1)
-
-
-def test_repainted_photographs_are_van_goghs_with_their_originals(toy_data, tmp_path):
-    Image.new("RGB", (30, 30)).save(tmp_path / "portrait-0--1.png")
-    settings = replace(TINY, art_dir=toy_data / "art", repainted=tmp_path)
-    pictures, originals = unet.load_pictures(settings)
-    assert pictures[-1].file == "repainted/portrait-0--1.png"
-    assert pictures[-1].style == "van gogh"
-    (photograph,) = (p.image for p in pictures if p.file == "portrait/0.png")
-    assert originals == {pictures[-1].file: photograph}

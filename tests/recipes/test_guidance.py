@@ -1,0 +1,146 @@
+"""The distillation of guidance, against diffusers' pipelines and closed forms."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    UNet2DConditionModel,
+)
+
+from sdkit.diffusion import sampler
+from sdkit.recipes import guidance, unet
+
+SETTINGS = guidance.Settings(out=Path("o"), teacher=Path("t"), vae=Path("v"))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=16,
+        attention_head_dim=4,
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+    ).eval()
+
+
+def test_without_a_share_for_the_coarse_parts_it_is_the_usual_formula():
+    cond, uncond = torch.randn(2, 3, 4, 16, 16)
+    made = guidance.guided_answer(cond, uncond, torch.full((3,), 5.0), 1.0)
+    torch.testing.assert_close(made, sampler.guide(uncond, cond, 5.0), atol=1e-5, rtol=1e-5)
+
+
+def test_fine_parts_get_the_whole_scale_and_coarse_parts_a_share_of_it():
+    """A constant is coarse; a chessboard, which is zero on average, is fine."""
+    chess = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 2.0 - 1
+    zero, scales = torch.zeros(1, 4, 16, 16), torch.tensor([5.0])
+    for difference, factor in ((torch.ones(16, 16), 1 + 0.25 * 4), (chess, 5.0)):
+        made = guidance.guided_answer(zero + difference, zero, scales, 0.25)
+        torch.testing.assert_close(made, factor * (zero + difference))
+
+
+def test_scale_one_is_the_answer_with_the_prompt():
+    cond, uncond = torch.randn(2, 3, 4, 16, 16)
+    made = guidance.guided_answer(cond, uncond, torch.ones(3), 0.3)
+    torch.testing.assert_close(made, cond, atol=1e-5, rtol=1e-5)
+
+
+def test_a_ddim_step_is_that_of_diffusers():
+    scheduler = DDIMScheduler(
+        **{name: value for name, value in unet.scheduler().config.items() if name[0] != "_"}
+    )
+    scheduler.set_timesteps(10)
+    noisy, noise = torch.randn(2, 1, 4, 8, 8)
+    now = scheduler.timesteps[3]
+    then = now - 100
+    made = guidance.ddim_step(noisy, noise, now[None], then[None], scheduler)
+    torch.testing.assert_close(made, scheduler.step(noise, now, noisy).prev_sample)
+
+
+def test_a_new_scale_changes_nothing_at_first(network):
+    new = guidance.with_scale(network).eval()
+    z, t, text = torch.randn(2, 4, 8, 8), torch.tensor([10, 500]), torch.randn(2, 3, 16)
+    expected = network(z, t, text).sample
+    torch.testing.assert_close(new(z, t, text).sample, expected)
+    model = guidance.Guided(new)
+    torch.testing.assert_close(model(z, t, text, torch.tensor([2.0, 8.0]), torch.ones(2)), expected)
+
+
+def test_the_scale_reaches_the_network_as_diffusers_pipelines_give_it(network, tiny_sd):
+    """And where no guidance is wanted, the network is the one without a scale."""
+    new = guidance.with_scale(network)
+    torch.nn.init.normal_(new.time_embedding.cond_proj.weight)
+    model, seen = guidance.Guided(new), []
+    z, t, text = torch.randn(2, 4, 8, 8), torch.tensor([10, 10]), torch.randn(1, 3, 16)
+    texts = text.expand(2, -1, -1)
+    guided = model(z, t, texts, torch.tensor([3.0, 3.0]), torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(guided[1], new(z, t, texts).sample[1])
+    assert not torch.allclose(guided[0], new(z, t, texts).sample[0])
+
+    class Spy(torch.nn.Module):
+        config, dtype = SimpleNamespace(time_cond_proj_dim=guidance.EMBEDDING), torch.float32
+
+        def forward(self, z, *args, timestep_cond=None, **keywords):
+            seen.append((len(z), timestep_cond))
+            return (torch.zeros_like(z),)
+
+    pipe = StableDiffusionImg2ImgPipeline.from_pretrained(tiny_sd, safety_checker=None)
+    pipe.unet = Spy()
+    image = torch.rand(1, 3, 32, 32)
+    pipe("x", image=image, strength=0.5, num_inference_steps=2, guidance_scale=3.0)
+    (count, condition), *_ = seen
+    assert count == 1  # one call, without the empty prompt
+    torch.testing.assert_close(condition, guidance.embed(torch.tensor([3.0])))
+
+
+def test_a_network_that_answers_as_guided_has_nothing_to_learn():
+    noise_scheduler = unet.scheduler()
+    text_encoder = lambda ids: SimpleNamespace(last_hidden_state=ids[..., None].float())
+    teacher = lambda z, t, text: SimpleNamespace(sample=z * text.mean((1, 2))[:, None, None, None])
+    batch = guidance.Batch(
+        torch.randn(3, 4, 8, 8),
+        torch.tensor([900, 400, 30]),
+        torch.tensor([[2], [3], [0]]),
+        torch.tensor([5.0, 2.0, 4.0]),
+        torch.tensor([1.0, 0.0, 1.0]),
+        False,
+        torch.tensor([0.5, 0.0, 0.9]),
+    )
+    asked = []
+
+    def perfect(noisy, timesteps, text, scales, guided):
+        asked.append(timesteps)
+        scales = torch.where(guided > 0, scales, 1.0)
+        return noisy * (scales * text.mean((1, 2)))[:, None, None, None]
+
+    def value(model):
+        of = dict(teacher=(teacher, text_encoder), empty=torch.tensor([[0]]))
+        return guidance.loss(SETTINGS, model, batch, noise_scheduler=noise_scheduler, **of)[0]
+
+    assert value(perfect) == pytest.approx(0, abs=1e-9)
+    assert asked[1].tolist() == [450, 1, 27]  # between timestep 1 and the first one
+    assert value(lambda *inputs: perfect(*inputs) + 1) > 0.5
+
+
+def test_half_of_the_photographs_are_called_by_the_name_of_a_painter(latent_data):
+    settings = replace(SETTINGS, card_share=0.0, caption_dropout=0.0, batch_size=40, sizes=(8,))
+    batch = guidance.make_batch(settings, latent_data, np.random.default_rng(0))
+    assert batch.is_art and len(batch.noisy) == len(batch.scales) == len(batch.guided) == 40
+    assert 1 <= batch.scales.min() < 3 < 8 < batch.scales.max() <= 10
+    assert 0.5 < batch.guided.mean() < 0.95
+    cards = guidance.make_batch(
+        replace(settings, card_share=1.0), latent_data, np.random.default_rng(0)
+    )
+    assert not cards.is_art
