@@ -214,6 +214,25 @@ def tiny_data(tiny_sd, monkeypatch):
     return tiny_sd.parent.parent
 
 
+@pytest.fixture
+def one_call(tiny_sd, tmp_path):
+    """The tiny model with a UNet that takes a guidance scale, loaded for image to image."""
+    from diffusers import UNet2DConditionModel
+
+    from sdkit import models
+
+    folder = tmp_path / "one_call"
+    shutil.copytree(tiny_sd, folder)
+    torch.manual_seed(0)
+    config = UNet2DConditionModel.load_config(folder / "unet")
+    UNet2DConditionModel.from_config(config, time_cond_proj_dim=256).save_pretrained(
+        folder / "unet"
+    )
+    defaults = json.loads((folder / "defaults.json").read_text()) | {"one_call": 10}
+    (folder / "defaults.json").write_text(json.dumps(defaults))
+    return models.load(folder, device="cpu")
+
+
 @pytest.fixture(scope="session")
 def tiny_pipe(tiny_sd):
     """The tiny model, loaded for image to image."""

@@ -1,14 +1,12 @@
 """Settings are checked, and pictures equal those of diffusers and depend on nothing else."""
 
-import json
-import shutil
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from sdkit import generate, latents, models, photos
@@ -75,20 +73,6 @@ def test_style_gives_the_picture_of_diffusers(tiny_pipe):
         generator=torch.Generator().manual_seed(5),
     ).images[0]
     np.testing.assert_array_equal(generate.style(tiny_pipe, [photo], settings)[0], expected)
-
-
-@pytest.fixture
-def one_call(tiny_sd, tmp_path):
-    """The tiny model with a UNet that takes a guidance scale, loaded for image to image."""
-    folder = tmp_path / "one_call"
-    shutil.copytree(tiny_sd, folder)
-    torch.manual_seed(0)
-    UNet2DConditionModel.from_config(
-        UNet2DConditionModel.load_config(folder / "unet"), time_cond_proj_dim=256
-    ).save_pretrained(folder / "unet")
-    defaults = json.loads((folder / "defaults.json").read_text()) | {"one_call": 10}
-    (folder / "defaults.json").write_text(json.dumps(defaults))
-    return models.load(folder, device="cpu")
 
 
 def calls_of_the_unet(pipe, settings):
@@ -170,6 +154,8 @@ def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
 
 def test_too_little_memory_is_reported_and_other_errors_pass():
     class Pipe:
+        unet = SimpleNamespace(config=SimpleNamespace(time_cond_proj_dim=256))
+
         def __init__(self, error):
             self.error = error
 

@@ -135,6 +135,19 @@ def guide(uncond: torch.Tensor, cond: torch.Tensor, guidance_scale: float) -> to
     return uncond + guidance_scale * (cond - uncond)
 
 
+def embed_scales(guidance_scales: torch.Tensor, width: int) -> torch.Tensor:
+    """Embedding (B, width) of guidance scales (B,), for a UNet into which guidance was distilled.
+
+    Sines and cosines of 1000 (scale - 1), as for the timesteps. Equal to
+    `get_guidance_scale_embedding` of diffusers' pipelines (Meng et al. 2023, arXiv:2210.03142).
+    width : an even number, `unet.config.time_cond_proj_dim`.
+    """
+    half = width // 2
+    rates = torch.exp(torch.arange(half) * (-math.log(10000) / (half - 1)))
+    angles = (guidance_scales[:, None] - 1) * 1000 * rates.to(guidance_scales)  # (B, width / 2)
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
 @torch.no_grad()
 def denoise(
     unet: nn.Module,
@@ -150,19 +163,27 @@ def denoise(
 
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for the whole batch. With
     guidance_scale <= 1 there is no guidance: the UNet sees each latent once a step, with the prompt
-    alone. `solver` is "ddim" or "dpm++" (second order, for few steps); any other raises
-    `SdkitError`. Yields len(timesteps) states, of which the last one holds the result.
+    alone. A UNet into which guidance was distilled sees each latent once, too: it is told the scale
+    and does not need negative_embeds. Any other UNet sees each latent twice.
+
+    `solver` is "ddim" or "dpm++" (second order, for few steps); any other raises `SdkitError`.
+    Yields len(timesteps) states, of which the last one holds the result.
     """
     if solver not in ("ddim", "dpm++"):
         raise SdkitError(f"There is no solver {solver!r}. Take 'ddim' or 'dpm++'.")
     prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
-    guided = guidance_scale > 1
+    width = getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
+    guided = guidance_scale > 1 and width is None
+    told: dict[str, torch.Tensor] = {}
+    if guidance_scale > 1 and width:
+        scales = torch.full((len(latents),), float(guidance_scale))
+        told = {"timestep_cond": embed_scales(scales, width).to(latents)}
     context, previous = prompt_embeds, None
     if guided:
         context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
     for step, t in enumerate(timesteps):
         inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
-        output = unet(inputs, t, encoder_hidden_states=context).sample
+        output = unet(inputs, t, encoder_hidden_states=context, **told).sample
         if guided:
             uncond, cond = output.chunk(2)
             output = guide(uncond, cond, guidance_scale)  # (B, C, h, w)

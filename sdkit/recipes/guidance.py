@@ -6,10 +6,10 @@ distillation of guided diffusion models", stage one). It is told the guidance sc
 that is added to that of the timestep, as in latent consistency models (Luo et al. 2023), so that
 diffusers' pipelines know what to do. Without this embedding the network still answers as before.
 
-For paintings the guided answer is better than that of the usual formula. Most of the guidance goes
-into the fine parts of the latents, where the brush strokes are, and less into the coarse parts,
-where the colours are (frequency-decoupled guidance, Sadat et al. 2025). Otherwise all skin turns
-yellow.
+The usual guided answer turns all skin yellow, because Van Gogh's pictures are yellower than
+photographs, and guidance makes too much of that. So where the latents have the colour of skin,
+their coarse parts, which hold the colours, get less of the guidance. The fine parts, which hold the
+brush strokes, get nearly all of it (frequency-decoupled guidance, Sadat et al. 2025).
 """
 
 import json
@@ -26,13 +26,17 @@ from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import compute_snr
 from PIL import ImageOps
 
-from sdkit.pictures import art
+from sdkit.diffusion import sampler
+from sdkit.pictures import art, photos
 from sdkit.recipes import pairs, training, unet
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import command_line, in_models
 
 EMBEDDING = 256  # numbers in the embedding of a guidance scale
 COARSE = 4  # latent pixels; means over squares with this side are the coarse parts
+SKIN_CB, SKIN_CR = (77, 127), (133, 173)  # colours of skin, light or dark (Chai & Ngan 1999)
+SKIN_EDGE = 9  # latent pixels, the width of the soft edge of skin
+SHOWN = 64  # photographs that show what colours latents have
 FIRST = 1  # the timestep at which sampling ends
 
 
@@ -54,8 +58,9 @@ class Settings(unet.LatentSettings):
     learning_rate: float = 5e-4
     # the smallest and the largest guidance scale
     scales: tuple[int, ...] = (1, 10)
-    # share of the guidance that the coarse parts of paintings get
-    coarse_share: float = 0.4
+    # share of the guidance that coarse and fine parts get where there is skin, on art
+    skin_coarse: float = 0.4
+    skin_fine: float = 0.8
     # share of examples without guidance, so that the network still has its own answers
     unguided: float = 0.25
     ema_decay: float = 0.995
@@ -73,13 +78,8 @@ class Batch(NamedTuple):
     ids: torch.Tensor  # (B, L) token numbers of the prompts
     scales: torch.Tensor  # (B,) guidance scales
     guided: torch.Tensor  # (B,) 1 where guidance is wanted, else 0
-    is_art: bool  # no postcards
+    skin: torch.Tensor  # (B, 1, h, w) 1 where there is skin, 0 on postcards
     uniform: torch.Tensor  # (B,) random numbers in [0, 1) that choose the second timestep
-
-
-def embed(scales):
-    """Embedding (B, 256) of guidance scales (B,), equal to that of diffusers' pipelines."""
-    return StableDiffusionPipeline.get_guidance_scale_embedding(None, scales - 1, EMBEDDING)
 
 
 def coarse(z):
@@ -87,17 +87,48 @@ def coarse(z):
     return F.interpolate(F.avg_pool2d(z, COARSE), z.shape[-2:], mode="bilinear")
 
 
-def guided_answer(cond, uncond, scales, coarse_share):
+def guided_answer(cond, uncond, scales, coarse_share=1.0, fine_share=1.0):
     """Guided noise (B, C, h, w) from the noise predicted with the prompt and without it.
 
-    uncond + scale (cond - uncond), where the scale is that of ``scales`` (B,) for the fine parts of
-    the difference; the coarse parts get the share ``coarse_share`` of what exceeds 1. A share of 1
-    is the usual formula (Ho & Salimans 2022, equation 6).
+    uncond + scale (cond - uncond), where the coarse and the fine parts of the difference get a
+    share of the ``scales`` (B,) as far as these exceed 1. The shares are numbers, or maps
+    (B, 1, h, w). Shares of 1 are the usual formula (Ho & Salimans 2022, equation 6).
     """
-    scales = scales[:, None, None, None]
+    more = scales[:, None, None, None] - 1
     difference = cond - uncond
     low = coarse(difference)
-    return uncond + scales * (difference - low) + (1 + coarse_share * (scales - 1)) * low
+    high = difference - low
+    return cond + more * (coarse_share * low + fine_share * high)
+
+
+def colours_of_latents(vae, pictures):
+    """Matrix (C + 1, 3) that turns scaled latents, and a 1, into RGB in [-1, 1].
+
+    Found by least squares. It does not see details, but colours well enough.
+    """
+    latents, pixels = [], []
+    for picture in pictures:
+        square = np.asarray(ImageOps.fit(picture.image, (128, 128)))[None]
+        z = training.encode_batches(vae, square).float()[0]  # (C, h, w)
+        x = F.avg_pool2d(photos.to_batch(square), 128 // z.shape[-1])[0]
+        latents.append(z.flatten(1).T)
+        pixels.append(x.flatten(1).T)
+    latents = torch.cat(latents)
+    ones = torch.ones(len(latents), 1)
+    return torch.linalg.lstsq(torch.cat([latents, ones], 1), torch.cat(pixels)).solution
+
+
+def skin(z, colours):
+    """Where latents (B, C, h, w) have the colour of skin: (B, 1, h, w), 1 there, soft at the edge.
+
+    ``colours`` : from `colours_of_latents`.
+    """
+    rgb = torch.einsum("bchw,cd->dbhw", z, colours[:-1]) + colours[-1][:, None, None, None]
+    red, green, blue = (rgb.clamp(-1, 1) + 1) * 127.5
+    cb = 128 - 0.168736 * red - 0.331264 * green + 0.5 * blue  # of JPEG (ITU-T T.871)
+    cr = 128 + 0.5 * red - 0.418688 * green - 0.081312 * blue
+    is_skin = (cb > SKIN_CB[0]) & (cb < SKIN_CB[1]) & (cr > SKIN_CR[0]) & (cr < SKIN_CR[1])
+    return F.avg_pool2d(is_skin[:, None].float(), SKIN_EDGE, 1, SKIN_EDGE // 2)
 
 
 def make_batch(settings, data, rng):
@@ -106,8 +137,10 @@ def make_batch(settings, data, rng):
     So the network is also asked to make a Van Gogh of a photograph.
     """
     of_cards = rng.random() < settings.card_share
-    batch = unet.noised_batch(settings, data, rng, of_cards, wrong=0.5)
+    batch = unet.noised_batch(settings, data.latents, rng, of_cards, wrong=0.5)
     count = len(batch.noisy)
+    a = data.latents.noise_scheduler.alphas_cumprod[batch.timesteps][:, None, None, None]
+    clean = (batch.noisy - (1 - a).sqrt() * batch.noise) / a.sqrt()
     low, high = settings.scales
     return Batch(
         batch.noisy,
@@ -115,9 +148,16 @@ def make_batch(settings, data, rng):
         batch.ids,
         torch.from_numpy(rng.uniform(low, high, count)).float(),
         torch.from_numpy(rng.random(count) >= settings.unguided).float(),
-        not of_cards,
+        skin(clean, data.colours) * (not of_cards),
         torch.from_numpy(rng.random(count)).float(),
     )
+
+
+class Data(NamedTuple):
+    """What batches are made from."""
+
+    latents: unet.Data
+    colours: torch.Tensor  # from `colours_of_latents`
 
 
 class Guided(torch.nn.Module):
@@ -129,7 +169,7 @@ class Guided(torch.nn.Module):
 
     def forward(self, noisy, timesteps, text, scales, guided):
         """Predicted noise (B, C, h, w); the guidance counts where ``guided`` (B,) is 1."""
-        condition = embed(scales) * guided[:, None]  # (B, 256)
+        condition = sampler.embed_scales(scales, EMBEDDING) * guided[:, None]  # (B, 256)
         return self.network(noisy, timesteps, text, timestep_cond=condition).sample
 
 
@@ -142,6 +182,11 @@ def ddim_step(noisy, noise, now, then, noise_scheduler):
     a, b = (alphas[t][:, None, None, None] for t in (now, then))
     clean = (noisy - (1 - a).sqrt() * noise) / a.sqrt()
     return b.sqrt() * clean + (1 - b).sqrt() * noise
+
+
+def skin_shares(settings, skin):
+    """Shares of the guidance for coarse and fine parts, as maps (B, 1, h, w) like ``skin``."""
+    return tuple(1 + (share - 1) * skin for share in (settings.skin_coarse, settings.skin_fine))
 
 
 def loss(settings, model, batch, teacher, empty, noise_scheduler):
@@ -157,14 +202,14 @@ def loss(settings, model, batch, teacher, empty, noise_scheduler):
     with torch.no_grad():
         ids = torch.cat([batch.ids, empty.expand(count, -1)])
         both = text_encoder(ids).last_hidden_state.float()  # (2 B, L, D)
-    share = settings.coarse_share if batch.is_art else 1.0
+    shares = skin_shares(settings, batch.skin)
     scales = torch.where(batch.guided > 0, batch.scales, 1.0)
     total, figures = 0.0, {}
     for name in ("first", "second"):
         with torch.no_grad():
             answers = network(noisy.repeat(2, 1, 1, 1), now.repeat(2), both).sample.float()
             cond, uncond = answers.chunk(2)
-            wanted = guided_answer(cond, uncond, scales, share)
+            wanted = guided_answer(cond, uncond, scales, *shares)
         predicted = model(noisy, now, both[:count], batch.scales, batch.guided).float()
         losses = (predicted - wanted).square().mean((1, 2, 3))  # (B,)
         weights = unet.loss_weights(compute_snr(noise_scheduler, now), settings.snr_gamma)
@@ -177,7 +222,7 @@ def loss(settings, model, batch, teacher, empty, noise_scheduler):
 
 
 @torch.no_grad()
-def measure(settings, model, vae, teacher, tokenizer, noise_scheduler):
+def measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours):
     """How much of what guidance changes is missing, on held-out photographs called "van gogh".
 
     The squared distance between the answers of network and teacher, as a share of the squared
@@ -193,13 +238,13 @@ def measure(settings, model, vae, teacher, tokenizer, noise_scheduler):
     network, text_encoder = teacher
     ids = unet.tokens(tokenizer, ["van gogh"] * count + [""] * count)
     both = text_encoder(ids).last_hidden_state
-    scales = torch.full((count,), 5.0)
+    scales, shares = torch.full((count,), 5.0), skin_shares(settings, skin(latents, colours))
     for t in (100, 300):
         now = torch.full((count,), t)
         noisy = noise_scheduler.add_noise(latents, noise, now)
         answers = network(noisy.repeat(2, 1, 1, 1), now.repeat(2), both).sample
         cond, uncond = answers.chunk(2)
-        wanted = guided_answer(cond, uncond, scales, settings.coarse_share)
+        wanted = guided_answer(cond, uncond, scales, *shares)
         for guided, answer, name in ((1, wanted, "guided"), (0, cond, "unguided")):
             made = model(noisy, now, both[:count], scales, torch.full((count,), float(guided)))
             missing = (made - answer).square().sum() / (wanted - cond).square().sum()
@@ -231,11 +276,14 @@ def main(settings):
     run = training.Run(settings, accelerator)
     run.begin(model, optimizer, warmup=100, ema_decay=settings.ema_decay)
     pictures, data = unet.load_pictures(settings), None
+    photographs = [picture for picture in pictures if picture.style == "a photo"]
+    colours = colours_of_latents(vae, photographs[:SHOWN])
     if not run.is_over:
         rng = training.rng(settings.seed, training.PREPARING)
         crops = pairs.encode_all(vae, pictures, settings.short_sides, rng, precision, False)
         card_set = unet.encode_cards(vae, settings.drawn)
-        data = unet.Data(crops, card_set, redrawn, tokenizer, noise_scheduler)
+        latents = unet.Data(crops, card_set, redrawn, tokenizer, noise_scheduler)
+        data = Data(latents, colours)
     teacher = [training.with_autocast(accelerator, network) for network in (old, text_encoder)]
     empty = unet.tokens(tokenizer, [""]).to(device)
     of_batch = partial(loss, teacher=teacher, empty=empty, noise_scheduler=noise_scheduler)
@@ -243,7 +291,7 @@ def main(settings):
     if not accelerator.is_main_process:
         return
     model, vae, teacher = run.averaged(), vae.cpu(), (old.cpu(), text_encoder.cpu())
-    figures = measure(settings, model, vae, teacher, tokenizer, noise_scheduler)
+    figures = measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours)
     unet.save_pipeline(settings.out, vae, text_encoder, tokenizer, model.network, noise_scheduler)
     training.write_record(settings.record_folder, run, "guidance", figures, art.data_hash(pictures))
     print(json.dumps(figures))

@@ -9,6 +9,7 @@ from diffusers import (
     DDPMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    StableDiffusionPipeline,
 )
 
 from sdkit import latents, models, photos, prompts, sampler, schedule
@@ -81,10 +82,19 @@ def test_guidance_interpolates_and_extrapolates():
     assert sampler.guide(uncond, cond, 4.0) == 9.0
 
 
-@pytest.mark.parametrize("guidance_scale, strength", [(4.0, 0.5), (1.0, 0.5), (7.5, 0.8)])
-def test_denoise_equals_image_to_image_of_diffusers(tiny_pipe, guidance_scale, strength):
+@pytest.mark.parametrize(
+    "pipe, guidance_scale, strength",
+    [
+        ("tiny_pipe", 4.0, 0.5),
+        ("tiny_pipe", 1.0, 0.5),
+        ("tiny_pipe", 7.5, 0.8),
+        ("one_call", 4.0, 0.5),
+    ],
+)
+def test_denoise_equals_image_to_image_of_diffusers(pipe, guidance_scale, strength, request):
+    pipe = request.getfixturevalue(pipe)
     image = photos.resize(photos.sample("astronaut"), 64)
-    expected = tiny_pipe(
+    expected = pipe(
         prompt="van gogh",
         negative_prompt="a photo",
         image=image,
@@ -97,16 +107,16 @@ def test_denoise_equals_image_to_image_of_diffusers(tiny_pipe, guidance_scale, s
 
     # the same draws: first the posterior's sample, then the noise
     generator = torch.Generator().manual_seed(3)
-    x0 = latents.encode(tiny_pipe.vae, photos.to_tensor(image), generator)
+    x0 = latents.encode(pipe.vae, photos.to_tensor(image), generator)
     noise = torch.randn(x0.shape, generator=generator)
-    sched = schedule.Schedule.of(tiny_pipe.scheduler)
+    sched = schedule.Schedule.of(pipe.scheduler)
     steps = sampler.timesteps(sched, 10, strength)
     prompt, negative = prompts.encode(
-        tiny_pipe.tokenizer, tiny_pipe.text_encoder, ["van gogh", "a photo"]
+        pipe.tokenizer, pipe.text_encoder, ["van gogh", "a photo"]
     ).split(1)
     states = list(
         sampler.denoise(
-            tiny_pipe.unet,
+            pipe.unet,
             sched,
             sched.add_noise(x0, noise, steps[0]),
             prompt,
@@ -213,6 +223,12 @@ def test_the_unet_sees_each_latent_twice_only_with_guidance(guidance_scale, copi
         sampler.denoise(unet, schedule.linear(), latent, prompt, negative, [500, 1], guidance_scale)
     )
     assert batches == [(3 * copies, 3 * copies)] * 2
+
+
+def test_the_embedding_of_guidance_scales_is_that_of_diffusers():
+    scales = torch.tensor([1.0, 1.3, 5.0, 10.0])
+    expected = StableDiffusionPipeline.get_guidance_scale_embedding(None, scales - 1, 256)
+    torch.testing.assert_close(sampler.embed_scales(scales, 256), expected, atol=1e-4, rtol=0)
 
 
 def test_each_latent_gets_its_own_prompt_and_the_negative_prompt_is_the_first_half():

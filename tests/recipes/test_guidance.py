@@ -12,6 +12,7 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
     UNet2DConditionModel,
 )
+from PIL import Image, ImageColor
 
 from sdkit.diffusion import sampler
 from sdkit.recipes import guidance, unet
@@ -38,17 +39,53 @@ def network():
 
 def test_without_a_share_for_the_coarse_parts_it_is_the_usual_formula():
     cond, uncond = torch.randn(2, 3, 4, 16, 16)
-    made = guidance.guided_answer(cond, uncond, torch.full((3,), 5.0), 1.0)
+    made = guidance.guided_answer(cond, uncond, torch.full((3,), 5.0))
     torch.testing.assert_close(made, sampler.guide(uncond, cond, 5.0), atol=1e-5, rtol=1e-5)
 
 
-def test_fine_parts_get_the_whole_scale_and_coarse_parts_a_share_of_it():
+def test_coarse_and_fine_parts_get_their_shares_of_the_guidance():
     """A constant is coarse; a chessboard, which is zero on average, is fine."""
     chess = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 2.0 - 1
     zero, scales = torch.zeros(1, 4, 16, 16), torch.tensor([5.0])
-    for difference, factor in ((torch.ones(16, 16), 1 + 0.25 * 4), (chess, 5.0)):
-        made = guidance.guided_answer(zero + difference, zero, scales, 0.25)
+    for difference, factor in ((torch.ones(16, 16), 1 + 0.25 * 4), (chess, 1 + 0.75 * 4)):
+        made = guidance.guided_answer(zero + difference, zero, scales, 0.25, 0.75)
         torch.testing.assert_close(made, factor * (zero + difference))
+
+
+def test_skin_is_found_in_latents_by_its_colour():
+    """Light and dark skin (Monk skin tones 2 and 8), sky, leaves, snow and a yellow wall."""
+    names = ["light skin", "dark skin", "sky", "leaves", "snow", "yellow"]
+    colours = ["#f3e7db", "#604134", "#87ceeb", "#3c6e28", "#fafafa", "#e6e614"]
+    pixels = torch.tensor([ImageColor.getrgb(colour) for colour in colours]) / 127.5 - 1
+    mix = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))  # of latents
+    z = (pixels @ mix)[:, :, None, None].expand(-1, -1, 16, 16)
+    back = torch.cat([torch.linalg.pinv(mix), torch.zeros(1, 3)])
+    found = guidance.skin(z, back)[:, 0, 8, 8]
+    assert [name for name, value in zip(names, found) if value == 1] == names[:2]
+    assert (found[2:] == 0).all()
+
+
+def test_colours_are_read_from_latents_by_least_squares():
+    """The VAE here has four latents: red, green, blue of half the size, and noise."""
+    rng = np.random.default_rng(0)
+
+    class Colours:
+        device, dtype, config = (
+            torch.device("cpu"),
+            torch.float32,
+            SimpleNamespace(scaling_factor=2),
+        )
+
+        def encode(self, x):
+            small = torch.nn.functional.avg_pool2d(x, 2)
+            z = torch.cat([small, torch.randn(len(x), 1, 64, 64)], 1)
+            return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: z))
+
+    squares = [rng.integers(0, 256, (128, 128, 3), np.uint8) for _ in range(3)]
+    pictures = [SimpleNamespace(image=Image.fromarray(square)) for square in squares]
+    made = guidance.colours_of_latents(Colours(), pictures)
+    expected = torch.cat([torch.eye(3) / 2, torch.zeros(2, 3)])
+    torch.testing.assert_close(made, expected, atol=2e-3, rtol=0)
 
 
 def test_scale_one_is_the_answer_with_the_prompt():
@@ -90,19 +127,22 @@ def test_the_scale_reaches_the_network_as_diffusers_pipelines_give_it(network, t
     assert not torch.allclose(guided[0], new(z, t, texts).sample[0])
 
     class Spy(torch.nn.Module):
-        config, dtype = SimpleNamespace(time_cond_proj_dim=guidance.EMBEDDING), torch.float32
+        config = SimpleNamespace(time_cond_proj_dim=guidance.EMBEDDING, in_channels=8)
+        device, dtype = torch.device("cpu"), torch.float32
 
         def forward(self, z, *args, timestep_cond=None, **keywords):
             seen.append((len(z), timestep_cond))
             return (torch.zeros_like(z),)
 
-    pipe = StableDiffusionImg2ImgPipeline.from_pretrained(tiny_sd, safety_checker=None)
+    pipe = StableDiffusionImg2ImgPipeline.from_pretrained(
+        tiny_sd, safety_checker=None, torch_dtype=torch.float32
+    )
     pipe.unet = Spy()
     image = torch.rand(1, 3, 32, 32)
     pipe("x", image=image, strength=0.5, num_inference_steps=2, guidance_scale=3.0)
     (count, condition), *_ = seen
     assert count == 1  # one call, without the empty prompt
-    torch.testing.assert_close(condition, guidance.embed(torch.tensor([3.0])))
+    torch.testing.assert_close(condition, sampler.embed_scales(torch.tensor([3.0]), 256))
 
 
 def test_a_network_that_answers_as_guided_has_nothing_to_learn():
@@ -115,7 +155,7 @@ def test_a_network_that_answers_as_guided_has_nothing_to_learn():
         torch.tensor([[2], [3], [0]]),
         torch.tensor([5.0, 2.0, 4.0]),
         torch.tensor([1.0, 0.0, 1.0]),
-        False,
+        torch.zeros(3, 1, 8, 8),
         torch.tensor([0.5, 0.0, 0.9]),
     )
     asked = []
@@ -134,13 +174,28 @@ def test_a_network_that_answers_as_guided_has_nothing_to_learn():
     assert value(lambda *inputs: perfect(*inputs) + 1) > 0.5
 
 
-def test_half_of_the_photographs_are_called_by_the_name_of_a_painter(latent_data):
-    settings = replace(SETTINGS, card_share=0.0, caption_dropout=0.0, batch_size=40, sizes=(8,))
-    batch = guidance.make_batch(settings, latent_data, np.random.default_rng(0))
-    assert batch.is_art and len(batch.noisy) == len(batch.scales) == len(batch.guided) == 40
+def test_a_batch_knows_where_skin_is_on_art_and_not_on_postcards(latent_data):
+    """Latents are colours here: all of the art is skin, and so would the postcards be."""
+    tone = torch.tensor(ImageColor.getrgb("#604134")) / 127.5 - 1
+    everywhere = guidance.Data(latent_data, torch.cat([torch.zeros(8, 3), tone[None]]))
+    settings = replace(SETTINGS, card_share=0.0, batch_size=40, sizes=(8,))
+    batch = guidance.make_batch(settings, everywhere, np.random.default_rng(0))
+    assert batch.skin.shape == (40, 1, 8, 8) and batch.skin[:, :, 4, 4].min() > 0.6
     assert 1 <= batch.scales.min() < 3 < 8 < batch.scales.max() <= 10
     assert 0.5 < batch.guided.mean() < 0.95
-    cards = guidance.make_batch(
-        replace(settings, card_share=1.0), latent_data, np.random.default_rng(0)
-    )
-    assert not cards.is_art
+    settings = replace(settings, card_share=1.0)
+    assert guidance.make_batch(settings, everywhere, np.random.default_rng(0)).skin.max() == 0
+
+
+def test_the_clean_latents_of_a_batch_decide_where_skin_is(latent_data, monkeypatch):
+    seen = []
+    monkeypatch.setattr(guidance, "skin", lambda z, colours: seen.append(z) or torch.zeros(1))
+    settings = replace(SETTINGS, card_share=0.0, paired=0.0, sizes=(8,), noise_offset=0.0)
+    guidance.make_batch(settings, guidance.Data(latent_data, None), np.random.default_rng(1))
+    crops = [z.float() for group in latent_data.crops.values() for _, some in group for z in some]
+    for clean in seen[0]:
+        windows = (z[0].unfold(1, 8, 1).unfold(2, 8, 1) for z in crops)
+        nearest = min(
+            (w - clean[:, None, None]).square().mean((0, 3, 4)).min().item() for w in windows
+        )
+        assert nearest < 1e-2

@@ -68,7 +68,7 @@ def test_the_command_line_reads_every_type():
 def test_places_are_not_published_and_inputs_are_told_apart():
     one = unet.Settings(art_dir=Path("/a"), out=Path("/o"), vae=Path("/v"), initial=Path("/i"))
     shown = settings.published(one)
-    assert json.loads(json.dumps(shown)) == shown and shown["sizes"] == [24, 40]
+    assert json.loads(json.dumps(shown)) == shown and shown["sizes"] == [24, 40, 64]
     assert not [value for value in shown.values() if str(value).startswith("/")]
     assert settings.input_folders(one).keys() == {"vae", "tokenizer", "clip", "initial"}
     assert settings.input_folders(text.Settings()) == {}
