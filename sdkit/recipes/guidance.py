@@ -128,7 +128,8 @@ def skin(z, colours):
     cb = 128 - 0.168736 * red - 0.331264 * green + 0.5 * blue  # of JPEG (ITU-T T.871)
     cr = 128 + 0.5 * red - 0.418688 * green - 0.081312 * blue
     is_skin = (cb > SKIN_CB[0]) & (cb < SKIN_CB[1]) & (cr > SKIN_CR[0]) & (cr < SKIN_CR[1])
-    return F.avg_pool2d(is_skin[:, None].float(), SKIN_EDGE, 1, SKIN_EDGE // 2)
+    edge = SKIN_EDGE // 2
+    return F.avg_pool2d(is_skin[:, None].float(), SKIN_EDGE, 1, edge, count_include_pad=False)
 
 
 def make_batch(settings, data, rng):

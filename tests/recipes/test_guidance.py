@@ -180,7 +180,7 @@ def test_a_batch_knows_where_skin_is_on_art_and_not_on_postcards(latent_data):
     everywhere = guidance.Data(latent_data, torch.cat([torch.zeros(8, 3), tone[None]]))
     settings = replace(SETTINGS, card_share=0.0, batch_size=40, sizes=(8,))
     batch = guidance.make_batch(settings, everywhere, np.random.default_rng(0))
-    assert batch.skin.shape == (40, 1, 8, 8) and batch.skin[:, :, 4, 4].min() > 0.6
+    assert batch.skin.shape == (40, 1, 8, 8) and batch.skin.min() == 1
     assert 1 <= batch.scales.min() < 3 < 8 < batch.scales.max() <= 10
     assert 0.5 < batch.guided.mean() < 0.95
     settings = replace(settings, card_share=1.0)
