@@ -174,7 +174,7 @@ def _resolved(path):
 def output_folders(settings):
     """The folders that a training writes; a pipeline's folder stands for the networks in it."""
     found = [getattr(settings, one.name) for one in fields(settings) if one.name.startswith("out")]
-    if isinstance(settings, unet.Settings):
+    if isinstance(settings, unet.LatentSettings):
         found += [settings.out / "unet", settings.out / "text_encoder"]
     if isinstance(settings, text.Settings):
         found += [settings.out / "tokenizer", settings.out / "text_encoder"]
@@ -195,20 +195,28 @@ def estimate(stage, steps_done=0, known=None):
         return seconds / steps_done * left / 60, f"its first {steps_done} steps"
     device = training.accelerator().device.type
     name = stage.recipe.__name__.rpartition(".")[2]
-    places = [stage.settings.record_folder]
-    places += [Path(known or models_dir()) / place for place in RECORDED[stage.name]]
-    for place in places:
-        record = training.read_record(place)
+    folders = [stage.settings.record_folder]
+    folders += [Path(known or models_dir()) / place for place in RECORDED[stage.name]]
+    for folder, record in [(one, record) for one in folders for record in records(one)]:
         if (
-            record
-            and record["command"].endswith(f".{name}")
+            record["command"].endswith(f".{name}")
             and f", {device}," in record["machine"]
             and record["settings"]["steps"]
         ):
             then = record["settings"]["steps"] * record["settings"]["batch_size"]
             minutes = record["wall_time_minutes"] * left * stage.settings.batch_size / then
-            return minutes, f"recipe.json of {place.name}, {record['machine']}"
+            return minutes, f"recipe.json of {folder.name}, {record['machine']}"
     return None, f"no training on a {device} is recorded"
+
+
+def records(place):
+    """The record of the network in a folder, and those of the networks that it started from."""
+    waiting = [training.read_record(place)]
+    while waiting:
+        record = waiting.pop(0)
+        if record:
+            yield record
+            waiting += [one["recipe"] for one in record.get("inputs", {}).values()]
 
 
 # where a recorded training of each stage lies under data/models
@@ -219,6 +227,7 @@ RECORDED = {
     "vae": ["mini-sd/vae"],
     "unet": ["mini-sd/unet"],
     "unet-redraw": ["mini-sd/unet"],
+    "guidance": ["mini-sd/unet"],
     "decoder": ["mini-sd/vae"],
     "regressor": ["mini-upscaler/regressor"],
     "upscaler": ["mini-upscaler/unet", "mini-upscaler/regressor"],

@@ -58,8 +58,9 @@ class Settings(unet.LatentSettings):
     learning_rate: float = 5e-4
     # the smallest and the largest guidance scale
     scales: tuple[int, ...] = (1, 10)
-    # share of the guidance that coarse and fine parts get where there is skin, on art
+    # share of the guidance that coarse parts get where there is skin, on art
     skin_coarse: float = 0.4
+    # share of the guidance that fine parts get there
     skin_fine: float = 0.8
     # share of examples without guidance, so that the network still has its own answers
     unguided: float = 0.25

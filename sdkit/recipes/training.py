@@ -397,7 +397,11 @@ def write_record(folder, run, recipe, metrics, data_hash):
         ).stdout.strip()
 
     inputs = {
-        name: {"weights": run.inputs[name], "recipe": read_record(place)}
+        # the record of a pipeline lies with its UNet
+        name: {
+            "weights": run.inputs[name],
+            "recipe": read_record(place) or read_record(Path(place) / "unet"),
+        }
         for name, place in input_folders(run.settings).items()
     }
     record = {

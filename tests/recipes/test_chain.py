@@ -193,6 +193,14 @@ def test_minutes_are_estimated_from_the_last_record_of_the_same_recipe(toy_data,
         assert machine in reader.source or expected is None
 
 
+def test_the_time_of_a_training_is_found_in_the_record_of_a_later_one(tiny, trained, tmp_path):
+    """The first training of the UNet is two trainings before the one that is shipped."""
+    (first,) = (stage for stage in tiny if stage.name == "unet")
+    elsewhere = replace(first, settings=replace(first.settings, out=tmp_path))
+    minutes, source = chain.estimate(elsewhere, known=trained / "models")
+    assert minutes is not None and "recipe.json of unet" in source
+
+
 def test_a_dry_run_prints_the_plan_and_trains_nothing(toy_data, tmp_path, capsys):
     words = ["--art", str(toy_data / "art"), "--out", str(tmp_path), "--dry-run"]
     command.main([*words, "--runs", str(tmp_path / "runs")])

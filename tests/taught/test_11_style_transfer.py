@@ -10,10 +10,12 @@ from sdkit.diffusion.schedule import Schedule
 from tests.taught import taught
 
 
-@pytest.fixture
-def pipe(tiny_pipe):
-    tiny_pipe.scheduler = DDIMScheduler.from_config(tiny_pipe.scheduler.config)
-    return tiny_pipe
+@pytest.fixture(params=["tiny_pipe", "one_call"])
+def pipe(request):
+    """A model that is asked twice for guidance, and one that is asked once."""
+    pipe = request.getfixturevalue(request.param)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    return pipe
 
 
 @pytest.mark.parametrize(
