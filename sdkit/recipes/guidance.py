@@ -125,7 +125,7 @@ def skin(z, colours):
     ``colours`` : from `colours_of_latents`.
     """
     rgb = torch.einsum("bchw,cd->dbhw", z, colours[:-1]) + colours[-1][:, None, None, None]
-    red, green, blue = (rgb.clamp(-1, 1) + 1) * 127.5
+    red, green, blue = (rgb.clamp(-1, 1) + 1) * photos.LEVELS_PER_UNIT
     cb = 128 - 0.168736 * red - 0.331264 * green + 0.5 * blue  # of JPEG (ITU-T T.871)
     cr = 128 + 0.5 * red - 0.418688 * green - 0.081312 * blue
     is_skin = (cb > SKIN_CB[0]) & (cb < SKIN_CB[1]) & (cr > SKIN_CR[0]) & (cr < SKIN_CR[1])
