@@ -37,7 +37,7 @@ UNUSABLE = {  # a word of the sentence that each gets
     "cut-off.png": "damaged",
     "empty.jpg": "empty",
     "cut-off.heic": "HEIC picture that is damaged",
-    "drawing.svg": r"\.svg file",
+    "drawing.svg": "svg file",
     "jpeg-xl.jxl": "JPEG XL",
     "jpeg-xl-without-suffix": "JPEG XL",
     "not-a-picture.jpg": "not a picture",

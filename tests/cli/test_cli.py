@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit import cli, generate, models, photos, upscale
+from sdkit import cli, generate, models, photos, portraits, upscale
 from sdkit.files import ROOT
 from sdkit.models import model
 from tests import strange
@@ -101,6 +101,30 @@ def test_a_folder_of_strange_files(work, capsys):
     assert not any(strange.SECRET.encode() in path.read_bytes() for path in done)
     with Image.open(work / "styled" / "turned-van-gogh-seed0.png") as image:
         assert image.height > image.width
+
+
+def test_crop_face_paints_each_face_and_names_photographs_without_one(work, capsys):
+    run = ["style", "astronaut", "chelsea", "--prompt", "van gogh", "--crop", "face"]
+    assert cli.main(run) == 2  # a cat has no face for the detector
+    path = work / "styled" / "astronaut-face1-van-gogh-seed0.png"
+    assert list((work / "styled").iterdir()) == [path]
+    crops = portraits.crop_faces(photos.sample("astronaut"))
+    pipe, settings = models.load(device="cpu"), models.settings("van gogh")
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(image, generate.style(pipe, crops, settings)[0])
+    captured = capsys.readouterr()
+    assert "failed   chelsea: No face was found" in captured.err
+    assert "1 done, 1 failed" in captured.out
+
+
+def test_crop_both_paints_the_whole_photographs_too(work, monkeypatch):
+    boxes = [(100, 100, 200, 200), (300, 100, 400, 200)]
+    monkeypatch.setattr(portraits, "find_faces", lambda image: boxes if image.width == 600 else [])
+    run = ["style", "coffee", "chelsea", "--prompt", "van gogh", "--steps", "2", "--crop", "both"]
+    assert cli.main([*run, "--grid"]) == 2
+    names = ["coffee", "coffee-face1", "coffee-face2", "chelsea", "sheet"]
+    written = {path.name for path in (work / "styled").iterdir()}
+    assert written == {f"{name}-van-gogh-seed0.png" for name in names}
 
 
 def test_the_sheet_has_the_settings_in_its_note(work):
