@@ -68,6 +68,7 @@ def open_photo(
     """
     if isinstance(source, Image.Image):
         with _sentences("the picture", max_pixels):
+            kinds.refuse(source, "the picture", "", b"")
             return _clean(source, "the picture", max_pixels)
     if isinstance(source, np.ndarray):
         return _clean(_from_array(source), "the array", max_pixels)

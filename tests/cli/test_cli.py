@@ -454,6 +454,23 @@ def test_warnings_of_other_packages_are_shown(work, monkeypatch, verb):
         assert cli.main([*verb, "--steps", "2"]) == 0
 
 
+def test_upscale_names_each_picture_file_of_a_folder_that_it_cannot_read(
+    work, tiny_upscaler, capsys
+):
+    """A text or a film is no picture, so it does not count as failed."""
+    (work / "in").mkdir()
+    image = Image.fromarray(strange.colours())
+    image.save(work / "in" / "a.png")
+    strange.dng(work / "in" / "b.DNG", image)
+    for name in ("c.jxl", "d.psd", "e.mov", "f.txt"):
+        (work / "in" / name).write_bytes(b"\xff\x0a" + bytes(20) if name == "c.jxl" else b"text")
+    assert cli.main(["upscale", "in", "--steps", "3"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == "Not done: b.DNG, c.jxl, d.psd"
+    assert "1 done, 3 failed" in captured.out
+    assert "skipped  e.mov" in captured.out and "skipped  f.txt" in captured.out
+
+
 def test_a_note_names_the_upscaler_that_was_used(work, tiny_upscaler):
     shutil.copytree(tiny_upscaler, work / "sharper")
     photos.sample("coffee").resize((24, 16)).save("small.png")

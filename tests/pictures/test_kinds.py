@@ -105,6 +105,8 @@ def test_the_preview_in_a_dng_is_never_taken_for_the_picture(tmp_path, name):
     strange.dng(tmp_path / name, Image.fromarray(strange.colours()))
     with pytest.raises(SdkitError, match="raw file"):
         photos.open_photo(tmp_path / name)
+    with Image.open(tmp_path / name) as image, pytest.raises(SdkitError, match="raw file"):
+        photos.open_photo(image)
 
 
 def test_a_preview_before_the_picture_in_a_tiff_is_refused(tmp_path):
