@@ -1,12 +1,17 @@
 """Strange picture files, as people have them, for the tests of photos and of the command line."""
 
+import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 SECRET = "secret-of-the-photographer"
+HEIC = Path(__file__).parent / "pictures" / "heic"  # made by tests/pictures/make_heic.py
+# flat colours, (3, 3) uint8: strong ones, which differ much between Display P3 and sRGB, and a skin
+PATCHES = np.array([[200, 60, 50], [90, 180, 80], [224, 172, 150]], np.uint8)
 #           what each file is, and whether a picture can be made of it
 USABLE = [
     "animated.gif",
@@ -17,6 +22,8 @@ USABLE = [
     "jpeg-inside.png",
     "no-suffix",
     "palette.png",
+    "phone.heic",
+    "phone-without-suffix",
     "rgb16.png",
     "rgb16.tif",
     "transparent.png",
@@ -29,7 +36,13 @@ UNUSABLE = {  # a word of the sentence that each gets
     "cut-off.jpg": "damaged",
     "cut-off.png": "damaged",
     "empty.jpg": "empty",
+    "cut-off.heic": "HEIC picture that is damaged",
+    "drawing.svg": "svg file",
+    "jpeg-xl.jxl": "JPEG XL",
+    "jpeg-xl-without-suffix": "JPEG XL",
     "not-a-picture.jpg": "not a picture",
+    "raw.dng": "raw file",
+    "raw.nef": "raw file",
 }
 
 
@@ -102,6 +115,14 @@ def exif(orientation=1):
     return data
 
 
+def dng(path, preview):
+    """Write a small picture as the first page of a DNG, where raw files have their preview."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[50706] = 1  # DNGVersion, four bytes
+    tags[50706] = bytes((1, 4, 0, 0))
+    preview.save(path, format="TIFF", tiffinfo=tags)
+
+
 def write_all(folder):
     """Write every file of USABLE and UNUSABLE, and a text file, into `folder`."""
     array = colours()
@@ -133,6 +154,16 @@ def write_all(folder):
         (folder / f"cut-off{suffix}").write_bytes(data[: len(data) // 2])
     Image.new("RGB", (1, 1)).save(folder / "1x1.png")
     Image.new("RGB", (20000, 50)).save(folder / "20000-wide.png")
+    for name in ("phone.heic", "phone-without-suffix"):
+        shutil.copy(HEIC / "turned-6.heic", folder / name)
+    data = (HEIC / "turned-6.heic").read_bytes()
+    (folder / "cut-off.heic").write_bytes(data[: len(data) // 3])
+    (folder / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    # the first bytes of both forms of JPEG XL (ISO/IEC 18181-2)
+    (folder / "jpeg-xl.jxl").write_bytes(b"\xff\x0a" + bytes(100))
+    (folder / "jpeg-xl-without-suffix").write_bytes(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(100))
+    dng(folder / "raw.dng", image)
+    image.save(folder / "raw.nef", format="TIFF")
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "not-a-picture.jpg").write_text("A shopping list.")
     png16(folder / "bomb.png", np.zeros((1, 1), np.uint16))

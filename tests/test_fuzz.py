@@ -73,6 +73,7 @@ def whole_files():
                 file = io.BytesIO()
                 image.save(file, kind, **extra, **exif)
                 files.append(file.getvalue())
+    files += [path.read_bytes() for path in sorted(strange.HEIC.glob("*.heic"))]
     return files
 
 

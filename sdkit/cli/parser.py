@@ -96,6 +96,12 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("photos", nargs="+", metavar="PHOTO", help=PICTURES)
     verb.add_argument("--prompt", required=True, help='what to paint like, for instance "van gogh"')
     verb.add_argument("--strength", type=float, help="0 to 1: how much to change the photo")
+    verb.add_argument(
+        "--crop",
+        choices=("face", "both"),
+        help="face: cut out head and shoulders of each person and paint those; both: paint the "
+        "whole photo, too (default: only the whole photo)",
+    )
     _settings(verb, "styled")
     verb.add_argument(
         "--grid", action="store_true", help="also write a before/after sheet with the settings"

@@ -25,6 +25,8 @@ from sdkit.pictures import outputs, photos, provenance
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
+    from sdkit.pictures import portraits
+
 SHEET = 4  # photographs on one before/after sheet
 
 
@@ -133,16 +135,18 @@ def style(arguments: Namespace) -> int:
     note = generate.note(settings, model)
     written: list[Path] = []
     pairs: list[tuple[Image.Image, Image.Image, str]] = []
-    start, agreed, steps = time.perf_counter(), False, len(sources) * settings.steps_run
-    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
-        for source in sources:
-            with _report_failure(Path(source).name, failed, bar.write):
+    start, agreed = time.perf_counter(), False
+    parts = _parts(sources, arguments.crop, failed)
+    with tqdm(total=len(parts) * settings.steps_run, unit="step", disable=None, leave=False) as bar:
+        for source, tail, box in parts:
+            with _report_failure(f"{Path(source).name}{tail}", failed, bar.write):
                 photo = photos.open_photo(source)
+                photo = photo.crop(box) if box else photo
                 if not agreed:
                     size = photos.resized_size(photo, settings.size)
-                    consent.agree_to_run(pipe, settings, size, len(sources), arguments.yes)
+                    consent.agree_to_run(pipe, settings, size, len(parts), arguments.yes)
                     agreed = True
-                began, stem = time.perf_counter(), outputs.stem(source)
+                began, stem = time.perf_counter(), f"{outputs.stem(source)}{tail}"
                 (after,) = generate.style(pipe, [photo], settings, bar.update, advise=False)
                 name = f"{stem}-{_tail(settings)}"
                 _save(arguments, after, name, note, written, bar.write, began)
@@ -308,6 +312,37 @@ def _find(sources: list[str]) -> tuple[list[Any], list[str]]:
             print(f"failed   {plain(source)}: {error}", file=sys.stderr)
             failed.append(plain(source))
     return found, failed
+
+
+def _parts(
+    sources: list[Any], crop: str | None, failed: list[str]
+) -> list[tuple[Any, str, "portraits.Box | None"]]:
+    """What is painted of the photographs: (source, end of the name, box or None for all of it).
+
+    crop : None for whole photographs, "face" for head and shoulders of each person, "both" for the
+        two together. A photograph without a face is reported and added to `failed`: whoever asked
+        for faces would otherwise get something else after the wait.
+    """
+    if not crop:
+        return [(source, "", None) for source in sources]
+    from sdkit.pictures import portraits
+
+    parts: list[tuple[Any, str, portraits.Box | None]] = []
+    for source in sources:
+        with _report_failure(Path(source).name, failed, print):
+            photo = photos.open_photo(source)
+            if crop == "both":
+                parts.append((source, "", None))
+            faces = portraits.find_faces(photo)
+            if not faces:
+                raise SdkitError(
+                    "No face was found. Faces must look at the camera and be upright. "
+                    "Crop the photograph by hand, or leave out --crop."
+                )
+            for number, face in enumerate(faces, 1):
+                box = portraits.head_and_shoulders(face, photo.size)
+                parts.append((source, f"-face{number}", box))
+    return parts
 
 
 def _tail(settings: models.Settings) -> str:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from sdkit.errors import SdkitError
 from sdkit.files import expand
-from sdkit.pictures import pixels
+from sdkit.pictures import colours, kinds, pixels
 from sdkit.pictures.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -30,29 +30,8 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000
 MIN_SIDE, MAX_SIDE = 8, 65_535  # px; a JPEG cannot have more
 MAX_ASPECT = 4  # long side / short side
-SUFFIXES = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".mpo",
-    ".png",
-    ".apng",
-    ".gif",
-    ".webp",
-    ".avif",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".jp2",
-    ".ppm",
-    ".pgm",
-    ".tga",
-    ".heic",
-    ".heif",
-}
-# Only plain raster formats: Pillow would start Ghostscript for an EPS file.
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000", "PPM", "TGA")
+# marks in a JPEG (ITU-T T.81, table B.1): start and end of the picture, and start of a scan
+JPEG_START, JPEG_END, JPEG_SCAN = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 
 
 def sample(name: str) -> Image.Image:
@@ -84,10 +63,12 @@ def open_photo(
 
     The function turns the picture as its EXIF says, converts it to sRGB by its colour profile, and
     puts white behind transparent parts. It scales 16 bits to 8. It takes the first frame of an
-    animation. Raises `SdkitError` if it cannot use the picture.
+    animation, and of several pictures in one HEIC file the one that the phone would show.
+    Raises `SdkitError` if it cannot use the picture, or would get wrong pixels from it.
     """
     if isinstance(source, Image.Image):
         with _sentences("the picture", max_pixels):
+            kinds.refuse(source, "the picture", "", b"")
             return _clean(source, "the picture", max_pixels)
     if isinstance(source, np.ndarray):
         return _clean(_from_array(source), "the array", max_pixels)
@@ -95,12 +76,18 @@ def open_photo(
     if str(source) in SAMPLES and not os.path.lexists(path):
         return sample(str(source))
     data = _read(path)
-    with _sentences(path.name, max_pixels), Image.open(BytesIO(data), formats=_formats()) as image:
-        return _clean(image, path.name, max_pixels)
+    suffix = path.suffix.lower()
+    with _sentences(path.name, max_pixels, suffix, data):
+        if data.startswith(JPEG_START):
+            data = _with_end(data, max_pixels)
+        with Image.open(BytesIO(data), formats=kinds.formats_for(data, path.name)) as image:
+            kinds.refuse(image, path.name, suffix, data)
+            image.info["icc_profile"] = colours.find_profile(image, data, path.name)
+            return _clean(image, path.name, max_pixels)
 
 
 @contextlib.contextmanager
-def _sentences(name: str, max_pixels: int) -> Iterator[None]:
+def _sentences(name: str, max_pixels: int, suffix: str = "", data: bytes = b"") -> Iterator[None]:
     """Turn any error of Pillow into an `SdkitError`. A damaged file can raise almost any error."""
     try:
         # Pillow warns about very large pictures; our own limit is lower
@@ -112,10 +99,7 @@ def _sentences(name: str, max_pixels: int) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise SdkitError(_too_large(name, max_pixels)) from error
     except Image.UnidentifiedImageError as error:
-        raise SdkitError(
-            f"{name} is not a picture that can be read here. "
-            "Save it as JPEG or PNG and try again (HEIC of a phone: export as JPEG)."
-        ) from error
+        raise SdkitError(kinds.unread_sentence(name, suffix, data)) from error
     except MemoryError as error:
         raise SdkitError(
             f"There is too little memory to open {name}. Make it smaller first."
@@ -156,10 +140,25 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _formats() -> list[str]:
-    """The names of `FORMATS` that this Pillow can read; some builds lack AVIF."""
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+def _with_end(data: bytes, max_pixels: int) -> bytes:
+    """Give a JPEG its end mark back if that is all that it lacks.
+
+    Two endings are tried after the last byte. If a part of the picture were missing, the decoder
+    would make it up from the ending, and the two results would differ. Other data stays as it is.
+    """
+    if data.rfind(JPEG_END) > data.rfind(JPEG_SCAN):  # whole; a preview inside stands before that
+        return data
+    start = data.removesuffix(JPEG_END[:1])
+    results = []
+    for filling in (b"", b"\x55\xaa\x33" * 50):
+        with Image.open(BytesIO(start + filling + JPEG_END), formats=["JPEG"]) as image:
+            if image.width * image.height > max_pixels:
+                return data
+            try:
+                results.append(image.convert("RGB").tobytes())
+            except OSError:
+                return data
+    return start + JPEG_END if results[0] == results[1] else data
 
 
 def _too_large(name: str, max_pixels: int) -> str:
@@ -290,7 +289,8 @@ def find_photos(
     sources : paths, folders, names with * or ?, and names of samples. Their order is kept.
     on_skip : called with the path of each file in a folder that is not a picture.
 
-    The pictures of a folder are sorted by name. Subfolders and hidden files are left out. A name
+    The pictures of a folder are sorted by name. Subfolders and hidden files are left out. Pictures
+    of a kind that is not read here are in the list, so that `open_photo` says why. A name
     that does not exist stays in the list, and `open_photo` raises the error for it.
     Raises `SdkitError` for a folder without pictures.
     """
@@ -328,7 +328,7 @@ def _in_folder(folder: Path, on_skip: Callable[[Path], object] | None) -> list[P
     photos = [
         p
         for p in inside
-        if p.suffix.lower() in SUFFIXES or (os.path.isfile(p) and _looks_like_picture(p))
+        if p.suffix.lower() in kinds.SUFFIXES or (os.path.isfile(p) and _looks_like_picture(p))
     ]
     for p in inside:
         if on_skip and p not in photos:
@@ -339,9 +339,13 @@ def _in_folder(folder: Path, on_skip: Callable[[Path], object] | None) -> list[P
 def _looks_like_picture(path: Path) -> bool:
     """Whether the first bytes of a file are those of a picture. (A TGA file has no such mark.)"""
     try:
+        with path.open("rb") as file:
+            start = file.read(32)
+        if kinds.is_raw(start) or kinds.is_jpeg_xl(start) or kinds.is_heif(start):
+            return True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=[name for name in _formats() if name != "TGA"]):
+            with Image.open(path, formats=[name for name in kinds.formats() if name != "TGA"]):
                 return True
     except Exception:
         return False

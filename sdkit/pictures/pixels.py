@@ -54,35 +54,52 @@ def _quiet_libtiff() -> Iterator[None]:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a decoded picture of any mode to RGB: 8 bits, in sRGB, with white behind it."""
+    """Convert a decoded picture of any mode to RGB: 8 bits, in sRGB, with white behind it.
+
+    It uses the ICC profile in ``image.info``; without one the picture counts as sRGB.
+    """
+    info, alpha = image.info, None
     if image.mode[0] in "IF":  # I;16, I;16B, I, F: convert("RGB") would clip these
         values = np.asarray(image)
         grey = to_8_bit(values, sixteen=image.mode.startswith("I;16"))
+        tags = getattr(image, "tag_v2", {})
+        if tags.get(262) == 0:  # a TIFF in which 0 is white; Pillow turns only its 8 bits
+            grey = 255 - grey
         # a grey PNG can name one shade that is transparent
-        if isinstance(image.info.get("transparency"), int):
-            grey[values == image.info["transparency"]] = 255
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode in ("La", "RGBa"):  # premultiplied alpha: Pillow converts it only to this
+        if isinstance(info.get("transparency"), int):
+            grey[values == info["transparency"]] = 255
+        image = Image.fromarray(grey)
+    elif image.mode in ("La", "RGBa"):  # premultiplied alpha: Pillow converts it only to this
         image = image.convert(image.mode.upper())
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-    elif image.mode == "P":
-        image = image.convert("RGB")
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
-        # Phones and screenshots often use Display P3. Its greens and reds would look dull as sRGB.
-        # If the profile is broken, the numbers stay as they are.
-        with contextlib.suppress(ImageCms.PyCMSError, OSError):
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGBA" if image.mode == "RGBA" else "RGB",
-            )
-            image = converted or image  # None only if Pillow works in place
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+        image = image.convert("LA" if image.mode in ("L", "LA") else "RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert(image.mode.removesuffix("A"))
+    image = _to_srgb(image, info.get("icc_profile")).convert("RGB")
+    return Image.composite(image, Image.new("RGB", image.size, "white"), alpha) if alpha else image
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert a picture without transparency to sRGB by its ICC profile.
+
+    Phones and screenshots often use Display P3. Its greens and reds would look dull as sRGB. If the
+    profile is broken, or is not one for this kind of picture, the numbers stay as they are.
+    """
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        if space == "RGB" and image.mode not in ("CMYK", "LAB"):
+            image = image.convert("RGB")  # from a palette, or from grey with a profile for colours
+        if (space, image.mode) not in (("RGB", "RGB"), ("GRAY", "L"), ("CMYK", "CMYK")):
+            return image
+        converted = ImageCms.profileToProfile(
+            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return image
+    return converted or image  # None only if Pillow works in place
 
 
 def to_8_bit(array: np.ndarray, sixteen: bool = False) -> np.ndarray:

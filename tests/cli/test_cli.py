@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit import cli, generate, models, photos, upscale
+from sdkit import cli, generate, models, photos, portraits, upscale
 from sdkit.files import ROOT
 from sdkit.models import model
 from tests import strange
@@ -101,6 +101,30 @@ def test_a_folder_of_strange_files(work, capsys):
     assert not any(strange.SECRET.encode() in path.read_bytes() for path in done)
     with Image.open(work / "styled" / "turned-van-gogh-seed0.png") as image:
         assert image.height > image.width
+
+
+def test_crop_face_paints_each_face_and_names_photographs_without_one(work, capsys):
+    run = ["style", "astronaut", "chelsea", "--prompt", "van gogh", "--crop", "face"]
+    assert cli.main(run) == 2  # a cat has no face for the detector
+    path = work / "styled" / "astronaut-face1-van-gogh-seed0.png"
+    assert list((work / "styled").iterdir()) == [path]
+    crops = portraits.crop_faces(photos.sample("astronaut"))
+    pipe, settings = models.load(device="cpu"), models.settings("van gogh")
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(image, generate.style(pipe, crops, settings)[0])
+    captured = capsys.readouterr()
+    assert "failed   chelsea: No face was found" in captured.err
+    assert "1 done, 1 failed" in captured.out
+
+
+def test_crop_both_paints_the_whole_photographs_too(work, monkeypatch):
+    boxes = [(100, 100, 200, 200), (300, 100, 400, 200)]
+    monkeypatch.setattr(portraits, "find_faces", lambda image: boxes if image.width == 600 else [])
+    run = ["style", "coffee", "chelsea", "--prompt", "van gogh", "--steps", "2", "--crop", "both"]
+    assert cli.main([*run, "--grid"]) == 2
+    names = ["coffee", "coffee-face1", "coffee-face2", "chelsea", "sheet"]
+    written = {path.name for path in (work / "styled").iterdir()}
+    assert written == {f"{name}-van-gogh-seed0.png" for name in names}
 
 
 def test_the_sheet_has_the_settings_in_its_note(work):
@@ -428,6 +452,23 @@ def test_warnings_of_other_packages_are_shown(work, monkeypatch, verb):
     monkeypatch.setattr(provenance, "mark", warn)
     with pytest.warns(UserWarning, match="from another package"):
         assert cli.main([*verb, "--steps", "2"]) == 0
+
+
+def test_upscale_names_each_picture_file_of_a_folder_that_it_cannot_read(
+    work, tiny_upscaler, capsys
+):
+    """A text or a film is no picture, so it does not count as failed."""
+    (work / "in").mkdir()
+    image = Image.fromarray(strange.colours())
+    image.save(work / "in" / "a.png")
+    strange.dng(work / "in" / "b.DNG", image)
+    for name in ("c.jxl", "d.psd", "e.mov", "f.txt"):
+        (work / "in" / name).write_bytes(b"\xff\x0a" + bytes(20) if name == "c.jxl" else b"text")
+    assert cli.main(["upscale", "in", "--steps", "3"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == "Not done: b.DNG, c.jxl, d.psd"
+    assert "1 done, 3 failed" in captured.out
+    assert "skipped  e.mov" in captured.out and "skipped  f.txt" in captured.out
 
 
 def test_a_note_names_the_upscaler_that_was_used(work, tiny_upscaler):

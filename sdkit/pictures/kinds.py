@@ -1,0 +1,189 @@
+"""Which kinds of picture files are read, and a sentence for each kind that is not.
+
+A kind is refused if it cannot be read, or if it would be read wrongly without a word: a raw file
+would give its small preview, and some rare depths would give wrong grey levels.
+"""
+
+import re
+
+from PIL import Image
+
+from sdkit.errors import SdkitError
+
+# Only plain raster formats: Pillow would start Ghostscript for an EPS file.
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "MPO",
+    "GIF",
+    "WEBP",
+    "AVIF",
+    "HEIF",
+    "TIFF",
+    "BMP",
+    "JPEG2000",
+    "PPM",
+    "TGA",
+)
+READ = set(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .avif .heic .heif .hif .tif .tiff .bmp .dib "
+    ".jp2 .j2c .j2k .jpc .jpf .jpx .ppm .pgm .pbm .pnm .tga".split()
+)
+RAW = set(
+    ".3fr .ari .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef "
+    ".nrw .orf .ori .pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
+# Picture files that people have, too. They are refused, so that none is passed over in silence.
+OTHERS = set(
+    ".avifs .bpg .cur .dds .emf .eps .exr .hdr .heics .heifs .icns .ico .jls .jng .jxl .jxr .kra "
+    ".pam .pcx .pfm .psb .psd .qoi .sgi .svg .svgz .wdp .wmf .xcf".split()
+)
+SUFFIXES = READ | RAW | OTHERS
+
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1")
+RAW_MARKS = re.compile(
+    rb"FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb|\0MRM|II.{4}HEAPCCDR|II.{6}CR|.{4}ftypcrx ",
+    re.DOTALL,
+)
+JXL_MARKS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+
+# numbers of tags of TIFF, and values of them (TIFF 6.0, DNG 1.7)
+KIND_OF_PAGE, BITS, COLOURS, PLANES, SUB_PAGES, NUMBERS = 254, 258, 262, 284, 330, 339
+DNG_VERSION = 50706
+WHITE_IS_ZERO, RAW_COLOURS = 0, (32803, 34892)  # a colour filter array, and linear raw
+UNSIGNED, FLOAT = 1, 3
+
+
+def is_raw(data: bytes) -> bool:
+    """Whether the first bytes of a file, 16 or more, are those of a camera's raw file.
+
+    Many raw files begin like a TIFF. `refuse` finds those.
+    """
+    return RAW_MARKS.match(data[:32]) is not None
+
+
+def is_jpeg_xl(data: bytes) -> bool:
+    """Whether the first bytes of a file, 12 or more, are those of JPEG XL."""
+    return data.startswith(JXL_MARKS)
+
+
+def is_heif(data: bytes) -> bool:
+    """Whether the first bytes of a file, 12 or more, are those of HEIC or HEIF."""
+    return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
+
+
+def formats(heif: bool = False) -> list[str]:
+    """The names of `FORMATS` that this Pillow can read; some builds lack AVIF.
+
+    heif : add HEIF, which the package pi-heif reads. Raises ImportError if pi-heif is missing.
+    """
+    if heif:
+        import pi_heif
+
+        pi_heif.register_heif_opener()
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def formats_for(data: bytes, name: str) -> list[str]:
+    """The names of Pillow's formats that may read a file with these bytes.
+
+    name : of the file, for the sentence. Raises `SdkitError` for a kind that is not read here.
+    """
+    if is_raw(data):
+        raise SdkitError(raw_sentence(name))
+    if is_jpeg_xl(data):
+        raise SdkitError(
+            f"{name} is a JPEG XL picture, which cannot be read here. Export it as JPEG or PNG."
+        )
+    try:
+        return formats(is_heif(data))
+    except ImportError as error:
+        raise SdkitError(
+            f"{name} is a HEIC picture, and the package pi-heif that reads it is missing. "
+            "Install pi-heif, or export the picture as JPEG (iPhone: Settings, Camera, Formats, "
+            "Most Compatible; Mac: Preview, File, Export)."
+        ) from error
+
+
+def raw_sentence(name: str) -> str:
+    """What a person reads about a raw file."""
+    return (
+        f"{name} is a raw file of a camera (like DNG), and only its small preview could be read "
+        "here. Export it as JPEG from your photo program, and give that."
+    )
+
+
+def unread_sentence(name: str, suffix: str, data: bytes) -> str:
+    """What a person reads about a file that Pillow does not recognize as a picture.
+
+    suffix : of its name, in lower case, with the full stop. data : its bytes.
+    """
+    if suffix in RAW:
+        return raw_sentence(name)
+    if is_heif(data):
+        return (
+            f"{name} is a HEIC picture that is damaged, or of a rare kind. "
+            "Copy it again, or export it as JPEG."
+        )
+    if suffix in OTHERS:
+        return f"{name}: a {suffix} file cannot be read here. Export it as JPEG or PNG."
+    return f"{name} is not a picture that can be read here. Export it as JPEG or PNG and try again."
+
+
+def refuse(image: Image.Image, name: str, suffix: str, data: bytes) -> None:
+    """Raise `SdkitError` if an opened, not yet decoded picture would give wrong pixels.
+
+    image : as `PIL.Image.open` gives it for `data`. name : of the file, for the sentence. suffix :
+    of its name, in lower case, with the full stop.
+    """
+    if image.format == "TIFF":
+        _refuse_tiff(image, name, suffix)
+    elif image.format == "JPEG2000":
+        _refuse_jpeg_2000(image, name, data)
+
+
+def _refuse_tiff(image: Image.Image, name: str, suffix: str) -> None:
+    """Refuse raw files, previews, and depths that Pillow reads wrongly. See `refuse`."""
+    tags = image.tag_v2  # type: ignore[attr-defined]  # only a TIFF has it
+    if suffix in RAW or DNG_VERSION in tags or tags.get(COLOURS) in RAW_COLOURS:
+        raise SdkitError(raw_sentence(name))
+    is_preview = tags.get(KIND_OF_PAGE, 0) & 1
+    if is_preview and (SUB_PAGES in tags or image.n_frames > 1):  # type: ignore[attr-defined]
+        raise SdkitError(
+            f"{name} begins with a small preview, and the picture itself comes later. "
+            "Export it as JPEG or PNG from a photo program."
+        )
+    bits, numbers = tags.get(BITS, (1,)), tags.get(NUMBERS, (UNSIGNED,))
+    if numbers[0] == FLOAT:
+        # Pillow reads one channel of 32 bits, but does not turn it if 0 is white
+        if bits == (32,) and tags.get(COLOURS) != WHITE_IS_ZERO:
+            return
+        kind = f"numbers with a fraction of {bits[0]} bits"
+    elif numbers[0] != UNSIGNED:
+        kind = "numbers with a sign"
+    elif bits[0] > 8 and tags.get(PLANES, 1) == 2:
+        kind = f"{bits[0]} bits and separate colours"
+    elif bits[0] not in (1, 2, 4, 8, 16):
+        kind = f"{bits[0]} bits per colour"
+    else:
+        return
+    raise SdkitError(
+        f"{name} is a TIFF of a rare kind ({kind}), which cannot be read rightly here. "
+        "Save it as PNG, or as TIFF with 8 bits per colour."
+    )
+
+
+def _refuse_jpeg_2000(image: Image.Image, name: str, data: bytes) -> None:
+    """Refuse more than 8 bits with colour: Pillow turns white to black there. See `refuse`."""
+    start = data.find(b"\xff\x4f\xff\x51")  # start of the codestream, then the marker SIZ
+    if start < 0:
+        return  # damaged; Pillow says so
+    depths = data[start + 42 :: 3][: int.from_bytes(data[start + 40 : start + 42], "big")]
+    signed = any(depth & 0x80 for depth in depths)
+    deep = any((depth & 0x7F) + 1 > 8 for depth in depths)
+    if signed or (deep and image.mode != "I;16"):
+        raise SdkitError(
+            f"{name} is a JPEG 2000 picture with more than 8 bits per colour, which cannot be read "
+            "rightly here. Save it as PNG, or with 8 bits."
+        )
