@@ -18,7 +18,7 @@ from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
 from sdkit.models.picture_settings import MAX_STEPS, Settings, check_whole
-from sdkit.pictures import photos
+from sdkit.pictures import broken, photos
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
@@ -76,7 +76,8 @@ def style(
     Noise is added to the latents of the photograph, and the model removes it under the prompt
     (SDEdit: Meng et al. 2022, arXiv:2108.01073). Each picture has its own random generator, so a
     seed gives the same picture whatever else is in the list. The generator is on the CPU, so a GPU
-    starts from the same noise. Raises `SdkitError` if a picture is too large or too long.
+    starts from the same noise. Raises `SdkitError` if a picture is too large or too long, and if
+    the model gives none: numbers that are not finite, or one colour only.
     """
     if isinstance(images, Image.Image):
         raise SdkitError("style() needs a list of pictures. Put brackets around the one: [image].")
@@ -90,6 +91,7 @@ def style(
             settings,
             f"{image.width} x {image.height} pixels",
             on_step,
+            source=image,
             image=image,
             strength=settings.strength,
             generator=torch.Generator("cpu").manual_seed(settings.seed),
@@ -226,6 +228,7 @@ def inpaint(
         what,
         on_step,
         put_back,
+        source=image,
         width=image.width,
         height=image.height,
         generator=torch.Generator("cpu").manual_seed(settings.seed),
@@ -287,15 +290,20 @@ def _run(
     on_step: Callable[[], object] | None,
     change: Callable[..., dict[str, Any]] | None = None,
     count: int = 1,
+    source: Image.Image | None = None,
     **keywords: Any,
 ) -> list[Image.Image]:
     """Call a pipeline with `settings`, for `count` pictures.
 
     what : what is painted, for the sentence about too little memory.
     change : change(pipe, step, timestep, tensors) may give other latents after each step.
+    source : the picture that is painted again, if any.
+
+    Raises `SdkitError` if what comes out is no picture; see `sdkit.pictures.broken`.
     """
 
     def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        broken.refuse_not_finite(tensors["latents"], "latents")
         if on_step:
             on_step()
         return change(pipe, step, timestep, tensors) if change else tensors
@@ -312,12 +320,18 @@ def _run(
             guidance_scale=float(settings.guidance_scale),
             callback_on_step_end=after_step,
             num_inference_steps=settings.num_inference_steps,
+            output_type="np",
             **keywords,
         )
+    broken.refuse_not_finite(torch.from_numpy(made.images), "pixels")
+    images = pipe.image_processor.numpy_to_pil(made.images)  # (count, H, W, 3) in [0, 1]
     flagged = getattr(made, "nsfw_content_detected", None) or [False] * count
+    for image, black in zip(images, flagged):
+        if not black:
+            broken.refuse_one_colour(image, source)
     if any(flagged):
-        raise Withheld([None if black else image for image, black in zip(made.images, flagged)])
-    return made.images
+        raise Withheld([None if black else image for image, black in zip(images, flagged)])
+    return images
 
 
 def note(

@@ -25,7 +25,7 @@ from sdkit.diffusion import latents as latent
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
 from sdkit.models.picture_settings import check_whole
-from sdkit.pictures import photos
+from sdkit.pictures import broken, photos
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionUpscalePipeline
@@ -102,7 +102,11 @@ def enlarged(
     coarser : as in `finish`.
     """
     with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
-        return finish(pipe.vae, latents_of(low), low, coarser)
+        latents = latents_of(low)
+        broken.refuse_not_finite(latents, "latents")
+        image = finish(pipe.vae, latents, low, coarser)
+    broken.refuse_one_colour(image, photos.to_image(low))
+    return image
 
 
 def steps_run(num_inference_steps: int, strength: float) -> int:

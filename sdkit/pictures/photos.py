@@ -18,7 +18,7 @@ from PIL import Image
 
 from sdkit.errors import SdkitError
 from sdkit.files import expand
-from sdkit.pictures import colours, kinds, pixels
+from sdkit.pictures import broken, colours, kinds, pixels
 from sdkit.pictures.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -261,8 +261,10 @@ def to_batch(images: Sequence[Image.Image | np.ndarray]) -> "torch.Tensor":
 def to_uint8(x: "torch.Tensor") -> np.ndarray:
     """A tensor (..., 3, H, W) in [-1, 1] to a uint8 array (..., H, W, 3).
 
-    Values are rounded to whole grey levels; those outside the range are clipped.
+    Values are rounded to whole grey levels; those outside the range are clipped. Raises
+    `SdkitError` if a value is not finite.
     """
+    broken.refuse_not_finite(x.detach(), "pixels")
     levels = ((x.detach().float().cpu() + 1) * LEVELS_PER_UNIT).round().clamp(0, 255)
     return levels.byte().movedim(-3, -1).contiguous().numpy()
 

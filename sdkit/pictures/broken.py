@@ -1,0 +1,45 @@
+"""Refuse what is no picture: numbers that are not finite, or one colour all over.
+
+Both come from a network that cannot compute. Saved as a picture, they would be black, and nobody
+would know why.
+"""
+
+from typing import Any
+
+from PIL import Image
+
+from sdkit.errors import SdkitError
+
+REMEDY = (
+    "Its weights may be damaged: sdkit doctor checks those of the kit. Or half precision is too "
+    "coarse for it: take --device cpu, or load it with dtype=torch.float32."
+)
+
+
+def refuse_not_finite(values: Any, what: str) -> None:
+    """Raise `SdkitError` if a number in `values`, a tensor of any shape, is not finite.
+
+    what : what the numbers are, as in "pixels".
+    """
+    # one bad number makes the sum bad
+    if not values.float().sum().isfinite():
+        raise SdkitError(
+            f"The model gave {what} that are not finite (NaN), so there is no picture. {REMEDY}"
+        )
+
+
+def refuse_one_colour(image: Image.Image, source: Image.Image | None = None) -> None:
+    """Raise `SdkitError` if all pixels of `image` (RGB) are the same.
+
+    source : the picture that it was made from, if any. If that has only one colour, so may `image`.
+    """
+    if _one_colour(image) and not (source and _one_colour(source)):
+        raise SdkitError(
+            f"The model gave a picture of one colour only, so it was not kept. {REMEDY} A guidance "
+            "scale that is far too high does it, too."
+        )
+
+
+def _one_colour(image: Image.Image) -> bool:
+    channels: Any = image.convert("RGB").getextrema()
+    return all(least == most for least, most in channels)
