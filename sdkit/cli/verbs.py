@@ -20,7 +20,7 @@ from sdkit import models
 from sdkit.cli import consent, forecast
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.models import hardware
-from sdkit.pictures import outputs, photos, provenance
+from sdkit.pictures import notebooks, outputs, photos, provenance
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -198,16 +198,27 @@ def upscale(arguments: Namespace) -> int:
 
 
 def clear(arguments: Namespace) -> int:
-    """Remove pictures and other outputs from notebooks. If one fails, go on with the others."""
+    """Remove pictures and other outputs from notebooks. If one fails, go on with the others.
+
+    Also names the cells that could still hold a picture.
+    """
     failed: list[str] = []
-    found = outputs.find_notebooks(arguments.notebooks)
+    found = notebooks.find_notebooks(arguments.notebooks)
     if not found:
         raise SdkitError(
             "There is no notebook (.ipynb) in there. Give a notebook, or a folder with notebooks."
         )
     for path in found:
         with _report_failure(str(path), failed, print):
-            print(f"cleared  {plain(path)}  ({outputs.clear(path)} outputs)")
+            removed, doubtful = notebooks.clear(path)
+            print(f"cleared  {plain(path)}  ({removed} outputs and pictures)")
+            if doubtful:
+                failed.append(path.name)
+                print(
+                    f"look at  {plain(path)}: {', '.join(doubtful)} could still hold a picture, as "
+                    "data or as numbers. Delete it by hand.",
+                    file=sys.stderr,
+                )
     return 2 if failed else 0
 
 

@@ -1,10 +1,8 @@
-"""Save results under new names, and take pictures out of notebooks before they are passed on."""
+"""Save results under new names."""
 
 import contextlib
-import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable
 from itertools import count
@@ -13,11 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from sdkit.errors import AlreadyThere, SdkitError
-from sdkit.files import write_atomically
 from sdkit.pictures import provenance
-
-# a picture that an editor pasted into the text of a cell, maybe with a name, maybe URL-encoded
-PASTED = re.compile(r"data:image/[\w.+-]+(;[^;,\s]*)*;base64,[\w+/=%-]*", re.IGNORECASE)
 
 
 def save(
@@ -91,57 +85,3 @@ def stem(source: str | os.PathLike) -> str:
 def _cut(text: str, size: int) -> str:
     """The start of `text`, at most `size` bytes in UTF-8."""
     return text.encode(errors="ignore")[:size].decode(errors="ignore")
-
-
-def clear(path: str | os.PathLike) -> int:
-    """Remove all outputs, pasted pictures and widget states from a notebook; return their number.
-
-    Also deletes Jupyter's checkpoint, which is an older copy. The rest of the cells stays.
-    Raises `SdkitError` if the file cannot be read or written, or is not a notebook.
-    """
-    path = Path(path)
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        cells = notebook["cells"]
-        gone = sum(
-            len(cell.get("outputs", [])) + len(cell.get("attachments", {})) for cell in cells
-        )
-        gone += notebook["metadata"].pop("widgets", None) is not None
-        for cell in cells:
-            cell.pop("attachments", None)
-            source, pasted = PASTED.subn("", "".join(cell.get("source", "")))
-            if pasted and cell["cell_type"] != "code":
-                cell["source"], gone = source, gone + pasted
-            if cell["cell_type"] == "code":
-                cell |= {"outputs": [], "execution_count": None}
-    except OSError as error:
-        raise SdkitError(
-            f"{path} cannot be read: {error.strerror}. Check its name and permissions."
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SdkitError(
-            f"{path} is not a notebook of Jupyter's format 4. Open it in JupyterLab and save it."
-        ) from error
-    if gone:
-        with write_atomically(path.resolve()) as part:
-            part.write_text(
-                json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-            )
-            shutil.copymode(path, part)
-    checkpoint = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
-    try:
-        checkpoint.unlink(missing_ok=True)
-    except OSError as error:
-        raise SdkitError(
-            f"{checkpoint} cannot be deleted: {error.strerror}. Delete it by hand."
-        ) from error
-    return gone
-
-
-def find_notebooks(sources: Iterable[str | os.PathLike]) -> list[Path]:
-    """Replace each folder in `sources` by all notebooks in it and below it, but no checkpoints."""
-    found = []
-    for source in map(Path, sources):
-        inside = sorted(source.rglob("*.ipynb")) if source.is_dir() else [source]
-        found += [path for path in inside if ".ipynb_checkpoints" not in path.parts]
-    return found

@@ -1,7 +1,6 @@
-"""Results get new names, cleared notebooks hold no pictures, and no metadata reaches a result."""
+"""Results get new names, and no metadata reaches a result."""
 
 import io
-import json
 import shutil
 import struct
 import subprocess
@@ -12,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes
 from PIL import Image
 
 from sdkit import cli, outputs, photos, provenance
-from sdkit.errors import SdkitError
 from sdkit.files import ROOT
 from tests import strange
 
@@ -94,75 +91,6 @@ def test_a_killed_run_leaves_only_whole_pictures(tmp_path):
     with Image.open(tmp_path / "x.png") as image:
         image.load()
     assert [p for p in tmp_path.iterdir() if not p.name.endswith(".part")] == [tmp_path / "x.png"]
-
-
-def notebook():
-    jpeg = {"image/jpeg": "SECRET", "text/plain": "[figure]"}
-    return new_notebook(
-        cells=[
-            new_markdown_cell(
-                "![me](attachment:me.png)", attachments={"me.png": {"image/png": "SECRET"}}
-            ),
-            new_code_cell(
-                "show()",
-                execution_count=3,
-                outputs=[
-                    new_output("display_data", jpeg),
-                    new_output("stream", text="SECRET.jpg\n"),
-                    new_output(
-                        "display_data", {"text/html": "<img src='data:image/png;base64,SECRET'>"}
-                    ),
-                ],
-            ),
-        ],
-        metadata={
-            "widgets": {"application/vnd.jupyter.widget-state+json": {"state": "SECRET"}},
-            "kernelspec": {"name": "python3", "display_name": "Python"},
-        },
-    )
-
-
-def test_clear_removes_outputs_pasted_pictures_widgets_and_checkpoints(tmp_path, capsys):
-    (tmp_path / "in" / ".ipynb_checkpoints").mkdir(parents=True)
-    path, copy = (
-        tmp_path / "in" / "a.ipynb",
-        tmp_path / "in" / ".ipynb_checkpoints" / "a-checkpoint.ipynb",
-    )
-    for place in (path, copy):
-        place.write_text(writes(notebook()))
-    (tmp_path / "no.ipynb").write_text("[1]")
-    assert cli.main(["clear", str(tmp_path / "no.ipynb"), str(tmp_path / "in"), "gone.ipynb"]) == 2
-    said = capsys.readouterr()
-    assert (
-        "(5 outputs)" in said.out and said.err.count("failed") == 2 and "Traceback" not in said.err
-    )
-    assert "SECRET" not in path.read_text() and not copy.exists()
-    cleared, before = json.loads(path.read_text()), notebook()
-    assert ["".join(cell["source"]) for cell in cleared["cells"]] == [
-        cell.source for cell in before.cells
-    ]
-    assert cleared["metadata"] == {"kernelspec": before.metadata.kernelspec}
-    assert cleared["cells"][1]["outputs"] == [] and cleared["cells"][1]["execution_count"] is None
-    assert outputs.clear(path) == 0
-    assert cli.main(["clear", str(tmp_path / "in" / ".ipynb_checkpoints")]) == 2
-    assert "There is no notebook" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "pasted",
-    [
-        "data:image/png;base64,SECRET/+0==",
-        "data:image/jpeg;name=me.jpg;base64,SECRET",
-        "DATA:image/svg+xml;charset=utf-8;BASE64,SECRET%2B%3D",
-    ],
-)
-def test_clear_removes_pictures_that_an_editor_wrote_into_the_text(tmp_path, pasted):
-    path = tmp_path / "a.ipynb"
-    path.write_text(
-        writes(new_notebook(cells=[new_markdown_cell(f"before\n![me]({pasted}) after")]))
-    )
-    assert outputs.clear(path) == 1
-    assert "".join(json.loads(path.read_text())["cells"][0]["source"]) == "before\n![me]() after"
 
 
 def test_the_next_run_deletes_unfinished_files_of_a_killed_run(work):
@@ -371,16 +299,3 @@ def test_git_ignores_photographs():
         ).stdout
         == b""
     )
-
-
-def test_clear_of_a_notebook_without_write_permission_gives_a_sentence(tmp_path, monkeypatch):
-    path = tmp_path / "a.ipynb"
-    path.write_text(writes(notebook()))
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(outputs.shutil, "copymode", full)
-    with pytest.raises(SdkitError, match="No space left"):
-        outputs.clear(path)
-    assert "SECRET" in path.read_text() and list(tmp_path.iterdir()) == [path]
