@@ -17,8 +17,8 @@ from PIL import Image
 from sdkit import models
 from sdkit.cli import consent
 from sdkit.errors import SdkitError
-from sdkit.files import write_atomically
-from sdkit.models import hardware
+from sdkit.files import models_dir, write_atomically
+from sdkit.models import checksums, hardware
 from sdkit.models.picture_settings import check_whole
 from sdkit.pictures import outputs, provenance
 
@@ -125,19 +125,34 @@ def _examine() -> Iterator[tuple[bool, str]]:
         f"disk: {disk:.1f} GB free here"
         + ("" if disk >= DISK_NEEDED else f", {DISK_NEEDED:g} GB are needed: make room"),
     )
+    yield from _examine_networks()
+
+
+def _examine_networks() -> Iterator[tuple[bool, str]]:
+    """The part of `_examine` on the shipped networks: their files are held to their checksums."""
     try:
-        for row in models.table():
-            yield (
-                row["present"],
-                f"model {row['name']}"
-                + (
-                    f": {row['megabytes']:.1f} MB"
-                    if row["present"]
-                    else " is missing or damaged: clone the whole repository"
-                ),
-            )
+        rows, root = models.table(), models_dir()
     except SdkitError as error:  # no data folder at all
         yield False, str(error)
+        return
+    has_list = True
+    try:
+        checksums.read(root)
+    except SdkitError as error:
+        has_list = False
+        yield False, str(error)
+    for row in rows:
+        wrong = checksums.faults(root, row["name"]) if has_list else []
+        if row["present"] and not wrong:
+            yield True, f"model {row['name']}: {row['megabytes']:.1f} MB"
+        elif wrong:
+            files = ", ".join(wrong)
+            yield False, f"model {row['name']} is damaged ({files}): clone the repository again"
+        else:
+            yield (
+                False,
+                f"model {row['name']} is missing or damaged: clone the whole repository",
+            )
 
 
 def measure(arguments: Namespace) -> int:

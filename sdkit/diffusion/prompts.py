@@ -16,6 +16,7 @@ from sdkit.errors import SdkitError
 if TYPE_CHECKING:  # torch is imported in `encode` only: looking up words must not load it
     import torch
 
+LARGEST_LIST = 10_000_000  # bytes of a list of words; the shipped one has 1,500
 # Words with so little meaning that it does not matter whether a model knows them.
 STOP_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())
 
@@ -53,10 +54,21 @@ def known_words(folder: str | Path) -> set[str] | None:
     Raises `SdkitError` if the list is damaged.
     """
     path = Path(folder) / "words.json"
+    if not path.is_file():
+        return None
     try:
-        return set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-    except (OSError, ValueError, TypeError) as error:
-        raise SdkitError(f"{path} is damaged. Put it back from the repository.") from error
+        if path.stat().st_size > LARGEST_LIST:
+            raise ValueError("too large")
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(listed, list) or not all(isinstance(w, str) and w for w in listed):
+            raise ValueError("not a list of words")
+        if not listed:
+            raise ValueError("an empty list")
+        return set(listed)
+    except (OSError, ValueError, RecursionError) as error:
+        raise SdkitError(
+            f"{path} is damaged: it must be a list of words. Put it back from where it came."
+        ) from error
 
 
 def split_prompt(prompt: str, known: set[str] | None) -> tuple[list[str], list[str]]:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from sdkit import postcards
-from sdkit.files import model_dir
+from sdkit.models import loading
 from sdkit.pictures import photos
 
 
@@ -63,11 +63,7 @@ class StyleClassifier(ModelMixin, ConfigMixin):
     @lru_cache(maxsize=2)
     def load(cls, name: str = "style-classifier") -> "StyleClassifier":
         """Load the shipped classifier, or another folder under ``data/models``; float32, CPU."""
-        return (
-            cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True)
-            .float()
-            .eval()
-        )
+        return loading.shipped(cls, name)
 
     def features(self, x: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, h, w) at 1/2, 1/4, ... of the size."""
@@ -137,11 +133,7 @@ class PostcardReader(ModelMixin, ConfigMixin):
     @lru_cache(maxsize=2)
     def load(cls, name: str = "postcard-reader") -> "PostcardReader":
         """Load the shipped reader, or another folder under ``data/models``; float32, CPU."""
-        return (
-            cls.from_pretrained(model_dir(name), local_files_only=True, use_safetensors=True)
-            .float()
-            .eval()
-        )
+        return loading.shipped(cls, name)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, S, S) in [-1, 1] -> logits (B, words) for each of ``postcards.PARTS``."""

@@ -30,6 +30,7 @@ from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
 from sdkit.evaluate import faces, judges, looks, metrics
 from sdkit.files import model_dir
+from sdkit.models import loading
 from sdkit.pictures import art, photos
 
 SIDE = 256  # px, the short side at which photographs and paintings are measured
@@ -386,7 +387,7 @@ def measure_clip(pictures: Sequence[art.Picture], count: int = 200) -> Figures:
 
     Zero-shot: it was never trained for these tasks (Radford et al. 2021, section 3.1).
     """
-    model = CLIPModel.from_pretrained(model_dir("mini-clip")).float().eval()
+    model = loading.shipped(CLIPModel, "mini-clip")
     tokenizer = CLIPTokenizer.from_pretrained(model_dir("mini-sd") / "tokenizer")
     cards = [postcards.sample(1, index, held_out=True) for index in range(count)]
     x = photos.to_batch(

@@ -26,6 +26,8 @@ PIPELINES = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # what a damaged file may raise in `header`
 DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)
+# bytes; the limit of safetensors itself
+LONGEST_HEADER = 100_000_000
 PICKLED = "is pickled, and opening a pickle runs whatever program it holds"
 
 
@@ -150,8 +152,8 @@ def header(path: Path) -> dict[str, dict[str, Any]]:
     with open(path, "rb") as file:
         # the file starts with the length of its JSON header
         (length,) = struct.unpack("<Q", file.read(8))
-        if length > Path(path).stat().st_size:
-            raise ValueError("cut off")
+        if length > min(Path(path).stat().st_size, LONGEST_HEADER):
+            raise ValueError("cut off, or no header")
         entries = json.loads(file.read(length))
     if not isinstance(entries, dict) or not all(
         isinstance(entry, dict) for entry in entries.values()

@@ -5,14 +5,15 @@ diffusers and transformers take seconds to import, so this module imports them i
 
 import contextlib
 import gc
-import json
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdkit.errors import SdkitError
-from sdkit.models import formats, hardware
+from sdkit.files import model_dir
+from sdkit.models import checksums, configurations, formats, hardware
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,14 @@ def pipeline(parts: dict[str, Any], task: str) -> "DiffusionPipeline":
     """A diffusers pipeline for a task, made of the parts that `load` gives."""
     import diffusers
 
-    pipe = getattr(diffusers, PIPELINES[task])(**parts, requires_safety_checker=False)
+    try:
+        pipe = getattr(diffusers, PIPELINES[task])(**parts, requires_safety_checker=False)
+    except Exception as error:  # an odd value in a configuration
+        reason = " ".join(str(error).split())[:300]
+        raise SdkitError(
+            f"The parts of this model do not fit together ({reason}). Take another model: "
+            "sdkit models."
+        ) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -79,13 +87,10 @@ def load(
     pipelines. Raises `SdkitError` if something is missing or damaged, or does not fit into memory.
     """
     import torch
-    from diffusers.utils import logging
-    from transformers.utils import logging as transformers_logging
 
-    # the loading takes a second, and the bars of the libraries would stay on the screen
-    logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
     files = {} if where.is_file() else formats.check(where)
+    if files:
+        configurations.check(where)
     paths = (
         [where] if where.is_file() else [where / name for names in files.values() for name in names]
     )
@@ -94,8 +99,11 @@ def load(
         dtype = dtype or (torch.float32 if count < SMALL else hardware.dtype(device))
         weights = count * dtype.itemsize
         hardware.refuse_what_cannot_fit(where.name, weights, device)
-        with hardware.enough_memory(
-            f"to load {where.name}", "Close other programs, or take a smaller model."
+        with (
+            quiet_libraries(),
+            hardware.enough_memory(
+                f"to load {where.name}", "Close other programs, or take a smaller model."
+            ),
         ):
             if where.is_file():
                 parts = _from_file(where, base, dtype)
@@ -103,6 +111,7 @@ def load(
                 parts = {part: _part(where, part, files[part], dtype) for part in files}
             if adapter:
                 _add_lora(parts, adapter)
+        _check_parts(where, parts)
     except SdkitError:
         raise
     except Exception as error:
@@ -117,6 +126,28 @@ def load(
             scheduler.config, timestep_spacing="linspace"
         )
     return {"safety_checker": None, "feature_extractor": None, **parts}, weights
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Let diffusers and transformers say nothing in this block.
+
+    Loading takes a second, and their progress bars would stay on the screen. What they report
+    about the weights is a table; this module makes a sentence of it.
+    """
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    loggers = diffusers.utils.logging, transformers.utils.logging
+    levels = [logger.get_verbosity() for logger in loggers]
+    for logger in loggers:
+        logger.disable_progress_bar()
+        logger.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.set_verbosity(level)
 
 
 def load_upscaler(
@@ -141,19 +172,29 @@ def load_upscaler(
         raise no_upscaler(folder.name)
     names = [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
 
-    def network(part: str, kind: str = "unet") -> Any:
+    def own(part: str, kind: str = "unet") -> Any:
         return _part(folder, part, formats.weight_files(names, part, folder), dtype, kind)
 
+    has_vae = (folder / "vae").is_dir()
+    configurations.check(
+        folder,
+        configurations.OF_UPSCALER,
+        ("unet", "scheduler", *["vae"] * has_vae),
+        {} if has_vae else {"vae": dict(shared["vae"].config)},
+    )
     try:
-        parts = {
-            "vae": network("vae", "vae") if (folder / "vae").is_dir() else shared["vae"],
-            **{part: shared[part] for part in ("text_encoder", "tokenizer")},
-            **{part: _part(folder, part) for part in ("scheduler", "low_res_scheduler")},
-            "unet": network("unet"),
-        }
+        with quiet_libraries():
+            parts = {
+                "vae": own("vae", "vae") if has_vae else shared["vae"],
+                **{part: _part(folder, part) for part in ("scheduler", "low_res_scheduler")},
+                "unet": own("unet"),
+            }
+            regressor = own("regressor") if (folder / "regressor").is_dir() else None
+        _check_parts(folder, {**parts, "regressor": regressor})
+        parts |= {part: shared[part] for part in ("text_encoder", "tokenizer")}
         with scaling_factor_kept(parts["vae"]):
             pipe = StableDiffusionUpscalePipeline(**parts, max_noise_level=index["max_noise_level"])
-        pipe.regressor = network("regressor") if (folder / "regressor").is_dir() else None
+        pipe.regressor = regressor
         pipe.to(device)
         if pipe.regressor is not None:
             pipe.regressor.to(device)
@@ -212,12 +253,10 @@ def _part(
 
     path, kind = folder / part, kind or part
     if kind.endswith("scheduler"):
-        name = json.loads((path / "scheduler_config.json").read_text(encoding="utf-8"))[
-            "_class_name"
-        ]
+        name = configurations.read(path / "scheduler_config.json").get("_class_name")
+        if name not in configurations.SCHEDULERS:
+            raise ValueError(f"{name!r:.40} is no scheduler that works here")
         cls = getattr(diffusers, name)
-        if not issubclass(cls, diffusers.SchedulerMixin):
-            raise ValueError(f"{name} is no scheduler")
     elif kind == "safety_checker":
         from diffusers.pipelines.stable_diffusion import safety_checker
 
@@ -233,14 +272,90 @@ def _part(
         cls = getattr(transformers, names[kind])
     if not files:
         return cls.from_pretrained(path, local_files_only=True)
-    network = cls.from_pretrained(
-        path,
-        local_files_only=True,
-        use_safetensors=True,
-        variant="fp16" if ".fp16" in files[0] else None,
-        dtype=dtype,
+    return network(cls, path, variant="fp16" if ".fp16" in files[0] else None, dtype=dtype)
+
+
+def shipped(cls: Any, name: str) -> Any:
+    """A network of the class `cls` that lies alone in the folder ``data/models/NAME``, in float32.
+
+    Raises `SdkitError` if its files are missing or damaged.
+    """
+    folder = model_dir(name)
+    checksums.verify(folder)
+    try:
+        with quiet_libraries():
+            made = network(cls, folder).float()
+        _check_parts(folder, {name: made})
+        return made
+    except SdkitError:
+        raise
+    except Exception as error:
+        raise _cannot_load(folder, error) from error
+
+
+def network(cls: Any, folder: Path, **options: Any) -> Any:
+    """A network from a folder with its configuration and its weights, for inference.
+
+    cls : a class of diffusers or transformers.
+    options : for its `from_pretrained`.
+
+    Raises `SdkitError` if the file lacks a tensor of the network, holds another one, or holds one
+    in another shape; the libraries would fill it with random numbers. Damage raises other errors.
+    """
+    import transformers
+
+    if issubclass(cls, transformers.PreTrainedModel):
+        options["ignore_mismatched_sizes"] = True  # so that it reports the shapes; see below
+    made, report = cls.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
     )
-    return network.eval()
+    for key, fault in (
+        ("missing_keys", "lack the tensor"),
+        ("mismatched_keys", "have another shape for the tensor"),
+        ("unexpected_keys", "hold a tensor that the network does not have,"),
+    ):
+        # a mismatched one comes with its shapes; old versions saved the numbers of the positions
+        names = [name if isinstance(name, str) else name[0] for name in report[key]]
+        names = sorted(name for name in names if not name.endswith("position_ids"))
+        if names:
+            raise SdkitError(
+                f"The weights in {folder} do not fit its config.json: they {fault} {names[0]} "
+                f"({len(names)} of this kind). Put them back from where they came."
+            )
+    return made.eval()
+
+
+def _check_parts(where: Path, parts: dict[str, Any]) -> None:
+    """Raise `SdkitError` if a part of a model cannot work.
+
+    Its weights must be finite numbers, its schedulers must give timesteps, and its tokenizer must
+    fit its text encoder.
+    """
+    import torch
+
+    for name, part in parts.items():
+        if isinstance(part, torch.nn.Module):
+            tensors = [*part.named_parameters(), *part.named_buffers()]
+            for tensor_name, tensor in tensors:
+                fault = "is missing from" if tensor.is_meta else "is not finite (NaN) in"
+                # one bad number makes the sum bad; this is much faster than to look at each
+                if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
+                    raise SdkitError(
+                        f"{tensor_name} {fault} the {name} of {where}, so it would paint nothing. "
+                        "Put the weights back from where they came."
+                    )
+        elif name.endswith("scheduler"):
+            part.set_timesteps(2)
+            if not part.alphas_cumprod.isfinite().all():
+                raise ValueError(f"the {name} gives noise levels that are not finite")
+    if "tokenizer" in parts:
+        tokens = parts["tokenizer"].get_vocab()
+        known = parts["text_encoder"].config.vocab_size
+        if len(tokens) < known / 2 or max(tokens.values()) >= known:
+            raise SdkitError(
+                f"The tokenizer of {where} has a vocabulary of {len(tokens)} tokens, and its "
+                f"text_encoder knows {known}. Put the folder tokenizer back from where it came."
+            )
 
 
 def _from_file(path: Path, base: Path | None, dtype: "torch.dtype") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import difflib
 import functools
-import json
 import os
 import re
 import sys
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sdkit.diffusion import prompts
 from sdkit.errors import SdkitError
 from sdkit.files import expand, model_dir
-from sdkit.models import formats, hardware, hub, loading
-from sdkit.models.picture_settings import Settings
+from sdkit.models import checksums, configurations, formats, hardware, hub, loading
+from sdkit.models.picture_settings import Settings, check_defaults
 from sdkit.models.registry import REAL, REGISTRY, SD15, USUAL, Entry
 
 if TYPE_CHECKING:
@@ -70,13 +69,12 @@ class Model:
         path = self.folder / "defaults.json"
         if not path.is_file() and self.entry is not REGISTRY["mini-sd"]:
             return {**USUAL, "size": formats.resolution(self.folder)}
+        values = {**USUAL, **configurations.read(path)}
         try:
-            return {**USUAL, **json.loads(path.read_text(encoding="utf-8"))}
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise SdkitError(
-                f"{path} is missing or damaged. Put it back from the repository, or write strength,"
-                " guidance_scale, num_inference_steps, size and styles into it."
-            ) from error
+            check_defaults(values)
+        except SdkitError as error:
+            raise SdkitError(f"{path} cannot be used: {error}") from error
+        return values
 
     @property
     def styles(self) -> list[str]:
@@ -188,6 +186,7 @@ class Model:
             device = hardware.device(device)
             parts, _, pipes = _parts(shared.folder, device, dtype, None)
             if self.found not in pipes:
+                checksums.verify(self.found)
                 pipes[self.found] = loading.load_upscaler(self.found, parts, device, dtype)
             return pipes[self.found]
 
@@ -266,6 +265,7 @@ def _parts(
     where: Path, device: str, dtype: "torch.dtype | None", adapter: Path | None
 ) -> tuple[dict[str, Any], int, dict[Any, "DiffusionPipeline"]]:
     """The parts of a model, how short memory is for them, and the pipelines made of them so far."""
+    checksums.verify(where)
     base = _configurations_of_sd15() if where.is_file() else None
     parts, weights = loading.load(where, device, dtype, adapter, base)
     return parts, hardware.shortage(device, weights), {}

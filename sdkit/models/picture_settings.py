@@ -13,6 +13,7 @@ from sdkit.errors import SdkitError
 # A scheduler with "leading" spacing takes every (1000 // steps)-th of the 1000 timesteps. With more
 # than 500 steps that is every one, counted from 0, so the noisiest timesteps would be left out.
 MAX_STEPS = 500
+NUMBERS = ("strength", "guidance_scale", "num_inference_steps", "size")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,27 @@ class Settings:
     def steps_run(self) -> int:
         """How many steps really run, int(num_inference_steps * strength), as in diffusers."""
         return int(self.num_inference_steps * self.strength)
+
+
+def check_defaults(values: dict[str, Any]) -> None:
+    """Raise `SdkitError` if the settings in a `defaults.json` cannot be used.
+
+    values : the settings, as in `sdkit.models.Model.defaults`.
+    """
+    for task in (None, "draw", "redraw", "inpaint"):
+        own = values.get(task, {}) if task else values
+        if not isinstance(own, dict):
+            raise SdkitError(f"{task} is not a list of settings in braces. Write some.")
+        own = {**values, "strength": 1.0, **own} if task else values
+        numbers: dict[str, Any] = {key: own.get(key) for key in NUMBERS}
+        Settings("", **numbers)
+    styles, scales = values.get("styles", []), values.get("guidance_scales", {})
+    if not isinstance(styles, list) or not all(isinstance(s, str) and s for s in styles):
+        raise SdkitError("styles is not a list of words. Write the names of styles.")
+    if not isinstance(scales, dict):
+        raise SdkitError("guidance_scales is not a list of words and numbers. Write some.")
+    for scale in scales.values():
+        Settings("", **{**{key: values[key] for key in NUMBERS}, "guidance_scale": scale})
 
 
 def check_whole(value: Any, what: str, low: int, high: int) -> None:

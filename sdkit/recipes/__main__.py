@@ -1,17 +1,22 @@
-"""Train everything: ``python -m sdkit.recipes --art DIR``."""
+"""Train everything: ``python -m sdkit.recipes --art DIR``.
+
+``python -m sdkit.recipes --checksums`` only makes the list of checksums anew.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
 from sdkit.errors import SdkitError
+from sdkit.files import models_dir
+from sdkit.models import checksums
 from sdkit.recipes import chain
 
 
 def main(arguments=None):
     """Read the command line and run the chain, or print its plan."""
     parser = argparse.ArgumentParser(prog="python -m sdkit.recipes", description=chain.__doc__)
-    parser.add_argument("--art", required=True, type=Path, help="folder with the training pictures")
+    parser.add_argument("--art", type=Path, help="folder with the training pictures")
     parser.add_argument(
         "--out", type=Path, help="folder where the networks are saved (default: data/models)"
     )
@@ -34,8 +39,18 @@ def main(arguments=None):
         action="store_true",
         help="tiny networks and two steps each, to see whether everything works; needs --out",
     )
+    parser.add_argument(
+        "--checksums",
+        action="store_true",
+        help="train nothing; only make the list of checksums beside the networks anew",
+    )
     args = parser.parse_args(arguments)
+    if not args.art and not args.checksums:
+        parser.error("Name the folder with the training pictures: --art DIR.")
     try:
+        if args.checksums:
+            print(checksums.write(args.out or models_dir()))
+            return
         if args.tiny and args.out is None:
             raise SdkitError("--tiny would replace the networks in data/models. Give --out DIR.")
         all_stages = chain.stages(args.art, args.out, args.runs, args.tiny, args.features)
@@ -43,6 +58,7 @@ def main(arguments=None):
             print(chain.describe(chain.plan(all_stages)))
         else:
             chain.run(all_stages)
+            checksums.write(args.out or models_dir())
     except SdkitError as error:
         sys.exit(f"{error}")
 

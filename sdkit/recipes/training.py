@@ -25,8 +25,8 @@ from tqdm.auto import tqdm
 
 from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
-from sdkit.files import ROOT, write_atomically
-from sdkit.models import hardware
+from sdkit.files import ROOT, models_dir, write_atomically
+from sdkit.models import checksums, hardware
 from sdkit.pictures import photos
 from sdkit.recipes.settings import input_folders, published
 
@@ -420,3 +420,5 @@ def write_record(folder, run, recipe, metrics, data_hash):
     with write_atomically(Path(folder) / "recipe.json") as path:
         Path(path).write_text(json.dumps(record, indent=1) + "\n")
     shutil.copy(run.folder / "curve.png", folder)
+    if models_dir() in Path(folder).resolve().parents and (models_dir() / checksums.LIST).exists():
+        checksums.write(models_dir())  # of the shipped networks, this one is new

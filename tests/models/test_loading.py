@@ -111,7 +111,7 @@ def test_a_folder_gives_the_pictures_of_diffusers_with_a_faster_scheduler(real):
 def test_only_a_scheduler_is_accepted_as_scheduler(real, tmp_path, name):
     folder = shutil.copytree(real[1], tmp_path / "model")
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
-    with pytest.raises(SdkitError, match="cannot be loaded"):
+    with pytest.raises(SdkitError, match="its scheduler has a class that does not work here"):
         models.load(folder, device="cpu")
 
 
@@ -162,6 +162,19 @@ def test_unsuitable_single_files_are_refused(real, tmp_path):
             models.load(tmp_path / "x.safetensors")
     with pytest.raises(SdkitError, match="There is no file"):
         models.load(tmp_path / "gone.safetensors")
+
+
+@pytest.mark.parametrize(
+    "start", ["cond_stage_model.", "first_stage_model.", "model.diffusion_model.out."]
+)
+def test_a_single_file_that_lacks_a_tensor_is_one_sentence(real, tmp_path, monkeypatch, start):
+    pipe, folder = real
+    state = one_file.to_ldm(pipe)
+    del state[[name for name in state if name.startswith(start)][-1]]
+    save_file(state, tmp_path / "lacking.safetensors")
+    monkeypatch.setattr(models.hub, "cached", lambda repo, file=None: folder)
+    with pytest.raises(SdkitError, match="is missing from|cannot be loaded"):
+        models.load(tmp_path / "lacking.safetensors", device="cpu")
 
 
 def test_lcm_is_the_base_model_with_the_lora_added(real, tmp_path):

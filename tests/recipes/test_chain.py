@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from sdkit import latents, photos
 from sdkit.files import ROOT
+from sdkit.models import checksums
 from sdkit.recipes import __main__ as command
 from sdkit.recipes import cards, chain, training
 from sdkit.recipes.settings import input_folders
@@ -141,6 +142,27 @@ def test_an_unfinished_stage_is_resumed(copied, capsys):
     chain.run([reader])
     assert reader.is_finished()
     assert (reader.settings.out / "diffusion_pytorch_model.safetensors").read_bytes() == before
+
+
+def test_the_chain_leaves_a_list_of_checksums(toy_data, copied):
+    models = copied[0].settings.out.parent
+    words = ["--art", str(toy_data / "art"), "--out", str(models), "--tiny"]
+    command.main([*words, "--runs", str(models.parent / "runs")])
+    names = {path.name for path in models.iterdir() if path.is_dir()}
+    assert {name.split("/")[0] for name in checksums.read(models)} == names
+    assert [checksums.faults(models, name) for name in names] == [[]] * len(names)
+
+
+def test_one_training_renews_the_list_of_the_shipped_networks(copied, monkeypatch):
+    reader = copied[1]
+    models = reader.settings.out.parent
+    monkeypatch.setenv("SDKIT_DATA", str(models.parent))
+    checksums.write(models)
+    (reader.settings.out / "recipe.json").unlink()
+    assert checksums.faults(models, "postcard-reader") == ["recipe.json is missing"]
+    chain.run([reader])
+    assert checksums.faults(models, "postcard-reader") == []
+    assert "mini-sd/words.json" in checksums.read(models)
 
 
 def test_a_stage_that_was_killed_gives_the_same_bits_in_the_end(copied, monkeypatch):

@@ -1,0 +1,263 @@
+"""Folders of other models, odd or damaged: one sentence before anything is painted."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+
+from sdkit import models
+from sdkit.errors import SdkitError
+from sdkit.models import loading
+
+WEIGHTS = {
+    "unet": "unet/diffusion_pytorch_model.safetensors",
+    "vae": "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder": "text_encoder/model.safetensors",
+}
+CONFIGS = {
+    "unet": "unet/config.json",
+    "vae": "vae/config.json",
+    "text_encoder": "text_encoder/config.json",
+    "tokenizer": "tokenizer/tokenizer_config.json",
+    "scheduler": "scheduler/scheduler_config.json",
+}
+
+
+@pytest.fixture
+def folder(tiny_sd, tmp_path):
+    return shutil.copytree(tiny_sd, tmp_path / "foreign")
+
+
+def change(path, key, value):
+    """Give a JSON file another value. NaN and huge numbers are allowed, as Python writes them."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+
+
+NAN = float("nan")
+ODD = [
+    ("unet", "in_channels", 9, "inpainting model"),
+    ("unet", "in_channels", "8", "whole number"),
+    ("unet", "out_channels", 16, "gives 16 channels"),
+    ("unet", "cross_attention_dim", 16, "embeddings of 16 numbers"),
+    ("unet", "cross_attention_dim", [8, 8, 8], "whole number"),
+    ("unet", "class_embed_type", "timestep", "more than a prompt"),
+    ("unet", "addition_embed_type", "text_time", "more than a prompt"),
+    ("unet", "block_out_channels", [10**9] * 3, "block_out_channels"),
+    ("unet", "block_out_channels", [8] * 30, "block_out_channels"),
+    ("unet", "layers_per_block", 2, "cannot be loaded"),
+    ("unet", "_diffusers_version", "odd", "do not fit together"),
+    ("unet", "act_fn", "odd", "cannot be loaded"),
+    ("vae", "latent_channels", 4, "takes 4|gives 4"),
+    ("vae", "in_channels", 1, "from 3 to 3"),
+    ("vae", "block_out_channels", [4] * 5, "up to 4"),
+    ("vae", "scaling_factor", NAN, "scaling_factor"),
+    ("vae", "scaling_factor", 0, "scaling_factor"),
+    ("vae", "layers_per_block", 0, "do not fit|cannot be loaded"),
+    ("text_encoder", "num_hidden_layers", 2, "lack the tensor"),
+    ("text_encoder", "num_hidden_layers", 10**9, "num_hidden_layers"),
+    ("text_encoder", "intermediate_size", 32, "another shape"),
+    ("text_encoder", "vocab_size", 10**12, "vocab_size"),
+    ("text_encoder", "hidden_act", "odd", "cannot be loaded"),
+    ("tokenizer", "model_max_length", 1e30, "model_max_length"),
+    ("tokenizer", "model_max_length", 77, "gives 77 tokens"),
+    ("scheduler", "_class_name", "FlowMatchEulerDiscreteScheduler", "scheduler"),
+    ("scheduler", "_class_name", None, "scheduler"),
+    ("scheduler", "prediction_type", "flow_prediction", "flow matching"),
+    ("scheduler", "beta_end", NAN, "beta_end"),
+    ("scheduler", "beta_start", -1, "beta_start"),
+    ("scheduler", "trained_betas", [NAN] * 1000, "trained_betas"),
+    ("scheduler", "trained_betas", [0.1], "trained_betas"),
+    ("scheduler", "num_train_timesteps", 10**9, "num_train_timesteps"),
+    ("scheduler", "timestep_spacing", "odd", "cannot be loaded"),
+]
+
+
+@pytest.mark.parametrize("part, key, value, words", ODD, ids=[f"{r[0]}-{r[1]}-{r[3]}" for r in ODD])
+def test_an_odd_configuration_is_one_sentence(folder, part, key, value, words, capfd):
+    change(folder / CONFIGS[part], key, value)
+    with pytest.raises(SdkitError, match=words):
+        models.load(folder, "text2img", device="cpu")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "part, key, value, words",
+    [
+        ("unet", "in_channels", 8, "takes 8 channels"),
+        ("unet", "down_block_types", ["CrossAttnDownBlock2D"] * 2, "needs a prompt"),
+        ("scheduler", "beta_end", NAN, "beta_end"),
+        ("scheduler", "_class_name", "FlowMatchEulerDiscreteScheduler", "scheduler"),
+    ],
+)
+def test_an_odd_upscaler_is_one_sentence(tiny_sd, tiny_upscaler, tmp_path, part, key, value, words):
+    folder = shutil.copytree(tiny_upscaler, tmp_path / "foreign")
+    change(folder / CONFIGS[part], key, value)
+    with pytest.raises(SdkitError, match=words):
+        models.load_upscaler(folder, tiny_sd, device="cpu")
+
+
+@pytest.mark.parametrize("part", CONFIGS)
+@pytest.mark.parametrize("content", [None, "[1]", "{", "[" * 100_000, "{}" + " " * 2_000_000])
+def test_a_damaged_configuration_is_one_sentence(folder, part, content):
+    path = folder / CONFIGS[part]
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(SdkitError, match=f"{path.name} is missing or damaged"):
+        models.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("part", CONFIGS)
+def test_a_part_that_is_missing_is_one_sentence(folder, part):
+    shutil.rmtree(folder / part)
+    with pytest.raises(SdkitError, match=f"{part}.* missing"):
+        models.load(folder, device="cpu")
+
+
+def lose(state, name):
+    del state[name]
+
+
+def rename(state, name):
+    state[f"{name}_"] = state.pop(name)
+
+
+def grow(state, name):
+    state[name] = torch.zeros(3, *state[name].shape, dtype=torch.float16)
+
+
+def add(state, name):
+    state[f"{name}.more"] = state[name].clone()
+
+
+def spoil(state, name):
+    state[name].view(-1)[-1] = NAN
+
+
+def overflow(state, name):
+    state[name].view(-1)[0] = float("inf")
+
+
+@pytest.mark.parametrize("part", WEIGHTS)
+@pytest.mark.parametrize("damage", [lose, rename, grow, add, spoil, overflow])
+@pytest.mark.parametrize("which", [0, -1])
+def test_other_tensors_than_those_of_the_network_are_one_sentence(
+    folder, part, damage, which, capfd
+):
+    path = folder / WEIGHTS[part]
+    state = load_file(path)
+    name = sorted(state)[which]
+    damage(state, name)
+    save_file(state, path, metadata={"format": "pt"})
+    with pytest.raises(SdkitError) as caught:
+        models.load(folder, device="cpu")
+    assert name in str(caught.value) and "meta tensor" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("part", WEIGHTS)
+@pytest.mark.parametrize("size", [0, 7, 1000, -1])
+def test_weights_that_are_cut_off_are_one_sentence(folder, part, size):
+    path = folder / WEIGHTS[part]
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(SdkitError, match="cannot be loaded"):
+        models.load(folder, device="cpu")
+
+
+def test_a_header_that_claims_to_be_huge_is_not_read(folder):
+    path = folder / WEIGHTS["unet"]
+    with open(path, "r+b") as file:
+        file.write((2**40).to_bytes(8, "little"))
+        file.truncate(2**41)  # a sparse file, which takes no room
+    with pytest.raises(SdkitError, match="cannot be loaded"):
+        models.load(folder, device="cpu")
+
+
+def empty(folder):
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["vocab"] = {}
+    path.write_text(json.dumps(tokenizer))
+
+
+def too_large(folder):
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["vocab"]["zzz"] = 100_000
+    path.write_text(json.dumps(tokenizer))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda folder: (folder / "tokenizer.json").unlink(), empty, too_large]
+)
+def test_a_tokenizer_that_does_not_fit_is_one_sentence(folder, damage):
+    damage(folder / "tokenizer")
+    with pytest.raises(SdkitError, match="tokenizer.*vocabulary|cannot be loaded"):
+        models.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '["a", 5]',
+        '{"a": 1}',
+        "[[]]",
+        "[]",
+        '"word"',
+        "5",
+        "[" * 100_000,
+        '["a"]' + " " * 10_000_001,
+    ],
+)
+def test_an_odd_list_of_words_is_one_sentence(folder, content):
+    (folder / "words.json").write_text(content)
+    with pytest.raises(SdkitError, match=r"words\.json"):
+        models.resolve(folder).advice("a cat")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"strength": "x"},
+        {"strength": NAN},
+        {"guidance_scale": [4]},
+        {"num_inference_steps": 10**9},
+        {"size": 10**9},
+        {"size": None},
+        {"styles": "van gogh"},
+        {"styles": [5]},
+        {"guidance_scales": ["gogh"]},
+        {"guidance_scales": {"gogh": "much"}},
+        {"draw": 5},
+        {"draw": {"size": "large"}},
+        {"redraw": {"strength": 7}},
+        {"inpaint": [1]},
+    ],
+)
+def test_odd_defaults_are_one_sentence(folder, values):
+    path = folder / "defaults.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    with pytest.raises(SdkitError, match=r"defaults\.json"):
+        models.settings("van gogh", folder)
+
+
+def test_a_vae_with_the_names_of_old_versions_loads(tmp_path):
+    """Stable Diffusion 1.5 itself has them: query instead of to_q, and so on."""
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        block_out_channels=[8], norm_num_groups=2, latent_channels=4, layers_per_block=1
+    )
+    vae.save_pretrained(tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    state, old = load_file(path), {}
+    pairs = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    for name, value in state.items():
+        for new, before in pairs.items():
+            name = name.replace(f".{new}.", f".{before}.")
+        old[name] = value
+    assert len(state.keys() & old.keys()) < len(state)
+    save_file(old, path, metadata={"format": "pt"})
+    loaded = loading.network(AutoencoderKL, Path(tmp_path)).state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in vae.state_dict().items())
