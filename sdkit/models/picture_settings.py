@@ -100,7 +100,8 @@ def check_defaults(values: dict[str, Any]) -> None:
         raise SdkitError("styles is not a list of words. Write the names of styles.")
     if not isinstance(scales, dict):
         raise SdkitError("guidance_scales is not a list of words and numbers. Write some.")
-    for scale in scales.values():
+    largest = [values["one_call"]] if values.get("one_call") is not None else []
+    for scale in [*scales.values(), *largest]:
         Settings("", **{**{key: values[key] for key in NUMBERS}, "guidance_scale": scale})
 
 
