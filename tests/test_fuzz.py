@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from diffusers.image_processor import VaeImageProcessor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -245,11 +246,16 @@ def test_any_settings_are_valid_or_give_a_sentence(count):
 class Painter:
     """In the place of a pipeline: gives the photo back, for the network does not matter here."""
 
-    unet, vae_scale_factor = SimpleNamespace(parameters=list), 4
+    unet = SimpleNamespace(
+        parameters=list,
+        config=SimpleNamespace(time_cond_proj_dim=None),
+        register_to_config=lambda **_: None,
+    )
+    vae_scale_factor, image_processor = 4, VaeImageProcessor()
 
     def __call__(self, image, num_inference_steps, guidance_scale, **_):
         assert num_inference_steps >= 1 and math.isfinite(guidance_scale)
-        return SimpleNamespace(images=[image])
+        return SimpleNamespace(images=np.asarray(image, np.float32)[None] / 255)
 
 
 OPTION = st.sampled_from(

@@ -51,7 +51,7 @@ def test_the_wheel_holds_the_package_the_weights_and_the_licences(wheel):
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         licences = [name for name in archive.namelist() if "/licenses/" in name]
     ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "sdkit").rglob("*.py")}
-    data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "data").rglob("*.*") if p.is_file()}
+    data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
     assert inside == ours | {f"sdkit/{name}" for name in data}
     assert len(licences) == 2
 
