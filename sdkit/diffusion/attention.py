@@ -50,12 +50,14 @@ def attention_maps(unet: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
     after an error.
     """
     original, maps = unet.attn_processors, {}
+    looks_at_text = {
+        name: getattr(layer, "is_cross_attention", False) for name, layer in unet.named_modules()
+    }
     unet.set_attn_processor(
         {
-            path: RecordingProcessor(processor, path.removesuffix(".processor"), maps)
-            if ".attn2." in path  # attn1 is self-attention
-            else processor
+            path: RecordingProcessor(processor, name, maps) if looks_at_text[name] else processor
             for path, processor in original.items()
+            for name in [path.removesuffix(".processor")]
         }
     )
     try:

@@ -7,7 +7,7 @@ from tests.browser import lab
 
 pytestmark = lab.NEEDS
 SLIDERS = [
-    ("00_start_here.ipynb", "style none", "style van gogh", [384, 384]),
+    ("00_start_here.ipynb", "style none", "style van gogh", [512, 512]),
     ("01_gans.ipynb", "updates 0", "updates 100", [210, 256]),
     ("02_forward_diffusion.ipynb", "steps of noise 0", "steps of noise 100", [192, 256]),
     ("03_reverse_diffusion.ipynb", "steps back 0", "steps back 80", [192, 256]),

@@ -10,7 +10,7 @@ SLIDERS = [
     ("08_guidance.ipynb", "scale 1", "scale 2", [512, 512]),
     ("09_assembled.ipynb", "day 0 %", "day 20 %", [64, 256]),
     ("10_super_resolution.ipynb", "strength 0.4", "strength 0.7", [288, 288]),
-    ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [384, 384]),
+    ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [512, 512]),
 ]
 
 

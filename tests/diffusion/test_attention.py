@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 
 from sdkit import attention
 
@@ -36,6 +38,19 @@ def test_attention_maps_equal_softmax_of_queries_and_keys(tiny_pipe):
         maps["up_blocks.1.attentions.0.transformer_blocks.0.attn2"],
         wanted / wanted.sum(-1, keepdim=True),
     )
+
+
+@torch.no_grad()
+def test_a_layer_that_attends_to_the_text_in_place_of_the_picture_counts_too(tiny_pipe):
+    """attn1 is cross-attention where the UNet has only_cross_attention."""
+    config = {name: value for name, value in tiny_pipe.unet.config.items() if name[0] != "_"}
+    network = UNet2DConditionModel(**{**config, "only_cross_attention": (True, True, False)})
+    network.set_attn_processor(AttnProcessor())
+    with attention.attention_maps(network) as maps:
+        network(torch.randn(1, 8, 16, 16), 300, torch.randn(1, 5, 8))
+    own = {name for name in maps if name.endswith("attn1")}
+    assert own and all(maps[name].shape[-1] == 5 for name in maps)
+    assert all(network.get_submodule(name).is_cross_attention for name in own)
 
 
 def test_processors_come_back_after_an_error(tiny_pipe):
