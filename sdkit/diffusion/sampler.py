@@ -164,7 +164,8 @@ def denoise(
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for the whole batch. With
     guidance_scale <= 1 there is no guidance: the UNet sees each latent once a step, with the prompt
     alone. A UNet into which guidance was distilled sees each latent once, too: it is told the scale
-    and does not need negative_embeds. Any other UNet sees each latent twice.
+    and does not need negative_embeds. The scale must be one that it learned (mini-sd: up to 10).
+    Any other UNet sees each latent twice.
 
     `solver` is "ddim" or "dpm++" (second order, for few steps); any other raises `SdkitError`.
     Yields len(timesteps) states, of which the last one holds the result.
