@@ -33,6 +33,7 @@ __all__ = [
     "draw",
     "inpaint",
     "note",
+    "preview",
     "redraw",
     "style",
     "twice",
@@ -66,11 +67,13 @@ def style(
     settings: Settings,
     on_step: Callable[[], object] | None = None,
     advise: bool = True,
+    on_preview: Callable[[Image.Image], object] | None = None,
 ) -> list[Image.Image]:
     """Paint each photograph in `images` (RGB) again, as the prompt says.
 
     pipe : from `models.load`, with the task "img2img".
     on_step : is called after each step.
+    on_preview : is called after each step but the last with a preview; see `preview`.
     advise : warn with `UnknownWords` if the model did not see a word of the prompt in training.
 
     Noise is added to the latents of the photograph, and the model removes it under the prompt
@@ -91,6 +94,7 @@ def style(
             settings,
             f"{image.width} x {image.height} pixels",
             on_step,
+            on_preview=on_preview,
             source=image,
             image=image,
             strength=settings.strength,
@@ -239,6 +243,23 @@ def inpaint(
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
+@torch.no_grad()
+def preview(pipe: Any, tensors: torch.Tensor) -> Image.Image:
+    """What the model believes after a step that the picture will be: RGB, half as wide and high.
+
+    tensors : the latents (1, C, h, w) after the step.
+
+    DPM-Solver keeps the clean latents that the network predicts. For another scheduler the noisy
+    `tensors` are shown. They are decoded at half size, which takes a fifth of the time.
+    """
+    believed = (getattr(pipe.scheduler, "model_outputs", None) or [None])[-1]
+    clean = getattr(pipe.scheduler.config, "algorithm_type", "") == "dpmsolver++"
+    if believed is None or not clean or believed.shape != tensors.shape:
+        believed = tensors
+    half = torch.nn.functional.avg_pool2d(believed.to(tensors), 2)  # (1, C, h/2, w/2)
+    return photos.to_image(latents.decode(pipe.vae, half))
+
+
 def works_twice(pipe: Any, settings: Settings) -> bool:
     """Whether each step asks the UNet twice, with the prompt and without it.
 
@@ -291,6 +312,7 @@ def _run(
     change: Callable[..., dict[str, Any]] | None = None,
     count: int = 1,
     source: Image.Image | None = None,
+    on_preview: Callable[[Image.Image], object] | None = None,
     **keywords: Any,
 ) -> list[Image.Image]:
     """Call a pipeline with `settings`, for `count` pictures.
@@ -298,6 +320,7 @@ def _run(
     what : what is painted, for the sentence about too little memory.
     change : change(pipe, step, timestep, tensors) may give other latents after each step.
     source : the picture that is painted again, if any.
+    on_preview : as in `style`.
 
     Raises `SdkitError` if what comes out is no picture; see `sdkit.pictures.broken`.
     """
@@ -306,6 +329,8 @@ def _run(
         broken.refuse_not_finite(tensors["latents"], "latents")
         if on_step:
             on_step()
+        if on_preview and step + 1 < settings.steps_run:
+            on_preview(preview(pipe, tensors["latents"]))
         return change(pipe, step, timestep, tensors) if change else tensors
 
     unguided = settings.guidance_scale <= 1 and _largest_in_one_call(pipe)

@@ -75,15 +75,26 @@ def open_photo(
     path = expand(source)
     if str(source) in SAMPLES and not os.path.lexists(path):
         return sample(str(source))
-    data = _read(path)
-    suffix = path.suffix.lower()
-    with _sentences(path.name, max_pixels, suffix, data):
+    return open_bytes(_read(path), path.name, max_pixels)
+
+
+def open_bytes(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open a photo from the bytes of its file, as `open_photo` does. Nothing is written to disk.
+
+    name : the name of the file, for its ending and for error messages.
+
+    Raises `SdkitError` if it cannot use the picture, or would get wrong pixels from it.
+    """
+    if not data:
+        raise SdkitError(f"{name} is empty (0 bytes). Copy it again from where it came.")
+    suffix = Path(name).suffix.lower()
+    with _sentences(name, max_pixels, suffix, data):
         if data.startswith(JPEG_START):
             data = _with_end(data, max_pixels)
-        with Image.open(BytesIO(data), formats=kinds.formats_for(data, path.name)) as image:
-            kinds.refuse(image, path.name, suffix, data)
-            image.info["icc_profile"] = colours.find_profile(image, data, path.name)
-            return _clean(image, path.name, max_pixels)
+        with Image.open(BytesIO(data), formats=kinds.formats_for(data, name)) as image:
+            kinds.refuse(image, name, suffix, data)
+            image.info["icc_profile"] = colours.find_profile(image, data, name)
+            return _clean(image, name, max_pixels)
 
 
 @contextlib.contextmanager
@@ -135,8 +146,6 @@ def _read(path: Path) -> bytes:
         raise SdkitError(
             f"{path.name[:100]} cannot be read: {reason}. Check its name, and the disk."
         ) from error
-    if not data:
-        raise SdkitError(f"{path.name} is empty (0 bytes). Copy it again from where it came.")
     return data
 
 

@@ -1,6 +1,7 @@
 """Say that AI made a picture: by a small mark in its corner, and by a note inside the file."""
 
 import os
+from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -53,11 +54,18 @@ def save_png(
 
     The file is written whole or not at all. Raises `SdkitError` if that is not possible.
     """
+    with write_atomically(path, replace) as part:
+        part.write_bytes(png(image, note))
+
+
+def png(image: Image.Image, note: dict[str, object]) -> bytes:
+    """The bytes of the file that `save_png` would write."""
     info = PngInfo()
     for key, value in note.items():
         info.add_itxt(key, str(value)) if not str(value).isascii() else info.add_text(
             key, str(value)
         )
-    with write_atomically(path, replace) as part:
-        # an array holds only pixels, so nothing else of the photo reaches the file
-        Image.fromarray(np.array(image.convert("RGB"))).save(part, format="PNG", pnginfo=info)
+    data = BytesIO()
+    # an array holds only pixels, so nothing else of the photo reaches the file
+    Image.fromarray(np.array(image.convert("RGB"))).save(data, format="PNG", pnginfo=info)
+    return data.getvalue()

@@ -1,0 +1,190 @@
+"""Open the booth: a painter that stays warm, and Voilà, which shows the page.
+
+Both are processes of their own, and each is started again when it ends. Voilà serves the page and
+the files of JupyterLab's widgets; it serves no other file, shows no code, and takes no code either.
+Without a token it listens on this machine only.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdkit.booth import page, painter, visit
+from sdkit.errors import SdkitError
+from sdkit.files import ROOT
+
+NOTEBOOK = ROOT / "notebooks" / "photo_booth.ipynb"
+SHARE = Path(__file__).parent / "share"  # holds Voilà's template for the page
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MESSAGE = 64 * 2**20  # bytes of the largest photograph's message; tornado's own limit is 10 MiB
+FAST = 5  # so many ends within a minute are not a mishap any more
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to open the booth.
+
+    ip : where to listen. Anything but the loopback needs a token, which is made if none is given.
+    time_out : seconds without a sign of a visitor, after which everything of the visit is forgotten.
+    kiosk : fill the screen with a browser that has no menus, and start it again when it ends.
+    """
+
+    ip: str = "127.0.0.1"
+    port: int = 8866
+    token: str | None = None
+    time_out: float = visit.TIME_OUT
+    kiosk: bool = False
+    browser: bool = True
+    model: str = "mini"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65_535:
+            raise SdkitError(f"There is no port {self.port}. Choose one from 1024 to 65535.")
+        if not 5 <= self.time_out <= 86_400:
+            raise SdkitError(f"A time-out of {self.time_out:g} s is not from 5 to 86400. Choose one.")
+        if self.token is not None and (len(self.token) < 8 or not self.token.isalnum()):
+            raise SdkitError("A token has 8 letters and digits or more. Give a longer one.")
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach the booth."""
+        return self.ip in LOOPBACK
+
+
+def voila_settings(options: Options, port: int, token: str | None) -> dict[str, dict[str, Any]]:
+    """The settings of Voilà, by its classes."""
+    return {
+        "Voila": {
+            "ip": options.ip,
+            "port": port,
+            "port_retries": 0,
+            "token": token or "",
+            "open_browser": False,
+            "log_level": "ERROR",
+            "config_file_paths": [],
+            "tornado_settings": {
+                "websocket_max_message_size": MESSAGE,
+                # answer only to the names of this machine, so that no other site can pose as it
+                "allow_remote_access": not options.local,
+                "local_hostnames": list(LOOPBACK),
+            },
+        },
+        "VoilaConfiguration": {
+            "template": "booth",
+            "allow_template_override": "NO",
+            "allow_theme_override": "NO",
+            "file_allowlist": [],
+            "file_denylist": [".*"],
+            "extension_allowlist": [
+                "@jupyter-widgets/jupyterlab-manager",
+                "@voila-dashboards/widgets-manager8",
+                "anywidget",
+            ],
+            # one kernel is ready for the next visitor
+            "preheat_kernel": True,
+            "default_pool_size": 1,
+        },
+        # for a page that was left without a good-bye
+        "MappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60},
+    }
+
+
+def show_page(settings: dict[str, dict[str, Any]]) -> None:
+    """Be Voilà until the process ends."""
+    from traitlets.config import Config
+    from voila.app import Voila
+
+    Voila.launch_instance(argv=[str(NOTEBOOK)], config=Config(settings))
+
+
+def be_painter(model: str) -> None:
+    """Be the painter until the process ends. Address and key are in the environment."""
+    painter.run(*painter.whereabouts(), model=model)
+
+
+class Booth:
+    """The processes of an open booth, and the address of its page. Use it in a ``with``."""
+
+    def __init__(self, options: Options) -> None:
+        if not NOTEBOOK.is_file():
+            raise SdkitError(
+                "The booth needs notebooks/photo_booth.ipynb. Clone the whole repository, and "
+                "start it there with python3 run.py booth."
+            )
+        self.options = options
+        self.token = options.token or (None if options.local else secrets.token_hex(16))
+        self._port = _free_port(options)
+        host = socket.gethostname() if options.ip in ("0.0.0.0", "::") else options.ip
+        self.address = f"http://{host}:{self._port}/" + (
+            f"?token={self.token}" if self.token else ""
+        )
+        self._painter_at = painter.new_address()
+        self._running: dict[str, subprocess.Popen] = {}
+        self._ends: list[float] = []  # when a process ended
+
+    def __enter__(self) -> "Booth":
+        self._start("painter")
+        self._start("page")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        if os.name != "nt":
+            shutil.rmtree(Path(self._painter_at).parent, ignore_errors=True)
+
+    def _start(self, name: str) -> None:
+        options = self.options
+        program = {
+            "painter": f"server.be_painter({options.model!r})",
+            "page": f"server.show_page({voila_settings(options, self._port, self.token)!r})",
+            "browser": "",
+        }[name]
+        command = [sys.executable, "-c", f"from sdkit.booth import server; {program}"]
+        self._running[name] = subprocess.Popen(command, env=self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        """The environment of the processes, which kernels inherit."""
+        self._key = getattr(self, "_key", secrets.token_hex(32))
+        paths = [str(SHARE), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        kit = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            **os.environ,
+            painter.VARIABLE: f"{self._painter_at} {self._key}",
+            page.TIME_OUT: str(self.options.time_out),
+            page.KIOSK: "1" if self.options.kiosk else "0",
+            "JUPYTER_PATH": os.pathsep.join(paths),
+            "PYTHONPATH": os.pathsep.join(kit),
+        }
+
+
+def _free_port(options: Options) -> int:
+    """The port that was asked for, or the next free one of ten."""
+    for port in range(options.port, options.port + 10):
+        with socket.socket(socket.AF_INET6 if ":" in options.ip else socket.AF_INET) as probe:
+            if os.name != "nt":  # there it would allow a port that is in use
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((options.ip, port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise SdkitError(
+        f"No port from {options.port} to {options.port + 9} is free at {options.ip}. "
+        "Choose another with --port, or check --ip."
+    )
