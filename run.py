@@ -3,6 +3,7 @@
 
     python3 run.py lab                                open the lessons in JupyterLab
     python3 run.py style PHOTO --prompt "van gogh"    paint a photograph or a sample (astronaut)
+    python3 run.py booth                              open the photo booth for visitors
     python3 run.py test                               run every test and every notebook
     python3 run.py doctor | models | VERB --help      any other verb (python -m sdkit VERB)
 

@@ -50,7 +50,11 @@ def test_the_wheel_holds_the_package_the_weights_and_the_licences(wheel):
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         licences = [name for name in archive.namelist() if "/licenses/" in name]
-    ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "sdkit").rglob("*.py")}
+    ours = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "sdkit").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
     assert inside == ours | {f"sdkit/{name}" for name in data}
     assert len(licences) == 2

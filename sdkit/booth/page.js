@@ -185,7 +185,10 @@ function render({ model, el }) {
     $(".cuts").replaceChildren(
       ...photo.cuts.map((part, k) => {
         const input = make("input", { type: "radio", name: "cut", value: k, checked: k === cut });
-        input.onchange = () => showPhoto(number, k) || focusCut(k);
+        input.onchange = () => {
+          showPhoto(number, k);
+          $(".cuts").children[k].querySelector("input").focus();
+        };
         const name = make("span", { textContent: part.label });
         return make("label", { className: "cut" }, input, make("img", { src: part.url, alt: "" }), name);
       }),
@@ -193,8 +196,6 @@ function render({ model, el }) {
     $(".cuts-box").hidden = photo.cuts.length < 2;
     refresh();
   }
-
-  const focusCut = (k) => $(".cuts").children[k].querySelector("input").focus();
 
   function addPhoto({ photo: number, name, cuts, people }, buffers) {
     photos.set(number, { name, cuts: cuts.map((label, k) => ({ label, url: link(buffers[k]) })) });

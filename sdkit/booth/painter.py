@@ -12,7 +12,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
@@ -176,7 +176,7 @@ class Painter:
 
 
 def _refuse_closed(connection: Connection) -> None:
-    """Raise `ConnectionResetError` if the other side has closed the connection. It sends nothing else."""
+    """Raise `ConnectionResetError` if the visitor, who sends nothing more, has closed it."""
     if connection.poll():
         raise ConnectionResetError("the visitor has gone away")
 
@@ -213,8 +213,8 @@ def whereabouts() -> tuple[Any, bytes]:
     started in a thread of this process.
     """
     if named := os.environ.get(VARIABLE):
-        address, _, key = named.rpartition(" ")
-        return address, bytes.fromhex(key)
+        address, _, digits = named.rpartition(" ")
+        return address, bytes.fromhex(digits)
     with _own_lock:
         if not _own:
             key = secrets.token_bytes(32)
@@ -224,7 +224,7 @@ def whereabouts() -> tuple[Any, bytes]:
         return listener.address, key
 
 
-def paint(order: Order) -> Iterator[Event]:
+def paint(order: Order) -> Generator[Event, None, None]:
     """Have the painter paint an order: `Waiting` and `Preview` events, and `Painted` as the last.
 
     If the painter dies, the order is sent again, to the painter that `server` starts instead.

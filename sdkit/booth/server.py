@@ -1,10 +1,11 @@
 """Open the booth: a painter that stays warm, and Voilà, which shows the page.
 
-Both are processes of their own, and each is started again when it ends. Voilà serves the page and
-the files of JupyterLab's widgets; it serves no other file, shows no code, and takes no code either.
-Without a token it listens on this machine only.
+Both are processes of their own, and so is the browser of a kiosk. Each is started again when it
+ends. Voilà serves the page and the files of JupyterLab's widgets; it serves no other file, shows no
+code, and takes no code either. Without a token it listens on this machine only.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -28,6 +29,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MESSAGE = 64 * 2**20  # bytes of the largest photograph's message; tornado's own limit is 10 MiB
 FAST = 5  # so many ends within a minute are not a mishap any more
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+PLACES = (  # where browsers are that are not on the PATH
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Options:
     """How to open the booth.
 
     ip : where to listen. Anything but the loopback needs a token, which is made if none is given.
-    time_out : seconds without a sign of a visitor, after which everything of the visit is forgotten.
+    time_out : seconds without a sign of a visitor, after which the visit is forgotten.
     kiosk : fill the screen with a browser that has no menus, and start it again when it ends.
     """
 
@@ -51,7 +58,9 @@ class Options:
         if not 0 <= self.port <= 65_535:
             raise SdkitError(f"There is no port {self.port}. Choose one from 1024 to 65535.")
         if not 5 <= self.time_out <= 86_400:
-            raise SdkitError(f"A time-out of {self.time_out:g} s is not from 5 to 86400. Choose one.")
+            raise SdkitError(
+                f"A time-out of {self.time_out:g} s is not from 5 to 86400. Choose one."
+            )
         if self.token is not None and (len(self.token) < 8 or not self.token.isalnum()):
             raise SdkitError("A token has 8 letters and digits or more. Give a longer one.")
 
@@ -113,7 +122,10 @@ def be_painter(model: str) -> None:
 
 
 class Booth:
-    """The processes of an open booth, and the address of its page. Use it in a ``with``."""
+    """The processes of an open booth, and the address of its page. Use it in a ``with``.
+
+    Raises `SdkitError` if the notebook, a free port, or a browser for the kiosk is missing.
+    """
 
     def __init__(self, options: Options) -> None:
         if not NOTEBOOK.is_file():
@@ -122,15 +134,25 @@ class Booth:
                 "start it there with python3 run.py booth."
             )
         self.options = options
-        self.token = options.token or (None if options.local else secrets.token_hex(16))
         self._port = _free_port(options)
-        host = socket.gethostname() if options.ip in ("0.0.0.0", "::") else options.ip
-        self.address = f"http://{host}:{self._port}/" + (
-            f"?token={self.token}" if self.token else ""
-        )
+        token = options.token or (None if options.local else secrets.token_hex(16))
+        self.address = f"http://{_host(options.ip)}:{self._port}/"
+        if token:
+            self.address += f"?token={token}"
+        settings = voila_settings(options, self._port, token)
+        program = "from sdkit.booth import server; server."
+        self._commands = {
+            "painter": [sys.executable, "-c", f"{program}be_painter({options.model!r})"],
+            "page": [sys.executable, "-c", f"{program}show_page({settings!r})"],
+        }
         self._painter_at = painter.new_address()
+        self._environment = _environment(options, f"{self._painter_at} {secrets.token_hex(32)}")
+        self._profile: tempfile.TemporaryDirectory | None = None
+        if options.kiosk:
+            self._profile = tempfile.TemporaryDirectory(prefix="sdkit-kiosk-")
+            self._commands["browser"] = kiosk_command(self.address, self._profile.name)
         self._running: dict[str, subprocess.Popen] = {}
-        self._ends: list[float] = []  # when a process ended
+        self._ends: list[float] = []  # when processes ended
 
     def __enter__(self) -> "Booth":
         self._start("painter")
@@ -138,39 +160,120 @@ class Booth:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._running.values():
+        for process in reversed(self._running.values()):
             process.terminate()
         for process in self._running.values():
             try:
-                process.wait(15)
+                process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
         if os.name != "nt":
             shutil.rmtree(Path(self._painter_at).parent, ignore_errors=True)
+        if self._profile:
+            self._profile.cleanup()
+
+    def wait_until_open(self) -> None:
+        """Wait until the page answers; in a kiosk, open the browser then."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            self.mend()
+            with contextlib.suppress(OSError):
+                socket.create_connection((_reachable(self.options.ip), self._port), 1).close()
+                if "browser" in self._commands:
+                    self._start("browser")
+                return
+            time.sleep(0.2)
+        raise SdkitError("The page does not open. Read the lines above, and start again.")
+
+    def mend(self) -> None:
+        """Start each process again that has ended. Raises `SdkitError` if they end all the time."""
+        for name, process in list(self._running.items()):
+            if process.poll() is None:
+                continue
+            now = time.monotonic()
+            self._ends = [t for t in self._ends if now - t < 60] + [now]
+            if len(self._ends) > FAST:
+                raise SdkitError(
+                    f"The booth's {name} ended {FAST} times within a minute. Read the lines above."
+                )
+            print(f"The booth's {name} ended and is started again.", file=sys.stderr)
+            self._start(name)
 
     def _start(self, name: str) -> None:
-        options = self.options
-        program = {
-            "painter": f"server.be_painter({options.model!r})",
-            "page": f"server.show_page({voila_settings(options, self._port, self.token)!r})",
-            "browser": "",
-        }[name]
-        command = [sys.executable, "-c", f"from sdkit.booth import server; {program}"]
-        self._running[name] = subprocess.Popen(command, env=self._environment())
+        # in a session of its own, so that Ctrl-C reaches this process first, which ends the others
+        self._running[name] = subprocess.Popen(
+            self._commands[name],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
-    def _environment(self) -> dict[str, str]:
-        """The environment of the processes, which kernels inherit."""
-        self._key = getattr(self, "_key", secrets.token_hex(32))
-        paths = [str(SHARE), *filter(None, [os.environ.get("JUPYTER_PATH")])]
-        kit = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {
-            **os.environ,
-            painter.VARIABLE: f"{self._painter_at} {self._key}",
-            page.TIME_OUT: str(self.options.time_out),
-            page.KIOSK: "1" if self.options.kiosk else "0",
-            "JUPYTER_PATH": os.pathsep.join(paths),
-            "PYTHONPATH": os.pathsep.join(kit),
-        }
+
+def open_booth(options: Options) -> None:
+    """Open the booth and keep it open until Ctrl-C."""
+    with Booth(options) as booth:
+        booth.wait_until_open()
+        print(f"The photo booth is open: {booth.address}", flush=True)
+        print("Ctrl-C closes it.", flush=True)
+        if options.browser and not options.kiosk:
+            webbrowser.open(booth.address)
+        while True:
+            time.sleep(0.5)
+            booth.mend()
+
+
+def kiosk_command(address: str, profile: str) -> list[str]:
+    """The command of a browser that fills the screen, for a Chromium, Chrome or Edge.
+
+    profile : an empty folder for it. Raises `SdkitError` if there is no such browser.
+    """
+    found = next(filter(None, map(shutil.which, BROWSERS)), None) or next(
+        (path for path in PLACES if Path(path).is_file()), None
+    )
+    if not found:
+        raise SdkitError(
+            "A kiosk needs Chromium, Chrome or Edge, and none is found. Install one, or open the "
+            "booth without --kiosk and press F11 in the browser."
+        )
+    return [
+        found,
+        "--kiosk",
+        f"--user-data-dir={profile}",
+        "--no-first-run",
+        "--no-default-browser-check",
+        "--disable-features=Translate",
+        "--disable-pinch",
+        "--overscroll-history-navigation=0",
+        "--use-fake-ui-for-media-stream",  # the camera is allowed without a question
+        address,
+    ]
+
+
+def _environment(options: Options, painter_at: str) -> dict[str, str]:
+    """The environment of the processes. The kernels of the visitors inherit it."""
+    share = [str(SHARE), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    kit = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        painter.VARIABLE: painter_at,
+        page.TIME_OUT: str(options.time_out),
+        page.KIOSK: "1" if options.kiosk else "0",
+        "JUPYTER_PATH": os.pathsep.join(share),
+        "PYTHONPATH": os.pathsep.join(kit),
+    }
+
+
+def _host(ip: str) -> str:
+    """What stands for `ip` in the address of the page."""
+    if ip in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{ip}]" if ":" in ip else ip
+
+
+def _reachable(ip: str) -> str:
+    """An address of this machine at which a server that listens at `ip` answers."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
 
 
 def _free_port(options: Options) -> int:

@@ -5,6 +5,7 @@ for a signature.
 """
 
 import datetime
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,11 @@ def print_sheet(picture: "Picture") -> bytes:
     box = _fit(picture.after.size, (14, 14, A5[0] - 28, 128))
     _frame(figure, box)
     _show(figure, picture.after, box)
-    _text(figure, A5[0] / 2, 152, f"“{picture.prompt}”", size=13, style="italic", family="serif")
+    lines = wrapped(f"“{picture.prompt}”")
+    size = 13 if len(lines) == 1 else 8
+    for k, line in enumerate(lines):
+        y = 151.5 + 4 * (k - (len(lines) - 1) / 2)
+        _text(figure, A5[0] / 2, y, line, size=size, style="italic", family="serif")
     small = _fit(picture.before.size, (14, 159, 22, 27))
     _show(figure, picture.before, small)
     _text(figure, 14 + small[2] / 2, 188.5, "the photograph", size=6, color=GREY)
@@ -49,6 +54,11 @@ def print_sheet(picture: "Picture") -> bytes:
         _text(figure, 74, y, value, size=7.5, ha="left")
     _sign(figure, f"Made with AI by {picture.note.get('Model', 'a diffusion model')}")
     return _pdf(figure, f"Made with AI: {picture.prompt}")
+
+
+def wrapped(prompt: str) -> list[str]:
+    """A prompt in at most three lines of 60 letters; what is longer ends in dots."""
+    return textwrap.wrap(prompt, 60, max_lines=3, placeholder=" ...") or [""]
 
 
 def contact_sheet(pictures: "Sequence[Picture]") -> Image.Image:

@@ -10,7 +10,7 @@ import gc
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -90,7 +90,7 @@ class Visit:
     def __init__(
         self,
         say: Callable[[dict[str, Any], list[bytes]], object],
-        paint: Callable[[painter.Order], Iterator[painter.Event]] = painter.paint,
+        paint: Callable[[painter.Order], Generator[painter.Event, None, None]] = painter.paint,
         time_out: float = TIME_OUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -151,7 +151,7 @@ class Visit:
                 return
             if left <= 0:
                 self.forget("time")
-            elif left <= WARN and not self._warned:
+            elif left <= min(WARN, self._time_out / 2) and not self._warned:
                 self._warned = True
                 self._say({"type": "still there?", "seconds": round(left)})
 
@@ -255,9 +255,7 @@ class Visit:
     def _one(self, has: _Belongings, message: dict[str, Any]) -> None:
         self._have_painted(has, self._order(has, message, str(message.get("prompt", ""))))
 
-    def _have_painted(
-        self, has: _Belongings, order: painter.Order, place: str = ""
-    ) -> int | None:
+    def _have_painted(self, has: _Belongings, order: painter.Order, place: str = "") -> int | None:
         """Have a picture painted, and show it step by step: its number, or None if it was stopped.
 
         place : which picture of several it is, for the page.
@@ -339,7 +337,9 @@ class Visit:
         pdf = message.get("kind") == "pdf"
         if picture := has.pictures.get(_whole(message.get("picture"))):
             stem = picture.stem
-            data = sheets.print_sheet(picture) if pdf else provenance.png(picture.after, picture.note)
+            data = (
+                sheets.print_sheet(picture) if pdf else provenance.png(picture.after, picture.note)
+            )
         elif numbers := has.sheets.get(_whole(message.get("sheet"))):
             pictures, stem = [has.pictures[k] for k in numbers], "portraits-all-styles"
             data = sheets.contact_pdf(pictures) if pdf else sheets.contact_png(pictures)

@@ -149,6 +149,36 @@ def make_parser() -> argparse.ArgumentParser:
     _files(verb, "upscaled")
     verb.set_defaults(verb=("verbs", "upscale"))
 
+    verb = verbs.add_parser(
+        "booth",
+        help="open a photo booth in the browser: visitors become a painting",
+        description="Nothing is written to disk, unless a visitor downloads a picture. "
+        "docs/booth.md says more.",
+    )
+    verb.add_argument("--port", type=int, default=8866, help="port of the page (default 8866)")
+    verb.add_argument(
+        "--ip",
+        default="127.0.0.1",
+        help="where to listen (default 127.0.0.1, this computer only; 0.0.0.0: the network, with a "
+        "token)",
+    )
+    verb.add_argument(
+        "--token", help="word in the address, for --ip (default: a new one each time)"
+    )
+    verb.add_argument(
+        "--time-out",
+        type=float,
+        default=180,
+        metavar="SECONDS",
+        help="forget a visitor who has done nothing for so long (default 180)",
+    )
+    verb.add_argument(
+        "--kiosk", action="store_true", help="fill the screen, without menus, with Chromium"
+    )
+    verb.add_argument("--no-browser", action="store_true", help="open no browser")
+    verb.add_argument("--model", default="mini", help=MODEL)
+    verb.set_defaults(verb=("serve", "booth"))
+
     verb = verbs.add_parser("clear", help="remove photographs and all other outputs from notebooks")
     verb.add_argument(
         "notebooks", nargs="+", metavar="NOTEBOOK", help="notebook, or folder of notebooks"

@@ -1,6 +1,7 @@
 """Say that AI made a picture: by a small mark in its corner, and by a note inside the file."""
 
 import os
+from collections.abc import Mapping
 from io import BytesIO
 
 import numpy as np
@@ -58,7 +59,7 @@ def save_png(
         part.write_bytes(png(image, note))
 
 
-def png(image: Image.Image, note: dict[str, object]) -> bytes:
+def png(image: Image.Image, note: Mapping[str, object]) -> bytes:
     """The bytes of the file that `save_png` would write."""
     info = PngInfo()
     for key, value in note.items():

@@ -1,0 +1,23 @@
+"""The verb that serves a page: booth opens the photo booth."""
+
+from argparse import Namespace
+
+from sdkit.booth import server
+
+
+def booth(arguments: Namespace) -> int:
+    """Open the photo booth and keep it open until Ctrl-C."""
+    options = server.Options(
+        ip=arguments.ip,
+        port=arguments.port,
+        token=arguments.token,
+        time_out=arguments.time_out,
+        kiosk=arguments.kiosk,
+        browser=not arguments.no_browser,
+        model=arguments.model,
+    )
+    try:
+        server.open_booth(options)
+    except KeyboardInterrupt:
+        print("\nThe photo booth is closed. Nothing of the visitors is left.")
+    return 0

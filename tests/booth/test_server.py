@@ -1,0 +1,90 @@
+"""How the booth is opened: where it listens, what it serves, and the browser of a kiosk."""
+
+import socket
+
+import pytest
+
+from sdkit.booth import page, server
+from sdkit.cli import parser
+from sdkit.errors import SdkitError
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"port": 70_000}, "port"),
+        ({"time_out": 1}, "time-out"),
+        ({"token": "short"}, "token"),
+        ({"token": "with a blank"}, "token"),
+    ],
+)
+def test_wrong_options_are_refused(options, words):
+    with pytest.raises(SdkitError, match=words):
+        server.Options(**options)
+
+
+@pytest.mark.parametrize("ip, local", [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False)])
+def test_only_a_booth_for_this_machine_has_no_token(ip, local):
+    options = server.Options(ip=ip)
+    assert options.local is local
+    assert server.voila_settings(options, 1, None)["Voila"]["tornado_settings"][
+        "allow_remote_access"
+    ] is (not local)
+    if ip != "::1":  # not every machine has IPv6
+        assert ("token=" in server.Booth(options).address) is (not local)
+
+
+def test_two_booths_get_two_tokens():
+    addresses = {server.Booth(server.Options(ip="0.0.0.0")).address for _ in range(2)}
+    assert len(addresses) == 2
+
+
+def test_a_port_in_use_is_passed_over():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f":{port}/" not in server.Booth(server.Options(port=port)).address
+
+
+def test_a_kiosk_needs_a_browser_and_shows_no_menus(monkeypatch):
+    monkeypatch.setattr(
+        server.shutil, "which", lambda name: "/x/chrome" if "chrom" in name else None
+    )
+    command = server.kiosk_command("http://127.0.0.1:1/", "folder")
+    assert command[0] == "/x/chrome" and "--kiosk" in command and command[-1].endswith(":1/")
+    monkeypatch.setattr(server.shutil, "which", lambda name: None)
+    monkeypatch.setattr(server, "PLACES", ())
+    with pytest.raises(SdkitError, match="F11"):
+        server.kiosk_command("http://127.0.0.1:1/", "folder")
+
+
+def test_a_process_that_ends_is_started_again_but_not_for_ever(monkeypatch, capfd):
+    booth = server.Booth(server.Options())
+    booth._commands = {name: [server.sys.executable, "-c", ""] for name in ("painter", "page")}
+    with booth:
+        booth._running["page"].wait()
+        booth.mend()
+        assert "started again" in capfd.readouterr().err
+        with pytest.raises(SdkitError, match="5 times within a minute"):
+            for _ in range(99):
+                for process in booth._running.values():
+                    process.wait()
+                booth.mend()
+
+
+def test_the_verb_has_these_defaults():
+    arguments = parser.make_parser().parse_args(["booth"])
+    assert arguments.verb == ("serve", "booth")
+    assert (arguments.ip, arguments.token, arguments.kiosk) == ("127.0.0.1", None, False)
+
+
+def test_the_page_of_a_kiosk_knows_it(monkeypatch):
+    assert page.Booth().kiosk is False
+    monkeypatch.setenv(page.KIOSK, "1")
+    assert page.Booth().kiosk is True
+
+
+def test_the_page_refuses_a_wrong_time_out():
+    with pytest.raises(SdkitError, match="time-out"):
+        page.Booth(time_out=0)

@@ -1,0 +1,359 @@
+"""The photo booth in a real browser: visits with a camera, files, painting, saving and forgetting.
+
+The browser has a camera that shows a test picture, and the model is the tiny random one.
+"""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import urllib.parse
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from sdkit.booth import server
+from sdkit.files import ROOT
+from tests.browser import lab
+
+pytestmark = lab.NEEDS
+HEIC = ROOT / "tests" / "pictures" / "heic" / "turned-6.heic"
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@contextlib.contextmanager
+def opened(data, **options):
+    """An open booth with the networks of the folder `data`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDKIT_DATA", str(data))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        with server.Booth(server.Options(**{"port": 18866, **options})) as booth:
+            booth.wait_until_open()
+            yield booth
+
+
+@pytest.fixture(scope="module")
+def booth(tiny_sd):
+    with opened(tiny_sd.parent.parent) as booth:
+        yield booth
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with lab.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=lab.CHROMIUM,
+            args=["--no-sandbox", "--disable-dev-shm-usage", *CAMERA],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(browser, heard):
+    """A function that opens the page of a booth for a new visitor, who has a browser alone."""
+    addresses, errors = heard
+    contexts = []
+
+    def visit(booth, width=1280, height=860):
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(lab.PATIENCE * 1000)
+        page.on("request", lambda request: addresses.append(request.url))
+        page.on("websocket", lambda socket: addresses.append(socket.url))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(booth.address)
+        page.wait_for_selector(".booth.ready")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def shows(page, view):
+    page.wait_for_selector(f".frame[data-view={view}]")
+
+
+def take_sample(page, name="Astronaut"):
+    page.get_by_role("button", name=name).click()
+    shows(page, "photo")
+
+
+def paint(page, button="Paint me"):
+    page.get_by_role("button", name=button).click()
+    shows(page, "sheet" if button == "All styles" else "compare")
+
+
+def download(page, button):
+    """The name and the bytes of the file that a button saves."""
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=button).click()
+    with open(saved.value.path(), "rb") as file:
+        return saved.value.suggested_filename, file.read()
+
+
+def test_a_visitor_looks_into_the_camera_and_is_painted(booth, visitor, tmp_path):
+    page = visitor(booth)
+    assert page.get_by_role("button", name="Paint me").is_disabled()
+    page.get_by_role("button", name="Camera").click()
+    shows(page, "camera")
+    page.get_by_role("button", name="Take it in 3 seconds").click()
+    page.wait_for_function("document.querySelector('.count').textContent == '3'")
+    shows(page, "photo")
+    width, height = page.locator(".photo img").evaluate("i => [i.naturalWidth, i.naturalHeight]")
+    assert width > height > 100
+    assert page.evaluate("document.querySelector('video').srcObject") is None
+    page.get_by_text("The Great Wave").click()
+    paint(page)
+    assert page.locator(".caption").inner_text() == "“the great wave by hokusai”"
+    page.screenshot(path=tmp_path / "camera.png")
+
+
+def test_a_phone_photograph_is_taken_and_a_broken_file_is_named(booth, visitor, tmp_path):
+    broken = tmp_path / "holiday.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    page = visitor(booth)
+    page.locator(".upload input").set_input_files([broken, HEIC])
+    shows(page, "photo")
+    assert "holiday.jpg" in page.locator(".alerts").inner_text()
+    assert page.locator(".photos button").count() == 1
+    # the file says that it was turned, so the picture is upright only if that was obeyed
+    shape = page.locator(".photo img").evaluate("i => i.naturalHeight / i.naturalWidth")
+    from sdkit.pictures import photos
+
+    upright = photos.open_photo(HEIC)
+    assert shape == pytest.approx(upright.height / upright.width, rel=0.05)
+
+
+def test_several_files_can_be_dropped(booth, visitor, tmp_path):
+    page = visitor(booth)
+    picture = BytesIO()
+    Image.new("RGB", (120, 160), "teal").save(picture, "PNG")
+    dropped = page.evaluate_handle(
+        """(bytes) => {
+            const data = new DataTransfer();
+            for (const name of ["one.png", "two.png"])
+                data.items.add(new File([new Uint8Array(bytes)], name));
+            return data;
+        }""",
+        list(picture.getvalue()),
+    )
+    page.dispatch_event(".frame", "drop", {"dataTransfer": dropped})
+    page.wait_for_function("document.querySelectorAll('.photos button').length == 2")
+    assert page.locator(".photos img").nth(1).get_attribute("alt") == "two.png"
+
+
+def test_the_slider_is_moved_by_keyboard(booth, visitor, tmp_path):
+    page = visitor(booth)
+    take_sample(page)
+    paint(page)
+    slider = page.get_by_role("slider", name="Slide between photograph and painting")
+    edge = "n => Math.round(100 * (n.getBoundingClientRect().left - " + (
+        "n.parentElement.getBoundingClientRect().left) / n.parentElement.clientWidth)"
+    )
+    handle = page.locator(".handle")
+    middle = handle.evaluate(edge)
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "60 % photograph"
+    assert handle.evaluate(edge) == pytest.approx(middle + 10, abs=1)
+    page.keyboard.press("Home")
+    assert "0%" in page.locator(".frame").get_attribute("style")
+    page.screenshot(path=tmp_path / "slider.png")
+
+
+def test_the_picture_is_saved_with_its_note(booth, visitor):
+    page = visitor(booth)
+    take_sample(page)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Seed").fill("7")
+    paint(page)
+    name, data = download(page, "Download")
+    assert name == "portrait-van-gogh-seed7.png"
+    with Image.open(BytesIO(data)) as image:
+        assert image.text["Seed"] == "7" and image.text["Prompt"] == "van gogh"
+        assert image.text["Description"].startswith("Made with AI")
+        # the screen shows the pixels of the file
+        side = page.locator(".compare .after").evaluate("i => [i.naturalWidth, i.naturalHeight]")
+        assert list(image.size) == side
+
+
+def test_the_sheet_to_print_is_one_page_of_a5(booth, visitor):
+    page = visitor(booth)
+    take_sample(page)
+    paint(page)
+    name, pdf = download(page, "Sheet to print")
+    assert name == "portrait-van-gogh-seed0.pdf" and pdf.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    (box,) = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", pdf)
+    assert [round(float(side) / 72 * 25.4) for side in box] == [148, 210]
+    # the painting and the photograph, pixel by pixel
+    side = page.locator(".compare .after").evaluate("i => [i.naturalWidth, i.naturalHeight]")
+    images = re.findall(rb"/Subtype /Image[^>]*?>>|<<[^<>]*?/Subtype /Image[^<>]*", pdf)
+    for image in images:
+        width, height = (
+            int(re.search(rb"/%s (\d+)" % name, image)[1]) for name in (b"Width", b"Height")
+        )
+        assert [width, height] == side
+    assert len(images) == 2
+
+
+def test_all_styles_come_on_one_sheet(booth, visitor):
+    page = visitor(booth)
+    take_sample(page, "Coffee")
+    paint(page, "All styles")
+    labels = page.locator(".gallery .thumb span").all_inner_texts()
+    assert labels == [
+        "All styles",
+        "Oil painting",
+        "Impressionism",
+        "Ukiyo-e (Japan)",
+        "Van Gogh",
+    ]
+    name, data = download(page, "Download")
+    assert name == "portraits-all-styles.png"
+    with Image.open(BytesIO(data)) as image:
+        assert image.text["Prompt"] == "van gogh, ukiyo-e, impressionism, oil painting"
+    page.locator(".gallery .thumb").last.click()
+    shows(page, "compare")
+    assert page.locator(".caption").inner_text() == "“van gogh”"
+
+
+def test_forget_me_empties_the_page(booth, visitor):
+    page = visitor(booth)
+    take_sample(page)
+    paint(page)
+    picture = page.locator(".compare .after").get_attribute("src")
+    assert page.evaluate("u => fetch(u).then(r => r.ok)", picture)
+    page.get_by_role("button", name="Forget me").click()
+    shows(page, "empty")
+    assert page.locator(".gallery").is_hidden()
+    assert page.locator(".photos button").count() == 0
+    assert page.locator(".frame img[src]").count() == 0
+    assert not page.evaluate("u => fetch(u).then(r => r.ok, () => false)", picture)
+    take_sample(page, "Cat")  # the next visitor
+
+
+def test_a_visitor_who_has_gone_is_forgotten(tiny_sd, visitor):
+    with opened(tiny_sd.parent.parent, time_out=8) as booth:
+        page = visitor(booth)
+        take_sample(page)
+        page.wait_for_selector("dialog[open]")
+        page.get_by_role("button", name="I am here").click()
+        assert page.locator("dialog").is_hidden()
+        assert page.locator(".frame").get_attribute("data-view") == "photo"
+        page.wait_for_selector("dialog[open]")
+        shows(page, "empty")
+        assert page.locator("dialog").is_hidden()
+        assert page.locator(".photos button").count() == 0
+
+
+def test_two_visitors_do_not_see_each_other(booth, visitor):
+    one, other = visitor(booth), visitor(booth)
+    take_sample(one)
+    take_sample(other, "Coffee")
+    other.get_by_text("Water Lilies").click()
+    for page in (one, other):
+        page.get_by_role("button", name="Paint me").click()
+    for page in (one, other):
+        shows(page, "compare")
+        assert page.locator(".gallery .thumb").count() == 1
+    assert one.locator(".gallery .thumb").inner_text() == "Van Gogh"
+    assert other.locator(".gallery .thumb").inner_text() == "Water Lilies"
+    one.get_by_role("button", name="Forget me").click()
+    shows(one, "empty")
+    assert other.locator(".gallery .thumb").count() == 1
+
+
+def test_a_painter_that_is_killed_starts_again(booth, visitor):
+    page = visitor(booth)
+    take_sample(page)
+    booth._running["painter"].kill()
+    page.get_by_role("button", name="Paint me").click()
+    booth._running["painter"].wait()
+    booth.mend()
+    shows(page, "compare")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="finds the kernel by its parent, as Linux lists it")
+def test_a_page_whose_kernel_is_killed_opens_again(booth, visitor):
+    import psutil
+
+    page = visitor(booth)
+    take_sample(page)
+    for kernel in psutil.Process(booth._running["page"].pid).children(recursive=True):
+        kernel.send_signal(signal.SIGKILL)
+    page.wait_for_selector(".lost:not([hidden])")
+    shows(page, "empty")
+    take_sample(page)
+
+
+def test_no_file_of_the_disk_is_served_and_no_other_site_is_answered(booth):
+    port = urllib.parse.urlsplit(booth.address).port
+
+    def get(path, host=f"127.0.0.1:{port}"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=lab.PATIENCE)
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse()
+
+    paths = ["README.md", "notebooks/photo_booth.ipynb", "docs/images/drawn.jpg", "run.py"]
+    paths += ["../README.md", "%2e%2e/README.md", "data/models/mini-sd/defaults.json"]
+    for path in [f"/voila/files/{path}" for path in paths] + ["/api/contents", "/voila/tree"]:
+        assert get(path).status in (302, 403, 404), path
+    assert get("/README.md").status != 200
+    assert get("/voila/templates/booth/static/alive.txt").status == 200
+    assert get("/voila/templates/booth/static/../index.html.j2").status in (403, 404)
+    assert get("/voila/static/voila.js", host="evil.example").status == 200  # nothing private
+    assert get("/", host="evil.example").status == 403
+
+
+def test_a_booth_for_the_network_wants_its_token(tiny_sd):
+    with opened(tiny_sd.parent.parent, ip="0.0.0.0") as booth:
+        address = urllib.parse.urlsplit(booth.address)
+        token = urllib.parse.parse_qs(address.query)["token"][0]
+        assert len(token) >= 32
+
+        def get(path):
+            connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600)
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+        assert get("/") in (302, 403) and get("/?token=wrong") in (302, 403)
+        assert get(f"/?token={token}") == 200
+
+
+def test_a_phone_has_all_in_reach(booth, visitor, tmp_path):
+    page = visitor(booth, 390, 844)
+    take_sample(page)
+    assert page.evaluate(
+        "document.querySelector('.booth').scrollWidth <= document.documentElement.clientWidth"
+    )
+    paint(page)
+    for selector in (".compare", ".result button >> nth=0", ".go button >> nth=0"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    small = page.evaluate(
+        """[...document.querySelectorAll('.booth button, .booth .button, .booth .chip')]
+        .filter(n => n.offsetParent && n.offsetHeight < 40).map(n => n.textContent)"""
+    )
+    assert small == []
+    page.screenshot(path=tmp_path / "phone.png")
+
+
+def test_no_page_asked_another_machine_or_logged_an_error(heard):
+    """This holds for all the tests above, apart from the kernel that was killed."""
+    addresses, errors = heard
+    hosts = {
+        urllib.parse.urlsplit(address).hostname
+        for address in addresses
+        if address.startswith(("http", "ws"))
+    }
+    assert hosts == {"127.0.0.1"}
+    assert [
+        error for error in errors if not re.search("WebSocket|ERR_|Failed to load", error)
+    ] == []
