@@ -83,6 +83,7 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
             "config_file_paths": [],
             "tornado_settings": {
                 "websocket_max_message_size": MESSAGE,
+                "ws_ping_timeout": 30_000,  # ms; the default makes tornado print a warning
                 # answer only to the names of this machine, so that no other site can pose as it
                 "allow_remote_access": not options.local,
                 "local_hostnames": list(LOOPBACK),
@@ -105,6 +106,8 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
         },
         # for a page that was left without a good-bye
         "MappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60},
+        # no other user of this machine reaches the kernels; Windows has only TCP
+        "KernelManager": {"transport": "tcp" if os.name == "nt" else "ipc"},
     }
 
 

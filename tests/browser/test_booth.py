@@ -5,17 +5,17 @@ The browser has a camera that shows a test picture, and the model is the tiny ra
 
 import contextlib
 import http.client
-import os
 import re
-import signal
 import urllib.parse
 from io import BytesIO
 
+import psutil
 import pytest
 from PIL import Image
 
 from sdkit.booth import server
 from sdkit.files import ROOT
+from sdkit.pictures import photos
 from tests.browser import lab
 
 pytestmark = lab.NEEDS
@@ -28,7 +28,7 @@ def opened(data, **options):
     """An open booth with the networks of the folder `data`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SDKIT_DATA", str(data))
-        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")  # as in tests/browser/conftest.py
         with server.Booth(server.Options(**{"port": 18866, **options})) as booth:
             booth.wait_until_open()
             yield booth
@@ -101,13 +101,21 @@ def test_a_visitor_looks_into_the_camera_and_is_painted(booth, visitor, tmp_path
     assert page.get_by_role("button", name="Paint me").is_disabled()
     page.get_by_role("button", name="Camera").click()
     shows(page, "camera")
+    page.evaluate(
+        """() => {
+            window.counted = [];
+            const count = document.querySelector(".count");
+            new MutationObserver(() => window.counted.push(count.textContent)).observe(
+                count, { childList: true });
+        }"""
+    )
     page.get_by_role("button", name="Take it in 3 seconds").click()
-    page.wait_for_function("document.querySelector('.count').textContent == '3'")
     shows(page, "photo")
+    assert page.evaluate("counted.join(' ').trim()") == "3 2 1"
     width, height = page.locator(".photo img").evaluate("i => [i.naturalWidth, i.naturalHeight]")
     assert width > height > 100
     assert page.evaluate("document.querySelector('video').srcObject") is None
-    page.get_by_text("The Great Wave").click()
+    page.get_by_label("The Great Wave").check()
     paint(page)
     assert page.locator(".caption").inner_text() == "“the great wave by hokusai”"
     page.screenshot(path=tmp_path / "camera.png")
@@ -123,8 +131,6 @@ def test_a_phone_photograph_is_taken_and_a_broken_file_is_named(booth, visitor, 
     assert page.locator(".photos button").count() == 1
     # the file says that it was turned, so the picture is upright only if that was obeyed
     shape = page.locator(".photo img").evaluate("i => i.naturalHeight / i.naturalWidth")
-    from sdkit.pictures import photos
-
     upright = photos.open_photo(HEIC)
     assert shape == pytest.approx(upright.height / upright.width, rel=0.05)
 
@@ -257,7 +263,7 @@ def test_two_visitors_do_not_see_each_other(booth, visitor):
     one, other = visitor(booth), visitor(booth)
     take_sample(one)
     take_sample(other, "Coffee")
-    other.get_by_text("Water Lilies").click()
+    other.get_by_label("Water Lilies").check()
     for page in (one, other):
         page.get_by_role("button", name="Paint me").click()
     for page in (one, other):
@@ -280,14 +286,18 @@ def test_a_painter_that_is_killed_starts_again(booth, visitor):
     shows(page, "compare")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="finds the kernel by its parent, as Linux lists it")
 def test_a_page_whose_kernel_is_killed_opens_again(booth, visitor):
-    import psutil
-
     page = visitor(booth)
     take_sample(page)
-    for kernel in psutil.Process(booth._running["page"].pid).children(recursive=True):
-        kernel.send_signal(signal.SIGKILL)
+    number = page.evaluate(
+        "JSON.parse(document.querySelector('#jupyter-config-data').text).kernelId"
+    )
+    (kernel,) = [
+        process
+        for process in psutil.Process(booth._running["page"].pid).children(recursive=True)
+        if number in " ".join(process.cmdline())
+    ]
+    kernel.kill()
     page.wait_for_selector(".lost:not([hidden])")
     shows(page, "empty")
     take_sample(page)
