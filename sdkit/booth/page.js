@@ -128,7 +128,6 @@ function render({ model, el }) {
   let urls = [];
   let lastAnswer = Date.now();
   let lastSign = 0;
-  let forgetting = false;
   let loading = 0; // photographs on their way
 
   const say = (message, buffers = []) => model.send(message, undefined, buffers);
@@ -403,7 +402,6 @@ function render({ model, el }) {
     chosen = { photo: null, cut: 0, prompt: chosen.prompt };
     shown = null;
     loading = 0;
-    forgetting = false;
     for (const image of root.querySelectorAll(".frame img")) image.removeAttribute("src");
     for (const place of [".photos", ".cuts", ".gallery .row", ".result tbody", ".alerts"])
       $(place).replaceChildren();
@@ -554,7 +552,11 @@ function render({ model, el }) {
   // A page whose kernel is gone starts again, as soon as the server answers.
   const voila = document.body.dataset.voila === "voila";
   const timer = setInterval(async () => {
-    say({ type: "ping" });
+    try {
+      say({ type: "ping" });
+    } catch {
+      // the connection is closed for good; the time since the last answer tells
+    }
     const gone = Date.now() - lastAnswer > LOST;
     $(".lost").hidden = !gone;
     if (!gone) return;
@@ -570,7 +572,8 @@ function render({ model, el }) {
   refresh();
   say({ type: "hello" });
   return () => {
-    clearInterval(timer);
+    // JupyterLab has removed the cell. Voilà removes nothing, unless its kernel is gone.
+    if (!voila) clearInterval(timer);
     closeCamera();
     model.off("msg:custom", heard);
     urls.forEach((url) => URL.revokeObjectURL(url));

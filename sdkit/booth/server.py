@@ -83,6 +83,9 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
             "config_file_paths": [],
             "tornado_settings": {
                 "websocket_max_message_size": MESSAGE,
+                # A closing page ends its kernel by a request that has no such cookie. Other sites
+                # cannot do that, because they do not know the kernel's number.
+                "disable_check_xsrf": True,
                 "ws_ping_timeout": 30_000,  # ms; the default makes tornado print a warning
                 # answer only to the names of this machine, so that no other site can pose as it
                 "allow_remote_access": not options.local,
@@ -104,8 +107,11 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
             "preheat_kernel": True,
             "default_pool_size": 1,
         },
-        # for a page that was left without a good-bye
-        "MappingKernelManager": {"cull_idle_timeout": 600, "cull_interval": 60},
+        # ends the kernel of a page that was left without a good-bye
+        "MappingKernelManager": {
+            "cull_idle_timeout": max(60, round(options.time_out)),
+            "cull_interval": 15,
+        },
         # no other user of this machine reaches the kernels; Windows has only TCP
         "KernelManager": {"transport": "tcp" if os.name == "nt" else "ipc"},
     }

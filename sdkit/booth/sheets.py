@@ -61,8 +61,11 @@ def wrapped(prompt: str) -> list[str]:
     return textwrap.wrap(prompt, 60, max_lines=3, placeholder=" ...") or [""]
 
 
-def contact_sheet(pictures: "Sequence[Picture]") -> Image.Image:
-    """The photograph and all pictures made of it, each with its prompt, on one sheet in RGB."""
+def contact_sheet(pictures: "Sequence[Picture]", paper: str = PAPER) -> Image.Image:
+    """The photograph and all pictures made of it, each with its prompt, on one sheet in RGB.
+
+    paper : the colour between the pictures.
+    """
     cells = [("the photograph", pictures[0].before), *((p.prompt, p.after) for p in pictures)]
     high = round(CELL * max(image.height / image.width for _, image in cells))
     count = -(-len(cells) // COLUMNS)  # rows
@@ -70,7 +73,7 @@ def contact_sheet(pictures: "Sequence[Picture]") -> Image.Image:
         GAP + (CELL + GAP) * min(COLUMNS, len(cells)),
         GAP + (high + CAPTION + GAP) * count,
     )
-    sheet = Image.new("RGB", size, PAPER)
+    sheet = Image.new("RGB", size, paper)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(22)
     for k, (caption, image) in enumerate(cells):
         left = GAP + (CELL + GAP) * (k % COLUMNS)
@@ -96,7 +99,7 @@ def contact_png(pictures: "Sequence[Picture]") -> bytes:
 
 def contact_pdf(pictures: "Sequence[Picture]") -> bytes:
     """A PDF of one page in A5 with the contact sheet."""
-    figure, sheet = _page(), contact_sheet(pictures)
+    figure, sheet = _page(), contact_sheet(pictures, "white")
     box = _fit(sheet.size, (8, 12, A5[0] - 16, 168))
     _show(figure, sheet, box)
     model = pictures[0].note.get("Model", "a diffusion model")
