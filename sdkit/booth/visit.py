@@ -21,7 +21,6 @@ from sdkit import models
 from sdkit.booth import painter, sheets
 from sdkit.errors import SdkitError, unexpected
 from sdkit.pictures import outputs, photos, portraits, provenance
-from sdkit.pictures.samples import SAMPLES
 
 # the paintings that mini-sd knows by name; each leads to the name that the page shows
 PAINTINGS = {
@@ -123,8 +122,8 @@ class Visit:
             name = str(message.get("name", ""))[-80:] or "the photograph"
             data = bytes(buffers[0]) if buffers else b""
             self._later(lambda has: self._take(has, name, lambda: _read(data, name)))
-        elif kind == "sample" and message.get("name") in SAMPLES:
-            name = message["name"]
+        elif kind == "sample" and str(message.get("name")) in SAMPLE_NAMES:
+            name = str(message["name"])
             self._later(
                 lambda has: self._take(has, SAMPLE_NAMES[name], lambda: photos.sample(name))
             )
