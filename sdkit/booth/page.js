@@ -475,7 +475,7 @@ function render({ model, el }) {
     else if (type === "photo") addPhoto(message, buffers);
     else if (type === "begin") begin(message, buffers);
     else if (type === "waiting") $(".painting .what").textContent = "Another visitor comes first";
-    else if (type === "again") alertOf("The painter stopped, and begins this picture again.");
+    else if (type === "again") alertOf("The painting stopped, and begins again.");
     else if (type === "step") step(message, buffers);
     else if (type === "stopped") view(chosen.photo === null ? "empty" : "photo");
     else if (type === "picture") addPicture(message, buffers);

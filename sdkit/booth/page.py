@@ -15,7 +15,7 @@ import anywidget
 import traitlets
 from IPython.display import display
 
-from sdkit.booth import painter, visit
+from sdkit.booth import visit, worker
 from sdkit.errors import SdkitError
 from sdkit.lessons import widgets
 
@@ -46,8 +46,8 @@ class Booth(anywidget.AnyWidget):
 
     def _heard(self, _: Any, message: Any, buffers: list[Any]) -> None:
         if isinstance(message, dict) and message.get("type") == "hello":
-            # a painter in this process is loaded while the visitor looks around
-            threading.Thread(target=painter.whereabouts, daemon=True).start()
+            # a worker in this process is loaded while the visitor looks around
+            threading.Thread(target=worker.whereabouts, daemon=True).start()
         self.visit.hear(message, buffers)
 
     def _watch(self) -> None:

@@ -1,4 +1,4 @@
-"""Open the booth: a painter that stays warm, and Voilà, which shows the page.
+"""Open the booth: a worker that stays warm, and Voilà, which shows the page.
 
 Both are processes of their own, and so is the browser of a kiosk. Each is started again when it
 ends. Voilà serves the page and the files of JupyterLab's widgets; it serves no other file, shows no
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdkit.booth import page, painter, visit
+from sdkit.booth import page, visit, worker
 from sdkit.errors import SdkitError
 from sdkit.files import ROOT
 
@@ -125,9 +125,9 @@ def show_page(settings: dict[str, dict[str, Any]]) -> None:
     Voila.launch_instance(argv=[str(NOTEBOOK)], config=Config(settings))
 
 
-def be_painter(model: str) -> None:
-    """Be the painter until the process ends. Address and key are in the environment."""
-    painter.run(*painter.whereabouts(), model=model)
+def be_worker(model: str) -> None:
+    """Be the worker until the process ends. Address and key are in the environment."""
+    worker.run(*worker.whereabouts(), model=model)
 
 
 class Booth:
@@ -151,11 +151,11 @@ class Booth:
         settings = voila_settings(options, self._port, token)
         program = "from sdkit.booth import server; server."
         self._commands = {
-            "painter": [sys.executable, "-c", f"{program}be_painter({options.model!r})"],
+            "worker": [sys.executable, "-c", f"{program}be_worker({options.model!r})"],
             "page": [sys.executable, "-c", f"{program}show_page({settings!r})"],
         }
-        self._painter_at = painter.new_address()
-        self._environment = _environment(options, f"{self._painter_at} {secrets.token_hex(32)}")
+        self._worker_at = worker.new_address()
+        self._environment = _environment(options, f"{self._worker_at} {secrets.token_hex(32)}")
         self._profile: tempfile.TemporaryDirectory | None = None
         if options.kiosk:
             self._profile = tempfile.TemporaryDirectory(prefix="sdkit-kiosk-")
@@ -164,7 +164,7 @@ class Booth:
         self._ends: list[float] = []  # when processes ended
 
     def __enter__(self) -> "Booth":
-        self._start("painter")
+        self._start("worker")
         self._start("page")
         return self
 
@@ -178,7 +178,7 @@ class Booth:
                 process.kill()
                 process.wait()
         if os.name != "nt":
-            shutil.rmtree(Path(self._painter_at).parent, ignore_errors=True)
+            shutil.rmtree(Path(self._worker_at).parent, ignore_errors=True)
         if self._profile:
             self._profile.cleanup()
 
@@ -259,13 +259,13 @@ def kiosk_command(address: str, profile: str) -> list[str]:
     ]
 
 
-def _environment(options: Options, painter_at: str) -> dict[str, str]:
+def _environment(options: Options, worker_at: str) -> dict[str, str]:
     """The environment of the processes. The kernels of the visitors inherit it."""
     share = [str(SHARE), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     kit = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
-        painter.VARIABLE: painter_at,
+        worker.VARIABLE: worker_at,
         page.TIME_OUT: str(options.time_out),
         page.KIOSK: "1" if options.kiosk else "0",
         "JUPYTER_PATH": os.pathsep.join(share),

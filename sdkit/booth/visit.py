@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from sdkit import models
-from sdkit.booth import painter, sheets
+from sdkit.booth import sheets, worker
 from sdkit.errors import SdkitError, unexpected
 from sdkit.pictures import outputs, photos, portraits, provenance
 
@@ -81,7 +81,7 @@ class Visit:
     """What a visitor has and does.
 
     say : is called with each message to the page, and a list of bytes for it.
-    paint : `painter.paint`, or something like it.
+    paint : `worker.paint`, or something like it.
     time_out : seconds without a sign of the visitor, after which everything is forgotten.
     clock : gives seconds.
     """
@@ -89,7 +89,7 @@ class Visit:
     def __init__(
         self,
         say: Callable[[dict[str, Any], list[bytes]], object],
-        paint: Callable[[painter.Order], Generator[painter.Event, None, None]] = painter.paint,
+        paint: Callable[[worker.Order], Generator[worker.Event, None, None]] = worker.paint,
         time_out: float = TIME_OUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -240,7 +240,7 @@ class Visit:
             [_jpeg(cut.image, SHOWN) for cut in cuts],
         )
 
-    def _order(self, has: _Belongings, message: dict[str, Any], prompt: str) -> painter.Order:
+    def _order(self, has: _Belongings, message: dict[str, Any], prompt: str) -> worker.Order:
         """What the page asks to paint. Raises `SdkitError` if the photograph is not there."""
         cuts = has.photos.get(_whole(message.get("photo")), [])
         cut = _whole(message.get("cut"))
@@ -249,12 +249,12 @@ class Visit:
         strength, seed = message.get("strength"), _whole(message.get("seed", 0))
         if not isinstance(strength, int | float) or isinstance(strength, bool):
             strength = None
-        return painter.Order(cuts[cut].image, prompt[:200], strength, max(seed, 0))
+        return worker.Order(cuts[cut].image, prompt[:200], strength, max(seed, 0))
 
     def _one(self, has: _Belongings, message: dict[str, Any]) -> None:
         self._have_painted(has, self._order(has, message, str(message.get("prompt", ""))))
 
-    def _have_painted(self, has: _Belongings, order: painter.Order, place: str = "") -> int | None:
+    def _have_painted(self, has: _Belongings, order: worker.Order, place: str = "") -> int | None:
         """Have a picture painted, and show it step by step: its number, or None if it was stopped.
 
         place : which picture of several it is, for the page.
@@ -273,25 +273,25 @@ class Visit:
                 if self._stop.is_set():
                     self._say({"type": "stopped"})
                     return None
-                if isinstance(event, painter.Waiting):
+                if isinstance(event, worker.Waiting):
                     self._say({"type": "waiting", "before": event.before})
-                elif isinstance(event, painter.Again):
+                elif isinstance(event, worker.Again):
                     self._say({"type": "again"})
-                elif isinstance(event, painter.Preview):
+                elif isinstance(event, worker.Preview):
                     self._say(
                         {"type": "step", "step": event.step, "steps": event.steps, **about},
                         [_jpeg(event.image, SHOWN)],
                     )
                 else:
                     return self._show(has, before, event, order)
-        raise SdkitError("The painter gave no picture. Try again.")
+        raise SdkitError("The worker gave no picture. Try again.")
 
     def _show(
         self,
         has: _Belongings,
         before: Image.Image,
-        event: painter.Painted,
-        order: painter.Order,
+        event: worker.Painted,
+        order: worker.Order,
     ) -> int:
         after = provenance.mark(event.image)
         stem = f"portrait-{outputs.slug(order.prompt)}-seed{order.seed}"

@@ -61,7 +61,7 @@ def test_a_kiosk_needs_a_browser_and_shows_no_menus(monkeypatch):
 
 def test_a_process_that_ends_is_started_again_but_not_for_ever(monkeypatch, capfd):
     booth = server.Booth(server.Options())
-    booth._commands = {name: [server.sys.executable, "-c", ""] for name in ("painter", "page")}
+    booth._commands = {name: [server.sys.executable, "-c", ""] for name in ("worker", "page")}
     with booth:
         booth._running["page"].wait()
         booth.mend()

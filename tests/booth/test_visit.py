@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit.booth import painter, visit
+from sdkit.booth import visit, worker
 from sdkit.errors import SdkitError
 from sdkit.models.picture_settings import Settings
 from sdkit.pictures import photos
@@ -17,12 +17,12 @@ def settings(order):
 
 
 def painted(order):
-    """What a painter would answer: two previews and an inverted picture."""
+    """What a worker would answer: two previews and an inverted picture."""
     for step in (1, 2):
-        yield painter.Preview(step, 3, Image.new("RGB", (8, 8)))
+        yield worker.Preview(step, 3, Image.new("RGB", (8, 8)))
     image = Image.fromarray(255 - np.asarray(order.image.resize((64, 80))))
     note = {"Model": "test", "Prompt": order.prompt, "Seed": str(order.seed)}
-    yield painter.Painted(image, settings(order), note, None)
+    yield worker.Painted(image, settings(order), note, None)
 
 
 class Page:
@@ -111,12 +111,12 @@ def test_a_picture_comes_step_by_step(page):
     assert [message["type"] for message, _ in said] == ["begin", "step", "step", "picture"]
     message, (before, after) = said[-1]
     assert ["Seed", "3"] in message["rows"]
-    # the test's painter inverts, so photograph and painting add up to white
+    # the test's worker inverts, so photograph and painting add up to white
     both = [np.asarray(Image.open(BytesIO(b)), float) for b in (before, after)]
     assert abs(both[0] + both[1] - 255).mean() < 12
 
 
-def test_settings_of_the_page_reach_the_painter(tiny_data):
+def test_settings_of_the_page_reach_the_worker(tiny_data):
     orders = []
 
     def paint(order):
@@ -190,7 +190,7 @@ def test_a_wrong_message_is_answered_with_a_sentence(page, message):
     assert answer["type"] == "problem" and "should not happen" not in answer["text"]
 
 
-def test_an_error_of_the_painter_is_told(tiny_data):
+def test_an_error_of_the_worker_is_told(tiny_data):
     def paint(order):
         raise SdkitError("The paint is dry. Buy more.")
         yield
@@ -208,7 +208,7 @@ def test_stop_ends_the_painting(tiny_data):
         try:
             for step in range(100):
                 page.visit.hear({"type": "stop"})
-                yield painter.Preview(step, 100, order.image)
+                yield worker.Preview(step, 100, order.image)
         finally:
             closed.append(True)
 
@@ -220,7 +220,7 @@ def test_stop_ends_the_painting(tiny_data):
 
 def test_forgetting_while_painting_leaves_nothing(tiny_data):
     def paint(order):
-        yield painter.Preview(1, 2, order.image)
+        yield worker.Preview(1, 2, order.image)
         page.visit.hear({"type": "forget"})
         yield from painted(order)
 

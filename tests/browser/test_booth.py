@@ -271,12 +271,12 @@ def test_two_visitors_do_not_see_each_other(booth, visitor):
     assert other.locator(".gallery .thumb").count() == 1
 
 
-def test_a_painter_that_is_killed_starts_again(booth, visitor):
+def test_a_worker_that_is_killed_starts_again(booth, visitor):
     page = visitor(booth)
     take_sample(page)
-    booth._running["painter"].kill()
+    booth._running["worker"].kill()
     page.get_by_role("button", name="Paint me").click()
-    booth._running["painter"].wait()
+    booth._running["worker"].wait()
     booth.mend()
     shows(page, "compare")
 

@@ -1,4 +1,4 @@
-"""The painter of the booth: one warm model for all visitors, reached over a connection."""
+"""The worker of the booth: one warm model for all visitors, reached over a connection."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sdkit import generate, models
-from sdkit.booth import painter
+from sdkit.booth import worker
 from sdkit.errors import SdkitError
 from sdkit.files import ROOT
 from sdkit.pictures import photos
@@ -21,21 +21,21 @@ from sdkit.pictures import photos
 
 @pytest.fixture
 def place(tiny_data, monkeypatch):
-    """The address and the key of a painter in a thread of this process."""
+    """The address and the key of a worker in a thread of this process."""
     key = secrets.token_bytes(16)
     with Listener(authkey=key) as listener:
-        worker = painter.Painter()
-        threading.Thread(target=worker.serve, args=(listener,), daemon=True).start()
-        monkeypatch.setenv(painter.VARIABLE, f"{listener.address} {key.hex()}")
+        one = worker.Worker()
+        threading.Thread(target=one.serve, args=(listener,), daemon=True).start()
+        monkeypatch.setenv(worker.VARIABLE, f"{listener.address} {key.hex()}")
         yield listener.address, key
 
 
 def order(**changes):
-    return painter.Order(photos.sample("coffee"), **{"prompt": "van gogh", "seed": 5, **changes})
+    return worker.Order(photos.sample("coffee"), **{"prompt": "van gogh", "seed": 5, **changes})
 
 
 def test_the_picture_is_that_of_generate(place, tiny_pipe):
-    *previews, last = list(painter.paint(order(strength=0.75)))
+    *previews, last = list(worker.paint(order(strength=0.75)))
     settings = models.resolve("mini").settings("van gogh", seed=5, strength=0.75)
     (expected,) = generate.style(tiny_pipe, [photos.sample("coffee")], settings)
     assert (np.asarray(last.image) == np.asarray(expected)).all()
@@ -48,22 +48,22 @@ def test_the_picture_is_that_of_generate(place, tiny_pipe):
 
 
 def test_unknown_words_are_named(place):
-    *_, last = painter.paint(order(prompt="picasso"))
+    *_, last = worker.paint(order(prompt="picasso"))
     assert "picasso" in last.advice
 
 
 def test_a_wrong_setting_is_a_sentence(place):
     with pytest.raises(SdkitError, match="Strength 7 is outside 0 to 1"):
-        list(painter.paint(order(strength=7)))
-    *_, last = painter.paint(order())  # and the painter goes on
-    assert isinstance(last, painter.Painted)
+        list(worker.paint(order(strength=7)))
+    *_, last = worker.paint(order())  # and the worker goes on
+    assert isinstance(last, worker.Painted)
 
 
 def test_nobody_without_the_key_is_let_in(place):
     with pytest.raises((AuthenticationError, EOFError, OSError)):
         Client(place[0], authkey=b"guessed")
-    *_, last = painter.paint(order())
-    assert isinstance(last, painter.Painted)
+    *_, last = worker.paint(order())
+    assert isinstance(last, worker.Painted)
 
 
 def test_a_visitor_who_goes_away_stops_the_painting(place, monkeypatch):
@@ -80,7 +80,7 @@ def test_a_visitor_who_goes_away_stops_the_painting(place, monkeypatch):
         return style(pipe, images, settings, step, **keywords)
 
     monkeypatch.setattr(generate, "style", slow)
-    events = painter.paint(order(strength=1.0))
+    events = worker.paint(order(strength=1.0))
     with Client(place[0], authkey=place[1]) as connection:
         connection.send(order(strength=1.0))
         while not steps:
@@ -88,7 +88,7 @@ def test_a_visitor_who_goes_away_stops_the_painting(place, monkeypatch):
     gone.set()
     monkeypatch.setattr(generate, "style", style)
     *_, last = events
-    assert isinstance(last, painter.Painted)
+    assert isinstance(last, worker.Painted)
     assert len(steps) == 1  # of eight
 
 
@@ -102,44 +102,44 @@ def test_the_second_visitor_waits(place, monkeypatch):
         return style(*arguments, **keywords)
 
     monkeypatch.setattr(generate, "style", slow)
-    first = threading.Thread(target=lambda: list(painter.paint(order())))
+    first = threading.Thread(target=lambda: list(worker.paint(order())))
     first.start()
     begun.wait(60)
-    events = painter.paint(order())
-    assert next(events) == painter.Waiting(1)
+    events = worker.paint(order())
+    assert next(events) == worker.Waiting(1)
     go.set()
     *_, last = events
     first.join()
-    assert isinstance(last, painter.Painted)
+    assert isinstance(last, worker.Painted)
 
 
-def test_an_order_is_sent_again_when_the_painter_dies(tiny_data, monkeypatch):
-    """The first painter of this address hangs up; the second one paints."""
-    key, address = secrets.token_bytes(16), painter.new_address()
-    monkeypatch.setenv(painter.VARIABLE, f"{address} {key.hex()}")
+def test_an_order_is_sent_again_when_the_worker_dies(tiny_data, monkeypatch):
+    """The first worker of this address hangs up; the second one paints."""
+    key, address = secrets.token_bytes(16), worker.new_address()
+    monkeypatch.setenv(worker.VARIABLE, f"{address} {key.hex()}")
 
     def work():
         with Listener(address, authkey=key) as dying, dying.accept() as connection:
             connection.recv()
-        painter.run(address, key)
+        worker.run(address, key)
 
     threading.Thread(target=work, daemon=True).start()
-    events = list(painter.paint(order()))
-    assert isinstance(events[0], painter.Again)
-    assert isinstance(events[-1], painter.Painted)
+    events = list(worker.paint(order()))
+    assert isinstance(events[0], worker.Again)
+    assert isinstance(events[-1], worker.Painted)
 
 
-def test_without_a_server_the_painter_is_in_this_process(tiny_data, monkeypatch):
-    monkeypatch.delenv(painter.VARIABLE, raising=False)
-    monkeypatch.setattr(painter, "_own", [])
-    *_, last = painter.paint(order())
-    assert isinstance(last, painter.Painted)
-    assert painter.whereabouts() == painter.whereabouts()
+def test_without_a_server_the_worker_is_in_this_process(tiny_data, monkeypatch):
+    monkeypatch.delenv(worker.VARIABLE, raising=False)
+    monkeypatch.setattr(worker, "_own", [])
+    *_, last = worker.paint(order())
+    assert isinstance(last, worker.Painted)
+    assert worker.whereabouts() == worker.whereabouts()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe of Windows has no file")
 def test_only_this_user_reaches_the_address():
-    folder = os.path.dirname(painter.new_address())
+    folder = os.path.dirname(worker.new_address())
     assert os.stat(folder).st_mode & 0o077 == 0
     os.rmdir(folder)
 

@@ -2,8 +2,8 @@
 
 The model is loaded once, and one picture is painted at a time. A visitor's kernel sends an `Order`
 over a connection that only this machine can reach and that needs a key. It gets events back, and
-the picture as the last one. If it closes the connection, the painter stops after the step. The
-painter keeps nothing of a photograph.
+the picture as the last one. If it closes the connection, the worker stops after the step. The
+worker keeps nothing of a photograph.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ from sdkit import models
 from sdkit.errors import SdkitError, unexpected
 from sdkit.models.picture_settings import Settings
 
-VARIABLE = "SDKIT_BOOTH"  # environment variable: the address of the painter, a space, and its key
-TRIES = 3  # for one picture, when the painter dies meanwhile
-PATIENCE = 60  # seconds to wait for a painter that starts again
+VARIABLE = "SDKIT_BOOTH"  # environment variable: the address of the worker, a space, and its key
+TRIES = 3  # for one picture, when the worker dies meanwhile
+PATIENCE = 60  # seconds to wait for a worker that starts again
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Again:
-    """The painter died, and starts this picture again."""
+    """The worker died, and starts this picture again."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Painted:
 Event = Waiting | Preview | Again | Painted
 
 
-class Painter:
+class Worker:
     """A model that stays loaded, and paints one order after the other.
 
     model : its name, as `models.resolve` takes it. Errors are sent as the answer to each order.
@@ -182,34 +182,34 @@ def _refuse_closed(connection: Connection) -> None:
 
 
 def new_address() -> str:
-    """An address for a painter, that only this user of this machine can reach."""
+    """An address for a worker, that only this user of this machine can reach."""
     if os.name == "nt":
         return rf"\\.\pipe\sdkit-booth-{secrets.token_hex(8)}"
-    return str(Path(tempfile.mkdtemp(prefix="sdkit-booth-")) / "painter")
+    return str(Path(tempfile.mkdtemp(prefix="sdkit-booth-")) / "worker")
 
 
 def run(address: str, key: bytes, model: str = "mini") -> None:
-    """Be the painter at `address` until the process ends. Clients must know the key."""
+    """Be the worker at `address` until the process ends. Clients must know the key."""
     if os.name != "nt":
-        Path(address).unlink(missing_ok=True)  # from a painter that was killed
+        Path(address).unlink(missing_ok=True)  # from a worker that was killed
     with Listener(address, authkey=key, backlog=16) as listener:
         _work(listener, model)
 
 
 def _work(listener: Listener, model: str) -> None:
-    painter = Painter(model)
-    painter.warm_up()
-    painter.serve(listener)
+    worker = Worker(model)
+    worker.warm_up()
+    worker.serve(listener)
 
 
-_own: list[tuple[Listener, bytes]] = []  # the painter of this process, if there is one
+_own: list[tuple[Listener, bytes]] = []  # the worker of this process, if there is one
 _own_lock = threading.Lock()
 
 
 def whereabouts() -> tuple[Any, bytes]:
-    """Address and key of the painter.
+    """Address and key of the worker.
 
-    `server` names its painter in the environment. Without one, as in JupyterLab, a painter is
+    `server` names its worker in the environment. Without one, as in JupyterLab, a worker is
     started in a thread of this process.
     """
     if named := os.environ.get(VARIABLE):
@@ -225,9 +225,9 @@ def whereabouts() -> tuple[Any, bytes]:
 
 
 def paint(order: Order) -> Generator[Event, None, None]:
-    """Have the painter paint an order: `Waiting` and `Preview` events, and `Painted` as the last.
+    """Have the worker paint an order: `Waiting` and `Preview` events, and `Painted` as the last.
 
-    If the painter dies, the order is sent again, to the painter that `server` starts instead.
+    If the worker dies, the order is sent again, to the worker that `server` starts instead.
     Close the generator to stop the painting. Raises `SdkitError` if the picture cannot be painted.
     """
     for again in range(TRIES):
@@ -242,11 +242,11 @@ def paint(order: Order) -> Generator[Event, None, None]:
                 yield event
                 if isinstance(event, Painted):
                     return
-    raise SdkitError("The painter stopped several times. Start the booth again.")
+    raise SdkitError("The worker stopped several times. Start the booth again.")
 
 
 def _connect() -> Connection:
-    """A connection to the painter. Waits for it if it is just starting."""
+    """A connection to the worker. Waits for it if it is just starting."""
     address, key = whereabouts()
     end = time.monotonic() + PATIENCE
     while True:
@@ -254,5 +254,5 @@ def _connect() -> Connection:
             return Client(address, authkey=key)
         except (OSError, EOFError) as error:
             if time.monotonic() > end:
-                raise SdkitError("The painter does not answer. Start the booth again.") from error
+                raise SdkitError("The worker does not answer. Start the booth again.") from error
             time.sleep(0.2)
