@@ -6,8 +6,10 @@ does in image to image: a photograph is noised part of the way, and a few steps 
 clean pictures that it predicts on this way is decoded, and judged as in neural style transfer
 (Gatys et al. 2016, Johnson et al. 2016):
 
-* Its texture should be that of the style: Gram matrices of VGG features, and patch discriminators
-  on these features (Sauer et al. 2021, "Projected GANs converge faster").
+* Its texture should be that of the style: Gram matrices of VGG features, strokes everywhere
+  (covariances of features in small squares, since a Gram matrix of the whole picture does not say
+  where its texture is), and patch discriminators on these features (Sauer et al. 2021, "Projected
+  GANs converge faster").
 * Its content should be that of the photograph: deeper features, and the rough colours. Faces count
   more.
 
@@ -27,7 +29,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
 from torch import nn
@@ -42,6 +43,8 @@ from sdkit.recipes.settings import command_line, in_models
 from sdkit.recipes.vae import discriminator_loss
 
 TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # layers whose Gram matrices are compared
+# layers whose covariances are compared in squares, and how many squares make up a side
+STROKES = {"relu1_1": 4, "relu2_1": 4, "relu3_1": 2}
 JUDGED = ("relu2_1", "relu3_1")  # layers that the discriminators see
 CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
 ROUGH = 16  # px; means over squares of this side are the rough colours
@@ -88,7 +91,7 @@ class Settings(unet.LatentSettings):
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
-    learning_rate: float = 4e-4
+    learning_rate: float = 3e-4
     # the smallest and the largest guidance scale
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
@@ -97,15 +100,17 @@ class Settings(unet.LatentSettings):
     # short side of the photograph is asked for
     texture_sides: tuple[int, ...] = (320, 640)
     # weight of the Gram matrices
-    texture_weight: float = 8.0
+    texture_weight: float = 2.0
+    # weight of the covariances in squares
+    stroke_weight: float = 2.0
     # weight of the discriminators' opinion
     adversarial_weight: float = 0.15
     # weight of the deeper features
-    content_weight: float = 1.0
+    content_weight: float = 1.5
     # weight of the rough colours
-    colour_weight: float = 0.6
+    colour_weight: float = 1.2
     # how much more a face counts than the rest
-    face_weight: float = 4.0
+    face_weight: float = 6.0
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
@@ -151,7 +156,7 @@ class Data(NamedTuple):
 
     photographs: dict  # whether it is a portrait -> list of `Photograph`
     pictures: dict  # style -> list of `art.Picture`
-    grams: dict  # (style or painting by name, short side) -> dict from layer to (C, C)
+    grams: dict  # (style or painting by name, short side) -> dict of (C, C), see `textures`
     latents: unet.Data
 
 
@@ -253,7 +258,7 @@ def painting_batch(settings, data, rng):
 
 
 def make_batch(settings, data, rng):
-    """A `Painting` or a `Keeping` batch. Guidance on crops is not kept, since it is learned anew."""
+    """A `Painting` or a `Keeping` batch. Guidance on crops is not kept: it is learned anew."""
     if rng.random() >= settings.keep_share:
         return painting_batch(settings, data, rng)
     of_cards = rng.random() < settings.card_share
@@ -288,6 +293,56 @@ def painted(model, z, batch, text, noise_scheduler):
     return clean(noisy, noise, now, noise_scheduler)
 
 
+def textures(features, squares=1):
+    """Matrices that describe the textures of features: a dict from names to (B, n, C, C).
+
+    Under the name of a layer in `TEXTURE` lies the Gram matrix of the whole picture, n = 1. Under
+    the name of one in `STROKES` with ", squares" are covariances of the channels in n squares, so
+    Gram matrices in which colours do not count. ``squares``: how many times the side of a training
+    crop goes into that of the pictures.
+    """
+    made = {}
+    for name in TEXTURE:
+        n = STROKES.get(name, 1) * squares
+        x = features[name].float().permute(0, 2, 3, 1)  # (B, h, w, C)
+        x = x.unflatten(2, (n, -1)).unflatten(1, (n, -1)).transpose(2, 3)
+        x = x.flatten(3, 4).flatten(1, 2)  # (B, n * n, pixels of a square, C)
+        grams, mean = x.mT @ x / x.shape[2], x.mean(2, keepdim=True)
+        made[name] = grams.mean(1, keepdim=True)
+        if name in STROKES:
+            made[f"{name}, squares"] = grams - mean.mT @ mean
+    return made
+
+
+def texture_losses(batch, found, wanted, grams):
+    """Distances of textures from those of the style: of whole pictures, and in squares, both (B,).
+
+    Distances are shares of the size of the style's matrices. They are not squared: else a few
+    pictures with white walls would decide.
+    """
+    made, own = textures(found), None
+    if None in batch.targets:
+        with torch.no_grad():
+            own = textures(wanted)
+    losses = {"texture": 0.0, "strokes": 0.0}
+    for name, matrices in made.items():
+        targets = torch.stack(
+            [
+                own[name][k] if key is None else grams[key][name].to(matrices).expand_as(one)
+                for k, (key, one) in enumerate(zip(batch.targets, matrices))
+            ]
+        )
+        squared = perceptual.gram_distance(matrices.flatten(0, 1), targets.flatten(0, 1))
+        distances = (squared + 1e-6).sqrt().unflatten(0, matrices.shape[:2])  # (B, n)
+        if name in TEXTURE:
+            losses["texture"] = losses["texture"] + distances[:, 0] / len(TEXTURE)
+        else:  # a face needs fewer strokes than the rest
+            side = round(distances.shape[1] ** 0.5)
+            weights = F.adaptive_avg_pool2d(1 - batch.faces / 2, side).flatten(1)
+            losses["strokes"] = losses["strokes"] + (distances * weights).mean(1) / len(STROKES)
+    return losses
+
+
 def paint_losses(settings, y, batch, found, wanted, grams):
     """What is wrong with painted pictures y (B, 3, S, S): a dict of losses, each (B,).
 
@@ -295,24 +350,18 @@ def paint_losses(settings, y, batch, found, wanted, grams):
     photograph is its own.
     """
     weights = 1 + settings.face_weight * batch.faces
-    texture = 0.0
-    for name in TEXTURE:
-        own = perceptual.gram(wanted[name].float())
-        targets = [
-            own[k] if key is None else grams[key][name].to(own)
-            for k, key in enumerate(batch.targets)
-        ]
-        made = perceptual.gram(found[name].float())
-        texture = texture + perceptual.gram_distance(made, torch.stack(targets)) / len(TEXTURE)
     content = 0.0
     for name in CONTENT:
         distance = perceptual.feature_distance(found[name], wanted[name])
         rough = F.adaptive_avg_pool2d(weights, distance.shape[-2:])[:, 0]
         content = content + (distance * rough).mean((1, 2)) / len(CONTENT)
     colour = F.avg_pool2d(y - batch.photographs, ROUGH).square().mean(1)
-    colour = (colour * F.avg_pool2d(weights, ROUGH)[:, 0]).mean((1, 2))
-    clipping = F.relu(y.abs() - 1).square().mean((1, 2, 3))
-    return {"texture": texture, "content": content, "colour": colour, "clipping": clipping}
+    return {
+        **texture_losses(batch, found, wanted, grams),
+        "content": content,
+        "colour": (colour * F.avg_pool2d(weights, ROUGH)[:, 0]).mean((1, 2)),
+        "clipping": F.relu(y.abs() - 1).square().mean((1, 2, 3)),
+    }
 
 
 def keep_loss(settings, model, batch, teacher, text, noise_scheduler):
@@ -327,7 +376,7 @@ def keep_loss(settings, model, batch, teacher, text, noise_scheduler):
 
 @torch.no_grad()
 def mean_grams(settings, features, pictures, device):
-    """`Data.grams`: means of the Gram matrices of all paintings of a style, or of one name."""
+    """`Data.grams`: means of the matrices of all paintings of a style, or of one name."""
     groups = {}
     for picture in pictures:
         if picture.style != PHOTO:
@@ -345,8 +394,10 @@ def mean_grams(settings, features, pictures, device):
                 image = picture.image.resize(size, Image.Resampling.LANCZOS)
                 x = photos.to_batch(np.asarray(ImageOps.fit(image, (side, side)))[None])
                 found = features(x.to(device))
-                made.append({n: perceptual.gram(found[n].float())[0].cpu() for n in TEXTURE})
-            means[name, short] = {n: torch.stack([one[n] for one in made]).mean(0) for n in TEXTURE}
+                made.append(textures(found, max(1, side // settings.side)))
+            means[name, short] = {
+                layer: torch.cat([one[layer][0] for one in made]).mean(0).cpu() for layer in made[0]
+            }
     return means
 
 
@@ -387,7 +438,7 @@ def main(settings):
         settings.teacher, vae=None, safety_checker=None, requires_safety_checker=False
     )
     vae = AutoencoderKL.from_pretrained(settings.vae).float().eval().requires_grad_(False)
-    vae = vae.to(device, memory_format=torch.channels_last)
+    vae = vae.to(device)
     tokenizer, noise_scheduler = pipe.tokenizer, unet.scheduler()
     text_encoder = pipe.text_encoder.float().to(device).eval().requires_grad_(False)
     old = pipe.unet.float().to(device, memory_format=torch.channels_last)
@@ -395,8 +446,6 @@ def main(settings):
     networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=old)
     redrawn = unet.load_redrawn(settings, networks, noise_scheduler, precision)
     new = copy.deepcopy(old).train().requires_grad_(True)
-    if device.type == "cpu":  # the backward pass of fused attention costs a third of a step there
-        new.set_attn_processor(AttnProcessor())
     model = guidance.Guided(new)
     features = perceptual.VGG16.load(settings.features, {*TEXTURE, *JUDGED, *CONTENT}).to(device)
     features = training.with_autocast(accelerator, features)
@@ -441,8 +490,7 @@ def main(settings):
         z = encode(batch.photographs).float()
         y = decode(painted(model, z, batch, text, noise_scheduler))
         with torch.no_grad():
-            wanted = features(batch.photographs)
-            real = features(batch.paintings)
+            wanted, real = features(batch.photographs), features(batch.paintings)
         found = features(y)
         losses = paint_losses(settings, y, batch, found, wanted, data.grams)
         losses["adversarial"] = -sum(one.mean((1, 2)) for one in judge(found, batch.styles))
@@ -450,6 +498,7 @@ def main(settings):
         ramp = min(1.0, (step + 1) / ADVERSARIAL_RAMP)
         total = (
             style * settings.texture_weight * losses["texture"]
+            + style * settings.stroke_weight * losses["strokes"]
             + style * ramp * settings.adversarial_weight * losses["adversarial"]
             + settings.content_weight * losses["content"]
             + settings.colour_weight * losses["colour"]

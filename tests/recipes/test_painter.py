@@ -129,17 +129,49 @@ def test_nothing_is_wrong_with_a_photograph_that_stays_as_it_is():
     found = features_of(batch.photographs)
     losses = painter.paint_losses(SETTINGS, batch.photographs, batch, found, found, {})
     for loss in losses.values():
-        torch.testing.assert_close(loss, torch.zeros(2))
+        torch.testing.assert_close(loss, torch.zeros(2), atol=2e-3, rtol=0)
+
+
+def grams_of(matrix):
+    """`Data.grams` in which everything is ``matrix``."""
+    names = [*painter.TEXTURE, *(f"{name}, squares" for name in painter.STROKES)]
+    return {("van gogh", 64): dict.fromkeys(names, matrix)}
 
 
 def test_texture_is_held_to_the_gram_matrices_of_the_style():
     batch = batch_of(targets=[("van gogh", 64), None])
-    features = features_of(batch.photographs)
-    grams = {("van gogh", 64): {name: torch.eye(3) for name in painter.TEXTURE}}
-    losses = painter.paint_losses(SETTINGS, batch.photographs, batch, features, features, grams)
-    x = features["relu1_1"][0].flatten(1)  # (3, N)
-    expected = (x @ x.T / x.shape[1] - torch.eye(3)).square().sum() / 3
-    torch.testing.assert_close(losses["texture"], torch.stack([expected, torch.tensor(0.0)]))
+    found = features_of(batch.photographs)
+    grams = grams_of(torch.eye(3))
+    losses = painter.paint_losses(SETTINGS, batch.photographs, batch, found, found, grams)
+    x = found["relu1_1"][0].flatten(1)  # (3, N)
+    expected = torch.linalg.norm(x @ x.T / x.shape[1] - torch.eye(3)) / np.sqrt(3)
+    torch.testing.assert_close(losses["texture"][0], expected)
+    torch.testing.assert_close(losses["texture"][1], torch.tensor(0.0), atol=2e-3, rtol=0)
+
+
+def test_covariances_are_those_of_numpy_in_each_square():
+    x = torch.randn(2, 3, 8, 8)
+    made = painter.textures(dict.fromkeys(painter.TEXTURE, x))
+    right_upper = x[1, :, :2, 6:].flatten(1).numpy()
+    expected = np.cov(right_upper, bias=True)
+    assert made["relu1_1, squares"].shape == (2, 16, 3, 3)
+    np.testing.assert_allclose(made["relu1_1, squares"][1, 3], expected, atol=1e-5)
+    torch.testing.assert_close(made["relu2_1"][:, 0], perceptual.gram(x))
+
+
+def test_strokes_are_wanted_everywhere_but_half_as_much_in_faces():
+    """A picture without any strokes, of which the right half is a face."""
+    flat = torch.full((1, 3, 32, 32), 0.5)
+    batch = batch_of(1, photographs=flat, targets=[("van gogh", 64)])
+    found = features_of(flat)
+    losses = []
+    for face in (0, 1):
+        batch.faces[..., 16:] = face
+        losses.append(
+            painter.paint_losses(SETTINGS, flat, batch, found, found, grams_of(torch.eye(3)))
+        )
+    torch.testing.assert_close(losses[0]["strokes"], torch.ones(1))
+    torch.testing.assert_close(losses[1]["strokes"], torch.tensor([0.75]))
 
 
 @pytest.mark.parametrize("name", ["content", "colour"])
@@ -181,6 +213,7 @@ def test_mean_textures_are_means_over_the_paintings():
 
     grams = painter.mean_grams(settings, features, pictures, "cpu")
     assert list(grams) == [("ukiyo-e", 32)]
+    assert not grams["ukiyo-e", 32]["relu3_1, squares"].any()  # one colour has no strokes
     reds, blues = torch.tensor([[1.0, -1, -1], [-1, -1, 1]])
     expected = (torch.outer(reds, reds) + torch.outer(blues, blues)) / 2
     torch.testing.assert_close(grams["ukiyo-e", 32]["relu3_1"], expected)
