@@ -9,7 +9,7 @@ const SHELL = `
 <header>
   <div>
     <h1>Photo booth</h1>
-    <p>Your portrait, painted by a small AI. Nothing leaves this computer.</p>
+    <p>Your portrait, painted by a small AI. Nothing leaves the computer of this booth.</p>
   </div>
   <div class="corner">
     <button type="button" data-do="full" class="plain" hidden>Full screen</button>

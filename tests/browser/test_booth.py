@@ -6,20 +6,24 @@ The browser has a camera that shows a test picture, and the model is the tiny ra
 import contextlib
 import http.client
 import re
+import shutil
+import sys
 import urllib.parse
 from io import BytesIO
 
+import nbformat
 import psutil
 import pytest
 from PIL import Image
 
-from sdkit.booth import server
+from sdkit.booth import server as booth_server
 from sdkit.files import ROOT
 from sdkit.pictures import photos
 from tests.browser import lab
 
 pytestmark = lab.NEEDS
 HEIC = ROOT / "tests" / "pictures" / "heic" / "turned-6.heic"
+SLIDERS = []  # the fixture `server` wants lessons with sliders
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
@@ -29,7 +33,7 @@ def opened(data, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SDKIT_DATA", str(data))
         patch.setenv("OMP_NUM_THREADS", "1")  # as in tests/browser/conftest.py
-        with server.Booth(server.Options(**{"port": 18866, **options})) as booth:
+        with booth_server.Booth(booth_server.Options(**{"port": 18866, **options})) as booth:
             booth.wait_until_open()
             yield booth
 
@@ -370,6 +374,40 @@ def test_a_phone_has_all_in_reach(booth, visitor, tmp_path):
     )
     assert small == []
     page.screenshot(path=tmp_path / "phone.png")
+
+
+def test_a_kiosk_has_no_window_for_files_and_its_browser_starts_again(
+    tiny_sd, visitor, monkeypatch
+):
+    waiting = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    monkeypatch.setattr(booth_server, "kiosk_command", lambda address, profile: waiting)
+    with opened(tiny_sd.parent.parent, kiosk=True) as booth:
+        page = visitor(booth)
+        assert page.get_by_text("Choose files").is_hidden()
+        assert page.get_by_role("button", name="Full screen").is_hidden()
+        assert page.locator("textarea, .cm-editor, .jp-InputArea, [role=menu]").count() == 0
+        take_sample(page)
+        first = booth._running["browser"]
+        first.kill()
+        first.wait()
+        booth.mend()
+        assert booth._running["browser"].poll() is None
+
+
+def test_the_notebook_runs_in_jupyterlab_too(browser, server, heard):
+    _, folder = server
+    shutil.copy(ROOT / "notebooks" / "photo_booth.ipynb", folder)
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(lab.PATIENCE * 1000)
+    page.on("request", lambda request: heard[0].append(request.url))
+    notebook = lab.run_all(page, server, "photo_booth.ipynb")
+    page.wait_for_selector(".booth.ready")
+    take_sample(page)
+    paint(page)
+    page.keyboard.press("Control+s")
+    page.close()
+    text = nbformat.writes(notebook)
+    assert "image/" not in text and "base64" not in text and "widget-state" not in text
 
 
 def test_no_page_asked_another_machine_or_logged_an_error(heard):
