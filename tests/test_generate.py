@@ -144,6 +144,38 @@ def test_sizes_follow_the_photo_and_on_step_is_called_for_each_step(tiny_pipe):
         generate.style(tiny_pipe, shapes[0], GOOD)
 
 
+def test_the_preview_shows_the_clean_latents_that_the_network_predicts(tiny_pipe):
+    """x0 = (x_t - sqrt(1 - abar) epsilon) / sqrt(abar), DDPM (Ho et al. 2020), equation 15."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    scheduler = DPMSolverMultistepScheduler.from_config(
+        tiny_pipe.scheduler.config, algorithm_type="dpmsolver++"
+    )
+    scheduler.set_timesteps(8)
+    generator = torch.Generator().manual_seed(0)
+    noisy, epsilon = torch.randn(2, 1, 8, 16, 20, generator=generator)
+    t = scheduler.timesteps[3]
+    after = scheduler.step(epsilon, t, noisy).prev_sample
+    abar = scheduler.alphas_cumprod[t]
+    clean = (noisy - (1 - abar).sqrt() * epsilon) / abar.sqrt()
+    pipe = SimpleNamespace(scheduler=scheduler, vae=tiny_pipe.vae)
+    shown = generate.preview(pipe, after)
+    half = clean.reshape(1, 8, 8, 2, 10, 2).mean((3, 5))
+    expected = photos.to_image(latents.decode(tiny_pipe.vae, half))
+    assert shown.size == (40, 32)
+    assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).max() <= 1
+
+
+def test_previews_change_nothing_and_come_after_each_step_but_the_last(tiny_pipe):
+    image, settings = photos.sample("coffee"), replace(GOOD, strength=0.5)
+    shown = []
+    (plain,) = generate.style(tiny_pipe, [image], settings)
+    (painted,) = generate.style(tiny_pipe, [image], settings, on_preview=shown.append)
+    np.testing.assert_array_equal(painted, plain)
+    assert len(shown) == settings.steps_run - 1
+    assert {picture.size for picture in shown} == {(plain.width // 2, plain.height // 2)}
+
+
 def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

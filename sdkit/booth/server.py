@@ -9,10 +9,12 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import webbrowser
 from dataclasses import dataclass
@@ -119,6 +121,7 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
 
 def show_page(settings: dict[str, dict[str, Any]]) -> None:
     """Be Voilà until the process ends."""
+    _end_with_parent()
     from traitlets.config import Config
     from voila.app import Voila
 
@@ -127,7 +130,20 @@ def show_page(settings: dict[str, dict[str, Any]]) -> None:
 
 def be_worker(model: str) -> None:
     """Be the worker until the process ends. Address and key are in the environment."""
+    _end_with_parent()
     worker.run(*worker.whereabouts(), model=model)
+
+
+def _end_with_parent() -> None:
+    """End this process soon after its parent, even if that was killed and could not say so."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Booth:

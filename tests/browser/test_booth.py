@@ -341,6 +341,39 @@ def test_no_file_of_the_disk_is_served_and_no_other_site_is_answered(booth):
     assert get("/", host="evil.example").status == 403
 
 
+def test_the_kernel_takes_no_code_from_the_page(booth, visitor, tmp_path):
+    page = visitor(booth)
+    written = tmp_path / "written.txt"
+    answers = page.evaluate(
+        """async (code) => {
+            const id = JSON.parse(document.querySelector("#jupyter-config-data").text).kernelId;
+            const socket = new WebSocket(`ws://${location.host}/api/kernels/${id}/channels`);
+            await new Promise((done) => (socket.onopen = done));
+            const send = (msg_type, content) => {
+                const header = { msg_id: msg_type, username: "", session: "s", msg_type,
+                    version: "5.3", date: new Date().toISOString() };
+                socket.send(JSON.stringify({ header, parent_header: {}, metadata: {}, content,
+                    channel: "shell", buffers: [] }));
+            };
+            const heard = [];
+            await new Promise((done) => {
+                socket.onmessage = ({ data }) => {
+                    const type = typeof data === "string" && JSON.parse(data).msg_type;
+                    heard.push(type);
+                    if (type === "kernel_info_reply") done();
+                };
+                send("execute_request", { code, silent: false, store_history: false,
+                    user_expressions: {}, allow_stdin: false });
+                send("kernel_info_request", {});
+            });
+            return heard;
+        }""",
+        f"open({str(written)!r}, 'w')",
+    )
+    assert answers[-1] == "kernel_info_reply"  # it listens, and answers in order
+    assert "execute_reply" not in answers and not written.exists()
+
+
 def test_a_booth_for_the_network_wants_its_token(tiny_sd):
     with opened(tiny_sd.parent.parent, ip="0.0.0.0") as booth:
         address = urllib.parse.urlsplit(booth.address)

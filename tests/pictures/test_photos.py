@@ -315,3 +315,16 @@ def test_find_photos_lists_files_folders_wildcards_and_samples(folder, tmp_path)
     assert [p.name for p in photos.find_photos([folder / "cut*.jpg"])] == ["cut-off.jpg"]
     with pytest.raises(SdkitError, match="no pictures"):
         photos.find_photos([tmp_path])
+
+
+def test_bytes_open_as_the_file_does_and_errors_name_the_file(tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.effect_mandelbrot((40, 20), (-2, -1, 1, 1), 20).convert("RGB").save(path, exif=exif)
+    opened = photos.open_bytes(path.read_bytes(), "turned.jpg")
+    assert opened.size == (20, 40)
+    np.testing.assert_array_equal(opened, photos.open_photo(path))
+    for data, words in [(b"", "turned.jpg is empty"), (path.read_bytes()[:300], "turned.jpg")]:
+        with pytest.raises(SdkitError, match=words):
+            photos.open_bytes(data, "turned.jpg")
