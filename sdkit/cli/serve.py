@@ -2,11 +2,19 @@
 
 from argparse import Namespace
 
+from sdkit import models
 from sdkit.booth import server
+from sdkit.errors import SdkitError
 
 
 def booth(arguments: Namespace) -> int:
     """Open the photo booth and keep it open until Ctrl-C."""
+    model = models.resolve(arguments.model)
+    if model.found is None:
+        raise SdkitError(
+            f"{model.label} is not on this computer, and the booth downloads nothing. Fetch it "
+            f'first: sdkit style astronaut --prompt "van gogh" --model {arguments.model}'
+        )
     options = server.Options(
         ip=arguments.ip,
         port=arguments.port,

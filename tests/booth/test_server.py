@@ -79,6 +79,13 @@ def test_the_verb_has_these_defaults():
     assert (arguments.ip, arguments.token, arguments.kiosk) == ("127.0.0.1", None, False)
 
 
+def test_a_model_that_is_not_here_is_not_downloaded(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(server, "open_booth", lambda options: pytest.fail("it opened"))
+    assert parser.main(["booth", "--model", "owner/name-that-is-not-here"]) == 2
+    assert "downloads nothing" in capsys.readouterr().err
+
+
 def test_the_page_of_a_kiosk_knows_it(monkeypatch):
     assert page.Booth().kiosk is False
     monkeypatch.setenv(page.KIOSK, "1")
