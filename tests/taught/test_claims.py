@@ -136,7 +136,9 @@ CLAIMS = {
     "a-lost-mode-costs-the-generator-little": lambda: (
         lambda all_25, only_24: 1 < only_24 / all_25 < 1.04
     )(*numbers(REVERSE, "code-lost", r"makes all modes #, makes 24 of 25 #")),
-    "errors-do-not-add-up": lambda: max(numbers(REVERSE, "code-36", r"(?m)^\s*\d+ # 0\.\d+$")) < 0.1,
+    "errors-do-not-add-up": lambda: (
+        max(numbers(REVERSE, "code-36", r"(?m)^\s*\d+ # 0\.\d+$")) < 0.1
+    ),
     "one-step-gives-the-mean": lambda: numbers(REVERSE, "code-41", r"1 step # 100%") == [1, 1],
     "ddim-needs-many-steps-too": lambda: (
         lambda five, ten, many: five < 25 and ten < 90 and many > 95
