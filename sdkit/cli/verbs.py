@@ -20,7 +20,8 @@ from sdkit import models
 from sdkit.cli import consent, forecast
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.models import hardware
-from sdkit.pictures import notebooks, outputs, photos, provenance
+from sdkit.pictures import certificate, layers, manifest, notebooks, outputs, photos, provenance
+from sdkit.pictures.manifest import Origin
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -91,7 +92,15 @@ def draw(arguments: Namespace) -> int:
                 for stage in following:
                     image = stage.apply(image, seed, bar.update)
                 own_note = {**note, "Seed": str(seed)}
-                _save(arguments, image, f"{name}-seed{seed}", own_note, written, bar.write)
+                _save(
+                    arguments,
+                    image,
+                    f"{name}-seed{seed}",
+                    own_note,
+                    written,
+                    bar.write,
+                    origin=Origin.SENTENCE,
+                )
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
     return 2 if failed else 0
 
@@ -222,6 +231,57 @@ def clear(arguments: Namespace) -> int:
     return 2 if failed else 0
 
 
+def check(arguments: Namespace) -> int:
+    """Say which layers each picture has that tell how it was made. Returns the exit code.
+
+    0: each picture has at least one layer, and every signature holds. 1: a picture has no layer.
+    2: a picture cannot be read. 3: a signature does not hold. The highest one counts.
+    """
+    sources, failed = _find(arguments.pictures)
+    codes, own = [2] * len(failed), certificate.find()
+    for source in sources:
+        with _report_failure(Path(source).name, failed, print):
+            codes.append(2)
+            if not isinstance(source, Path):
+                raise SdkitError("A sample photo has no layers. Give a picture file.")
+            found = layers.read(source, own)
+            print(f"{plain(source)}\n{_describe(found)}", flush=True)
+            codes[-1] = 3 if found.signed and found.signed.fault else 0 if found.any else 1
+    if 1 in codes:
+        print("A picture without layers may be made by AI all the same: layers can be removed.")
+    return max(codes)
+
+
+def _describe(found: layers.Layers) -> str:
+    """Three lines: one for each layer."""
+    signed = "none"
+    if found.unread:
+        signed = found.unread
+    elif found.signed:
+        signed = _describe_signature(found.signed)
+    lines = {
+        "text note": found.text or "none",
+        "XMP": layers.meaning(found.xmp) if found.xmp else "none",
+        "signed manifest": signed,
+    }
+    return "\n".join(f"  {name:<17}{line}" for name, line in lines.items())
+
+
+def _describe_signature(signed: manifest.Found) -> str:
+    """Whether the signature holds, whose it is, and what was signed."""
+    holds = f"does NOT hold: {signed.fault}" if signed.fault else "holds"
+    if signed.own:
+        whose = f"{signed.signer}; this is the key of this computer"
+    else:
+        whose = f"{signed.signer or 'no name'}; this kit cannot tell who that is"
+    said = ", ".join(map(layers.meaning, signed.sources)) or "nothing about its source"
+    by = f", by {signed.program}" if signed.program else ""
+    return "\n".join(
+        f"{'' if k == 0 else ' ' * 19}{line}"
+        for k, line in enumerate((f"{holds}", f"signer: {whose}", f"says: {said}{by}"))
+    )
+
+
 def _model(arguments: Namespace) -> models.Model:
     """The model that --model names. Asks first if it must be downloaded."""
     model = models.resolve(arguments.model)
@@ -281,14 +341,25 @@ def _save(
     written: list[Path],
     say: Callable[..., Any],
     began: float | None = None,
+    origin: Origin = Origin.PICTURE,
 ) -> None:
     """Write a picture with the "AI" mark, print its path, and add the path to `written`.
 
     say : prints a line above the progress bar.
     began : when the work on this picture began, by `time.perf_counter`.
+    origin : what it was made from.
     """
     image = image if arguments.no_mark else provenance.mark(image)
-    path = outputs.save(image, arguments.out, stem, note, arguments.overwrite, written)
+    path = outputs.save(
+        image,
+        arguments.out,
+        stem,
+        note,
+        arguments.overwrite,
+        written,
+        origin,
+        _signer(arguments, say),
+    )
     if path.name != f"{stem}.png" and not arguments.overwrite:
         say(
             f"{stem}.png is there already, so the new one is called {path.name} "
@@ -297,6 +368,28 @@ def _save(
     seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
     say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
     written.append(path)
+
+
+def _signer(arguments: Namespace, say: Callable[..., Any]) -> certificate.Signer | None:
+    """The key that signs the pictures of this run, or None. What there is to say is said once."""
+    if arguments.unsigned:
+        return None
+    if not hasattr(arguments, "signer"):
+        arguments.signer = None
+        try:
+            manifest.check_library()
+            arguments.signer = certificate.own()
+        except SdkitError as error:
+            say(f"Note: The pictures are not signed. {error}", file=sys.stderr)
+        else:
+            if arguments.signer.new:
+                say(
+                    f"Note: A key for signing pictures was made: {plain(certificate.path())}. "
+                    "Nobody vouches for it: it shows that a picture is unchanged, not who made it. "
+                    "--unsigned leaves the signature out.",
+                    file=sys.stderr,
+                )
+    return arguments.signer
 
 
 def _close(done: int, failed: list[str], start: float) -> int:
