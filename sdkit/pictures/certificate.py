@@ -75,7 +75,7 @@ def _read() -> Signer | None:
     """The key in the file, or None if there is no file. Raises `SdkitError` for a damaged file."""
     try:
         data = path().read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SdkitError(
