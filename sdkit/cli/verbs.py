@@ -20,7 +20,16 @@ from sdkit import models
 from sdkit.cli import consent, forecast
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.models import hardware
-from sdkit.pictures import certificate, layers, manifest, notebooks, outputs, photos, provenance
+from sdkit.pictures import (
+    certificate,
+    layers,
+    manifest,
+    notebooks,
+    outputs,
+    photos,
+    provenance,
+    watermark,
+)
 from sdkit.pictures.manifest import Origin
 
 if TYPE_CHECKING:
@@ -253,16 +262,20 @@ def check(arguments: Namespace) -> int:
 
 
 def _describe(found: layers.Layers) -> str:
-    """Three lines: one for each layer."""
+    """A line for each layer. p is the chance to find as much in a picture without the mark."""
     signed = "none"
     if found.unread:
         signed = found.unread
     elif found.signed:
         signed = _describe_signature(found.signed)
+    pixels = found.pixels
+    chance = f"(p = {pixels.p:.1g})"
+    size = "" if round(pixels.scale, 2) == 1 else f", at {pixels.scale:.0%} of its first size"
     lines = {
         "text note": found.text or "none",
         "XMP": layers.meaning(found.xmp) if found.xmp else "none",
         "signed manifest": signed,
+        "mark in pixels": f"found {chance}{size}" if pixels.found else f"none {chance}",
     }
     return "\n".join(f"  {name:<17}{line}" for name, line in lines.items())
 
@@ -343,13 +356,13 @@ def _save(
     began: float | None = None,
     origin: Origin = Origin.PICTURE,
 ) -> None:
-    """Write a picture with the "AI" mark, print its path, and add the path to `written`.
+    """Write a picture with both marks, print its path, and add the path to `written`.
 
     say : prints a line above the progress bar.
     began : when the work on this picture began, by `time.perf_counter`.
     origin : what it was made from.
     """
-    image = image if arguments.no_mark else provenance.mark(image)
+    image = image if arguments.no_mark else watermark.embed(provenance.mark(image))
     path = outputs.save(
         image,
         arguments.out,

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from sdkit.errors import SdkitError, plain
-from sdkit.pictures import kinds, manifest, photos
+from sdkit.pictures import kinds, manifest, photos, watermark
 from sdkit.pictures.certificate import Signer
 
 # what the IPTC's words for the source of a picture mean (https://cv.iptc.org, 2025)
@@ -47,13 +47,15 @@ class Layers:
     xmp: str | None
     # the signed manifest
     signed: manifest.Found | None
+    # what was found of the mark in the pixels
+    pixels: watermark.Trace
     # why the manifest, if there is one, could not be read
     unread: str | None = None
 
     @property
     def any(self) -> bool:
         """Whether there is at least one layer."""
-        return bool(self.text or self.xmp or self.signed or self.unread)
+        return bool(self.text or self.xmp or self.signed or self.unread or self.pixels.found)
 
 
 def read(path: Path, own: Signer | None = None) -> Layers:
@@ -63,7 +65,7 @@ def read(path: Path, own: Signer | None = None) -> Layers:
 
     Raises `SdkitError` if the picture cannot be read.
     """
-    photos.open_photo(path)  # refuses what is no picture, or is damaged
+    pixels = photos.open_photo(path)  # refuses what is no picture, or is damaged
     data = path.read_bytes()
     with Image.open(BytesIO(data), formats=kinds.formats_for(data, path.name)) as image:
         kind = "image/jpeg" if image.format == "MPO" else image.get_format_mimetype()
@@ -73,7 +75,7 @@ def read(path: Path, own: Signer | None = None) -> Layers:
         signed, unread = manifest.read(data, kind or "", own), None
     except SdkitError as error:
         signed, unread = None, str(error)
-    return Layers(_note(texts), xmp, signed, unread)
+    return Layers(_note(texts), xmp, signed, watermark.detect(pixels), unread)
 
 
 def meaning(source: str) -> str:

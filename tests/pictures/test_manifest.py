@@ -301,7 +301,9 @@ EVIL = '<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY c "&b;&b;">]>' + AS_ELEMENT.format
 )
 def test_layers_of_foreign_jpegs(tmp_path, keywords, text, xmp):
     PICTURE.save(tmp_path / "a.jpg", **keywords)
-    assert layers.read(tmp_path / "a.jpg") == layers.Layers(text, xmp, None)
+    found = layers.read(tmp_path / "a.jpg")
+    assert (found.text, found.xmp, found.signed, found.unread) == (text, xmp, None, None)
+    assert found.any == bool(text or xmp)
 
 
 @pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
