@@ -19,6 +19,7 @@ from PIL import Image
 from sdkit import models
 from sdkit.cli import consent, forecast
 from sdkit.errors import SdkitError, plain, unexpected
+from sdkit.files import expand
 from sdkit.models import hardware
 from sdkit.pictures import (
     certificate,
@@ -133,7 +134,7 @@ def inpaint(arguments: Namespace) -> int:
     steps = settings.num_inference_steps
     with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         painted = generate.inpaint(pipe, image, mask, settings, bar.update, advise=False)
-        _save(arguments, painted, name, note, [], bar.write, began)
+        _save(arguments, painted, name, note, [], bar.write, began, arguments.photo)
     return 0
 
 
@@ -167,7 +168,7 @@ def style(arguments: Namespace) -> int:
                 began, stem = time.perf_counter(), f"{outputs.stem(source)}{tail}"
                 (after,) = generate.style(pipe, [photo], settings, bar.update, advise=False)
                 name = f"{stem}-{_tail(settings)}"
-                _save(arguments, after, name, note, written, bar.write, began)
+                _save(arguments, after, name, note, written, bar.write, began, source)
                 if arguments.grid:
                     before = photo.resize(after.size, Image.Resampling.LANCZOS)
                     pairs.append((before, after, stem))
@@ -211,7 +212,7 @@ def upscale(arguments: Namespace) -> int:
                 picture, began = photos.open_photo(source), time.perf_counter()
                 (after,) = large.upscale(pipe, [picture], **settings, on_step=bar.update)
                 name = f"{outputs.stem(source)}-x4"
-                _save(arguments, after, name, note, written, bar.write, began)
+                _save(arguments, after, name, note, written, bar.write, began, source)
     return _close(len(written), failed, start)
 
 
@@ -255,7 +256,7 @@ def check(arguments: Namespace) -> int:
                 raise SdkitError("A sample photo has no layers. Give a picture file.")
             found = layers.read(source, own)
             print(f"{plain(source)}\n{_describe(found)}", flush=True)
-            codes[-1] = 3 if found.signed and found.signed.fault else 0 if found.any else 1
+            codes[-1] = 3 if found.signed and found.signed.fault else 0 if found.names else 1
     if 1 in codes:
         print("A picture without layers may be made by AI all the same: layers can be removed.")
     return max(codes)
@@ -354,13 +355,15 @@ def _save(
     written: list[Path],
     say: Callable[..., Any],
     began: float | None = None,
+    source: str | Path | None = None,
     origin: Origin = Origin.PICTURE,
 ) -> None:
     """Write a picture with both marks, print its path, and add the path to `written`.
 
     say : prints a line above the progress bar.
     began : when the work on this picture began, by `time.perf_counter`.
-    origin : what it was made from.
+    source : the picture that it was made from, if any.
+    origin : the kind of what it was made from.
     """
     image = image if arguments.no_mark else watermark.embed(provenance.mark(image))
     path = outputs.save(
@@ -381,6 +384,23 @@ def _save(
     seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
     say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
     written.append(path)
+    if source:
+        _name_lost_layers(arguments, source, say)
+
+
+def _name_lost_layers(arguments: Namespace, source: str | Path, say: Callable[..., Any]) -> None:
+    """Say which layers of `source` are not in its result. Said once for each source."""
+    told = vars(arguments).setdefault("told", set())
+    path = expand(source)
+    if source in told or not path.is_file():  # a sample photo has none
+        return
+    told.add(source)
+    if names := layers.read(path, quick=True).names:
+        say(
+            f"Note: {plain(path.name)} came with {', '.join(names)}. This tells how that picture "
+            "was made, and is not carried over: the result has its own.",
+            file=sys.stderr,
+        )
 
 
 def _signer(arguments: Namespace, say: Callable[..., Any]) -> certificate.Signer | None:

@@ -53,15 +53,21 @@ class Layers:
     unread: str | None = None
 
     @property
-    def any(self) -> bool:
-        """Whether there is at least one layer."""
-        return bool(self.text or self.xmp or self.signed or self.unread or self.pixels.found)
+    def names(self) -> list[str]:
+        """The names of the layers that are there."""
+        there = {
+            "a text note": self.text,
+            "XMP": self.xmp,
+            "a signed manifest": self.signed or self.unread,
+            "a mark in the pixels": self.pixels.found,
+        }
+        return [name for name, value in there.items() if value]
 
 
-def read(path: Path, own: Signer | None = None) -> Layers:
+def read(path: Path, own: Signer | None = None, quick: bool = False) -> Layers:
     """The layers of a picture file.
 
-    own : the key of this computer, if it has one.
+    own : the key of this computer, if it has one. quick : see `watermark.detect`.
 
     Raises `SdkitError` if the picture cannot be read.
     """
@@ -75,7 +81,7 @@ def read(path: Path, own: Signer | None = None) -> Layers:
         signed, unread = manifest.read(data, kind or "", own), None
     except SdkitError as error:
         signed, unread = None, str(error)
-    return Layers(_note(texts), xmp, signed, watermark.detect(pixels), unread)
+    return Layers(_note(texts), xmp, signed, watermark.detect(pixels, quick), unread)
 
 
 def meaning(source: str) -> str:

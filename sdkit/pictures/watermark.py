@@ -68,8 +68,10 @@ def embed(image: Image.Image) -> Image.Image:
     return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
 
 
-def detect(image: Image.Image) -> Trace:
+def detect(image: Image.Image, quick: bool = False) -> Trace:
     """Look for the mark at all places and many sizes, also mirrored.
+
+    quick : look for the usual sizes only. Otherwise a picture without the mark takes some seconds.
 
     The phases of the picture's own waves are compared with those of the key. They have nothing to
     do with each other in a picture without the mark: the K differences are then like angles drawn
@@ -87,7 +89,8 @@ def detect(image: Image.Image) -> Trace:
     left, top = (max(0, side - LONGEST) // 2 for side in image.size)
     image = image.crop((left, top, image.width - left, image.height - top))
     picture = _evened(image)
-    scales = [shrunk * s for s in USUAL_SCALES] + list(_scales(max(image.size)))
+    scales = [shrunk * s for s in USUAL_SCALES]
+    scales += [] if quick else _scales(max(image.size))
     tries = len(scales) * 2 * TILE**2
     best = Trace(1.0, 1.0)
     for scale in scales:

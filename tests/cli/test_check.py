@@ -1,5 +1,6 @@
 """sdkit check, --unsigned, and what is said when pictures cannot be signed."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit import certificate, cli, manifest, provenance
+from sdkit import certificate, cli, manifest, photos, provenance, watermark
 from sdkit.pictures.manifest import Origin
 from tests import strange
 
@@ -38,6 +39,7 @@ def test_check_names_the_layers_of_every_verb(work, capsys, tiny_upscaler):
         assert out.count("signed manifest  holds\n") == count
         assert out.count("this is the key of this computer") == count
         assert out.count(f"says: {source} (") == count
+        assert out.count("mark in pixels   ") == count
 
 
 def test_the_exit_code_is_that_of_the_worst_picture(work, capsys):
@@ -140,3 +142,38 @@ def test_a_key_that_cannot_be_kept_does_not_cost_the_picture(work, capsys, monke
     assert "Note: The pictures are not signed. The key for signing" in capsys.readouterr().err
     data = Path("drawn/a-photo-seed0.png").read_bytes()
     assert manifest.read(data, "image/png") is None
+
+
+def test_a_mark_in_the_pixels_is_what_is_left_of_a_copy(work, capsys):
+    style = ["style", "coffee", "--prompt", "van gogh", "--steps", "2", "--size", "256"]
+    assert [cli.main(style), cli.main([*style, "--no-mark", "--out", "bare"])] == [0, 0]
+    for folder, code in ("styled", 0), ("bare", 1):
+        with Image.open(f"{folder}/coffee-van-gogh-seed0.png") as image:
+            image.convert("RGB").save(f"{folder}.jpg", quality=80)
+            image.convert("RGB").resize((288, 192)).save(f"{folder}-small.png")
+        for name, size in (f"{folder}.jpg", ""), (f"{folder}-small.png", ", at 75% of"):
+            capsys.readouterr()
+            assert cli.main(["check", name]) == code
+            out = capsys.readouterr().out
+            assert out.count("none\n") == 3
+            if code:
+                assert re.search(r"mark in pixels   none \(p = \S+\)\n", out)
+            else:
+                (p,) = re.findall(r"mark in pixels   found \(p = (\S+)\)" + size, out)
+                assert float(p) < 1e-6
+
+
+def test_layers_of_a_picture_that_is_painted_are_named_and_not_carried_over(work, capsys):
+    note = {"Description": "Made with AI: SECRET"}
+    Path("ai.png").write_bytes(provenance.png(PICTURE, note, Origin.SENTENCE, certificate.own()))
+    PICTURE.save("plain.png")
+    watermark.embed(photos.resize(photos.sample("coffee"), 256)).save("marked.png")
+    style = ["--prompt", "van gogh", "--steps", "2"]
+    assert cli.main(["style", "ai.png", "plain.png", "marked.png", "coffee", *style]) == 0
+    err = capsys.readouterr().err
+    assert err.count("Note: ") == 2
+    assert "Note: ai.png came with a text note, XMP, a signed manifest. " in err
+    assert "Note: marked.png came with a mark in the pixels. " in err
+    assert not any(b"SECRET" in path.read_bytes() for path in Path("styled").iterdir())
+    assert cli.main(["inpaint", "ai.png", "plain.png", *style]) == 0
+    assert capsys.readouterr().err.count("Note: ai.png came with") == 1

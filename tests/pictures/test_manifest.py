@@ -303,7 +303,7 @@ def test_layers_of_foreign_jpegs(tmp_path, keywords, text, xmp):
     PICTURE.save(tmp_path / "a.jpg", **keywords)
     found = layers.read(tmp_path / "a.jpg")
     assert (found.text, found.xmp, found.signed, found.unread) == (text, xmp, None, None)
-    assert found.any == bool(text or xmp)
+    assert found.names == ["a text note"] * bool(text) + ["XMP"] * bool(xmp)
 
 
 @pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
@@ -322,5 +322,5 @@ def test_a_manifest_that_lies_elsewhere_is_not_fetched(tmp_path):
     )
     PICTURE.save(tmp_path / "a.jpg", xmp=xmp.format(f"{IPTC}digitalCapture").encode())
     found = layers.read(tmp_path / "a.jpg")
-    assert found.any and found.signed is None
+    assert found.names == ["XMP", "a signed manifest"] and found.signed is None
     assert found.unread.startswith("The manifest lies at https://example.org/manifest, and")
