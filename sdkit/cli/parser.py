@@ -154,8 +154,8 @@ def make_parser() -> argparse.ArgumentParser:
         "check",
         help="say what pictures tell about how they were made, and whether signatures hold",
         description="The pictures may come from anywhere. Exit code 0: each has at least one "
-        "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read. "
-        "3: a signature does not hold. The highest one counts.",
+        "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read, "
+        "or its manifest cannot be checked. 3: a signature does not hold. The highest one counts.",
     )
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture file, or folder")
     verb.set_defaults(verb=("verbs", "check"))

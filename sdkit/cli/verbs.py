@@ -245,7 +245,8 @@ def check(arguments: Namespace) -> int:
     """Say which layers each picture has that tell how it was made. Returns the exit code.
 
     0: each picture has at least one layer, and every signature holds. 1: a picture has no layer.
-    2: a picture cannot be read. 3: a signature does not hold. The highest one counts.
+    2: a picture cannot be read, or its manifest cannot be checked. 3: a signature does not hold.
+    The highest one counts.
     """
     sources, failed = _find(arguments.pictures)
     codes, own = [2] * len(failed), certificate.find()
@@ -256,7 +257,9 @@ def check(arguments: Namespace) -> int:
                 raise SdkitError("A sample photo has no layers. Give a picture file.")
             found = layers.read(source, own)
             print(f"{plain(source)}\n{_describe(found)}", flush=True)
-            codes[-1] = 3 if found.signed and found.signed.fault else 0 if found.names else 1
+            codes[-1] = 3 if found.signed and found.signed.fault else 2 if found.unread else 1
+            if codes[-1] == 1 and found.names:
+                codes[-1] = 0
     if 1 in codes:
         print("A picture without layers may be made by AI all the same: layers can be removed.")
     return max(codes)
@@ -284,6 +287,8 @@ def _describe(found: layers.Layers) -> str:
 def _describe_signature(signed: manifest.Found) -> str:
     """Whether the signature holds, whose it is, and what was signed."""
     holds = f"does NOT hold: {signed.fault}" if signed.fault else "holds"
+    if signed == manifest.DAMAGED:
+        return holds
     if signed.own:
         whose = f"{signed.signer}; this is the key of this computer"
     else:

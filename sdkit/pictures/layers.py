@@ -2,12 +2,13 @@
 
 import contextlib
 import re
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from sdkit.errors import SdkitError, plain
 from sdkit.pictures import kinds, manifest, photos, watermark
@@ -49,7 +50,7 @@ class Layers:
     signed: manifest.Found | None
     # what was found of the mark in the pixels
     pixels: watermark.Trace
-    # why the manifest, if there is one, could not be read
+    # why the manifest, if there is one, could not be checked
     unread: str | None = None
 
     @property
@@ -73,7 +74,8 @@ def read(path: Path, own: Signer | None = None, quick: bool = False) -> Layers:
     """
     pixels = photos.open_photo(path)  # refuses what is no picture, or is damaged
     data = path.read_bytes()
-    with Image.open(BytesIO(data), formats=kinds.formats_for(data, path.name)) as image:
+    with warnings.catch_warnings(), _opened(data, path.name) as image:
+        warnings.simplefilter("ignore")  # damaged EXIF
         kind = "image/jpeg" if image.format == "MPO" else image.get_format_mimetype()
         texts = _texts(image)
         xmp = _xmp(image)
@@ -82,6 +84,10 @@ def read(path: Path, own: Signer | None = None, quick: bool = False) -> Layers:
     except SdkitError as error:
         signed, unread = None, str(error)
     return Layers(_note(texts), xmp, signed, watermark.detect(pixels, quick), unread)
+
+
+def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
+    return Image.open(BytesIO(data), formats=kinds.formats_for(data, name))
 
 
 def meaning(source: str) -> str:

@@ -44,6 +44,7 @@ class Found:
     sources: tuple[str, ...]
 
 
+DAMAGED = Found("the manifest is damaged, or of a newer kind", "", False, "", ())
 # The codes of C2PA for what is wrong with a manifest, and what a person reads
 FAULTS = {
     "assertion.dataHash.mismatch": "the picture was changed after it was signed",
@@ -132,8 +133,8 @@ def read(data: bytes, kind: str, own: Signer | None = None) -> Found | None:
     kind : the MIME type of the file, such as "image/png".
     own : the key of this computer, if it has one.
 
-    Raises `SdkitError` if there seems to be one and it lies elsewhere, cannot be read, or the
-    library is missing.
+    Raises `SdkitError` if there is one that cannot be checked: it lies elsewhere, or the library is
+    missing.
     """
     # the name of the box that holds it, or of the entry in XMP that says where it is
     if b"c2pa" not in data and b"provenance" not in data:
@@ -155,12 +156,11 @@ def read(data: bytes, kind: str, own: Signer | None = None) -> Found | None:
                 f"The manifest lies at {address}, and this program uses no network. "
                 "Check it with a program that does."
             ) from error
-        if sentence.startswith("NotSupported"):
-            return None
-        raise SdkitError(
-            f"The manifest cannot be read ({sentence[:120]}). It is damaged, or of a newer kind."
-        ) from error
-    return _found(told, own is not None)
+        return None if sentence.startswith("NotSupported") else DAMAGED
+    try:
+        return _found(told, own is not None)
+    except (AttributeError, KeyError, TypeError):  # the report lacks a part
+        return DAMAGED
 
 
 def _offline() -> dict[str, Any]:
@@ -189,7 +189,8 @@ def _found(told: dict[str, Any], has_own: bool) -> Found:
     fault = None
     if told.get("validation_state") not in ("Valid", "Trusted"):
         known = [FAULTS[code] for code in failed if code in FAULTS]
-        fault = (known or failed or ["its signature does not hold"])[0]
+        others = [f"the manifest is damaged, or not as C2PA asks ({code})" for code in failed]
+        fault = (known or others or ["its signature could not be checked"])[0]
     return Found(
         fault,
         plain(", ".join(name for name in names if name))[:200],

@@ -152,16 +152,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--made", required=True, type=Path)
     parser.add_argument("--photos", required=True, type=Path)
-    parser.add_argument("--count", type=int, default=10_000, help="at most so many of PHOTOS")
+    parser.add_argument("--count", type=int, default=10_000, help="about so many of PHOTOS")
     parser.add_argument("--keys", type=int, default=20)
     parser.add_argument(
         "--repaint", type=int, default=0, metavar="N", help="also repaint N results with mini-sd"
     )
     arguments = parser.parse_args()
     made = [photos.open_photo(path) for path in photos.find_photos([arguments.made])]
-    paths = sorted(path for path in arguments.photos.rglob("*") if path.suffix in (".jpg", ".png"))[
-        : arguments.count
-    ]
+    paths = sorted(path for path in arguments.photos.rglob("*") if path.suffix in (".jpg", ".png"))
+    paths = paths[:: max(1, len(paths) // arguments.count)]  # from everywhere in the folder
     survival(made, ATTACKS)
     if arguments.repaint:
         strengths = (0.1, 0.3, 0.5)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,14 @@ def test_the_exit_code_is_that_of_the_worst_picture(work, capsys):
     Path("0-signed.png").write_bytes(signed)
     PICTURE.save("1-bare.jpg")
     Path("2-broken.png").write_bytes(signed[:-80])
+    chunk = bytearray(signed[start : start + size])
+    chunk[40] ^= 255  # in the first box of the manifest
+    chunk[-4:] = zlib.crc32(chunk[4:-4]).to_bytes(4, "big")
+    Path("damaged.png").write_bytes(plain[:start] + chunk + plain[start:])
     Path("3-changed.png").write_bytes(other[:start] + signed[start : start + size] + other[start:])
     names = sorted(path.name for path in work.iterdir())
+    assert cli.main(["check", names.pop()]) == 3
+    assert "does NOT hold: the manifest is damaged" in capsys.readouterr().out
     for code in range(4):
         assert cli.main(["check", names[code]]) == code
         assert cli.main(["check", *names[: code + 1]]) == code
@@ -131,7 +138,7 @@ def test_without_the_library_check_says_that_it_cannot_read_the_manifest(work, c
     data = provenance.png(PICTURE, {}, Origin.SENTENCE, certificate.own())
     Path("a.png").write_bytes(data)
     monkeypatch.setitem(sys.modules, "c2pa", None)
-    assert cli.main(["check", "a.png"]) == 0
+    assert cli.main(["check", "a.png"]) == 2
     assert "signed manifest  The package c2pa-python, which" in capsys.readouterr().out
 
 
