@@ -17,6 +17,7 @@ from sdkit.recipes import (
     classifier,
     decoder,
     guidance,
+    painter,
     reader,
     text,
     training,
@@ -52,6 +53,16 @@ TINY = {
     ),
     "guidance": dict(
         batch_size=2, sizes=(8, 12), drawn=6, short_sides=(64, 80), measured_side=64, evaluate=2
+    ),
+    "painter": dict(
+        batch_size=2,
+        photographs=1,
+        side=64,
+        sizes=(8, 12),
+        drawn=6,
+        short_sides=(64, 80),
+        texture_sides=(64, 80),
+        evaluate=2,
     ),
     "decoder": dict(batch_size=2, size=32, drawn=8, evaluate=1, measured_side=32),
     "upscaler": dict(
@@ -93,16 +104,18 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
     """The stages in an order in which each finds its inputs: a list of `Stage`.
 
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
-    needs a network that can draw already, and guidance needs one that can paint. The VAE's decoder
-    is trained further, which leaves the latents as they are. What is trained further is first saved
-    in ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``:
+    needs a network that can draw already, and guidance needs one that knows the styles. The painter
+    needs guidance. The VAE's decoder is trained further, which leaves the latents as they are. What
+    is trained further is first saved in ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``:
     the folder with the VGG16, by default beside ``art_dir``.
     """
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)
     mini_sd, clip = out / "mini-sd", out / "mini-clip"
     # the upscaler keeps the first VAE, whose decoder invents no strokes
-    first_vae, first, second = (runs / name / "model" for name in ("vae", "unet", "unet-redraw"))
+    first_vae, first, second, guided = (
+        runs / name / "model" for name in ("vae", "unet", "unet-redraw", "guidance")
+    )
     networks = dict(vae=mini_sd / "vae", tokenizer=mini_sd / "tokenizer", clip=clip)
     enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier")
     enlarging |= networks | dict(vae=first_vae)
@@ -126,7 +139,18 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
         (
             "guidance",
             guidance,
-            dict(out=mini_sd, teacher=second, vae=mini_sd / "vae", redrawn=redrawn),
+            dict(out=guided, teacher=second, vae=mini_sd / "vae", redrawn=redrawn),
+        ),
+        (
+            "painter",
+            painter,
+            dict(
+                out=mini_sd,
+                teacher=guided,
+                vae=mini_sd / "vae",
+                features=features,
+                redrawn=redrawn,
+            ),
         ),
         ("regressor", upscaler, dict(regression=True, **enlarging)),
         ("upscaler", upscaler, enlarging),
@@ -228,6 +252,7 @@ RECORDED = {
     "unet": ["mini-sd/unet"],
     "unet-redraw": ["mini-sd/unet"],
     "guidance": ["mini-sd/unet"],
+    "painter": ["mini-sd/unet"],
     "decoder": ["mini-sd/vae"],
     "regressor": ["mini-upscaler/regressor"],
     "upscaler": ["mini-upscaler/unet", "mini-upscaler/regressor"],

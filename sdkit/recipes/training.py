@@ -35,7 +35,7 @@ PREPARING = 2**31  # step number of the random numbers that are drawn before the
 
 def accelerator(mixed_precision=None):
     """An ``Accelerator``, in bfloat16 where that is native: it saves half of a training's time."""
-    if mixed_precision is None:
+    if mixed_precision is None and "ACCELERATE_MIXED_PRECISION" not in os.environ:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         mixed_precision = "bf16" if hardware.bf16_is_native(device) else "no"
     return Accelerator(mixed_precision=mixed_precision)

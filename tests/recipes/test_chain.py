@@ -119,6 +119,7 @@ def test_other_settings_start_a_stage_and_those_that_need_it_over(copied):
         "unet": "start over",
         "unet-redraw": "start over",
         "guidance": "start over",
+        "painter": "start over",
         "regressor": "start over",
         "upscaler": "start over",
     }
