@@ -400,7 +400,10 @@ def _name_lost_layers(arguments: Namespace, source: str | Path, say: Callable[..
     if source in told or not path.is_file():  # a sample photo has none
         return
     told.add(source)
-    if names := layers.read(path, quick=True).names:
+    names: list[str] = []
+    with contextlib.suppress(SdkitError, OSError):  # it may be gone by now; the result is there
+        names = layers.read(path, quick=True).names
+    if names:
         say(
             f"Note: {plain(path.name)} came with {', '.join(names)}. This tells how that picture "
             "was made, and is not carried over: the result has its own.",
