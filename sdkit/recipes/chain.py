@@ -106,8 +106,8 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
     needs a network that can draw already, and guidance needs one that knows the styles. The painter
     needs guidance. The VAE's decoder is trained further, which leaves the latents as they are. What
-    is trained further is first saved in ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``:
-    the folder with the VGG16, by default beside ``art_dir``.
+    is trained further is first saved in ``runs``. The upscaler is measured by the classifier and
+    with its regressor. ``features``: the folder with the VGG16, by default beside ``art_dir``.
     """
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)

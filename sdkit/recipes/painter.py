@@ -314,40 +314,38 @@ def textures(features, squares=1):
     return made
 
 
-def texture_losses(batch, found, wanted, grams):
+def texture_losses(batch, found, grams):
     """Distances of textures from those of the style: of whole pictures, and in squares, both (B,).
 
     Distances are shares of the size of the style's matrices. They are not squared: else a few
-    pictures with white walls would decide.
+    pictures with white walls would decide. A photograph that stays as it is has the distance 0.
     """
-    made, own = textures(found), None
-    if None in batch.targets:
-        with torch.no_grad():
-            own = textures(wanted)
-    losses = {"texture": 0.0, "strokes": 0.0}
-    for name, matrices in made.items():
-        targets = torch.stack(
-            [
-                own[name][k] if key is None else grams[key][name].to(matrices).expand_as(one)
-                for k, (key, one) in enumerate(zip(batch.targets, matrices))
-            ]
-        )
+    rows = [k for k, key in enumerate(batch.targets) if key is not None]
+    nothing = torch.zeros(len(batch.targets), device=batch.faces.device)
+    losses = {"texture": nothing, "strokes": nothing}
+    if not rows:
+        return losses
+    for name, matrices in textures({one: found[one][rows] for one in TEXTURE}).items():
+        targets = torch.stack([grams[batch.targets[k]][name].to(matrices) for k in rows])
+        targets = targets[:, None].expand_as(matrices)  # (R, n, C, C)
         squared = perceptual.gram_distance(matrices.flatten(0, 1), targets.flatten(0, 1))
-        distances = (squared + 1e-6).sqrt().unflatten(0, matrices.shape[:2])  # (B, n)
-        if name in TEXTURE:
-            losses["texture"] = losses["texture"] + distances[:, 0] / len(TEXTURE)
-        else:  # a face needs fewer strokes than the rest
+        distances = (squared + 1e-6).sqrt().unflatten(0, matrices.shape[:2])
+        kind, count = "texture", len(TEXTURE)
+        if name not in TEXTURE:  # a face needs fewer strokes than the rest
+            kind, count = "strokes", len(STROKES)
             side = round(distances.shape[1] ** 0.5)
-            weights = F.adaptive_avg_pool2d(1 - batch.faces / 2, side).flatten(1)
-            losses["strokes"] = losses["strokes"] + (distances * weights).mean(1) / len(STROKES)
+            distances = distances * F.adaptive_avg_pool2d(1 - batch.faces[rows] / 2, side).flatten(
+                1
+            )
+        where = torch.tensor(rows, device=nothing.device)
+        losses[kind] = losses[kind].index_add(0, where, distances.mean(1) / count)
     return losses
 
 
 def paint_losses(settings, y, batch, found, wanted, grams):
     """What is wrong with painted pictures y (B, 3, S, S): a dict of losses, each (B,).
 
-    found, wanted : features of y and of the photographs. The texture of a photograph that stays a
-    photograph is its own.
+    found, wanted : features of y and of the photographs.
     """
     weights = 1 + settings.face_weight * batch.faces
     content = 0.0
@@ -357,7 +355,7 @@ def paint_losses(settings, y, batch, found, wanted, grams):
         content = content + (distance * rough).mean((1, 2)) / len(CONTENT)
     colour = F.avg_pool2d(y - batch.photographs, ROUGH).square().mean(1)
     return {
-        **texture_losses(batch, found, wanted, grams),
+        **texture_losses(batch, found, grams),
         "content": content,
         "colour": (colour * F.avg_pool2d(weights, ROUGH)[:, 0]).mean((1, 2)),
         "clipping": F.relu(y.abs() - 1).square().mean((1, 2, 3)),
@@ -446,6 +444,7 @@ def main(settings):
     networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=old)
     redrawn = unet.load_redrawn(settings, networks, noise_scheduler, precision)
     new = copy.deepcopy(old).train().requires_grad_(True)
+    new.register_to_config(_name_or_path="mini-sd/unet")  # do not publish a place on this disk
     model = guidance.Guided(new)
     features = perceptual.VGG16.load(settings.features, {*TEXTURE, *JUDGED, *CONTENT}).to(device)
     features = training.with_autocast(accelerator, features)

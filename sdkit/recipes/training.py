@@ -7,6 +7,7 @@ never killed.
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -34,7 +35,11 @@ PREPARING = 2**31  # step number of the random numbers that are drawn before the
 
 
 def accelerator(mixed_precision=None):
-    """An ``Accelerator``, in bfloat16 where that is native: it saves half of a training's time."""
+    """An ``Accelerator``, in bfloat16 where that is native: it saves half of a training's time.
+
+    ACCELERATE_MIXED_PRECISION (no or bf16) in the environment decides otherwise, as it does for
+    all programs that use accelerate.
+    """
     if mixed_precision is None and "ACCELERATE_MIXED_PRECISION" not in os.environ:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         mixed_precision = "bf16" if hardware.bf16_is_native(device) else "no"
@@ -296,8 +301,13 @@ class Run:
         return model.to("cpu", memory_format=torch.contiguous_format).eval()
 
     def record(self, step, **values):
-        """Add one line of figures to the log."""
+        """Add one line of figures to the log. Raises SdkitError when one is not a finite number."""
         figures = {name: round(torch.as_tensor(value).item(), 5) for name, value in values.items()}
+        if not all(map(math.isfinite, figures.values())):
+            raise SdkitError(
+                f"In step {step} a loss is not a finite number: {figures}. {self.folder} still has "
+                "the last checkpoint before that. Take a smaller learning rate or look at the data."
+            )
         self.log.append({"step": step, **figures})
 
     def save(self, step, force=False):

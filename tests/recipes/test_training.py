@@ -112,6 +112,18 @@ def test_a_checkpoint_is_saved_only_when_it_is_due(tmp_path):
     assert training.read_progress(tmp_path)["step"] == 2
 
 
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
+    run, _ = train(tmp_path)
+    with pytest.raises(SdkitError, match=r"In step 3 a loss is not a finite number: .*nan"):
+        run.record(3, loss=torch.tensor(float("nan")))
+
+
+def test_the_environment_can_ask_for_another_number_format(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    monkeypatch.setattr(training, "Accelerator", lambda mixed_precision: mixed_precision)
+    assert training.accelerator() is None  # so accelerate reads the environment
+
+
 def test_the_loop_hands_over_its_settings_and_logs_the_figures(tmp_path):
     settings, seen = Settings(runs=tmp_path, steps=3, scale=2.5), []
 
