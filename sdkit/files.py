@@ -1,4 +1,4 @@
-"""Find the folders of data and weights, and write files whole or not at all."""
+"""Find the folders of data, weights and configuration; write files whole or not at all."""
 
 import contextlib
 import os
@@ -54,6 +54,21 @@ def models_dir() -> Path:
 def model_dir(name: str) -> Path:
     """The folder of the network `name`. It may not exist yet."""
     return models_dir() / name
+
+
+def config_dir() -> Path:
+    """The folder for what the kit keeps about its user. It may not exist yet.
+
+    It is ``SDKIT_CONFIG`` if that is set. Otherwise it is the place that the system has for this:
+    ``~/.config/sdkit`` on Linux, ``~/Library/Application Support/sdkit`` on a Mac, and
+    ``AppData\\Local\\sdkit`` on Windows.
+    """
+    override = os.environ.get("SDKIT_CONFIG")
+    if override:
+        return expand(override)
+    from platformdirs import user_config_path
+
+    return user_config_path("sdkit", appauthor=False)
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-import sdkit  # noqa: F401  (importing sdkit switches the libraries below to offline)
+from sdkit import certificate  # importing sdkit switches the libraries below to offline
 from tests import order
 
-IPYTHON = pytest.StashKey()
+IPYTHON, CONFIGURATION = pytest.StashKey(), pytest.StashKey()
 STYLES = ["van gogh", "ukiyo-e", "impressionism", "oil painting", "a photo"]
 DEFAULTS = {
     "strength": 0.5,
@@ -46,8 +46,11 @@ BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear
 def pytest_configure(config):
     """Give every kernel a start-up file that allows connections only to this machine.
 
-    This includes the kernels in which nbval runs the lessons.
+    This includes the kernels in which nbval runs the lessons. Also gives the tests a key for
+    signing pictures, in a folder of their own.
     """
+    os.environ["SDKIT_CONFIG"] = config.stash[CONFIGURATION] = tempfile.mkdtemp()
+    certificate.own()
     os.environ["IPYTHONDIR"] = config.stash[IPYTHON] = tempfile.mkdtemp()
     startup = Path(os.environ["IPYTHONDIR"], "profile_default", "startup", "00-no-network.py")
     startup.parent.mkdir(parents=True)
@@ -67,7 +70,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_unconfigure(config):
-    shutil.rmtree(config.stash[IPYTHON], ignore_errors=True)
+    for key in (IPYTHON, CONFIGURATION):
+        shutil.rmtree(config.stash[key], ignore_errors=True)
 
 
 def _tokenizer(folder):

@@ -22,11 +22,15 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+# The tag of a cell whose outputs answer a prediction above it. Its outputs are folded: in
+# JupyterLab by the metadata that `normalise` sets, in HTML by docs/templates/kit.
+AFTER_GUESS = "after-guess"
 MAX_BYTES = 1_500_000
 MAX_LINES = 25  # of a code cell
 # characters of a line of code: as much as a laptop shows beside JupyterLab's file list
 MAX_WIDTH = 98
 MEDIAN_LINES = 10  # over the code cells of a lesson
+FOLDED = ("01", "02", "03", "04", "05")  # lessons whose predictions must not be spoilt
 # A path from the root of somebody's disk: /x/y, ~/x or C:\x. It must not be part of a web address
 # or of a relative path.
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`(=\[,]))(?:/[A-Za-z_][\w.-]*/[\w.-]+|~/\w+|[A-Za-z]:\\\w+)")
@@ -43,9 +47,11 @@ def normalise(notebook):
     notebook.metadata = nbformat.from_dict(METADATA)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict(
-            {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        )
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if tags and AFTER_GUESS in tags:
+            # JupyterLab shows the outputs when the cell is run
+            cell.metadata["jupyter"] = nbformat.from_dict({"outputs_hidden": True})
     for cell in code:
         cell.outputs = _outputs(cell.outputs)
     counts = [cell.execution_count for cell in code]
@@ -146,7 +152,9 @@ def lesson_problems(notebook, number):
         and any("image/jpeg" in output.get("data", {}) for output in cell.outputs)
     ]
     ticket = prose.partition("## Exit ticket")[2].partition("\n## ")[0]
+    spoilt = unfolded_answers(notebook) if number in FOLDED else []
     checks = {
+        f"the tag {AFTER_GUESS} at the cells {spoilt}, whose outputs answer a guess": not spoilt,
         "title '# NN · ...'": prose.startswith(f"# {number} · "),
         "5 to 9 sections '## 1 · ...'": 5 <= len(re.findall(r"^## \d · ", prose, re.M)) <= 9,
         "'What just happened' in five places": prose.count("**What just happened.**") >= 5,
@@ -166,6 +174,17 @@ def lesson_problems(notebook, number):
         >= 3,
     }
     return [f"lacks {what}" for what, there in checks.items() if not there]
+
+
+def unfolded_answers(notebook):
+    """The ids of cells that compare a guess with its measurement and show their outputs."""
+    return [
+        cell.id
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        and "checks.compare(" in cell.source
+        and AFTER_GUESS not in cell.metadata.get("tags", [])
+    ]
 
 
 def main(arguments=None):

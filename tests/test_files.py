@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import threading
 
 import pytest
@@ -19,6 +20,21 @@ def test_data_is_in_the_repository_unless_sdkit_data_is_set(tmp_path, monkeypatc
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("SDKIT_DATA", str(tmp_path / "elsewhere"))
     assert files.models_dir() == tmp_path / "elsewhere" / "models"
+
+
+def test_sdkit_config_names_the_folder_of_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDKIT_CONFIG", str(tmp_path / "own"))
+    assert files.config_dir() == tmp_path / "own"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other places")
+def test_the_configuration_lies_where_linux_wants_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("SDKIT_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert files.config_dir() == tmp_path / "sdkit"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.config_dir() == tmp_path / ".config" / "sdkit"
 
 
 def test_an_installed_wheel_uses_the_data_inside_the_package(tmp_path, monkeypatch):

@@ -269,6 +269,7 @@ OPTION = st.sampled_from(
         "--out",
         "--overwrite",
         "--no-mark",
+        "--unsigned",
         "--grid",
         "--nonsense",
     ]
@@ -314,7 +315,9 @@ def test_a_run_over_a_folder_gives_only_pictures_and_sentences(
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
         chosen = {"--out": "out", "--size": "64"} | options
         words = [
-            f"{name}={value}" if name not in ("--overwrite", "--no-mark", "--grid") else name
+            f"{name}={value}"
+            if name not in ("--overwrite", "--no-mark", "--unsigned", "--grid")
+            else name
             for name, value in chosen.items()
         ]
         try:

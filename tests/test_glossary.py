@@ -14,7 +14,7 @@ LINK = re.compile(r"\[([^\]]+)\]\(\.\./docs/glossary\.md#([^)]+)\)")
 NO_PROSE = re.compile(
     r"```.*?```|`[^`\n]*`|^#.*$|^\|.*$|\[[^\]]*\]\([^)]*\)", re.DOTALL | re.MULTILINE
 )
-LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
+LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 
 
 def test_entries_are_in_order_and_name_lessons_that_exist():

@@ -182,6 +182,28 @@ def test_normalise_removes_what_changes_and_keeps_what_is_compared():
     assert cell.execution_count == 7  # the original is left alone
 
 
+def test_outputs_that_answer_a_guess_are_folded():
+    """In JupyterLab by the cell's metadata, in the exported page by <details>."""
+    guess = new_code_cell('checks.compare("modes", 3)', outputs=[new_output("stream", text="3\n")])
+    assert normalise.unfolded_answers(clean(guess)) == [guess.id]
+    guess.metadata["tags"] = [normalise.AFTER_GUESS]
+    other = new_code_cell("4", outputs=[new_output("stream", text="4\n")])
+    notebook = clean(guess, other)
+    assert normalise.unfolded_answers(notebook) == []
+    assert normalise.normalise(notebook) == notebook
+    assert [cell.metadata.get("jupyter") for cell in notebook.cells] == [
+        {"outputs_hidden": True},
+        None,
+    ]
+    exporter = pytest.importorskip("nbconvert").HTMLExporter(
+        template_name="kit",
+        extra_template_basedirs=[str(normalise.NOTEBOOKS.parent / "docs" / "templates")],
+    )
+    html, _ = exporter.from_notebook_node(notebook)
+    folded = re.findall(r"<details>.*?</details>", html, re.DOTALL)
+    assert len(folded) == 1 and "<pre>3" in folded[0] and "<pre>4" not in folded[0]
+
+
 def test_the_command_line_of_normalise(tmp_path, capsys):
     path = tmp_path / "x.ipynb"
     notebook = new_notebook(cells=[new_code_cell("1", execution_count=4)], metadata={"toc": 1})

@@ -18,6 +18,7 @@ RUNS = [
     ["style", "coffee", "--prompt", "picasso", "--grid"],
     ["inpaint", "coffee", "coffee", "--prompt", "a photo"],
     ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
+    ["check", "drawn/a-photo-x4-van-gogh-seed0.png"],
     ["clear", "x.ipynb"],
     ["models"],
     ["doctor"],

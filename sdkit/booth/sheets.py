@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sdkit import __version__
 from sdkit.pictures import provenance
+from sdkit.pictures.certificate import Signer
+from sdkit.pictures.manifest import Origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,9 +94,15 @@ def contact_sheet(pictures: "Sequence[Picture]", paper: str = PAPER) -> Image.Im
     return sheet
 
 
-def contact_png(pictures: "Sequence[Picture]") -> bytes:
-    """The contact sheet as a PNG file, with a note on how its pictures were made."""
-    return provenance.png(contact_sheet(pictures), _common_note(pictures))
+def single_png(picture: "Picture", signer: Signer | None = None) -> bytes:
+    """A picture as a PNG file with a note on how it was made. A `signer` signs it."""
+    return provenance.png(picture.after, dict(picture.note), Origin.PICTURE, signer)
+
+
+def contact_png(pictures: "Sequence[Picture]", signer: Signer | None = None) -> bytes:
+    """The contact sheet as a PNG file, as `single_png` does it for one picture."""
+    note: dict[str, object] = {**_common_note(pictures)}
+    return provenance.png(contact_sheet(pictures), note, Origin.PICTURE, signer)
 
 
 def contact_pdf(pictures: "Sequence[Picture]") -> bytes:

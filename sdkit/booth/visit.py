@@ -20,7 +20,15 @@ from PIL import Image
 from sdkit import models
 from sdkit.booth import sheets, worker
 from sdkit.errors import SdkitError, unexpected
-from sdkit.pictures import outputs, photos, portraits, provenance
+from sdkit.pictures import (
+    certificate,
+    manifest,
+    outputs,
+    photos,
+    portraits,
+    provenance,
+    watermark,
+)
 
 # the paintings that mini-sd knows by name; each leads to the name that the page shows
 PAINTINGS = {
@@ -293,7 +301,7 @@ class Visit:
         event: worker.Painted,
         order: worker.Order,
     ) -> int:
-        after = provenance.mark(event.image)
+        after = watermark.embed(provenance.mark(event.image))
         stem = f"portrait-{outputs.slug(order.prompt)}-seed{order.seed}"
         picture = Picture(before.resize(after.size), after, order.prompt, event.note, stem)
         number = self._keep(has, has.pictures, picture)
@@ -336,12 +344,10 @@ class Visit:
         pdf = message.get("kind") == "pdf"
         if picture := has.pictures.get(_whole(message.get("picture"))):
             stem = picture.stem
-            data = (
-                sheets.print_sheet(picture) if pdf else provenance.png(picture.after, picture.note)
-            )
+            data = sheets.print_sheet(picture) if pdf else sheets.single_png(picture, _signer())
         elif numbers := has.sheets.get(_whole(message.get("sheet"))):
             pictures, stem = [has.pictures[k] for k in numbers], "portraits-all-styles"
-            data = sheets.contact_pdf(pictures) if pdf else sheets.contact_png(pictures)
+            data = sheets.contact_pdf(pictures) if pdf else sheets.contact_png(pictures, _signer())
         else:
             raise SdkitError("This picture is not here any more. Paint it again.")
         name, mime = (f"{stem}.pdf", "application/pdf") if pdf else (f"{stem}.png", "image/png")
@@ -373,6 +379,14 @@ def _read(data: bytes, name: str) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise SdkitError(f"{name} has more than {MAX_BYTES // 10**6} MB. Make it smaller first.")
     return photos.open_bytes(data, name)
+
+
+def _signer() -> certificate.Signer | None:
+    """The key of this computer, if it has one. The booth makes none, as that would write a file."""
+    with contextlib.suppress(SdkitError):
+        manifest.check_library()
+        return certificate.find()
+    return None
 
 
 def _sentence(error: Exception) -> str:

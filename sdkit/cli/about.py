@@ -94,6 +94,7 @@ def _examine() -> Iterator[tuple[bool, str]]:
         "ipywidgets",
         "matplotlib",
         "scikit-image",
+        "c2pa-python",
     ):
         try:
             yield True, f"{name} {importlib.metadata.version(name)}"

@@ -28,7 +28,8 @@ PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 def main(argv: list[str] | None = None) -> int:
     """Run a verb and return its exit code.
 
-    0: done. 2: something is wrong, and a sentence says what. 130: stopped with Ctrl-C.
+    0: done. 2: something is wrong, and a sentence says what. 130: stopped with Ctrl-C. `check` has
+    two more; see `sdkit.cli.verbs.check`.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # a program that has no terminal may have closed them
@@ -179,6 +180,16 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--model", default="mini", help=MODEL)
     verb.set_defaults(verb=("serve", "booth"))
 
+    verb = verbs.add_parser(
+        "check",
+        help="say what pictures tell about how they were made, and whether signatures hold",
+        description="The pictures may come from anywhere. Exit code 0: each has at least one "
+        "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read, "
+        "or its manifest cannot be checked. 3: a signature does not hold. The highest one counts.",
+    )
+    verb.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture file, or folder")
+    verb.set_defaults(verb=("verbs", "check"))
+
     verb = verbs.add_parser("clear", help="remove photographs and all other outputs from notebooks")
     verb.add_argument(
         "notebooks", nargs="+", metavar="NOTEBOOK", help="notebook, or folder of notebooks"
@@ -315,5 +326,10 @@ def _files(verb: argparse.ArgumentParser, folder: str) -> None:
     )
     verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
     verb.add_argument(
-        "--no-mark", action="store_true", help='leave out the small "AI" in the corner'
+        "--no-mark",
+        action="store_true",
+        help='leave out the small "AI" in the corner and the invisible mark in the pixels',
+    )
+    verb.add_argument(
+        "--unsigned", action="store_true", help="leave out the signed manifest inside the file"
     )

@@ -19,8 +19,19 @@ from PIL import Image
 from sdkit import models
 from sdkit.cli import consent, forecast
 from sdkit.errors import SdkitError, plain, unexpected
+from sdkit.files import expand
 from sdkit.models import hardware
-from sdkit.pictures import notebooks, outputs, photos, provenance
+from sdkit.pictures import (
+    certificate,
+    layers,
+    manifest,
+    notebooks,
+    outputs,
+    photos,
+    provenance,
+    watermark,
+)
+from sdkit.pictures.manifest import Origin
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -91,7 +102,15 @@ def draw(arguments: Namespace) -> int:
                 for stage in following:
                     image = stage.apply(image, seed, bar.update)
                 own_note = {**note, "Seed": str(seed)}
-                _save(arguments, image, f"{name}-seed{seed}", own_note, written, bar.write)
+                _save(
+                    arguments,
+                    image,
+                    f"{name}-seed{seed}",
+                    own_note,
+                    written,
+                    bar.write,
+                    origin=Origin.SENTENCE,
+                )
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")
     return 2 if failed else 0
 
@@ -115,7 +134,7 @@ def inpaint(arguments: Namespace) -> int:
     steps = settings.num_inference_steps
     with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         painted = generate.inpaint(pipe, image, mask, settings, bar.update, advise=False)
-        _save(arguments, painted, name, note, [], bar.write, began)
+        _save(arguments, painted, name, note, [], bar.write, began, arguments.photo)
     return 0
 
 
@@ -149,7 +168,7 @@ def style(arguments: Namespace) -> int:
                 began, stem = time.perf_counter(), f"{outputs.stem(source)}{tail}"
                 (after,) = generate.style(pipe, [photo], settings, bar.update, advise=False)
                 name = f"{stem}-{_tail(settings)}"
-                _save(arguments, after, name, note, written, bar.write, began)
+                _save(arguments, after, name, note, written, bar.write, began, source)
                 if arguments.grid:
                     before = photo.resize(after.size, Image.Resampling.LANCZOS)
                     pairs.append((before, after, stem))
@@ -193,7 +212,7 @@ def upscale(arguments: Namespace) -> int:
                 picture, began = photos.open_photo(source), time.perf_counter()
                 (after,) = large.upscale(pipe, [picture], **settings, on_step=bar.update)
                 name = f"{outputs.stem(source)}-x4"
-                _save(arguments, after, name, note, written, bar.write, began)
+                _save(arguments, after, name, note, written, bar.write, began, source)
     return _close(len(written), failed, start)
 
 
@@ -220,6 +239,66 @@ def clear(arguments: Namespace) -> int:
                     file=sys.stderr,
                 )
     return 2 if failed else 0
+
+
+def check(arguments: Namespace) -> int:
+    """Say which layers each picture has that tell how it was made. Returns the exit code.
+
+    0: each picture has at least one layer, and every signature holds. 1: a picture has no layer.
+    2: a picture cannot be read, or its manifest cannot be checked. 3: a signature does not hold.
+    The highest one counts.
+    """
+    sources, failed = _find(arguments.pictures)
+    codes, own = [2] * len(failed), certificate.find()
+    for source in sources:
+        with _report_failure(Path(source).name, failed, print):
+            codes.append(2)
+            if not isinstance(source, Path):
+                raise SdkitError("A sample photo has no layers. Give a picture file.")
+            found = layers.read(source, own)
+            print(f"{plain(source)}\n{_describe(found)}", flush=True)
+            codes[-1] = 3 if found.signed and found.signed.fault else 2 if found.unread else 1
+            if codes[-1] == 1 and found.names:
+                codes[-1] = 0
+    if 1 in codes:
+        print("A picture without layers may be made by AI all the same: layers can be removed.")
+    return max(codes)
+
+
+def _describe(found: layers.Layers) -> str:
+    """A line for each layer. p is the chance to find as much in a picture without the mark."""
+    signed = "none"
+    if found.unread:
+        signed = found.unread
+    elif found.signed:
+        signed = _describe_signature(found.signed)
+    pixels = found.pixels
+    chance = f"(p = {pixels.p:.1g})"
+    size = "" if round(pixels.scale, 2) == 1 else f", at {pixels.scale:.0%} of its first size"
+    lines = {
+        "text note": found.text or "none",
+        "XMP": layers.meaning(found.xmp) if found.xmp else "none",
+        "signed manifest": signed,
+        "mark in pixels": f"found {chance}{size}" if pixels.found else f"none {chance}",
+    }
+    return "\n".join(f"  {name:<17}{line}" for name, line in lines.items())
+
+
+def _describe_signature(signed: manifest.Found) -> str:
+    """Whether the signature holds, whose it is, and what was signed."""
+    holds = f"does NOT hold: {signed.fault}" if signed.fault else "holds"
+    if signed == manifest.DAMAGED:
+        return holds
+    if signed.own:
+        whose = f"{signed.signer}; this is the key of this computer"
+    else:
+        whose = f"{signed.signer or 'no name'}; this kit cannot tell who that is"
+    said = ", ".join(map(layers.meaning, signed.sources)) or "nothing about its source"
+    by = f", by {signed.program}" if signed.program else ""
+    return "\n".join(
+        f"{'' if k == 0 else ' ' * 19}{line}"
+        for k, line in enumerate((f"{holds}", f"signer: {whose}", f"says: {said}{by}"))
+    )
 
 
 def _model(arguments: Namespace) -> models.Model:
@@ -281,14 +360,27 @@ def _save(
     written: list[Path],
     say: Callable[..., Any],
     began: float | None = None,
+    source: str | Path | None = None,
+    origin: Origin = Origin.PICTURE,
 ) -> None:
-    """Write a picture with the "AI" mark, print its path, and add the path to `written`.
+    """Write a picture with both marks, print its path, and add the path to `written`.
 
     say : prints a line above the progress bar.
     began : when the work on this picture began, by `time.perf_counter`.
+    source : the picture that it was made from, if any.
+    origin : the kind of what it was made from.
     """
-    image = image if arguments.no_mark else provenance.mark(image)
-    path = outputs.save(image, arguments.out, stem, note, arguments.overwrite, written)
+    image = image if arguments.no_mark else watermark.embed(provenance.mark(image))
+    path = outputs.save(
+        image,
+        arguments.out,
+        stem,
+        note,
+        arguments.overwrite,
+        written,
+        origin,
+        _signer(arguments, say),
+    )
     if path.name != f"{stem}.png" and not arguments.overwrite:
         say(
             f"{stem}.png is there already, so the new one is called {path.name} "
@@ -297,6 +389,48 @@ def _save(
     seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
     say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
     written.append(path)
+    if source:
+        _name_lost_layers(arguments, source, say)
+
+
+def _name_lost_layers(arguments: Namespace, source: str | Path, say: Callable[..., Any]) -> None:
+    """Say which layers of `source` are not in its result. Said once for each source."""
+    told = vars(arguments).setdefault("told", set())
+    path = expand(source)
+    if source in told or not path.is_file():  # a sample photo has none
+        return
+    told.add(source)
+    names: list[str] = []
+    with contextlib.suppress(SdkitError, OSError):  # it may be gone by now; the result is there
+        names = layers.read(path, quick=True).names
+    if names:
+        say(
+            f"Note: {plain(path.name)} came with {', '.join(names)}. This tells how that picture "
+            "was made, and is not carried over: the result has its own.",
+            file=sys.stderr,
+        )
+
+
+def _signer(arguments: Namespace, say: Callable[..., Any]) -> certificate.Signer | None:
+    """The key that signs the pictures of this run, or None. What there is to say is said once."""
+    if arguments.unsigned:
+        return None
+    if not hasattr(arguments, "signer"):
+        arguments.signer = None
+        try:
+            manifest.check_library()
+            arguments.signer = certificate.own()
+        except SdkitError as error:
+            say(f"Note: The pictures are not signed. {error}", file=sys.stderr)
+        else:
+            if arguments.signer.new:
+                say(
+                    f"Note: A key for signing pictures was made: {plain(certificate.path())}. "
+                    "Nobody vouches for it: it shows that a picture is unchanged, not who made it. "
+                    "--unsigned leaves the signature out.",
+                    file=sys.stderr,
+                )
+    return arguments.signer
 
 
 def _close(done: int, failed: list[str], start: float) -> int:

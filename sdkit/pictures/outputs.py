@@ -12,6 +12,8 @@ from PIL import Image
 
 from sdkit.errors import AlreadyThere, SdkitError
 from sdkit.pictures import provenance
+from sdkit.pictures.certificate import Signer
+from sdkit.pictures.manifest import Origin
 
 
 def save(
@@ -21,10 +23,12 @@ def save(
     note: dict[str, object],
     replace: bool = False,
     written: Iterable[Path] = (),
+    origin: Origin | None = None,
+    signer: Signer | None = None,
 ) -> Path:
     """Save `image` as ``<stem>.png`` in `folder` and return the path.
 
-    note : the text inside the file; see `provenance.save_png`.
+    note, origin, signer : what the file says about itself; see `provenance.png`.
     replace : True overwrites a file of that name, unless it is in `written`.
     written : the files that this run has saved already.
 
@@ -38,7 +42,7 @@ def save(
         ):
             continue
         try:
-            provenance.save_png(image, path, note, replace)
+            provenance.save_png(image, path, note, replace, origin, signer)
             return path
         except AlreadyThere:
             continue

@@ -47,6 +47,7 @@ TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # layers whose Gram matr
 STROKES = {"relu1_1": 4, "relu2_1": 4, "relu3_1": 2}
 JUDGED = ("relu2_1", "relu3_1")  # layers that the discriminators see
 CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
+SMOOTH_FACES = 0.8  # how much less strokes in squares count where there is a face
 ROUGH = 16  # px; means over squares of this side are the rough colours
 USUAL_SCALE = 5.0  # guidance scale at which the texture has its whole weight
 STARTS = (200, 500)  # timesteps at which painting begins
@@ -331,12 +332,11 @@ def texture_losses(batch, found, grams):
         squared = perceptual.gram_distance(matrices.flatten(0, 1), targets.flatten(0, 1))
         distances = (squared + 1e-6).sqrt().unflatten(0, matrices.shape[:2])
         kind, count = "texture", len(TEXTURE)
-        if name not in TEXTURE:  # a face needs fewer strokes than the rest
+        if name not in TEXTURE:
             kind, count = "strokes", len(STROKES)
             side = round(distances.shape[1] ** 0.5)
-            distances = distances * F.adaptive_avg_pool2d(1 - batch.faces[rows] / 2, side).flatten(
-                1
-            )
+            faces = F.adaptive_avg_pool2d(batch.faces[rows], side).flatten(1)
+            distances = distances * (1 - SMOOTH_FACES * faces)
         where = torch.tensor(rows, device=nothing.device)
         losses[kind] = losses[kind].index_add(0, where, distances.mean(1) / count)
     return losses

@@ -1,5 +1,6 @@
 """A visit to the booth, without a browser and without a model: what is said, kept and forgotten."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from sdkit.booth import visit, worker
 from sdkit.errors import SdkitError
 from sdkit.models.picture_settings import Settings
-from sdkit.pictures import photos
+from sdkit.pictures import certificate, layers, photos
 
 
 def settings(order):
@@ -155,6 +156,30 @@ def test_a_picture_and_a_sheet_can_be_saved(page, kind, start):
     for what, number in numbers.items():
         ((message, (data,)),) = page.hear({"type": "file", "kind": kind, what: number})
         assert message["name"].endswith(kind) and data.startswith(start)
+
+
+def test_a_saved_picture_says_in_each_layer_that_ai_made_it(tiny_data, monkeypatch, tmp_path):
+    monkeypatch.setattr(certificate, "path", lambda: tmp_path / "key.pem")
+
+    def paint(order):
+        *_, last = painted(order)
+        yield replace(last, image=photos.sample("coffee").resize((512, 512)))
+
+    page = Page(paint)
+    ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
+    *_, (message, _) = page.hear(
+        {"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"}
+    )
+    names = []
+    for _ in range(2):
+        ((_, (data,)),) = page.hear({"type": "file", "kind": "png", "picture": message["picture"]})
+        (tmp_path / "saved.png").write_bytes(data)
+        names.append(layers.read(tmp_path / "saved.png").names)
+        if len(names) == 1:
+            assert not (tmp_path / "key.pem").exists()  # saving makes no key
+            certificate.own()
+    unsigned = ["a text note", "XMP", "a mark in the pixels"]
+    assert names == [unsigned, [*unsigned[:2], "a signed manifest", unsigned[2]]]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sdkit.lessons.checks.lesson_00 import JOBS
 def fresh_session():
     checks._tries.clear()
     checks._guesses.clear()
+    checks._right.clear()
 
 
 def say(capsys, *arguments):
@@ -52,6 +53,10 @@ def paste_whole_side(target, source, top, left, side, f=4):
     rows, columns = slice(top // f, top // f + side), slice(left // f, left // f + side)
     result[:, :, rows, columns] = source[:, :, rows, columns]
     return result
+
+
+def paste_first_picture(target, source, top, left, side, f=4):
+    return torch.cat([right_paste(target, source, top, left, side, f)[:1], target[1:]])
 
 
 def right_heun(eps, x, sigma, sigma_next):
@@ -359,12 +364,13 @@ WRONG = {
             "probabilities already",
         ),
         (lambda r, f: -r.log() - (1 - f).log(), "Average over the batch"),
+        (lambda r, f: -(r.log() + (1 - f).log()).sum() / 4, "not for one of 2"),
         (lambda r, f: r.mean(), "two terms"),
     ],
     "01.2": [
         (lambda x, c, s: len(torch.cdist(x, c).argmin(1).unique()), "near some mode"),
         (lambda x, c, s: right_covered(x, c, s / 3), "too strict"),
-        (lambda x, c, s: int((torch.cdist(x, c) <= 3 * s).sum()), "counts good samples"),
+        (lambda x, c, s: int((torch.cdist(x, c) <= 3 * s).sum()), "counts samples"),
         (lambda x, c, s: len(c), "how many modes there are"),
         (lambda x, c, s: len(c[(torch.cdist(x, c).square() <= 3 * s).any(0)]), "root of the sum"),
         (
@@ -373,7 +379,28 @@ WRONG = {
         ),
         (lambda x, c, s: right_covered(x, c, s) / len(c), "share of the modes"),
         (lambda x, c, s: right_covered(x, c, 0.1), "use the argument"),
-        (lambda x, c, s: torch.cdist(x, c).min(1).values <= 3 * s, "shape"),
+        (lambda x, c, s: right_covered(x, c, 0.05), "on the lesson's grid only"),
+        (lambda x, c, s: right_covered(x, c, s**2), "without a square"),
+        (lambda x, c, s: right_covered(x, c, 3 * s**2), "Square both or neither"),
+        (lambda x, c, s: right_covered(x, c, 2 * s / 3), "two sigma"),
+        (
+            lambda x, c, s: sum(bool(((x - centre).abs() <= 3 * s).all(1).any()) for centre in c),
+            "the larger of two coordinates",
+        ),
+        (lambda x, c, s: bool((torch.cdist(x, c) <= 3 * s).any()), "yes or no"),
+        (lambda x, c, s: (torch.cdist(x, c).min(1).values <= 3 * s).all(), "yes or no"),
+        (
+            lambda x, c, s: sum(
+                bool(((x[:14] - c[k]).norm(dim=1) <= 3 * s).any()) for k in range(10)
+            ),
+            "IndexError",
+        ),
+        (
+            lambda x, c, s: 10 - len(c) + right_covered(x, c, s),
+            "not for 3 and 2",
+        ),
+        (lambda x, c, s: torch.cdist(x, c).min(1).values <= 3 * s, "yes or no"),
+        (lambda x, c, s: torch.cdist(x, c).argmin(1), "shape"),
         (lambda x, c, s: 0, "which centre is nearest"),
     ],
     "01.3": [
@@ -387,6 +414,12 @@ WRONG = {
         (lambda p, q: (p - q + 1) / 2, "should be certain"),
         (lambda p, q: p / (1 + p), "does not come in"),
         (lambda p, q: (p / (p + q)).mean(), "shape"),
+        (lambda p, q: p / (p + q).sum(), "over all places"),
+        (lambda p, q: p**2 / (p**2 + q**2), "Why the squares"),
+        (lambda p, q: torch.stack([p, q]).softmax(0)[0], "no exponential"),
+        (lambda p, q: (p / (p + q)).round(), "cannot tell"),
+        (lambda p, q: [p[i] / (p[i] + q[i]) for i in range(4)], "IndexError"),
+        (lambda p, q: torch.tensor([0.8, 0.5, 0, 0.25]), "nothing but p and q"),
         (lambda p, q: p * q, "about how many of each"),
     ],
     "02.1": [
@@ -397,6 +430,11 @@ WRONG = {
         (0.1296, "less than one step"),
         (0.64, "one step leaves"),
         (0.2304, "some of its own"),
+        (0.8704, "not what they bring"),
+        (0.4896, "not beta of it"),
+        (0.648, "multiplied by 1 - beta"),
+        (0.6, "rounded too far"),
+        (1, "How much of it is noise"),
         (5, "each step leaves"),
     ],
     "02.2": [
@@ -414,6 +452,7 @@ WRONG = {
         (lambda x, e, a: (x + (1 - a) ** 0.5 * e) / a**0.5, "the sign"),
         (lambda x, e, a: (x - (1 - a) ** 0.5 * e) * a**0.5, "divide"),
         (lambda x, e, a: x / a**0.5, "still in it"),
+        (lambda x, e, a: (x - 0.8 * e) / 0.6, "not for 0.19"),
         (lambda x, e, a: x, "solve it"),
         (lambda x, e, a: x.mean(), "shape"),
         (lambda x, e: x, "TypeError"),
@@ -430,6 +469,9 @@ WRONG = {
         (lambda a, size, base: 1 / (1 / a * (1 - a) * (size / base) ** 2 - 1), "turning back"),
         (lambda a, size, base: right_shift(1 - a, size, base), "upside down"),
         (lambda a, size, base: right_shift(a, size, 64), "both arguments"),
+        (lambda a, size, base: right_shift(a, max(size, base), min(size, base)), "size of 32"),
+        (lambda a, size, base: a / (1 - a) * (base // size) ** 2, "whole number"),
+        (lambda a, size, base: a - 20 * math.log10(size / base), "between 0 and 1"),
         (lambda a, size, base: 1 - a, "three moves"),
         (lambda a, size, base: a.sum(), "shape"),
     ],
@@ -441,6 +483,11 @@ WRONG = {
         (lambda n, e, m, f: math.log(e / f), "divide by"),
         (lambda n, e, m, f: (e - f) / (m - n), "plain axes"),
         (lambda n, e, m, f: 2, "all four"),
+        (lambda n, e, m, f: round(math.log(e / f) / math.log(m / n)), "do not round"),
+        (lambda n, e, m, f: int(math.log(e / f, m / n) + 1e-9), "do not round"),
+        (lambda n, e, m, f: math.log(e - f) / math.log(m - n), "not of differences"),
+        (lambda n, e, m, f: math.log(e / f) - math.log(m / n), "divide the two"),
+        (lambda n, e, m, f: n / m, "the steps alone"),
         (lambda n, e, m, f: [n, m], "one number"),
         (lambda n, e, m, f: 3, "both sides"),
     ],
@@ -478,6 +525,16 @@ WRONG = {
         (lambda n, T: [999, 800, 600, 400, 200], "how long"),
         (lambda n, T: [999, 799, 599, 399, 199], "both arguments"),
         (lambda n, T: [T - i * T / n - 1 for i in range(n)], "whole number"),
+        (lambda n, T: [int(t) for t in np.linspace(T - 1, 0, n + 1)[:-1]], "ends at 0"),
+        (lambda n, T: np.linspace(T - 1, 0, n + 1)[:-1].round(), "ends at 0"),
+        (lambda n, T: list(range(T - 1, -1, -(T // n))), "cuts off the rest"),
+        (lambda n, T: [T - 1 - i * (T // n) for i in range(n)], "cuts off the rest"),
+        (lambda n, T: np.linspace(T - 1, 0, n).astype(int), "hardly at all"),
+        (lambda n, T: list(range(T - 1, T - 1 - n, -1)), "equal steps"),
+        (lambda n, T: list(range(n))[::-1], "count the steps"),
+        (lambda n, T: [999 - i * 1000 // n for i in range(n)], "both arguments"),
+        (lambda n, T: [T - 1 - i * T // 5 for i in range(n)], "both arguments"),
+        (lambda T, n: [round(T - i * T / n) - 1 for i in range(n)], "shape"),
     ],
     "03.1": [
         (lambda a, b: a - b, "do not subtract"),
@@ -489,6 +546,11 @@ WRONG = {
         (lambda a, b: a / b, "upside down"),
         (lambda a, b: b - a, "do not subtract"),
         (lambda a, b: 0.6, "both arguments"),
+        (lambda a, b: (a - b) / 0.8, "not for 0.9"),
+        (lambda a, b: round(1 - b / a, 1), "do not round"),
+        (lambda a, b: 1 - a, "at the cleaner level"),
+        (lambda a, b: a * b, "from the start"),
+        (lambda a, b: math.log(a / b), "one long step"),
         (lambda a, b: 0.1, "Which beta"),
         (lambda a: a, "TypeError"),
     ],
@@ -503,6 +565,7 @@ WRONG = {
         (lambda x, v, a: a**0.5 * x, "where does v come in"),
         (lambda x, v, a: x - v, "need factors"),
         (lambda x, v, a: x, "two equations"),
+        (lambda x, v, a: 0.6 * x - 0.8 * v, "not for 0.19"),
         (lambda x, v, a: x.mean(), "shape"),
     ],
     "03.3": [
@@ -515,6 +578,17 @@ WRONG = {
         (lambda T: torch.full((T,), 0.5), "start gently"),
         (lambda T: torch.linspace(1e-4, 0.02, 1000), "give T betas"),
         (torch.linspace(0.002, 0.4, 50), "without calling"),
+        (
+            lambda T: torch.cat([torch.linspace(1e-4, 0.02, T - 1), torch.tensor([0.9999])]),
+            "step 50 alone",
+        ),
+        (
+            lambda T: torch.cat([torch.linspace(1e-4, 0.02, T - 5), torch.full((5,), 0.9)]),
+            "step 46 alone",
+        ),
+        (lambda T: torch.linspace(0.02, 1e-4, T) * 20, "start gently"),
+        (lambda T: torch.linspace(0, 0.4, T), "between 0 and 1"),
+        (lambda T: torch.linspace(0.002, 0.4, 50), "for T = 1000 the answer has shape"),
     ],
     "05.1": [
         (48, "16 are kept"),
@@ -525,6 +599,9 @@ WRONG = {
         (192, "one patch"),
         (8, "side gets"),
         (6, "our VAE"),
+        (16, "channels there are"),
+        (0.5, "8 * 8 pixels"),
+        (36, "counted twice"),
         (7, "take one patch"),
     ],
     "05.2": [
@@ -544,6 +621,17 @@ WRONG = {
         (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side + f, f), "too many"),
         (lambda z, s, top, left, side, f=4: s, "slice of rows"),
         (lambda z, s, top, left, side, f=4: s[:, :, 2:4, 4:6], "shape"),
+        (paste_first_picture, "not for two"),
+        (
+            lambda z, s, top, left, side, f=4: torch.cat(
+                [right_paste(z, s, top, left, side, f)[:, :2], z[:, 2:]], 1
+            ),
+            "not for two",
+        ),
+        (
+            lambda z, s, top, left, side, f=4: right_paste(z, s, round(top / 8) * 8, left, side, f),
+            "not for two",
+        ),
     ],
     "05.3": [
         (lambda raw: raw.std(), "spread itself"),
@@ -553,7 +641,16 @@ WRONG = {
         (lambda raw: 1 / raw.abs().max(), "extreme"),
         (lambda raw: 1 / raw.square().mean().sqrt(), "deviation from"),
         (lambda raw: 1 / raw.std((0, 2, 3)), "one number"),
-        (lambda raw: 0.18215, "after multiplying"),
+        (lambda raw: 0.18215, "of Stable Diffusion's VAE"),
+        (lambda raw: 1 / raw.abs().mean(), "not the mean size"),
+        (lambda raw: 1 / (raw.max() - raw.min()), "two extreme"),
+        (lambda raw: 1 / raw.std((0, 2, 3)).mean(), "over the channels"),
+        (lambda raw: (1 / raw.std((0, 2, 3))).mean(), "over the channels"),
+        (lambda raw: 1 / raw.std((1, 2, 3)).mean(), "over the pictures"),
+        (lambda raw: 1 / raw[0].std(), "first picture"),
+        (lambda raw: 1 / raw[:, 0].std(), "first channel"),
+        (lambda raw: 1.0, "after multiplying"),
+        (lambda raw: round(1 / float(raw.std()), 1), "after multiplying"),
     ],
     "06.1": [
         (lambda p, w: [row - 1 for row in right_rows(p, w)], "belongs to START"),
@@ -1027,9 +1124,71 @@ def test_these_tests_cover_every_checker():
 
 def test_hints_get_more_direct_and_the_last_one_stays(capsys):
     lines = [say(capsys, "11.1", 7) for _ in range(4)]
-    assert len(set(lines)) == 3 and lines[2] == lines[3] and "int(30 * 0.35)" in lines[3]
+    assert len(set(lines[:3])) == 3 and lines[3].startswith(lines[2])
+    assert "int(30 * 0.35)" in lines[2]
+    assert lines[3].endswith('(checks.solution("11.1") shows the answer.)')
     assert "not attempted" in say(capsys, "11.1", None)
     assert say(capsys, "11.1", 7) == lines[3]  # a blank in between is no try
+
+
+def test_each_mistake_has_its_own_hints(capsys):
+    """Another mistake starts with its own first hint, however many tries there were before."""
+    wrong = [lambda p, q: p, lambda p, q: p / q, lambda p, q: q / (p + q), lambda p, q: p - q]
+    words = ["which share is real", "odds", "probability of fake", "never negative"]
+    for answer, word in zip(wrong, words):
+        assert word in say(capsys, "01.3", answer)
+    for answer in wrong:  # the same mistakes again: the more direct hint
+        assert "share is part over whole" in say(capsys, "01.3", answer)
+
+
+@pytest.mark.parametrize("exercise_id, answers", WRONG.items())
+def test_no_hint_of_the_first_lessons_is_the_answer(exercise_id, answers, capsys):
+    """A hint that holds the line of code that solves the exercise would give it away."""
+    if not "01" <= exercise_id[:2] <= "05":
+        pytest.skip("the hints of this lesson are not yet mended")
+    checks.solution(exercise_id)
+    code = capsys.readouterr().out
+    given_away = [
+        line.partition("return ")[2] or line.partition("= ")[2].partition("  #")[0]
+        for line in code.splitlines()
+        if "return " in line or line.startswith(("noise_variance =", "times_fewer ="))
+    ]
+    assert given_away and all(given_away)
+    for answer, _ in answers:
+        hints = " ".join(say(capsys, exercise_id, answer) for _ in range(4))
+        assert not [line for line in given_away if len(line) > 12 and line in hints]
+
+
+def test_the_solution_is_shown_on_request(capsys):
+    checks.solution("01.3")
+    assert capsys.readouterr().out == ("def best_discriminator(p, q):\n    return p / (p + q)\n")
+    checks.solution("99.9")
+    assert "There is no exercise '99.9'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("exercise_id", checks._checkers)
+def test_every_exercise_has_a_solution_to_show(exercise_id, capsys):
+    checks.solution(exercise_id)
+    code = capsys.readouterr().out
+    assert code.strip() and "checks.check" not in code
+    compile(code, exercise_id, "exec")
+
+
+def test_without_the_repository_a_sentence_says_where_the_solutions_are(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(checks, "SOLUTIONS", tmp_path)
+    checks.solution("01.3")
+    assert "in the kit's repository" in capsys.readouterr().out
+
+
+def test_a_cell_can_ask_whether_an_exercise_is_done(capsys):
+    assert checks.done("11.1") is False
+    assert "exercise 11.1. Run it again" in capsys.readouterr().out
+    checks.check("11.1", 10)
+    assert checks.done("11.1") is True
+    checks.check("11.1", 7)
+    assert checks.done("11.1") is False
 
 
 def test_unknown_exercise_gives_the_known_ones(capsys):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit import cli, outputs, photos, provenance
+from sdkit import cli, outputs, photos, provenance, watermark
 from sdkit.files import ROOT
 from tests import strange
 
@@ -37,7 +37,7 @@ def test_results_have_the_mark_unless_no_mark_is_given(work):
     assert [cli.main(style), cli.main([*style, "--no-mark", "--out", "bare"])] == [0, 0]
     name = "coffee-van-gogh-seed0.png"
     with Image.open(Path("styled", name)) as marked, Image.open(Path("bare", name)) as bare:
-        np.testing.assert_array_equal(marked, provenance.mark(bare))
+        np.testing.assert_array_equal(marked, watermark.embed(provenance.mark(bare)))
         assert marked.tobytes() != bare.tobytes()
         assert marked.text == bare.text and "Made with AI" in bare.text["Description"]
 
@@ -212,11 +212,12 @@ NOTES = {
     "Seed",
     "Size",
     "Noise level",
+    "XML:com.adobe.xmp",
 }
 
 
 def leaks(path):
-    """What a PNG file holds beside its pixels and its note, as a list.
+    """What a PNG file holds beside its pixels, its notes and its manifest (caBX), as a list.
 
     The list has the names of other chunks, texts that are not part of the note, b"secret" if the
     file holds `SECRET`, and b"more" if anything follows the last chunk.
@@ -227,7 +228,7 @@ def leaks(path):
         body = data[place + 8 : place + 8 + size]
         if kind == b"zTXt":
             body += zlib.decompress(body.split(b"\0", 1)[1][1:])
-        if kind not in (b"IHDR", b"IDAT", b"IEND", b"tEXt", b"iTXt"):
+        if kind not in (b"IHDR", b"IDAT", b"IEND", b"tEXt", b"iTXt", b"caBX"):
             found.append(kind)
         if kind in (b"tEXt", b"iTXt") and body.split(b"\0")[0].decode() not in NOTES:
             found.append(body)
@@ -260,6 +261,7 @@ def test_results_of_every_verb_contain_only_pixels_of_the_photo(
     made = sorted((work / "out").iterdir())
     assert len(made) == 3 * len(secrets) - (-len(secrets) // 4) + 1  # sheets of four, one drawing
     assert {path.name: leaks(path) for path in made if leaks(path)} == {}
+    assert all(b"caBX" in path.read_bytes() for path in made)
     for path in made:
         with Image.open(path) as image:
             assert image.text["Description"].startswith("Made with AI") and image.text[

@@ -1,21 +1,30 @@
 """The exercises' checkers: ``check("11.1", answer)`` prints a tick, a hint, or "not attempted yet".
 
 A checker is a function that returns None for a right answer and otherwise its hints, from gentle to
-direct. Each wrong try in a session prints the next hint. A checker runs the student's code, so
-every exception becomes a sentence.
+direct. The first hint names the mistake. The same mistake again in a session prints its next hint;
+another mistake starts with its own first hint. A checker runs the student's code, so every
+exception becomes a sentence.
+
+`solution` shows an answer to those who ask for it. `done` lets a cell of the lesson use the
+student's function once it is right.
 
 `predict` stores a guess before a measurement, and `compare` prints it beside the measured value.
 """
 
 import inspect
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from sdkit.files import ROOT
+
+SOLUTIONS = ROOT / "notebooks" / "solutions"
 _checkers: dict[str, Callable] = {}
-_tries: Counter[str] = Counter()
+_tries: Counter[tuple[str, str]] = Counter()  # of each mistake: (exercise, its first hint)
+_right: set[str] = set()
 _guesses: dict[str, Any] = {}
 
 
@@ -37,8 +46,9 @@ def check(exercise_id: str, *answer: Any) -> None:
     """Print whether an answer is right, and a hint if it is not. Never raises an exception."""
     checker = _checkers.get(exercise_id)
     if checker is None:
-        print(f"There is no exercise {exercise_id!r}. Known here: {', '.join(sorted(_checkers))}.")
+        print(_unknown(exercise_id))
         return
+    _right.discard(exercise_id)
     expected = len(inspect.signature(checker).parameters)
     if not answer or any(part is None or part is Ellipsis for part in answer):
         print(f"{exercise_id}: not attempted yet.")
@@ -56,11 +66,46 @@ def check(exercise_id: str, *answer: Any) -> None:
         message = str(error).partition("\n")[0]
         hints = [f"that stopped with {type(error).__name__}: {message}"]
     if hints is None:
+        _right.add(exercise_id)
         print(f"{exercise_id}: ✓ right.")
         return
     hints = [hints] if isinstance(hints, str) else list(hints)
-    print(f"{exercise_id}: not yet. Hint: {hints[min(_tries[exercise_id], len(hints) - 1)]}")
-    _tries[exercise_id] += 1
+    mistake = exercise_id, hints[0]
+    hint = hints[min(_tries[mistake], len(hints) - 1)]
+    _tries[mistake] += 1
+    if _tries[mistake] > len(hints):
+        hint += f' (checks.solution("{exercise_id}") shows the answer.)'
+    print(f"{exercise_id}: not yet. Hint: {hint}")
+
+
+def _unknown(exercise_id: str) -> str:
+    return f"There is no exercise {exercise_id!r}. Known here: {', '.join(sorted(_checkers))}."
+
+
+def solution(exercise_id: str) -> None:
+    """Print the code that solves an exercise, from the notebook in ``notebooks/solutions``."""
+    if exercise_id not in _checkers:
+        print(_unknown(exercise_id))
+        return
+    asks = f'checks.check("{exercise_id}"'
+    for path in SOLUTIONS.glob(f"{exercise_id[:2]}_*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and asks in source:
+                print(source.partition(asks)[0].strip())
+                return
+    print("The solutions are notebooks in the kit's repository. This installation has none.")
+
+
+def done(exercise_id: str) -> bool:
+    """Whether the latest answer to an exercise was right; if not, print what to do.
+
+    A cell of a lesson that uses the student's function asks this first.
+    """
+    if exercise_id in _right:
+        return True
+    print(f"This cell uses your answer to exercise {exercise_id}. Run it again when that is right.")
+    return False
 
 
 class NotAttempted(Exception):

@@ -12,7 +12,10 @@ def _loss_of_discriminator(loss):
     """discriminator_loss(p_real, p_fake): -log p_real - log(1 - p_fake), each averaged."""
     p_real, p_fake = torch.tensor([0.9, 0.6, 0.5, 0.8]), torch.tensor([0.2, 0.4, 0.3, 0.25])
     answer = np.asarray(answer_of(loss, p_real, p_fake), dtype=float)
-    last = "-p_real.log().mean() - (1 - p_fake).log().mean()."
+    last = (
+        "minus the mean of the logarithms for the real batch, minus the same for the fake batch. "
+        "For a fake sample the right verdict has the probability 1 - p_fake."
+    )
     if answer.shape:
         return [
             f"the loss is one number; that has shape {answer.shape}. Average over the batch.",
@@ -20,6 +23,7 @@ def _loss_of_discriminator(loss):
         ]
     real, fake = p_real.log(), (1 - p_fake).log()
     right = float(-real.mean() - fake.mean())
+    two_real, two_fake = torch.tensor([0.7, 0.3]), torch.tensor([0.1, 0.6])
     mistakes = (
         (-right, "that is what D wants to be large. A loss is lowered: turn the sign."),
         (
@@ -76,50 +80,75 @@ def _loss_of_discriminator(loss):
             "the loss of a sample is minus the log of the probability of the right verdict.",
             last,
         ]
+    of_two = float(-two_real.log().mean() - (1 - two_fake).log().mean())
+    if not np.isclose(float(answer_of(loss, two_real, two_fake)), of_two, atol=1e-5):
+        return [
+            "right for a batch of 4, but not for one of 2: divide by the size of the batch.",
+            ".mean() divides by the right number for every batch.",
+        ]
     return None
 
 
 @exercise("01.2")
 def _covered(covered):
     """covered(x, centres, sigma): the number of modes with a sample within 3 sigma."""
-    centres, sigma = torch.tensor([[0.0, 0], [2, 0], [4, 0], [6, 0], [8, 0]]), 0.1
-    # five within 1 sigma of a mode
-    x = torch.tensor(
-        [
-            [0.01, 0],
-            [0, 0.02],
-            [0.05, 0.03],
-            [-0.02, 0],
-            [0, -0.04],
-            [2.18, 0.17],  # within 3 sigma of another
-            [4.22, 0.25],
-            [6.0, 0.6],
-            [6.9, 0.3],
+    sigma = 0.1
+    # Ten modes in a row, 2 apart. This says how far the nearest sample of mode 0, 1, ..., 8 is.
+    # Mode 9 has no sample. Each wrong limit covers another number of modes.
+    offsets = [
+        (0.01, 0),
+        (0.05, 0),
+        (0, 0.095),
+        (0.12, 0),
+        (0, 0.18),
+        (0.25, 0),
+        (0.45, 0),
+        (0.27, 0.27),  # each coordinate within 3 sigma, the distance not
+        (0, 0.8),
+    ]
+    centres = torch.tensor([[2.0 * k, 0] for k in range(10)])
+    x = centres[:9] + torch.tensor(offsets)
+    more = torch.tensor([[0, 0.02], [-0.01, 0.01], [0.02, 0], [0, -0.01], [0.01, -0.02]])
+    x = torch.cat([x, more])  # five more samples at mode 0
+    given = answer_of(covered, x, centres, sigma)
+    if isinstance(given, (bool, np.bool_)) or getattr(given, "dtype", None) == torch.bool:
+        return [
+            "that says yes or no. How many modes are covered?",
+            "say for each mode whether it is covered, then count the modes with a yes.",
         ]
-    )  # too far from theirs
-    answer = np.asarray(answer_of(covered, x, centres, sigma), dtype=float)
-    last = "d, i = torch.cdist(x, centres).min(1), then len(i[d <= 3 * sigma].unique())."
+    answer = np.asarray(given, dtype=float)
+    last = (
+        "for each sample take the distance to its nearest mode, and the number of that mode. Keep "
+        "the numbers whose distance is at most 3 sigma. How many different numbers are there?"
+    )
     if answer.shape:
         return [f"wanted is one number, how many modes; that has shape {answer.shape}.", last]
     mistakes = (
-        (4, "near some mode is not enough: within 3 sigma."),
-        (1, "within one sigma is too strict. The protocol says three."),
-        (6, "that counts good samples. Several of them fell on the same mode."),
-        (5, "that is how many modes there are. How many were hit?"),
-        (3, "is 3 sigma compared with the distance, the root of the sum of squares?"),
-        (6 / 9, "that is the share of good samples. Count modes."),
-        (0.4, "that is a share of the modes. Count them."),
+        (9, "near some mode is not enough: within 3 sigma."),
+        (3, "within one sigma is too strict. The protocol says three."),
+        (5, "within two sigma is too strict. The protocol says three."),
+        (11, "that counts samples. Several of them are at the same mode: count modes."),
+        (10, "that is how many modes there are. How many were hit?"),
+        (1, "sigma is a distance already. Compare the distance with 3 * sigma, without a square."),
+        (8, "is 3 sigma compared with the distance, the root of the sum of squares?"),
+        (2, "is 9 sigma squared compared with the distance? Square both or neither."),
+        (4, "0.15 is 3 sigma on the lesson's grid only. Use the argument sigma."),
+        (7, "a distance is the root of the sum of squares, not the larger of two coordinates."),
+        (11 / 14, "that is the share of good samples. Count modes."),
+        (0.6, "that is a share of the modes. Count them."),
     )
     if hints := match_mistake(answer, mistakes, last, atol=1e-6):
         return hints
-    if not np.isclose(answer, 2):
+    if not np.isclose(answer, 6):
         return [
             "for each sample: which centre is nearest, and how far is it?",
             "keep the samples that are near enough, and count the different centres among them.",
             last,
         ]
-    if not np.isclose(float(answer_of(covered, x, centres, 0.02)), 1):
+    if not np.isclose(float(answer_of(covered, x, centres, 0.02)), 2):
         return ["right for sigma = 0.1, but not for another: use the argument.", last]
+    if not np.isclose(float(answer_of(covered, x[:3], centres[:2], sigma)), 2):
+        return ["right for 14 samples and 10 modes, but not for 3 and 2: use their shapes.", last]
     return None
 
 
@@ -128,7 +157,9 @@ def _best_discriminator(best):
     """best_discriminator(p, q): p / (p + q) (Goodfellow et al. 2014, equation 2)."""
     p, q = torch.tensor([0.4, 0.1, 0.0, 0.3]), torch.tensor([0.1, 0.1, 0.5, 0.9])
     answer = np.asarray(answer_of(best, p, q), dtype=float)
-    last = "p / (p + q)."
+    last = (
+        "of all the samples that fall here, p + q, which part is real? A share is part over whole."
+    )
     if answer.shape != (4,):
         return [
             f"the answer has shape {answer.shape}, p has (4,): one verdict for each place.",
@@ -157,6 +188,22 @@ def _best_discriminator(best):
         ),
         ((p - q + 1) / 2, "between 0 and 1 now, but where q = 0 and p > 0, D should be certain."),
         (p / (1 + p), "q does not come in. Where fakes are frequent, D should be careful."),
+        (
+            p / (p.sum() + q.sum()),
+            "that divides by the sum over all places. D judges each place alone.",
+        ),
+        (
+            p**2 / (p**2 + q**2),
+            "p and q are densities already. Why the squares?",
+        ),
+        (
+            p.exp() / (p.exp() + q.exp()),
+            "p and q are densities already, so no exponential. Where p = 0, D should say 0.",
+        ),
+        (
+            (p / (p + q)).round(),
+            "that is the best yes or no. D gives a probability, 0.5 where it cannot tell.",
+        ),
     )
     if hints := match_mistake(answer, mistakes, last):
         return hints
@@ -166,4 +213,7 @@ def _best_discriminator(best):
             "in proportion p to q. And the share of the real ones among them?",
             last,
         ]
+    one = np.asarray(answer_of(best, p[:1], q[3:]), dtype=float)
+    if one.shape != (1,) or not np.allclose(one, 0.4 / 1.3, atol=1e-5):
+        return ["right for four places, but not for one: use nothing but p and q.", last]
     return None

@@ -12,7 +12,7 @@ def _noise_of_two_steps(variance):
     variance = float(variance)
     if abs(variance - 0.5904) < 0.002:
         return None
-    last = "compute 1 - (1 - 0.36) * (1 - 0.36)."
+    last = "0.64 * 0.64 of the picture's variance is left. The noise has the rest of 1."
     mistakes = (
         (0.72, "nearly: variances add up, but the second step weakens what the first one added."),
         (
@@ -36,6 +36,17 @@ def _noise_of_two_steps(variance):
             "0.36 * 0.36 is less than one step brings. What is multiplied are the shares that "
             "are left.",
         ),
+        (0.8704, "1 - beta * beta: multiply what the steps leave, not what they bring."),
+        (
+            0.4896,
+            "the second step keeps 1 - beta of the first one's noise, not beta of it.",
+        ),
+        (
+            0.648,
+            "a variance is multiplied by 1 - beta. Its root is the factor of the numbers.",
+        ),
+        (0.6, "that is the right number, rounded too far. Give three digits."),
+        (1.0, "that is the variance of picture and noise together. How much of it is noise?"),
     )
     return match_mistake(variance, mistakes, last, atol=0.002) or [
         "each step leaves 1 - beta of the picture's variance. What is left after two?",
@@ -51,7 +62,9 @@ def _rebuild(rebuild):
     abar = torch.tensor(0.36)
     x_t = 0.6 * x0 + 0.8 * noise
     answer = np.asarray(answer_of(rebuild, x_t, noise, abar), dtype=float)
-    last = "(x_t - (1 - abar) ** 0.5 * noise) / abar ** 0.5."
+    last = (
+        "x_t minus the noise with its factor is the picture with its factor. Divide by that factor."
+    )
     mistakes = (
         (x_t - noise, "there is not a whole noise in x_t, and the picture in it is weakened."),
         (
@@ -97,7 +110,11 @@ def _rebuild(rebuild):
     if answer.shape != x0.shape:
         return [f"the answer has shape {answer.shape}, the picture has {tuple(x0.shape)}.", last]
     if np.allclose(answer, x0, atol=1e-5):
-        return None
+        other = torch.tensor(0.19)
+        x_t = other**0.5 * x0 + 0.9 * noise
+        if np.allclose(np.asarray(answer_of(rebuild, x_t, noise, other)), x0, atol=1e-5):
+            return None
+        return ["right for abar = 0.36, but not for 0.19: use the argument.", last]
     return [
         "write down the line of add_noise and solve it for x0, as in school.",
         "first take the noise's part away, then undo the weakening.",
@@ -116,7 +133,10 @@ def _shifted(shifted):
             f"the answer has shape {answer.shape}, abar has {snr.shape}.",
             "everything goes elementwise: nothing is summed up.",
         ]
-    last = "snr = abar / (1 - abar) * (base / size) ** 2, then snr / (1 + snr)."
+    last = (
+        "call the new SNR s. The new abar solves s = abar / (1 - abar): "
+        "multiply by 1 - abar, and bring abar to one side."
+    )
     for wrong, hint in (
         (snr / 16, "that is the new SNR, not yet abar. Turn it back."),
         (abar / 16, "abar itself was multiplied. It is the SNR, abar / (1 - abar), that must be."),
@@ -137,18 +157,26 @@ def _shifted(shifted):
             1 / snr / 16 / (1 + 1 / snr / 16),
             "the SNR is upside down: the picture's variance over the noise's.",
         ),
+        (0 * snr, "base // size is a whole number, here 0. Divide with /."),
+        (
+            abar.numpy() - 20 * np.log10(4),
+            "decibels are for the SNR. abar is a share between 0 and 1.",
+        ),
     ):
         if np.allclose(answer, wrong):
             return [hint, last]
     if not np.allclose(answer, snr / 16 / (1 + snr / 16)):
         return [
             "three moves: abar to SNR, multiply, SNR back to abar.",
-            "from snr = abar / (1 - abar) follows abar = snr / (1 + snr).",
+            "to turn back, take the equation snr = abar / (1 - abar) and solve it for abar.",
             last,
         ]
-    if not np.allclose(answer_of(shifted, abar, 64, 32), snr / 4 / (1 + snr / 4)):
-        return [
-            "right for a base of 64 and a size of 256, but not for others: use both arguments.",
-            last,
-        ]
+    for size, base, factor in ((64, 32, 1 / 4), (32, 64, 4)):
+        other = np.asarray(answer_of(shifted, abar, size, base), dtype=float)
+        if not np.allclose(other, factor * snr / (1 + factor * snr)):
+            return [
+                "right for a base of 64 and a size of 256, "
+                f"but not for a base of {base} and a size of {size}: use both arguments.",
+                last,
+            ]
     return None

@@ -10,7 +10,7 @@ from sdkit.lessons.checks import answer_of, exercise, match_mistake
 def _skipped(noise_between):
     """noise_between(abar_clean, abar_noisy): the beta of one step that replaces many."""
     answer = float(answer_of(noise_between, 0.8, 0.32))
-    last = "1 - abar_noisy / abar_clean."
+    last = "abar_noisy = abar_clean * (1 - beta). Solve this equation for beta."
     mistakes = (
         (
             0.48,
@@ -37,6 +37,13 @@ def _skipped(noise_between):
         ),
         (0.6**0.5, "that is the noise's standard deviation. beta is a variance."),
         (1 - 0.4**0.5, "abar is a share of variance already: no square root."),
+        (0.2, "that is the noise at the cleaner level. How much does this one step bring?"),
+        (0.256, "multiplying the two levels is what two steps from the start would leave."),
+        (0.744, "multiplying the two levels is what two steps from the start would leave."),
+        (
+            float(np.log(2.5)),
+            "the logarithm adds up many small betas. This is one long step.",
+        ),
     )
     if hints := match_mistake(answer, mistakes, last):
         return hints
@@ -45,8 +52,13 @@ def _skipped(noise_between):
             "one step multiplies abar by 1 - beta. Which beta leads from abar_clean to abar_noisy?",
             last,
         ]
-    if abs(float(answer_of(noise_between, 0.5, 0.5))) > 1e-6:
-        return ["right for 0.8 and 0.32, but not for others: use both arguments.", last]
+    for clean, noisy in ((0.9, 0.5), (0.5, 0.5)):
+        if abs(float(answer_of(noise_between, clean, noisy)) - 1 + noisy / clean) > 1e-6:
+            return [
+                f"right for 0.8 and 0.32, but not for {clean} and {noisy}: "
+                "use both arguments, and do not round.",
+                last,
+            ]
     return None
 
 
@@ -57,7 +69,10 @@ def _picture_from_v(picture_from_v):
     abar = torch.tensor(0.36)
     x_t, v = 0.6 * x0 + 0.8 * noise, 0.6 * noise - 0.8 * x0
     answer = np.asarray(answer_of(picture_from_v, x_t, v, abar), dtype=float)
-    last = "abar ** 0.5 * x_t - (1 - abar) ** 0.5 * v."
+    last = (
+        "multiply x_t by the root of abar, and v by the root of 1 - abar. "
+        "Now both hold the same noise, so subtract."
+    )
     mistakes = (
         (0.8 * x_t + 0.6 * v, "that is the noise. Get rid of the noise, and keep x0."),
         (0.6 * x_t + 0.8 * v, "nearly: look at the sign. The noise parts have to cancel."),
@@ -74,7 +89,12 @@ def _picture_from_v(picture_from_v):
     if answer.shape != x0.shape:
         return [f"the answer has shape {answer.shape}, the points have {tuple(x0.shape)}.", last]
     if np.allclose(answer, x0, atol=1e-5):
-        return None
+        other = torch.tensor(0.19)
+        signal, strength = other**0.5, (1 - other) ** 0.5
+        x_t, v = signal * x0 + strength * noise, signal * noise - strength * x0
+        if np.allclose(np.asarray(answer_of(picture_from_v, x_t, v, other)), x0, atol=1e-5):
+            return None
+        return ["right for abar = 0.36, but not for 0.19: use the argument.", last]
     return [
         "two equations, x_t and v, with two unknowns, x0 and the noise. "
         "Multiply each so that the noise cancels.",
@@ -87,7 +107,10 @@ def _picture_from_v(picture_from_v):
 @exercise("03.3")
 def _short_chain(short_betas):
     """short_betas(T): T betas that leave as little of x0 as DDPM's 1000 betas do."""
-    last = "T betas must bring what 1000 brought: multiply 1e-4 and 0.02 by 1000 / T."
+    last = (
+        "The sum of the betas says about how much noise they bring. DDPM's 1000 betas add up to "
+        "10. If there are fewer steps, how much larger must each beta be?"
+    )
     ends = {}
     for T in (50, 1000, 100):
         betas = np.asarray(answer_of(short_betas, T), dtype=float)
@@ -115,6 +138,14 @@ def _short_chain(short_betas):
                     last,
                 ]
             )
+        lost = -np.diff(abar, prepend=1.0)
+        if lost.max() > 0.2:
+            return [
+                f"for T = {T}, step {lost.argmax() + 1} alone destroys {lost.max():.0%} of the "
+                "variance. A network cannot learn so long a step back: "
+                "spread the noise over all steps.",
+                last,
+            ]
     if ends[50] > 0.7:
         return [
             f"now {ends[50]:.2f} of the variance is left after 50 steps, more than before: "

@@ -12,7 +12,7 @@ from sdkit.lessons.checks import answer_of, exercise, match_mistake
 def _order(order):
     """order(n1, error1, n2, error2): the power p if the error falls as n^-p over n steps."""
     answer = np.asarray(answer_of(order, 10, 0.08, 40, 0.005), dtype=float)
-    last = "math.log(error1 / error2) / math.log(n2 / n1)."
+    last = "log(error1 / error2) = order * log(n2 / n1). Which division gives the order?"
     mistakes = (
         (-2, "the size is right. Turn one of the two ratios upside down: an order is positive."),
         (0.5, "upside down: the errors' logarithm belongs above, the steps' below."),
@@ -24,6 +24,13 @@ def _order(order):
         (4, "you took the steps to have doubled, or divided the ratios. Compare their logarithms."),
         (math.log(16), "divide by the logarithm of how many times more steps there were."),
         (0.0025, "that is the slope on plain axes. Take logarithms of errors and of steps first."),
+        (0.075 / 30 * 4, "take logarithms first: a power becomes a slope only on such axes."),
+        (math.log(0.075) / math.log(30), "take the logarithms of the ratios, not of differences."),
+        (
+            math.log(16) - math.log(4),
+            "divide the two logarithms. Their difference is the logarithm of 16 / 4.",
+        ),
+        (0.25, "that compares the steps alone. How much smaller did the error get?"),
     )
     if answer.shape:
         return [f"wanted is one number; that has shape {answer.shape}.", last]
@@ -33,6 +40,11 @@ def _order(order):
         return ["error1 / error2 = (n2 / n1) ** order. Take the logarithm of both sides.", last]
     if not np.isclose(float(answer_of(order, 8, 1.0, 24, 1 / 3)), 1):
         return ["right for one pair, but not for another: use all four arguments.", last]
+    if not np.isclose(float(answer_of(order, 5, 0.27, 45, 0.01)), 1.5):
+        return [
+            "right where the order is a whole number, but a measured one seldom is: do not round.",
+            last,
+        ]
     return None
 
 
@@ -57,8 +69,8 @@ def _heun(heun):
         slope(x + move / 2 * first, (sigma + sigma_next) / 2),
     )
     last = (
-        "end = x + (sigma_next - sigma) * first; second = eps(end, sigma_next); "
-        "step with (first + second) / 2."
+        "keep three things: the slope at x, the place where Euler's step with it ends, and the "
+        "slope at that place and at sigma_next. Then step from x with the mean of the two slopes."
     )
     mistakes = (
         (euler, "that is Euler's step. Ask again at its end, and take the mean of both slopes."),
@@ -114,32 +126,40 @@ def _heun(heun):
 def _trailing(trailing):
     """trailing(n, T): n equally spaced timesteps from T - 1 down, the next would be -1."""
     answer = np.asarray(answer_of(trailing, 5, 1000), dtype=float)
-    last = "[round(T - i * T / n) - 1 for i in range(n)]."
+    last = (
+        "a step is T / n long. So the first starts at T - 1, the next at T - 1 - T / n, and so on. "
+        "Round each entry, not T / n."
+    )
     wanted = np.array([999, 799, 599, 399, 199])
+    ends_at_zero = (
+        "t = 0 is in the list, so its last step moves hardly at all. "
+        "The last step goes from the last entry to -1."
+    )
+    late = "that starts too late ('leading'): the first should be T - 1."
     mistakes = (
         (wanted + 1, "t counts from 0 to T - 1, so the last of 1000 is 999: subtract 1."),
         (wanted[::-1], "from noisy to clean: the largest comes first."),
-        (
-            np.array([800, 600, 400, 200, 0]),
-            "that starts too late ('leading'): the first should be T - 1.",
-        ),
-        (
-            np.array([801, 601, 401, 201, 1]),
-            "that starts too late ('leading'): the first should be T - 1.",
-        ),
-        (
-            np.round(np.linspace(999, 0, 5)),
-            "t = 0 is in the list, so its last step moves hardly at all. "
-            "The last step goes from the last entry to -1.",
-        ),
-        (
-            np.linspace(999, 0, 5),
-            "t = 0 is in the list, so its last step moves hardly at all. "
-            "The last step goes from the last entry to -1.",
-        ),
+        (np.array([800, 600, 400, 200, 0]), late),
+        (np.array([801, 601, 401, 201, 1]), late),
+        (np.round(np.linspace(999, 0, 5)), ends_at_zero),
+        (np.linspace(999, 0, 5), ends_at_zero),
+        (np.linspace(999, 0, 5).astype(int), ends_at_zero),
         (
             np.array([999, 799, 599, 399, 199, -1]),
             "-1 is the end, where no network is asked: leave it out.",
+        ),
+        (
+            np.linspace(999, 0, 6)[:-1],
+            "your last step ends at 0. It should end at -1, and be as long as the others.",
+        ),
+        (
+            np.round(np.linspace(999, 0, 6)[:-1]),
+            "your last step ends at 0. It should end at -1, and be as long as the others.",
+        ),
+        (np.array([999, 998, 997, 996, 995]), "those are the first 5 of 1000. Take equal steps."),
+        (
+            np.array([4, 3, 2, 1, 0]),
+            "those count the steps. Which timestep does each of them start at?",
         ),
     )
     if hints := match_mistake(answer, mistakes, last):
@@ -148,9 +168,34 @@ def _trailing(trailing):
         return [f"wanted are 5 timesteps; that has shape {answer.shape}.", last]
     if not np.array_equal(answer, wanted):
         return ["5 equal steps from 999 down to -1: how long is each?", last]
-    other = np.asarray(answer_of(trailing, 3, 50), dtype=float)
-    if other.shape != (3,) or np.abs(other - [49, 32, 16]).max() > 1:
-        return ["right for 5 of 1000, but not for 3 of 50: use both arguments.", last]
-    if not np.array_equal(other, np.round(other)):
-        return ["a timestep is a whole number: round where T / n is not.", last]
+    for n, T in ((6, 1000), (9, 50)):
+        other = np.asarray(answer_of(trailing, n, T), dtype=float)
+        exact = T - 1 - np.arange(n) * T / n
+        if other.shape == (n,) and ((other == np.floor(exact)) | (other == np.round(exact))).all():
+            continue
+        if len(other) == n + 1 or np.array_equal(other, T - 1 - np.arange(n) * (T // n)):
+            return [
+                f"right for 5 of 1000. For {n} of {T}, T // n cuts off the rest, so the last step "
+                "is too long or there is one too many: divide with /, and round each entry.",
+                last,
+            ]
+        if other.shape != (n,):
+            return [
+                f"right for 5 of 1000, but for {n} of {T} there are {other.size}: "
+                "use both arguments.",
+                last,
+            ]
+        if not np.array_equal(other, np.round(other)):
+            return ["a timestep is a whole number: round where T / n is not.", last]
+        if np.array_equal(other, np.linspace(T - 1, 0, n + 1)[:-1].astype(int)):
+            return [
+                f"right for 5 of 1000. For {n} of {T} your last step ends at 0. "
+                "It should end at -1, and be as long as the others.",
+                last,
+            ]
+        return [
+            f"right for 5 of 1000, but not for {n} of {T}: use both arguments. "
+            "Each of the steps is T / n long.",
+            last,
+        ]
     return None

@@ -12,7 +12,7 @@ def _times_fewer(times):
     times = float(times)
     if abs(times - 12) < 0.01:
         return None
-    last = "a patch of 8 * 8 pixels has 3 * 8 * 8 numbers; compute 192 / 16."
+    last = "a patch of 8 * 8 pixels has 3 * 8 * 8 numbers, and 16 are kept of them. Divide."
     mistakes = (
         (48, "that is for 4 channels. Here 16 are kept."),
         (64, "that is how many times fewer positions. Count the channels, too."),
@@ -22,6 +22,12 @@ def _times_fewer(times):
         (6, "that is our VAE, with f = 4 and 8 channels. Here f is 8, and 16 channels are kept."),
         (192, "those are the numbers in one patch. How many are left of them?"),
         (8, "that is how much shorter the side gets. Count numbers: width, height, channels."),
+        (16, "that is how many channels there are. How many numbers does one position replace?"),
+        (
+            0.5,
+            "count 3 numbers for each of the 8 * 8 pixels, not for 8 pixels alone, over 16.",
+        ),
+        (36, "the three colours are counted twice: 3 * 8 * 8 numbers become 16."),
     )
     return match_mistake(times, mistakes, last, atol=0.01) or [
         "take one patch of 8 x 8 pixels: how many numbers go in, how many come out?",
@@ -39,8 +45,8 @@ def _paste(paste):
     given = target.clone()
     answer = torch.as_tensor(answer_of(paste, given, source, 8, 16, 8))
     last = (
-        "rows top // f to (top + side) // f, columns left // f to (left + side) // f, "
-        "of target.clone()."
+        "a pixel number divided by f is a latent row or column. Compute the first and the last "
+        "row, the first and the last column, and assign that part of source to a clone."
     )
     if answer.shape != wanted.shape:
         return [
@@ -87,15 +93,28 @@ def _paste(paste):
         torch.as_tensor(answer_of(paste, target.clone(), source, 8, 0, 16, 8)), wanted
     ):
         return ["right for f = 4, but not for f = 8: use the argument f.", last]
+    source = torch.arange(1.0, 2 * 3 * 4 * 10 + 1).reshape(2, 3, 4, 10)
+    target, wanted = -source, -source
+    wanted[:, :, 1:3, 7:9] = source[:, :, 1:3, 7:9]
+    other = torch.as_tensor(answer_of(paste, target.clone(), source, 4, 28, 8))
+    if not torch.equal(other, wanted):
+        return [
+            "right for one picture of 8 x 8 latents, but not for two of 4 x 10: "
+            "keep all pictures and channels, and use the arguments.",
+            last,
+        ]
     return None
 
 
 @exercise("05.3")
 def _scaling_factor(scaling_factor):
     """scaling_factor(raw): 1 / (standard deviation of all raw latents)."""
-    raw = torch.tensor([0.0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 30, -20]).reshape(2, 2, 3, 1)
-    answer = np.asarray(answer_of(scaling_factor, raw), dtype=float)
-    last = "1 / raw.std()."
+    generator = torch.Generator().manual_seed(0)
+    spreads = torch.tensor([6.0, 2.0, 0.5])[:, None, None]  # of three channels
+    raw = 3 + spreads * torch.randn(2, 3, 8, 8, generator=generator)
+    raw[1] *= 2  # a picture with stronger contrast
+    answer = np.asarray(answer_of(scaling_factor, raw.clone()), dtype=float)
+    last = "the spread of all numbers together is raw.std(). Multiplying by c multiplies it by c."
     if answer.shape:
         return [f"wanted is one number for all channels; that has shape {answer.shape}.", last]
     std = float(raw.std())
@@ -104,11 +123,31 @@ def _scaling_factor(scaling_factor):
         (1 / std**2, "that is one over the variance. Multiplying by c changes the deviation by c."),
         (std**2, "that is the variance. Wanted is a factor that makes the deviation one."),
         (1 / float(raw.mean()), "it is the spread that should become one, not the mean."),
+        (1 / float(raw.abs().mean()), "take the standard deviation, not the mean size."),
         (1 / float(raw.abs().max()), "one extreme value would decide. Take the spread of all."),
+        (1 / float(raw.max() - raw.min()), "two extreme values would decide. Take the deviation."),
         (1 / float(raw.square().mean() ** 0.5), "take the deviation from the mean."),
+        (
+            1 / float(raw.std((0, 2, 3)).mean()),
+            "that is the mean over the channels. Take the spread of all numbers together.",
+        ),
+        (
+            float((1 / raw.std((0, 2, 3))).mean()),
+            "that is the mean over the channels. Take the spread of all numbers together.",
+        ),
+        (
+            1 / float(raw.std((1, 2, 3)).mean()),
+            "that is the mean over the pictures. Take the spread of all numbers together.",
+        ),
+        (1 / float(raw[0].std()), "that looks at the first picture alone. Take all pictures."),
+        (
+            1 / float(raw[:, 0].std()),
+            "that looks at the first channel alone. Take all channels.",
+        ),
+        (0.18215, "that is the factor of Stable Diffusion's VAE. Compute the one of raw."),
     )
-    if hints := match_mistake(answer, mistakes, last):
+    if hints := match_mistake(answer, mistakes, last, atol=1e-4):
         return hints
-    if not np.isclose(answer, 1 / std, rtol=0.06):
+    if not np.isclose(answer, 1 / std, rtol=0.01):
         return ["after multiplying, the standard deviation of all numbers should be 1.", last]
     return None

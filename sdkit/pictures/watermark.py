@@ -1,0 +1,194 @@
+"""An invisible mark in the pixels: it survives what removes notes from a file, up to a point.
+
+It is a pattern of waves with fixed phases, spread over the whole picture: spread spectrum (Cox,
+Kilian, Leighton and Shamoon 1997, "Secure spread spectrum watermarking for multimedia"). The
+pattern repeats, so that a piece of the picture is enough (Kutter 1998). The waves are added to the
+brightness, weakly where the picture is smooth, more where it is rough and hides them.
+
+The phases are the key. They are public, as all of the kit, so anybody can remove the mark or add
+it to any other picture. It helps to find the kit's pictures again; it proves nothing.
+"""
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+KEY = b"sdkit watermark 1"
+TILE = 64  # px; the pattern repeats after so many in both directions
+# waves per pixel: longer waves would be seen, shorter ones are lost in JPEG and when scaled
+LOWEST, HIGHEST = 0.05, 0.20
+# grey levels, root mean square: where the picture is smooth, per grey level of roughness, and most
+FLOOR, SHARE, CEILING = 0.7, 0.07, 2.0
+SMALLEST = 128  # px; a picture with a shorter side is too small to hide and keep the mark
+# px; a picture with a longer short side is scaled down before the search, and of a long one only
+# the middle is searched
+LARGEST, LONGEST = 512, 1536
+# sizes that are looked for, as parts of the size when it was marked; the usual ones first
+USUAL_SCALES = (1, 1 / 2, 3 / 4, 2 / 3, 2, 3 / 2)
+SMALLEST_SCALE, LARGEST_SCALE = 0.3, 3
+# the mark counts as found below the first; below the second nobody needs to look further
+FOUND, ENOUGH = 1e-6, 1e-12
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was found of the mark."""
+
+    # a picture without the mark gives a value as small as this with at most this probability
+    p: float
+    # the size, as a part of what it was when the picture was marked; means nothing for a large p
+    scale: float
+
+    @property
+    def found(self) -> bool:
+        """Whether the mark is there: wrongly so for at most one picture in a million."""
+        return self.p < FOUND
+
+
+def embed(image: Image.Image) -> Image.Image:
+    """A copy of `image` in RGB with the invisible mark.
+
+    A picture with a short side below `SMALLEST` stays as it is.
+    """
+    image = image.convert("RGB")
+    if min(image.size) < SMALLEST:
+        return image
+    brightness = _brightness(image)
+    rough = brightness - _blur(brightness, 2)
+    strength = np.clip(FLOOR + SHARE * np.sqrt(_blur(rough**2, 4)), FLOOR, CEILING)
+    high, wide = brightness.shape
+    waves = np.tile(_pattern(), (-(-high // TILE), -(-wide // TILE)))[:high, :wide]
+    change = (strength * waves).round().astype(np.int16)
+    levels = np.asarray(image) + change[..., None]  # (H, W, 3), the same change for each colour
+    return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+
+
+def detect(image: Image.Image, quick: bool = False) -> Trace:
+    """Look for the mark at all places and many sizes, also mirrored.
+
+    quick : look for the usual sizes only. Otherwise a picture without the mark takes some seconds.
+
+    The phases of the picture's own waves are compared with those of the key. They have nothing to
+    do with each other in a picture without the mark: the K differences are then like angles drawn
+    evenly from the circle, and the sum of their cosines exceeds z sqrt(K / 2) with a probability
+    below exp(-z²/2) (Chernoff's bound, because the mean of exp(t cos) is below exp(t²/4)). `p` is
+    this bound times the number of places and sizes that are tried.
+    """
+    if min(image.size) > LARGEST:
+        shrunk = LARGEST / min(image.size)
+        image = image.resize(
+            [round(side * shrunk) for side in image.size], Image.Resampling.LANCZOS
+        )
+    else:
+        shrunk = 1.0
+    left, top = (max(0, side - LONGEST) // 2 for side in image.size)
+    image = image.crop((left, top, image.width - left, image.height - top))
+    picture = _evened(image)
+    scales = [shrunk * s for s in USUAL_SCALES]
+    scales += [] if quick else _scales(max(image.size))
+    tries = len(scales) * 2 * TILE**2
+    best = Trace(1.0, 1.0)
+    for scale in scales:
+        z = float(_agreement(picture, scale).max())
+        p = min(1.0, tries * float(np.exp(-z * z / 2)))
+        if p < best.p:
+            best = Trace(p, scale / shrunk)
+        if best.p < ENOUGH:
+            break
+    return best
+
+
+def _scales(side: int) -> Iterator[float]:
+    """Scales so close to each other that the waves of one of them fit all over the picture.
+
+    side : the long one of the picture, px.
+    """
+    scale = SMALLEST_SCALE
+    while scale <= LARGEST_SCALE:
+        yield scale
+        scale *= 1 + scale / (HIGHEST * side)
+
+
+def _agreement(picture: np.ndarray, scale: float) -> np.ndarray:
+    """How well the phases of the picture agree with the key: z of `detect`.
+
+    picture : (H, W), from `_evened`. scale : how large the pattern is in it; 1 as it was made.
+
+    Returns (2, TILE, TILE): as it is and mirrored, for all places where the pattern could begin.
+    """
+    rows, columns, phases = _waves()
+    high, wide = picture.shape
+    period = TILE * scale
+    # the Fourier transform of the picture, at the frequencies of the pattern only; the picture is
+    # multiplied by real numbers, which is four times quicker than by complex ones
+    limit = rows.max()
+    turns = 2 * np.pi / period * np.outer(np.arange(wide), np.arange(limit + 1))
+    along = np.hstack([np.cos(turns), -np.sin(turns)]).astype(np.float32)
+    real, imaginary = np.hsplit(picture @ along, 2)
+    down = np.exp(-2j * np.pi / period * np.outer(np.arange(-limit, limit + 1), np.arange(high)))
+    waves = (down @ (real + 1j * imaginary))[rows + limit, columns]
+    # pixels cannot show waves shorter than two of them
+    shown = (np.maximum(abs(rows), columns) < 0.47 * period) & (abs(waves) > 0)
+    angles = np.where(shown, waves / np.maximum(abs(waves), 1e-30), 0)
+    table = np.zeros((2, TILE, TILE), complex)
+    # mirrored, the wave (row, -column) of the pattern is seen as (row, column)
+    for k, key in enumerate((phases, _phases_at(rows, -columns))):
+        table[k, rows % TILE, columns % TILE] = angles * key.conj()
+    cosines = np.fft.ifft2(table).real * TILE**2
+    return cosines / max(1.0, np.sqrt(shown.sum() / 2))
+
+
+@functools.cache
+def _waves() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The K waves of the pattern: waves per tile down and along, and phases as unit numbers.
+
+    A real pattern has each wave twice, with opposite signs. Only one of each pair is listed.
+    """
+    limit = int(HIGHEST * TILE) + 1
+    rows, columns = np.mgrid[-limit : limit + 1, 0 : limit + 1]
+    length = np.hypot(rows, columns) / TILE
+    taken = (length >= LOWEST) & (length <= HIGHEST) & ((columns > 0) | (rows > 0))
+    rows, columns = rows[taken], columns[taken]
+    drawn = np.frombuffer(hashlib.shake_256(KEY).digest(4 * len(rows)), "<u4")
+    return rows, columns, np.exp(2j * np.pi * drawn / 2**32)
+
+
+def _phases_at(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The phases of these waves as unit numbers; they may be named by either sign."""
+    table = np.zeros((TILE, TILE), complex)
+    known_rows, known_columns, phases = _waves()
+    table[known_rows % TILE, known_columns % TILE] = phases
+    table[-known_rows % TILE, -known_columns % TILE] = phases.conj()
+    return table[rows % TILE, columns % TILE]
+
+
+@functools.cache
+def _pattern() -> np.ndarray:
+    """One tile of the pattern (TILE, TILE), with a mean of 0 and a root mean square of 1."""
+    rows, columns = (grid.ravel() for grid in np.mgrid[:TILE, :TILE])
+    tile = np.fft.ifft2(_phases_at(rows, columns).reshape(TILE, TILE)).real
+    return (tile / tile.std()).astype(np.float32)
+
+
+def _evened(image: Image.Image) -> np.ndarray:
+    """The brightness (H, W) without its coarse parts, and equally rough everywhere."""
+    brightness = _brightness(image)
+    fine = brightness - _blur(brightness, 3)
+    return fine / (np.sqrt(_blur(fine**2, 6)) + 2)
+
+
+def _brightness(image: Image.Image) -> np.ndarray:
+    """The luminance (H, W) in 0 to 255, float32."""
+    return np.asarray(image.convert("L")).astype(np.float32)
+
+
+def _blur(values: np.ndarray, sigma: float) -> Any:
+    """A Gaussian blur; `sigma` in px."""
+    from scipy.ndimage import gaussian_filter  # takes a moment to import
+
+    return gaussian_filter(values, sigma)

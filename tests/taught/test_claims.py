@@ -1,0 +1,285 @@
+"""The sentences of lessons 01 to 05 say what their stored outputs show.
+
+docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
+no longer true; then a test here fails, and the sentence has to be corrected.
+"""
+
+import re
+
+import nbformat
+import pytest
+
+from sdkit.files import ROOT
+from tests.normalise import NOTEBOOKS
+
+GANS, FORWARD, REVERSE, SAMPLERS, LATENTS = (
+    "01_gans",
+    "02_forward_diffusion",
+    "03_reverse_diffusion",
+    "04_samplers",
+    "05_vae_latents",
+)
+NUMBER = r"(-?[\d,]*\.?\d+)"
+TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+
+
+def printed(lesson, cell_id):
+    """What a cell of a lesson has printed, as it is stored."""
+    for cell in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells:
+        if cell.id == cell_id:
+            return "".join(output.get("text", "") for output in cell.outputs)
+    raise KeyError(cell_id)
+
+
+def numbers(lesson, cell_id, pattern):
+    """All numbers where `pattern` fits the printed text; "#" in the pattern stands for a number."""
+    pattern = re.sub(r" +", r"\\s+", pattern.replace("#", NUMBER))
+    found = re.findall(pattern, printed(lesson, cell_id))
+    assert found, f"{pattern} is not in the output of {cell_id}"
+    rows = [row if isinstance(row, tuple) else (row,) for row in found]
+    return [float(number.replace(",", "")) for row in rows for number in row]
+
+
+def says(lesson, cell_id, *lines):
+    text = printed(lesson, cell_id)
+    return all(line in text for line in lines)
+
+
+CLAIMS = {
+    # lesson 01
+    "no-gan-covers-the-grid": lambda: (
+        numbers(GANS, "code-25", r"grid: seeds that cover all modes at the end: # of 16") == [0]
+    ),
+    "modes-are-lost-again": lambda: says(GANS, "code-25", "which they once had: True"),
+    "saturating-gradient-vanishes": lambda: says(
+        GANS,
+        "code-33",
+        "smaller by more than 100: True",
+        "larger by more than 10: True",
+    ),
+    "discriminator-forgets": lambda: says(
+        GANS,
+        "code-37",
+        "last taught: True",
+        "a tenth less or worse: True",
+        "less than 2 in 10: True",
+    ),
+    "in-turn-four-times-a-round": lambda: (
+        numbers(GANS, "code-44", r"comes back to 1 about # times a round") == [4]
+    ),
+    "no-pair-of-rates-works": lambda: numbers(GANS, "code-49", r"measured #") == [0],
+    "twins-and-their-control": lambda: says(
+        GANS, "code-52", "by more than 0.3: True", "by less than 0.001: True"
+    ),
+    "balloons-collapse": lambda: says(
+        GANS, "code-62", "all 36 scenes: False", "of its pictures: False"
+    ),
+    "repairs-keep-modes-and-lose-quality": lambda: says(
+        GANS,
+        "code-71",
+        "above plain: True",
+        "above packing: True",
+        "packing False",
+        "WGAN-GP False",
+    ),
+    "wgan-gp-costs-six-times": lambda: 6 <= numbers(GANS, "code-69", r"measured #")[0] < 7,
+    "reward-needs-more-samples": lambda: (
+        lambda factors: factors == sorted(factors) and factors[-1] > 5000
+    )(numbers(GANS, "code-77", r"\d+ 0\.\d+ 0\.\d+ #")),
+    # lesson 02
+    "variance-stays-one": lambda: set(numbers(FORWARD, "code-07", r"variance #")) == {1.0},
+    "jump-equals-steps": lambda: numbers(FORWARD, "code-15", r"thousand steps: #") == [0],
+    "a-mistake-is-multiplied": lambda: (
+        lambda rows: all(abs(a - b) <= 0.01 * max(1, b) for a, b in zip(rows[::2], rows[1::2]))
+    )(numbers(FORWARD, "code-20", r"error of the picture #, formula #")),
+    "half-after-a-quarter": lambda: 200 < numbers(FORWARD, "code-13", r"measured #")[0] < 300,
+    "terminal-snr": lambda: (
+        numbers(FORWARD, "code-28", r"# dB 4\.0e-05")
+        + numbers(FORWARD, "code-28", r"# dB 4\.7e-03")
+        == [-43.9, -23.3]
+    ),
+    "six-db-a-doubling": lambda: (
+        abs(numbers(FORWARD, "code-41", r"each doubling of the side: #")[0] - 6.02) < 0.5
+    ),
+    "brightness-can-be-read": lambda: (lambda spread, error: error < spread / 8)(
+        numbers(FORWARD, "code-48", r"spread #")[0],
+        numbers(FORWARD, "code-48", r"what is read: #")[0],
+    ),
+    # lesson 03
+    "loss-is-the-best-possible": lambda: (
+        len(set(numbers(REVERSE, "code-14", r"ours #, best possible #"))) == 1
+    ),
+    "ddpm-needs-its-noise-ddim-does-not": lambda: (
+        numbers(REVERSE, "code-23", r"(?m)^DD.M(?:, perfect)? # of 25 modes") == [1, 25, 1, 25]
+    ),
+    "fresh-noise-repairs": lambda: (
+        lambda ddim, perfect, walked: ddim < 95 <= min(perfect, walked)
+    )(
+        numbers(REVERSE, "code-23", r"DDIM 25 of 25 modes, high quality #%")[0],
+        numbers(REVERSE, "code-23", r"DDIM, perfect 25 of 25 modes, high quality #%")[0],
+        numbers(REVERSE, "code-21", r"walked back 25 of 25 modes, high quality #%")[0],
+    ),
+    "ddpm-takes-twice-as-much": lambda: all(
+        1.9 < times < 2.1 for times in numbers(REVERSE, "code-taken", r"dB 0\.\d+ 0\.\d+ #")
+    ),
+    "every-seed-finds-every-mode": lambda: (
+        numbers(REVERSE, "code-side-by-side", r"GAN # of 16, diffusion # of 16") == [0, 16]
+    ),
+    "scaling-helps-the-gan": lambda: says(REVERSE, "code-side-by-side", "help the GAN: True"),
+    "corners-get-less-with-the-perfect-network": lambda: all(
+        share < 4
+        for share in numbers(REVERSE, "code-29", r"16 networks # %, the perfect network #")
+    ),
+    "a-lost-mode-costs-the-denoiser": lambda: (lambda all_25, only_24: only_24 > 5 * all_25)(
+        *numbers(REVERSE, "code-lost", r"all modes #, knows 24 of 25 #")
+    ),
+    "a-lost-mode-costs-the-generator-little": lambda: (
+        lambda all_25, only_24: 1 < only_24 / all_25 < 1.04
+    )(*numbers(REVERSE, "code-lost", r"makes all modes #, makes 24 of 25 #")),
+    "errors-do-not-add-up": lambda: (
+        max(numbers(REVERSE, "code-36", r"(?m)^\s*\d+ # 0\.\d+$")) < 0.1
+    ),
+    "one-step-gives-the-mean": lambda: numbers(REVERSE, "code-41", r"1 step # 100%") == [1, 1],
+    "ddim-needs-many-steps-too": lambda: (
+        lambda five, ten, many: five < 25 and ten < 90 and many > 95
+    )(
+        numbers(REVERSE, "code-41", r"(?s)DDIM.* 5 steps #")[0],
+        numbers(REVERSE, "code-41", r"(?s)DDIM.* 10 steps 25 #%")[0],
+        numbers(REVERSE, "code-41", r"(?s)DDIM.* 200 steps 25 #%")[0],
+    ),
+    "v-follows-the-larger-error": lambda: (
+        lambda rows: all(
+            abs(v - max(eps, x0)) < 0.05 for eps, x0, v in zip(rows[::3], rows[1::3], rows[2::3])
+        )
+    )(numbers(REVERSE, "code-50", r"dB # # #")),
+    # lesson 04
+    "network-is-the-bill": lambda: (lambda unet, step, decoder: unet > 100 * step)(
+        *numbers(SAMPLERS, "code-03", r"# ms")
+    ),
+    "ddim-is-euler": lambda: numbers(SAMPLERS, "code-13", r"after 20 steps #") == [0, 0],
+    "euler-has-order-one": lambda: 8 <= numbers(SAMPLERS, "code-18", r"measured #")[0] <= 13,
+    "dpm-needs-fewer-steps": lambda: numbers(SAMPLERS, "code-26", r"measured #")[0] < 40,
+    "dpm-needs-fewer-calls-on-the-network": lambda: (
+        numbers(SAMPLERS, "code-37", r"measured #")[0] < 12
+    ),
+    "guidance-bends-the-beginning": lambda: (
+        says(SAMPLERS, "code-bend-figure", "more guidance: True\nthe beginning", "guidance: True\n")
+        and (lambda first, last: first < last)(
+            *numbers(
+                SAMPLERS, "code-bend", r"guidance 1: .* turns by # in the first steps, # at the end"
+            )
+        )
+    ),
+    "without-guidance-four-calls-are-near": lambda: (
+        lambda one, fourteen: one < 10 and fourteen > 24
+    )(
+        numbers(SAMPLERS, "code-bend", r"guidance 1: Euler with 4 calls off by #")[0],
+        numbers(SAMPLERS, "code-bend", r"guidance 14: Euler with 4 calls off by #")[0],
+    ),
+    "uneven-levels-let-euler-win": lambda: all(
+        (euler < dpm) == (name != "Karras")
+        for name in ("leading", "even in t", "Karras")
+        for euler, dpm in [numbers(SAMPLERS, "code-45", rf"{name} .* # #\n")]
+    ),
+    "karras-is-best-for-dpm": lambda: (
+        says(SAMPLERS, "code-48", "measured Karras")
+        and (lambda euler: max(euler) < 1.5 * min(euler))(
+            numbers(SAMPLERS, "code-48", r"Euler # DPM")
+        )
+    ),
+    "karras-has-even-steps": lambda: (lambda ratios: ratios[2] < 3 and min(ratios[:2]) > 6)(
+        numbers(SAMPLERS, "code-49", r"by a factor of #")
+    ),
+    "fresh-noise-forgets-a-shove": lambda: (lambda away: away[0] > 2 * away[2])(
+        numbers(SAMPLERS, "code-54", r"after a shove #")
+    ),
+    "fresh-noise-gives-style-and-takes-likeness": lambda: (
+        lambda none, full, few_none, few_full: (
+            none[1] < full[0] and none[2] < full[2] and few_full[1] < few_none[0]
+        )
+    )(
+        *(
+            numbers(
+                SAMPLERS,
+                "code-58",
+                rf"eta {eta}, {n} calls: van gogh 0\.\d+ \(seeds # to #\), # grey",
+            )
+            for n in (12, 2)
+            for eta in (0, 1)
+        )
+    ),
+    "a-seed-changes-more-than-calls": lambda: (lambda far, seeds: max(far[3:]) < seeds / 5)(
+        numbers(SAMPLERS, "code-62", r"converged # # # # # #"),
+        numbers(SAMPLERS, "code-62", r"12 calls: # grey")[0],
+    ),
+    "score-is-flat-from-five-calls": lambda: (lambda score: max(score[3:]) - min(score[3:]) < 0.06)(
+        numbers(SAMPLERS, "code-62", r"van gogh score # # # # # #")
+    ),
+    # lesson 05
+    "positions-and-pairs": lambda: (
+        lambda f1, f4, f8: (f1 / f4, f1 / f8, (f1 / f4) ** 2, (f1 / f8) ** 2) == (16, 64, 256, 4096)
+    )(*numbers(LATENTS, "code-06", r"\d+x #")),
+    "vae-ahead-on-text-and-lines": lambda: (
+        all(
+            vae > shrunk
+            for part in ("text", "lines")
+            for vae, shrunk in [numbers(LATENTS, "code-22", rf"{part} VAE # dB, .*; shrunk # dB")]
+        )
+        and (lambda vae, shrunk: vae < shrunk - 0.2)(
+            *numbers(LATENTS, "code-22", r"colours VAE .* SSIM #; .* SSIM #")
+        )
+    ),
+    "statistics-carry-the-colour": lambda: (
+        lambda card, alone, fixed: abs(fixed - card) < 4 < alone - card
+    )(
+        numbers(LATENTS, "code-lime", r"on the card \d+ # \d+")[0],
+        numbers(LATENTS, "code-lime", r"alone \d+ # \d+")[0],
+        numbers(LATENTS, "code-lime", r"card's statistics \d+ # \d+")[0],
+    ),
+    "pca-wins-at-eight-numbers": lambda: (lambda vae, pca: pca > vae + 1)(
+        *numbers(LATENTS, "code-29", r"VAE # dB, PCA # dB")
+    ),
+    "pca-fails-at-four-of-192": lambda: (
+        lambda pca, seams, vae_seams: pca < 24.2 and seams > 4 and vae_seams < 1.1
+    )(
+        numbers(LATENTS, "code-larger", r"48 times fewer, PSNR # dB")[0],
+        numbers(LATENTS, "code-larger", r"48 times fewer, PSNR .* seams #")[0],
+        numbers(LATENTS, "code-larger", r"VAE, .* seams #")[0],
+    ),
+    "weak-channels-carry-the-damage": lambda: (
+        lambda strong, weak, everywhere: weak < strong - 3 and weak - everywhere < 1
+    )(
+        numbers(LATENTS, "code-32", r"channels 0 to 2 alone: PSNR #")[0],
+        numbers(LATENTS, "code-32", r"channels 3 to 7 alone: PSNR #")[0],
+        numbers(LATENTS, "code-32", r"VAE error of the code 0\.5: seams .* PSNR #")[0],
+    ),
+    "a-latent-is-local": lambda: numbers(LATENTS, "code-36", r"28 × 28 pixels: #%")[0] >= 98,
+    "pasting-changes-the-whole-picture": lambda: (
+        (lambda inside, outside, contrast: inside > 30 > outside and contrast < 90)(
+            numbers(LATENTS, "code-38", r"inside the patch, both agree to # dB")[0],
+            numbers(LATENTS, "code-38", r"far outside, to # dB")[0],
+            numbers(LATENTS, "code-38", r"contrast there #%")[0],
+        )
+        and says(LATENTS, "code-38", "to more than 80 dB: True")
+    ),
+    "latents-are-behind-by-about-12-db": lambda: all(
+        10 <= behind <= 15 for behind in numbers(LATENTS, "code-50", r"behind by # # # dB")
+    ),
+    "the-cloud-is-thin": lambda: (
+        numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
+    ),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_is_what_the_stored_outputs_show(claim):
+    assert CLAIMS[claim]()
+
+
+def test_the_table_names_every_claim_that_is_tested_and_only_tests_that_exist():
+    rows = [line.split("|") for line in TABLE.splitlines() if line.startswith("| 0")]
+    named = {name for row in rows for name in re.findall(r"`([\w./-]+)`", row[4])}
+    files = {name for name in named if name.startswith("tests/")}
+    assert named - files == set(CLAIMS)
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    assert all(len(row) == 6 and all(part.strip() for part in row[1:5]) for row in rows)
