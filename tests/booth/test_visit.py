@@ -22,7 +22,8 @@ def painted(order):
     for step in (1, 2):
         yield worker.Preview(step, 3, Image.new("RGB", (8, 8)))
     image = Image.fromarray(255 - np.asarray(order.image.resize((64, 80))))
-    note = {"Model": "test", "Prompt": order.prompt, "Seed": str(order.seed)}
+    note = {"Description": "Made with AI", "Model": "test", "Prompt": order.prompt}
+    note["Seed"] = str(order.seed)
     yield worker.Painted(image, settings(order), note, None)
 
 
