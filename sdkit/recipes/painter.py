@@ -84,7 +84,7 @@ class Settings(unet.LatentSettings):
     features: Path = Path("../shared/features")
     steps: int = 4000
     # photographs in a batch
-    photographs: int = 2
+    photographs: int = 3
     # side in px of a crop of a photograph or painting
     side: int = 256
     # share of steps that keep what the network knows
@@ -101,17 +101,17 @@ class Settings(unet.LatentSettings):
     # short side of the photograph is asked for
     texture_sides: tuple[int, ...] = (320, 640)
     # weight of the Gram matrices
-    texture_weight: float = 2.0
+    texture_weight: float = 1.5
     # weight of the covariances in squares
-    stroke_weight: float = 2.0
+    stroke_weight: float = 0.8
     # weight of the discriminators' opinion
-    adversarial_weight: float = 0.15
+    adversarial_weight: float = 0.5
     # weight of the deeper features
     content_weight: float = 1.5
     # weight of the rough colours
     colour_weight: float = 1.2
     # how much more a face counts than the rest
-    face_weight: float = 6.0
+    face_weight: float = 10.0
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
