@@ -195,7 +195,10 @@ CLAIMS = {
     ),
     "fresh-noise-gives-style-and-takes-likeness": lambda: (
         lambda none, full, few_none, few_full: (
-            none[1] < full[0] and none[2] < full[2] and few_full[1] < few_none[0]
+            none[1] < full[0]
+            and none[2] < full[2]
+            and few_full[0] <= few_none[1]
+            and few_none[2] < few_full[2]
         )
     )(
         *(
