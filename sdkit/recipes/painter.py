@@ -82,7 +82,7 @@ class Settings(unet.LatentSettings):
     vae: Path = field(default_factory=in_models("mini-sd/vae"))
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 4000
+    steps: int = 1500
     # photographs in a batch
     photographs: int = 3
     # side in px of a crop of a photograph or painting
@@ -294,6 +294,25 @@ def painted(model, z, batch, text, noise_scheduler):
     return clean(noisy, noise, now, noise_scheduler)
 
 
+def weighted(settings, losses, scales, step):
+    """The loss of painting: ``losses`` from `paint_losses`, and the "adversarial" one, each (B,).
+
+    What makes the style counts by the guidance ``scales`` (B,).
+    """
+    ramp = min(1.0, (step + 1) / ADVERSARIAL_RAMP)
+    style = (
+        settings.texture_weight * losses["texture"]
+        + settings.stroke_weight * losses["strokes"]
+        + ramp * settings.adversarial_weight * losses["adversarial"]
+    )
+    photograph = (
+        settings.content_weight * losses["content"]
+        + settings.colour_weight * losses["colour"]
+        + settings.clipping_weight * losses["clipping"]
+    )
+    return (scales / USUAL_SCALE * style + photograph).mean()
+
+
 def textures(features, squares=1):
     """Matrices that describe the textures of features: a dict from names to (B, n, C, C).
 
@@ -435,6 +454,7 @@ def main(settings):
     pipe = StableDiffusionPipeline.from_pretrained(
         settings.teacher, vae=None, safety_checker=None, requires_safety_checker=False
     )
+    # not channels_last: in bfloat16 its backward pass is a third slower so
     vae = AutoencoderKL.from_pretrained(settings.vae).float().eval().requires_grad_(False)
     vae = vae.to(device)
     tokenizer, noise_scheduler = pipe.tokenizer, unet.scheduler()
@@ -493,17 +513,7 @@ def main(settings):
         found = features(y)
         losses = paint_losses(settings, y, batch, found, wanted, data.grams)
         losses["adversarial"] = -sum(one.mean((1, 2)) for one in judge(found, batch.styles))
-        style = batch.scales / USUAL_SCALE  # (B,)
-        ramp = min(1.0, (step + 1) / ADVERSARIAL_RAMP)
-        total = (
-            style * settings.texture_weight * losses["texture"]
-            + style * settings.stroke_weight * losses["strokes"]
-            + style * ramp * settings.adversarial_weight * losses["adversarial"]
-            + settings.content_weight * losses["content"]
-            + settings.colour_weight * losses["colour"]
-            + settings.clipping_weight * losses["clipping"]
-        )
-        run.descend(total.mean())
+        run.descend(weighted(settings, losses, batch.scales, step))
         discriminator_optimizer.zero_grad()  # the painter's loss also left gradients there
         of_real = discriminators(real, batch.styles)
         of_painted = discriminators({name: found[name].detach() for name in JUDGED}, batch.styles)

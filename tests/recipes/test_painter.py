@@ -207,6 +207,23 @@ def test_only_what_is_beyond_black_and_white_is_clipped():
     torch.testing.assert_close(losses["clipping"], torch.tensor([0.25 * 32 / (3 * 32 * 32)]))
 
 
+def test_the_guidance_scale_weighs_the_style_and_not_the_photograph():
+    names = ("texture", "strokes", "adversarial", "content", "colour", "clipping")
+    losses = {name: torch.zeros(1) for name in names}
+
+    def total(name, scale, step=1000):
+        changed = {**losses, name: torch.ones(1)}
+        return painter.weighted(SETTINGS, changed, torch.tensor([scale]), step).item()
+
+    assert total("texture", 5.0) == pytest.approx(SETTINGS.texture_weight)
+    assert total("strokes", 10.0) == pytest.approx(2 * SETTINGS.stroke_weight)
+    assert total("adversarial", 5.0) == pytest.approx(SETTINGS.adversarial_weight)
+    assert total("adversarial", 5.0, step=0) == pytest.approx(SETTINGS.adversarial_weight / 200)
+    for name in ("content", "colour", "clipping"):
+        weight = getattr(SETTINGS, f"{name}_weight")
+        assert total(name, 1.0) == total(name, 9.0) == pytest.approx(weight)
+
+
 def test_mean_textures_are_means_over_the_paintings():
     colours = [(255, 0, 0), (0, 0, 255)]
     pictures = [
