@@ -41,32 +41,38 @@ FIRST = 1  # the timestep at which sampling ends
 
 
 @dataclass(frozen=True)
-class Settings(unet.LatentSettings):
-    """Settings of the distillation of guidance."""
+class StudentSettings(unet.LatentSettings):
+    """What trainings of a denoiser have in common that learn from a teacher's answers."""
 
     # folder of the pipeline that is saved
     out: Path = field(default_factory=in_models("mini-sd"))
-    runs: Path = Path("runs/guidance")
-    # folder of the pipeline whose guided answers are learned
+    # folder of the pipeline that is the teacher, and that the training starts from
     teacher: Path = field(default_factory=in_models("mini-sd"))
     # folder of the VAE that is saved with the network
     vae: Path = field(default_factory=in_models("mini-sd/vae"))
+    # the smallest and the largest guidance scale
+    scales: tuple[int, ...] = (1, 10)
+    ema_decay: float = 0.995
+    # held-out photographs that are measured
+    evaluate: int = 16
+
+
+@dataclass(frozen=True)
+class Settings(StudentSettings):
+    """Settings of the distillation of guidance."""
+
+    runs: Path = Path("runs/guidance")
     steps: int = 2500
     # crops in a batch; each is learned at two timesteps
     batch_size: int = 6
     # of Muon; AdamW takes a quarter
     learning_rate: float = 5e-4
-    # the smallest and the largest guidance scale
-    scales: tuple[int, ...] = (1, 10)
     # share of the guidance that coarse parts get where there is skin, on art
     skin_coarse: float = 0.4
     # share of the guidance that fine parts get there
     skin_fine: float = 0.8
     # share of examples without guidance, so that the network still has its own answers
     unguided: float = 0.25
-    ema_decay: float = 0.995
-    # held-out photographs that are measured
-    evaluate: int = 16
     # side in px of the held-out photographs
     measured_side: int = 256
 
@@ -254,21 +260,37 @@ def measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours):
     return figures
 
 
+def load_teacher(settings, device):
+    """The teacher's networks and the VAE, frozen: {vae, tokenizer, text_encoder, unet}."""
+    pipe = StableDiffusionPipeline.from_pretrained(
+        settings.teacher, vae=None, safety_checker=None, requires_safety_checker=False
+    )
+    vae = AutoencoderKL.from_pretrained(settings.vae)
+    networks = dict(
+        vae=vae, tokenizer=pipe.tokenizer, text_encoder=pipe.text_encoder, unet=pipe.unet
+    )
+    for name in ("vae", "text_encoder", "unet"):
+        network = networks[name].float().eval().requires_grad_(False)
+        layout = torch.preserve_format if name == "text_encoder" else torch.channels_last
+        networks[name] = network.to(device, memory_format=layout)
+    return networks
+
+
+def load_latents(settings, networks, pictures, redrawn, noise_scheduler, precision):
+    """`unet.Data` without plain versions of the pictures; networks: from `load_teacher`."""
+    rng, vae = training.rng(settings.seed, training.PREPARING), networks["vae"]
+    crops = pairs.encode_all(vae, pictures, settings.short_sides, rng, precision, False)
+    card_set = unet.encode_cards(vae, settings.drawn)
+    return unet.Data(crops, card_set, redrawn, networks["tokenizer"], noise_scheduler)
+
+
 def main(settings):
     """Distil guidance into a copy of the teacher, measure it, and save the pipeline in fp16."""
     accelerator = training.accelerator()
     device, precision = accelerator.device, accelerator.mixed_precision
     torch.manual_seed(settings.seed)
-    pipe = StableDiffusionPipeline.from_pretrained(
-        settings.teacher, vae=None, safety_checker=None, requires_safety_checker=False
-    )
-    vae = AutoencoderKL.from_pretrained(settings.vae).float().eval()
-    vae = vae.to(device, memory_format=torch.channels_last)
-    tokenizer, noise_scheduler = pipe.tokenizer, unet.scheduler()
-    text_encoder = pipe.text_encoder.float().to(device).eval().requires_grad_(False)
-    old = pipe.unet.float().to(device, memory_format=torch.channels_last)
-    old = old.eval().requires_grad_(False)
-    networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=old)
+    networks, noise_scheduler = load_teacher(settings, device), unet.scheduler()
+    vae, tokenizer, text_encoder, old = networks.values()
     redrawn = unet.load_redrawn(settings, networks, noise_scheduler, precision)
     new = with_scale(old).to(device, memory_format=torch.channels_last)
     if device.type == "cpu":  # the backward pass of fused attention costs a third of a step there
@@ -281,10 +303,7 @@ def main(settings):
     photographs = [picture for picture in pictures if picture.style == "a photo"]
     colours = colours_of_latents(vae, photographs[:SHOWN])
     if not run.is_over:
-        rng = training.rng(settings.seed, training.PREPARING)
-        crops = pairs.encode_all(vae, pictures, settings.short_sides, rng, precision, False)
-        card_set = unet.encode_cards(vae, settings.drawn)
-        latents = unet.Data(crops, card_set, redrawn, tokenizer, noise_scheduler)
+        latents = load_latents(settings, networks, pictures, redrawn, noise_scheduler, precision)
         data = Data(latents, colours)
     teacher = [training.with_autocast(accelerator, network) for network in (old, text_encoder)]
     empty = unet.tokens(tokenizer, [""]).to(device)

@@ -20,7 +20,7 @@ other steps the network learns to answer as before, so that it forgets nothing.
 
 import copy
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
 from torch import nn
@@ -37,9 +36,9 @@ from tqdm.auto import tqdm
 from sdkit.diffusion import latents
 from sdkit.evaluate import metrics
 from sdkit.pictures import art, photos, portraits
-from sdkit.recipes import captions, guidance, pairs, perceptual, training, unet
+from sdkit.recipes import captions, guidance, perceptual, training, unet
 from sdkit.recipes.muon import Muon, split
-from sdkit.recipes.settings import command_line, in_models
+from sdkit.recipes.settings import command_line
 from sdkit.recipes.vae import discriminator_loss
 
 TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # layers whose Gram matrices are compared
@@ -70,16 +69,10 @@ LONGEST = 512  # px, of the square of a painting whose Gram matrices are taken
 
 
 @dataclass(frozen=True)
-class Settings(unet.LatentSettings):
+class Settings(guidance.StudentSettings):
     """Settings of the training of the painter."""
 
-    # folder of the pipeline that is saved
-    out: Path = field(default_factory=in_models("mini-sd"))
     runs: Path = Path("runs/painter")
-    # folder of the pipeline to go on from, with distilled guidance
-    teacher: Path = field(default_factory=in_models("mini-sd"))
-    # folder of the VAE whose decoder shows what is painted
-    vae: Path = field(default_factory=in_models("mini-sd/vae"))
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
     steps: int = 1500
@@ -93,7 +86,6 @@ class Settings(unet.LatentSettings):
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
     learning_rate: float = 3e-4
-    # the smallest and the largest guidance scale
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 768)
@@ -116,9 +108,6 @@ class Settings(unet.LatentSettings):
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
     keep_weight: float = 3.0
-    ema_decay: float = 0.995
-    # held-out photographs that are measured
-    evaluate: int = 16
 
 
 class Painting(NamedTuple):
@@ -451,17 +440,10 @@ def main(settings):
     accelerator = training.accelerator()
     device, precision = accelerator.device, accelerator.mixed_precision
     torch.manual_seed(settings.seed)
-    pipe = StableDiffusionPipeline.from_pretrained(
-        settings.teacher, vae=None, safety_checker=None, requires_safety_checker=False
-    )
-    # not channels_last: in bfloat16 its backward pass is a third slower so
-    vae = AutoencoderKL.from_pretrained(settings.vae).float().eval().requires_grad_(False)
-    vae = vae.to(device)
-    tokenizer, noise_scheduler = pipe.tokenizer, unet.scheduler()
-    text_encoder = pipe.text_encoder.float().to(device).eval().requires_grad_(False)
-    old = pipe.unet.float().to(device, memory_format=torch.channels_last)
-    old = old.eval().requires_grad_(False)
-    networks = dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=old)
+    networks = guidance.load_teacher(settings, device)
+    vae, tokenizer, text_encoder, old = networks.values()
+    vae.to(memory_format=torch.contiguous_format)  # its backward pass in bfloat16 is faster so
+    noise_scheduler = unet.scheduler()
     redrawn = unet.load_redrawn(settings, networks, noise_scheduler, precision)
     new = copy.deepcopy(old).train().requires_grad_(True)
     new.register_to_config(_name_or_path="mini-sd/unet")  # do not publish a place on this disk
@@ -483,15 +465,14 @@ def main(settings):
     encode = training.with_autocast(accelerator, partial(latents.encode, vae))
     pictures, data = unet.load_pictures(settings), None
     if not run.is_over:
-        rng = training.rng(settings.seed, training.PREPARING)
-        crops = pairs.encode_all(vae, pictures, settings.short_sides, rng, precision, False)
-        card_set = unet.encode_cards(vae, settings.drawn)
         by_style = {style: [p for p in pictures if p.style == style] for style in art.STYLES}
         data = Data(
             with_faces(by_style[PHOTO]),
             by_style,
             mean_grams(settings, features, pictures, device),
-            unet.Data(crops, card_set, redrawn, tokenizer, noise_scheduler),
+            guidance.load_latents(
+                settings, networks, pictures, redrawn, noise_scheduler, precision
+            ),
         )
 
     def decode(z):
