@@ -61,7 +61,7 @@ TINY = {
         sizes=(8, 12),
         drawn=6,
         short_sides=(64, 80),
-        texture_sides=(64, 80),
+        example_sides=(64, 80),
         evaluate=2,
     ),
     "decoder": dict(batch_size=2, size=32, drawn=8, evaluate=1, measured_side=32),

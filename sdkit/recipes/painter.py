@@ -3,19 +3,19 @@
 The loss of predicted noise compares numbers of latents one by one. It averages over all ways in
 which strokes could run, so it does not see whether there are strokes. Here the network paints as it
 does in image to image: a photograph is noised part of the way, and a few steps follow. One of the
-clean pictures that it predicts on this way is decoded, and judged as in neural style transfer
-(Gatys et al. 2016, Johnson et al. 2016):
+clean pictures that it predicts on this way is decoded, and compared by VGG features:
 
-* Its texture should be that of the style: Gram matrices of VGG features, strokes everywhere
-  (covariances of features in small squares, since a Gram matrix of the whole picture does not say
-  where its texture is), and patch discriminators on these features (Sauer et al. 2021, "Projected
-  GANs converge faster").
-* Its content should be that of the photograph: deeper features, and the rough colours. Faces count
-  more.
+* with one painting of the style, the one whose colours are nearest. A mean over many paintings is
+  the texture of none of them. The means and covariances of the features should agree, also those of
+  faces alone; and each patch should look like some patch of the painting, and the other way round
+  (relaxed earth mover's distance). This is the style loss of STROTSS (Kolkin et al. 2019).
+* with all paintings of the style, by patch discriminators on the features (Sauer et al. 2021,
+  "Projected GANs converge faster").
+* with the photograph: deeper features (Gatys et al. 2016), and the rough colours. Faces count more.
 
 To train a diffusion model by a loss on its predicted pictures is reward fine-tuning (ReFL, Xu et
-al. 2023). The guidance scale that the network is told sets how much the texture counts. On the
-other steps the network learns to answer as before, so that it forgets nothing.
+al. 2023). The guidance scale that the network is told sets how much the style counts. On the other
+steps the network learns to answer as before, so that it forgets nothing.
 """
 
 import copy
@@ -41,14 +41,13 @@ from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import command_line
 from sdkit.recipes.vae import discriminator_loss
 
-TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # layers whose Gram matrices are compared
-# layers whose covariances are compared in squares, and how many squares make up a side
-STROKES = {"relu1_1": 4, "relu2_1": 4, "relu3_1": 2}
+STYLE = ("relu2_1", "relu3_1", "relu4_1")  # layers that are compared with those of a painting
 JUDGED = ("relu2_1", "relu3_1")  # layers that the discriminators see
 CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
-SMOOTH_FACES = 0.8  # how much less strokes in squares count where there is a face
+POINTS = 1024  # places in a picture whose features are compared with those of a painting
+SMALL_FACE = 0.03  # share of a crop; smaller faces have no statistics of their own
 ROUGH = 16  # px; means over squares of this side are the rough colours
-USUAL_SCALE = 5.0  # guidance scale at which the texture has its whole weight
+USUAL_SCALE = 5.0  # guidance scale at which the style has its whole weight
 STARTS = (200, 500)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
 STEP_SHARES = (0.25, 0.25, 0.5)  # how often each of them is learned
@@ -65,7 +64,24 @@ STYLE_SHARES = {
     PHOTO: 0.08,
 }
 OTHER_PAINTERS = {"the great wave": "ukiyo-e", "water lilies": "impressionism"}
-LONGEST = 512  # px, of the square of a painting whose Gram matrices are taken
+# The paintings of Van Gogh whose strokes are the clearest; other styles learn from all of theirs.
+CLEAR_STROKES = (
+    "self-portrait-1",
+    "self-portrait-2",
+    "vangogh-starry-night",
+    "starry-night-over-the-rhone",
+    "the-mulberry-tree",
+    "olive",
+    "wheatfield-with-crows",
+    "the-church-in-auvers",
+    "thatched-cottages-at-cordeville",
+    "wheat-field-with-sheaves-and-reaper",
+    "sunset-at-wheat-field",
+    "vangogh-irises",
+    "poppy-field",
+    "daubigny-s-garden",
+)
+MOST_EXAMPLES = 40  # paintings of one style
 
 
 @dataclass(frozen=True)
@@ -89,21 +105,21 @@ class Settings(guidance.StudentSettings):
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 768)
-    # short sides in px at which the texture of paintings is measured; that which is nearest to the
-    # short side of the photograph is asked for
-    texture_sides: tuple[int, ...] = (320, 640)
-    # weight of the Gram matrices
-    texture_weight: float = 1.5
-    # weight of the covariances in squares
-    stroke_weight: float = 0.8
+    # short sides in px at which paintings are looked at; that which is nearest to the short side
+    # of the photograph is asked for
+    example_sides: tuple[int, ...] = (288, 512)
+    # weight of the means and covariances of features
+    texture_weight: float = 0.3
+    # weight of the relaxed earth mover's distance
+    patch_weight: float = 1.0
     # weight of the discriminators' opinion
-    adversarial_weight: float = 0.5
+    adversarial_weight: float = 0.1
     # weight of the deeper features
-    content_weight: float = 1.5
+    content_weight: float = 0.4
     # weight of the rough colours
-    colour_weight: float = 1.2
-    # how much more a face counts than the rest
-    face_weight: float = 10.0
+    colour_weight: float = 3.0
+    # how much more a face counts than the rest, in the two above
+    face_weight: float = 3.0
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
@@ -118,7 +134,7 @@ class Painting(NamedTuple):
     ids: torch.Tensor  # (B, L) token numbers of the prompts
     scales: torch.Tensor  # (B,) guidance scales
     styles: torch.Tensor  # (B,) numbers into `art.STYLES`
-    targets: list  # of B keys into `Data.grams`, None for a photograph that stays as it is
+    examples: list  # of B `Example`s of the style, None for a photograph that stays as it is
     paintings: torch.Tensor  # (B, 3, S, S) paintings of the same styles
     starts: torch.Tensor  # (B,) timesteps at which painting begins
     steps_before: int  # steps of painting before the one that is learned
@@ -141,12 +157,22 @@ class Photograph(NamedTuple):
     faces: list
 
 
+class Example(NamedTuple):
+    """What is known of a painting at one scale."""
+
+    colours: np.ndarray  # see `colours_of`
+    whole: dict  # layer in `STYLE` -> mean (C,) and covariance (C, C) of the features
+    face: dict  # the same of the middle of a portrait, where the face is; else as ``whole``
+    points: dict  # layer in `STYLE` -> features (N, C) at random places, the same in all layers
+
+
 class Data(NamedTuple):
     """What batches are made from."""
 
     photographs: dict  # whether it is a portrait -> list of `Photograph`
     pictures: dict  # style -> list of `art.Picture`
-    grams: dict  # (style or painting by name, short side) -> dict of (C, C), see `textures`
+    # (style or painting by name, whether it is a portrait, short side) -> list of `Example`
+    examples: dict
     latents: unet.Data
 
 
@@ -214,6 +240,22 @@ def choose_style(rng):
     return OTHER_PAINTERS.get(painting, "van gogh"), painting
 
 
+def colours_of(square):
+    """Means and standard deviations (6,) of the rough colours of a picture, uint8 (H, W, 3)."""
+    rough = F.avg_pool2d(photos.to_batch(square[None]), ROUGH)[0].flatten(1).numpy()
+    return np.concatenate([rough.mean(1), rough.std(1)])
+
+
+def nearest_example(data, name, is_portrait, side, square):
+    """The `Example` whose colours are nearest to those of a photograph, uint8 (S, S, 3).
+
+    name : style or painting by name. For a portrait, portraits are looked at first.
+    """
+    groups = (data.examples.get((name, one, side)) for one in (is_portrait, not is_portrait))
+    colours = colours_of(square)
+    return min(next(filter(None, groups)), key=lambda one: np.square(one.colours - colours).sum())
+
+
 def painting_batch(settings, data, rng):
     """A `Painting` batch of random photographs and styles."""
     columns = []
@@ -224,23 +266,24 @@ def painting_batch(settings, data, rng):
         square, mask, short = crop(photograph, settings.side, settings.short_sides, rng)
         style, painting = choose_style(rng)
         text = captions.caption(style, is_portrait, rng, painting)
-        nearest = min(settings.texture_sides, key=lambda one: abs(np.log(short / one)))
-        named = (painting, nearest) in data.grams and any(
-            name in text for name in captions.PAINTINGS[painting].names
-        )
-        target = None if style == PHOTO else (painting if named else style, nearest)
+        named = painting and any(name in text for name in captions.PAINTINGS[painting].names)
+        example = None
+        if style != PHOTO:
+            side = min(settings.example_sides, key=lambda one: abs(np.log(short / one)))
+            name = painting if named else style
+            example = nearest_example(data, name, is_portrait, side, square)
         group = data.pictures[style]
         other = art.crop(group[rng.integers(len(group))], settings.side, rng, settings.short_sides)
         text = captions.misspell(text, rng)
-        columns.append((square, mask, text, art.STYLES.index(style), target, other))
-    squares, masks, texts, styles, targets, others = zip(*columns)
+        columns.append((square, mask, text, art.STYLES.index(style), example, other))
+    squares, masks, texts, styles, examples, others = zip(*columns)
     return Painting(
         photos.to_batch(np.stack(squares)),
         torch.from_numpy(np.stack(masks))[:, None],
         unet.tokens(data.latents.tokenizer, list(texts)),
         torch.from_numpy(rng.uniform(*settings.scales, len(texts))).float(),
         torch.tensor(styles),
-        list(targets),
+        list(examples),
         photos.to_batch(np.stack(others)),
         torch.from_numpy(rng.integers(*STARTS, len(texts))),
         int(rng.choice(STEPS, p=STEP_SHARES)),
@@ -291,7 +334,7 @@ def weighted(settings, losses, scales, step):
     ramp = min(1.0, (step + 1) / ADVERSARIAL_RAMP)
     style = (
         settings.texture_weight * losses["texture"]
-        + settings.stroke_weight * losses["strokes"]
+        + settings.patch_weight * losses["patches"]
         + ramp * settings.adversarial_weight * losses["adversarial"]
     )
     photograph = (
@@ -302,55 +345,88 @@ def weighted(settings, losses, scales, step):
     return (scales / USUAL_SCALE * style + photograph).mean()
 
 
-def textures(features, squares=1):
-    """Matrices that describe the textures of features: a dict from names to (B, n, C, C).
+def moments(features, weights=None):
+    """Mean (B, C) and covariance (B, C, C) of features (B, C, h, w).
 
-    Under the name of a layer in `TEXTURE` lies the Gram matrix of the whole picture, n = 1. Under
-    the name of one in `STROKES` with ", squares" are covariances of the channels in n squares, so
-    Gram matrices in which colours do not count. ``squares``: how many times the side of a training
-    crop goes into that of the pictures.
+    weights : (B, 1, H, W), how much each place counts; None for all alike.
     """
-    made = {}
-    for name in TEXTURE:
-        n = STROKES.get(name, 1) * squares
-        x = features[name].float().permute(0, 2, 3, 1)  # (B, h, w, C)
-        x = x.unflatten(2, (n, -1)).unflatten(1, (n, -1)).transpose(2, 3)
-        x = x.flatten(3, 4).flatten(1, 2)  # (B, n * n, pixels of a square, C)
-        grams, mean = x.mT @ x / x.shape[2], x.mean(2, keepdim=True)
-        made[name] = grams.mean(1, keepdim=True)
-        if name in STROKES:
-            made[f"{name}, squares"] = grams - mean.mT @ mean
-    return made
+    x = features.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, h w, C)
+    if weights is None:
+        mean = x.mean(1, keepdim=True)
+        return mean[:, 0], (x - mean).mT @ (x - mean) / x.shape[1]
+    w = F.adaptive_avg_pool2d(weights, features.shape[-2:]).flatten(1)[..., None]  # (B, h w, 1)
+    w = w / w.sum(1, keepdim=True).clamp_min(1e-6)
+    mean = (w * x).sum(1, keepdim=True)
+    return mean[:, 0], (x - mean).mT @ (w * (x - mean))
 
 
-def texture_losses(batch, found, grams):
-    """Distances of textures from those of the style: of whole pictures, and in squares, both (B,).
+def moment_distance(found, wanted):
+    """Distances (B,) of two pairs from `moments`, as shares of the wanted ones."""
+    return sum(
+        (one - other).abs().flatten(1).sum(1) / other.abs().flatten(1).sum(1)
+        for one, other in zip(found, wanted)
+    )
 
-    Distances are shares of the size of the style's matrices. They are not squared: else a few
-    pictures with white walls would decide. A photograph that stays as it is has the distance 0.
+
+def sample(features, places):
+    """Features (B, N, C) of (B, C, h, w) at places (B, N, 2), x and y in [-1, 1]."""
+    found = F.grid_sample(features.float(), places[:, None], align_corners=False)
+    return found[:, :, 0].mT
+
+
+def earth_movers_distance(found, wanted):
+    """Relaxed earth mover's distances (B,) of two lists of features (B, N, C), one of each layer.
+
+    The cost of a pair is the mean over the layers of one minus the cosine, after the mean of each
+    list is taken off. Each point moves to the nearest one of the other picture; what counts is the
+    direction in which that costs more (Kolkin et al. 2019, equation 4).
     """
-    rows = [k for k, key in enumerate(batch.targets) if key is not None]
-    nothing = torch.zeros(len(batch.targets), device=batch.faces.device)
-    losses = {"texture": nothing, "strokes": nothing}
+    costs = 0.0
+    for one, other in zip(found, wanted):
+        one, other = (F.normalize(x - x.mean(1, keepdim=True), dim=2) for x in (one, other))
+        costs = costs + (1 - one @ other.mT) / len(found)
+    return torch.maximum(costs.amin(2).mean(1), costs.amin(1).mean(1))
+
+
+def style_losses(batch, found):
+    """Distances of features from those of the examples: "texture" and "patches", both (B,).
+
+    Where there is a face, its texture counts as much as that of the whole crop. A photograph that
+    stays as it is has the distance 0.
+    """
+    rows = [k for k, example in enumerate(batch.examples) if example is not None]
+    losses = dict.fromkeys(
+        ("texture", "patches"), torch.zeros(len(batch.examples), device=batch.faces.device)
+    )
     if not rows:
         return losses
-    for name, matrices in textures({one: found[one][rows] for one in TEXTURE}).items():
-        targets = torch.stack([grams[batch.targets[k]][name].to(matrices) for k in rows])
-        targets = targets[:, None].expand_as(matrices)  # (R, n, C, C)
-        squared = perceptual.gram_distance(matrices.flatten(0, 1), targets.flatten(0, 1))
-        distances = (squared + 1e-6).sqrt().unflatten(0, matrices.shape[:2])
-        kind, count = "texture", len(TEXTURE)
-        if name not in TEXTURE:
-            kind, count = "strokes", len(STROKES)
-            side = round(distances.shape[1] ** 0.5)
-            faces = F.adaptive_avg_pool2d(batch.faces[rows], side).flatten(1)
-            distances = distances * (1 - SMOOTH_FACES * faces)
-        where = torch.tensor(rows, device=nothing.device)
-        losses[kind] = losses[kind].index_add(0, where, distances.mean(1) / count)
-    return losses
+    where = torch.tensor(rows, device=batch.faces.device)
+    examples, faces = [batch.examples[k] for k in rows], batch.faces[rows]
+    found = {name: found[name][rows].float() for name in STYLE}
+    has_face = (faces.mean((1, 2, 3)) > SMALL_FACE).float()
+
+    def stacked(part, name):
+        return torch.stack([getattr(one, part)[name] for one in examples]).to(faces)
+
+    def moments_wanted(part, name):
+        pairs = zip(*(getattr(one, part)[name] for one in examples))
+        return [torch.stack(one).to(faces) for one in pairs]
+
+    texture = 0.0
+    for name in STYLE:
+        whole = moment_distance(moments(found[name]), moments_wanted("whole", name))
+        face = moment_distance(moments(found[name], faces), moments_wanted("face", name))
+        texture = texture + (whole + has_face * (face - whole) / 2) / len(STYLE)
+    places = torch.rand(len(rows), POINTS, 2, device=faces.device) * 2 - 1
+    patches = earth_movers_distance(
+        [sample(found[name], places) for name in STYLE],
+        [stacked("points", name) for name in STYLE],
+    )
+    made = {"texture": texture, "patches": patches}
+    return {name: losses[name].index_add(0, where, loss) for name, loss in made.items()}
 
 
-def paint_losses(settings, y, batch, found, wanted, grams):
+def paint_losses(settings, y, batch, found, wanted):
     """What is wrong with painted pictures y (B, 3, S, S): a dict of losses, each (B,).
 
     found, wanted : features of y and of the photographs.
@@ -363,7 +439,7 @@ def paint_losses(settings, y, batch, found, wanted, grams):
         content = content + (distance * rough).mean((1, 2)) / len(CONTENT)
     colour = F.avg_pool2d(y - batch.photographs, ROUGH).square().mean(1)
     return {
-        **texture_losses(batch, found, grams),
+        **style_losses(batch, found),
         "content": content,
         "colour": (colour * F.avg_pool2d(weights, ROUGH)[:, 0]).mean((1, 2)),
         "clipping": F.relu(y.abs() - 1).square().mean((1, 2, 3)),
@@ -380,31 +456,44 @@ def keep_loss(settings, model, batch, teacher, text, noise_scheduler):
     return (losses * weights).mean()
 
 
+def example(features, image, short, is_portrait, device):
+    """The `Example` of a painting (PIL image) that is scaled to a short side in px."""
+    scale = short / min(image.size)
+    size = [round(scale * one) // 16 * 16 for one in image.size]  # VGG16 halves it three times
+    square = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+    found = features(photos.to_batch(square[None]).to(device))
+    generator = torch.Generator().manual_seed(0)
+    places = torch.rand(1, POINTS, 2, generator=generator).to(device) * 2 - 1
+    middle = torch.zeros(1, 1, *square.shape[:2], device=device)
+    height, width = square.shape[:2]
+    middle[..., height // 5 : height * 7 // 10, width // 4 : width * 3 // 4] = 1
+    whole, face, points = {}, {}, {}
+    for name in STYLE:
+        whole[name] = [one[0].cpu() for one in moments(found[name])]
+        face[name] = whole[name]
+        if is_portrait:
+            face[name] = [one[0].cpu() for one in moments(found[name], middle)]
+        points[name] = sample(found[name], places)[0].half().cpu()
+    return Example(colours_of(square), whole, face, points)
+
+
 @torch.no_grad()
-def mean_grams(settings, features, pictures, device):
-    """`Data.grams`: means of the matrices of all paintings of a style, or of one name."""
+def examples(settings, features, pictures, device):
+    """`Data.examples`, of training pictures."""
     groups = {}
     for picture in pictures:
-        if picture.style != PHOTO:
-            groups.setdefault(picture.style, []).append(picture)
-        if name := captions.painting_of(picture.file):
+        for name in {picture.style, captions.painting_of(picture.file)} - {PHOTO, None}:
             groups.setdefault(name, []).append(picture)
-    means = {}
-    for name, group in tqdm(groups.items(), desc="textures"):
-        for short in settings.texture_sides:
-            made = []
-            for picture in group:
-                side = min(short, LONGEST)
-                scale = short / min(picture.image.size)
-                size = [max(side, round(scale * one)) for one in picture.image.size]
-                image = picture.image.resize(size, Image.Resampling.LANCZOS)
-                x = photos.to_batch(np.asarray(ImageOps.fit(image, (side, side)))[None])
-                found = features(x.to(device))
-                made.append(textures(found, max(1, side // settings.side)))
-            means[name, short] = {
-                layer: torch.cat([one[layer][0] for one in made]).mean(0).cpu() for layer in made[0]
-            }
-    return means
+    clear = [one for one in groups.get("van gogh", ()) if Path(one.file).stem in CLEAR_STROKES]
+    if clear:
+        groups["van gogh"] = clear
+    made = {}
+    for name, group in tqdm(groups.items(), desc="examples"):
+        for picture in group[:MOST_EXAMPLES]:
+            for short in settings.example_sides:
+                one = example(features, picture.image, short, picture.is_portrait, device)
+                made.setdefault((name, picture.is_portrait, short), []).append(one)
+    return made
 
 
 def with_faces(pictures):
@@ -448,7 +537,7 @@ def main(settings):
     new = copy.deepcopy(old).train().requires_grad_(True)
     new.register_to_config(_name_or_path="mini-sd/unet")  # do not publish a place on this disk
     model = guidance.Guided(new)
-    features = perceptual.VGG16.load(settings.features, {*TEXTURE, *JUDGED, *CONTENT}).to(device)
+    features = perceptual.VGG16.load(settings.features, {*STYLE, *JUDGED, *CONTENT}).to(device)
     features = training.with_autocast(accelerator, features)
     discriminators = FeatureDiscriminators().to(device)
     discriminator_optimizer = torch.optim.AdamW(
@@ -469,7 +558,7 @@ def main(settings):
         data = Data(
             with_faces(by_style[PHOTO]),
             by_style,
-            mean_grams(settings, features, pictures, device),
+            examples(settings, features, pictures, device),
             guidance.load_latents(
                 settings, networks, pictures, redrawn, noise_scheduler, precision
             ),
@@ -492,7 +581,7 @@ def main(settings):
         with torch.no_grad():
             wanted, real = features(batch.photographs), features(batch.paintings)
         found = features(y)
-        losses = paint_losses(settings, y, batch, found, wanted, data.grams)
+        losses = paint_losses(settings, y, batch, found, wanted)
         losses["adversarial"] = -sum(one.mean((1, 2)) for one in judge(found, batch.styles))
         run.descend(weighted(settings, losses, batch.scales, step))
         discriminator_optimizer.zero_grad()  # the painter's loss also left gradients there

@@ -27,7 +27,7 @@ def batch_of(count=2, side=32, **changes):
         ids=None,
         scales=torch.full((count,), 5.0),
         styles=torch.zeros(count, dtype=torch.long),
-        targets=[None] * count,
+        examples=[None] * count,
         paintings=None,
         starts=torch.tensor([300, 450][:count]),
         steps_before=2,
@@ -38,7 +38,7 @@ def batch_of(count=2, side=32, **changes):
 def features_of(x):
     """Stand-in for VGG16: every layer is the picture, at half the size."""
     small = torch.nn.functional.avg_pool2d(x, 2)
-    return dict.fromkeys({*painter.TEXTURE, *painter.CONTENT}, small)
+    return dict.fromkeys({*painter.STYLE, *painter.CONTENT}, small)
 
 
 def photograph(size=(90, 60), face=(40, 20, 60, 40)):
@@ -127,61 +127,106 @@ def test_a_network_that_knows_the_noise_paints_what_it_was_given(scheduler, step
 def test_nothing_is_wrong_with_a_photograph_that_stays_as_it_is():
     batch = batch_of()
     found = features_of(batch.photographs)
-    losses = painter.paint_losses(SETTINGS, batch.photographs, batch, found, found, {})
+    losses = painter.paint_losses(SETTINGS, batch.photographs, batch, found, found)
     for loss in losses.values():
         torch.testing.assert_close(loss, torch.zeros(2), atol=2e-3, rtol=0)
 
 
-def grams_of(matrix):
-    """`Data.grams` in which everything is ``matrix``."""
-    names = [*painter.TEXTURE, *(f"{name}, squares" for name in painter.STROKES)]
-    return {("van gogh", 64): dict.fromkeys(names, matrix)}
+def example_of(colour=0, side=48, is_portrait=False):
+    """An `Example` of a picture of noise, brighter by ``colour``, seen by `features_of`."""
+    pixels = np.random.default_rng(0).integers(0, 100, (side, side, 3)) + colour
+    image = Image.fromarray(pixels.astype(np.uint8))
+    return painter.example(features_of, image, side, is_portrait, "cpu")
 
 
-def test_white_walls_are_no_trouble():
-    white = torch.ones(2, 3, 32, 32)
-    batch = batch_of(photographs=white, targets=[("van gogh", 64), None])
-    found = features_of(white.requires_grad_())
-    losses = painter.paint_losses(SETTINGS, white, batch, found, found, grams_of(torch.eye(3)))
-    (losses["texture"] + losses["strokes"]).sum().backward()
-    assert white.grad.isfinite().all()
-    assert losses["texture"][1] == losses["strokes"][1] == 0  # it stays a photograph
+def test_moments_are_those_of_numpy():
+    x = torch.randn(2, 3, 8, 6)
+    mean, covariance = painter.moments(x)
+    for k in range(2):
+        np.testing.assert_allclose(mean[k], x[k].mean((1, 2)), atol=1e-6)
+        np.testing.assert_allclose(covariance[k], np.cov(x[k].flatten(1), bias=True), atol=1e-5)
 
 
-def test_texture_is_held_to_the_gram_matrices_of_the_style():
-    batch = batch_of(targets=[("van gogh", 64), None])
-    found = features_of(batch.photographs)
-    grams = grams_of(torch.eye(3))
-    losses = painter.paint_losses(SETTINGS, batch.photographs, batch, found, found, grams)
-    x = found["relu1_1"][0].flatten(1)  # (3, N)
-    expected = torch.linalg.norm(x @ x.T / x.shape[1] - torch.eye(3)) / np.sqrt(3)
-    torch.testing.assert_close(losses["texture"][0], expected)
-    assert losses["texture"][1] == 0
+def test_moments_of_a_face_are_those_of_its_places():
+    x, faces = torch.randn(1, 3, 8, 8), torch.zeros(1, 1, 16, 16)
+    faces[..., 4:12, 6:14] = 1
+    mean, covariance = painter.moments(x, faces)
+    inside = x[0, :, 2:6, 3:7].flatten(1)
+    np.testing.assert_allclose(mean[0], inside.mean(1), atol=1e-6)
+    np.testing.assert_allclose(covariance[0], np.cov(inside, bias=True), atol=1e-5)
 
 
-def test_covariances_are_those_of_numpy_in_each_square():
-    x = torch.randn(2, 3, 8, 8)
-    made = painter.textures(dict.fromkeys(painter.TEXTURE, x))
-    right_upper = x[1, :, :2, 6:].flatten(1).numpy()
-    expected = np.cov(right_upper, bias=True)
-    assert made["relu1_1, squares"].shape == (2, 16, 3, 3)
-    np.testing.assert_allclose(made["relu1_1, squares"][1, 3], expected, atol=1e-5)
-    torch.testing.assert_close(made["relu2_1"][:, 0], perceptual.gram(x))
+def test_a_crop_without_a_face_has_finite_moments():
+    x = torch.randn(1, 3, 8, 8, requires_grad=True)
+    sum(one.sum() for one in painter.moments(x, torch.zeros(1, 1, 8, 8))).backward()
+    assert x.grad.isfinite().all()
 
 
-def test_strokes_are_wanted_everywhere_but_less_in_faces():
-    """A picture without any strokes, of which the right half is a face."""
-    flat = torch.full((1, 3, 32, 32), 0.5)
-    batch = batch_of(1, photographs=flat, targets=[("van gogh", 64)])
-    found = features_of(flat)
-    losses = []
-    for face in (0, 1):
-        batch.faces[..., 16:] = face
-        losses.append(
-            painter.paint_losses(SETTINGS, flat, batch, found, found, grams_of(torch.eye(3)))
-        )
-    torch.testing.assert_close(losses[0]["strokes"], torch.ones(1))
-    torch.testing.assert_close(losses[1]["strokes"], torch.tensor([1 - painter.SMOOTH_FACES / 2]))
+def test_features_are_sampled_where_they_are():
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    centres = torch.tensor([[[-0.75, -0.75], [0.25, -0.75], [-0.75, 0.75]]])  # x, y
+    torch.testing.assert_close(painter.sample(x, centres)[0, :, 0], torch.tensor([0.0, 2.0, 12.0]))
+
+
+def test_the_earth_movers_distance_is_that_of_a_loop_over_points():
+    rng = np.random.default_rng(0)
+    found, wanted = ([rng.standard_normal((count, size)) for size in (3, 5)] for count in (6, 4))
+
+    def cost(i, j):
+        cosines = []
+        for one, other in zip(found, wanted):
+            a, b = one[i] - one.mean(0), other[j] - other.mean(0)
+            cosines.append(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        return 1 - np.mean(cosines)
+
+    there = np.mean([min(cost(i, j) for j in range(4)) for i in range(6)])
+    back = np.mean([min(cost(i, j) for i in range(6)) for j in range(4)])
+    made = painter.earth_movers_distance(
+        *([torch.from_numpy(one)[None] for one in group] for group in (found, wanted))
+    )
+    assert made.item() == pytest.approx(max(there, back))
+
+
+def test_a_picture_is_not_far_from_itself():
+    pixels = torch.randint(0, 256, (48, 48, 3), dtype=torch.uint8).numpy()
+    same = painter.example(features_of, Image.fromarray(pixels), 48, False, "cpu")
+    found = features_of(painter.photos.to_batch(pixels[None]).requires_grad_())
+    near = painter.style_losses(batch_of(1, examples=[same]), found)
+    far = painter.style_losses(batch_of(1, examples=[example_of(colour=150)]), found)
+    assert near["texture"].item() < 1e-5 and far["texture"].item() > 0.1
+    assert near["patches"].item() < 0.1  # both take samples, at other places
+    assert far["patches"].item() < 2
+
+
+def test_the_texture_of_a_face_counts_as_much_as_that_of_the_crop():
+    """The face is flat, so its covariance is missed wholly, and its mean is right."""
+    example = example_of(is_portrait=True)
+    found = features_of(torch.rand(1, 3, 48, 48))
+    mean = example.face["relu2_1"][0].view(1, 3, 1, 1)
+    for name in painter.STYLE:
+        found[name] = found[name].clone()
+        found[name][..., :12, :12] = mean
+    faces = torch.zeros(1, 1, 48, 48)
+    without = painter.style_losses(batch_of(1, examples=[example], faces=faces), found)
+    faces[..., :24, :24] = 1
+    with_face = painter.style_losses(batch_of(1, examples=[example], faces=faces), found)
+    expected = (without["texture"] + 1) / 2
+    torch.testing.assert_close(with_face["texture"], expected, atol=1e-4, rtol=0)
+
+
+def test_a_photograph_is_compared_with_the_painting_of_nearest_colours():
+    dark, bright, portrait = example_of(0), example_of(150), example_of(0, is_portrait=True)
+    groups = {("van gogh", False, 48): [bright, dark], ("van gogh", True, 48): [portrait]}
+    data = SimpleNamespace(examples=groups)
+    for level, is_portrait, expected in (
+        (40, False, dark),
+        (200, False, bright),
+        (200, True, portrait),  # portraits first
+    ):
+        square = np.full((32, 32, 3), level, np.uint8)
+        assert painter.nearest_example(data, "van gogh", is_portrait, 48, square) is expected
+    groups.pop(("van gogh", True, 48))
+    assert painter.nearest_example(data, "van gogh", True, 48, square) is bright
 
 
 @pytest.mark.parametrize("name", ["content", "colour"])
@@ -193,7 +238,7 @@ def test_faces_count_more(name):
     for faces in (0, 1):
         one = batch._replace(faces=torch.full((1, 1, 32, 32), float(faces)))
         found, wanted = features_of(wrong), features_of(one.photographs)
-        losses.append(painter.paint_losses(SETTINGS, wrong, one, found, wanted, {})[name])
+        losses.append(painter.paint_losses(SETTINGS, wrong, one, found, wanted)[name])
     torch.testing.assert_close(losses[1], (1 + SETTINGS.face_weight) * losses[0])
 
 
@@ -203,12 +248,12 @@ def test_only_what_is_beyond_black_and_white_is_clipped():
     y[0, 0, 0, :16] = 1.5
     y[0, 0, 1, :16] = -1.5
     features = features_of(y)
-    losses = painter.paint_losses(SETTINGS, y, batch, features, features, {})
+    losses = painter.paint_losses(SETTINGS, y, batch, features, features)
     torch.testing.assert_close(losses["clipping"], torch.tensor([0.25 * 32 / (3 * 32 * 32)]))
 
 
 def test_the_guidance_scale_weighs_the_style_and_not_the_photograph():
-    names = ("texture", "strokes", "adversarial", "content", "colour", "clipping")
+    names = ("texture", "patches", "adversarial", "content", "colour", "clipping")
     losses = {name: torch.zeros(1) for name in names}
 
     def total(name, scale, step=1000):
@@ -216,7 +261,7 @@ def test_the_guidance_scale_weighs_the_style_and_not_the_photograph():
         return painter.weighted(SETTINGS, changed, torch.tensor([scale]), step).item()
 
     assert total("texture", 5.0) == pytest.approx(SETTINGS.texture_weight)
-    assert total("strokes", 10.0) == pytest.approx(2 * SETTINGS.stroke_weight)
+    assert total("patches", 10.0) == pytest.approx(2 * SETTINGS.patch_weight)
     assert total("adversarial", 5.0) == pytest.approx(SETTINGS.adversarial_weight)
     assert total("adversarial", 5.0, step=0) == pytest.approx(SETTINGS.adversarial_weight / 200)
     for name in ("content", "colour", "clipping"):
@@ -224,26 +269,36 @@ def test_the_guidance_scale_weighs_the_style_and_not_the_photograph():
         assert total(name, 1.0) == total(name, 9.0) == pytest.approx(weight)
 
 
-def test_mean_textures_are_means_over_the_paintings():
-    colours = [(255, 0, 0), (0, 0, 255)]
+def test_examples_are_paintings_with_clear_strokes_and_those_by_name():
+    def picture(file, style, title=""):
+        return art.Picture(file, style, title, Image.new("RGB", (40, 60)))
+
     pictures = [
-        art.Picture(f"ukiyo_e/{k}.jpg", "ukiyo-e", "", Image.new("RGB", (40, 60), colour))
-        for k, colour in enumerate(colours)
+        picture("van_gogh/self-portrait-1.jpg", "van gogh", "Self-Portrait"),
+        picture("van_gogh/olive.jpg", "van gogh"),
+        picture("van_gogh/tree-roots.jpg", "van gogh"),
+        picture("ukiyo_e/a-print.jpg", "ukiyo-e"),
+        picture("photo/x.jpg", "a photo"),
     ]
-    pictures.append(art.Picture("photo/x.jpg", "a photo", "", Image.new("RGB", (40, 60))))
     settings = painter.Settings(
-        out=Path("o"), teacher=Path("t"), vae=Path("v"), texture_sides=(32,)
+        out=Path("o"), teacher=Path("t"), vae=Path("v"), example_sides=(32, 48)
     )
+    made = painter.examples(settings, features_of, pictures, "cpu")
+    assert {key: len(group) for key, group in made.items()} == {
+        (name, is_portrait, side): 1
+        for name, is_portrait in (
+            ("van gogh", True),
+            ("van gogh", False),  # the olive trees
+            ("a self-portrait of van gogh", True),
+            ("ukiyo-e", False),
+        )
+        for side in (32, 48)
+    }
 
-    def features(x):
-        return dict.fromkeys(painter.TEXTURE, x)
 
-    grams = painter.mean_grams(settings, features, pictures, "cpu")
-    assert list(grams) == [("ukiyo-e", 32)]
-    assert not grams["ukiyo-e", 32]["relu3_1, squares"].any()  # one colour has no strokes
-    reds, blues = torch.tensor([[1.0, -1, -1], [-1, -1, 1]])
-    expected = (torch.outer(reds, reds) + torch.outer(blues, blues)) / 2
-    torch.testing.assert_close(grams["ukiyo-e", 32]["relu3_1"], expected)
+def test_paintings_with_clear_strokes_are_in_the_list_and_for_training():
+    split = {Path(row["file"]).stem: row["split"] for row in art.manifest()}
+    assert {split[name] for name in painter.CLEAR_STROKES} == {"train"}
 
 
 def test_the_teacher_keeps_its_answers_without_loss(scheduler):
