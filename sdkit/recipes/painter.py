@@ -41,12 +41,14 @@ from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import command_line
 from sdkit.recipes.vae import discriminator_loss
 
-STYLE = ("relu2_1", "relu3_1", "relu4_1")  # layers that are compared with those of a painting
+# layers whose means and covariances are compared with those of a painting
+TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+PATCHES = TEXTURE[1:]  # layers whose features are compared point by point
 JUDGED = ("relu2_1", "relu3_1")  # layers that the discriminators see
 CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
 POINTS = 1024  # places in a picture whose features are compared with those of a painting
 SMALL_FACE = 0.03  # share of a crop; smaller faces have no statistics of their own
-ROUGH = 16  # px; means over squares of this side are the rough colours
+ROUGH = 8  # px; means over squares of this side are the rough colours
 USUAL_SCALE = 5.0  # guidance scale at which the style has its whole weight
 STARTS = (200, 500)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
@@ -67,7 +69,6 @@ OTHER_PAINTERS = {"the great wave": "ukiyo-e", "water lilies": "impressionism"}
 # The paintings of Van Gogh whose strokes are the clearest; other styles learn from all of theirs.
 CLEAR_STROKES = (
     "self-portrait-1",
-    "self-portrait-2",
     "vangogh-starry-night",
     "starry-night-over-the-rhone",
     "the-mulberry-tree",
@@ -101,7 +102,7 @@ class Settings(guidance.StudentSettings):
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
-    learning_rate: float = 3e-4
+    learning_rate: float = 6e-4
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 768)
@@ -109,17 +110,17 @@ class Settings(guidance.StudentSettings):
     # of the photograph is asked for
     example_sides: tuple[int, ...] = (288, 512)
     # weight of the means and covariances of features
-    texture_weight: float = 0.3
+    texture_weight: float = 0.6
     # weight of the relaxed earth mover's distance
-    patch_weight: float = 1.0
+    patch_weight: float = 1.6
     # weight of the discriminators' opinion
     adversarial_weight: float = 0.1
     # weight of the deeper features
     content_weight: float = 0.4
     # weight of the rough colours
-    colour_weight: float = 3.0
+    colour_weight: float = 6.0
     # how much more a face counts than the rest, in the two above
-    face_weight: float = 3.0
+    face_weight: float = 5.0
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
@@ -161,9 +162,9 @@ class Example(NamedTuple):
     """What is known of a painting at one scale."""
 
     colours: np.ndarray  # see `colours_of`
-    whole: dict  # layer in `STYLE` -> mean (C,) and covariance (C, C) of the features
+    whole: dict  # layer in `TEXTURE` -> mean (C,) and covariance (C, C) of the features
     face: dict  # the same of the middle of a portrait, where the face is; else as ``whole``
-    points: dict  # layer in `STYLE` -> features (N, C) at random places, the same in all layers
+    points: dict  # layer in `PATCHES` -> features (N, C) at random places, the same in all layers
 
 
 class Data(NamedTuple):
@@ -402,7 +403,7 @@ def style_losses(batch, found):
         return losses
     where = torch.tensor(rows, device=batch.faces.device)
     examples, faces = [batch.examples[k] for k in rows], batch.faces[rows]
-    found = {name: found[name][rows].float() for name in STYLE}
+    found = {name: found[name][rows].float() for name in TEXTURE}
     has_face = (faces.mean((1, 2, 3)) > SMALL_FACE).float()
 
     def stacked(part, name):
@@ -413,14 +414,14 @@ def style_losses(batch, found):
         return [torch.stack(one).to(faces) for one in pairs]
 
     texture = 0.0
-    for name in STYLE:
+    for name in TEXTURE:
         whole = moment_distance(moments(found[name]), moments_wanted("whole", name))
         face = moment_distance(moments(found[name], faces), moments_wanted("face", name))
-        texture = texture + (whole + has_face * (face - whole) / 2) / len(STYLE)
+        texture = texture + (whole + has_face * (face - whole) / 2) / len(TEXTURE)
     places = torch.rand(len(rows), POINTS, 2, device=faces.device) * 2 - 1
     patches = earth_movers_distance(
-        [sample(found[name], places) for name in STYLE],
-        [stacked("points", name) for name in STYLE],
+        [sample(found[name], places) for name in PATCHES],
+        [stacked("points", name) for name in PATCHES],
     )
     made = {"texture": texture, "patches": patches}
     return {name: losses[name].index_add(0, where, loss) for name, loss in made.items()}
@@ -468,11 +469,12 @@ def example(features, image, short, is_portrait, device):
     height, width = square.shape[:2]
     middle[..., height // 5 : height * 7 // 10, width // 4 : width * 3 // 4] = 1
     whole, face, points = {}, {}, {}
-    for name in STYLE:
+    for name in TEXTURE:
         whole[name] = [one[0].cpu() for one in moments(found[name])]
         face[name] = whole[name]
         if is_portrait:
             face[name] = [one[0].cpu() for one in moments(found[name], middle)]
+    for name in PATCHES:
         points[name] = sample(found[name], places)[0].half().cpu()
     return Example(colours_of(square), whole, face, points)
 
@@ -537,7 +539,7 @@ def main(settings):
     new = copy.deepcopy(old).train().requires_grad_(True)
     new.register_to_config(_name_or_path="mini-sd/unet")  # do not publish a place on this disk
     model = guidance.Guided(new)
-    features = perceptual.VGG16.load(settings.features, {*STYLE, *JUDGED, *CONTENT}).to(device)
+    features = perceptual.VGG16.load(settings.features, {*TEXTURE, *JUDGED, *CONTENT}).to(device)
     features = training.with_autocast(accelerator, features)
     discriminators = FeatureDiscriminators().to(device)
     discriminator_optimizer = torch.optim.AdamW(

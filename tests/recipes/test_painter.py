@@ -38,7 +38,7 @@ def batch_of(count=2, side=32, **changes):
 def features_of(x):
     """Stand-in for VGG16: every layer is the picture, at half the size."""
     small = torch.nn.functional.avg_pool2d(x, 2)
-    return dict.fromkeys({*painter.STYLE, *painter.CONTENT}, small)
+    return dict.fromkeys({*painter.TEXTURE, *painter.CONTENT}, small)
 
 
 def photograph(size=(90, 60), face=(40, 20, 60, 40)):
@@ -203,7 +203,7 @@ def test_the_texture_of_a_face_counts_as_much_as_that_of_the_crop():
     example = example_of(is_portrait=True)
     found = features_of(torch.rand(1, 3, 48, 48))
     mean = example.face["relu2_1"][0].view(1, 3, 1, 1)
-    for name in painter.STYLE:
+    for name in painter.TEXTURE:
         found[name] = found[name].clone()
         found[name][..., :12, :12] = mean
     faces = torch.zeros(1, 1, 48, 48)
