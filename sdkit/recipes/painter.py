@@ -92,7 +92,7 @@ class Settings(guidance.StudentSettings):
     runs: Path = Path("runs/painter")
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 1500
+    steps: int = 2000
     # photographs in a batch
     photographs: int = 3
     # side in px of a crop of a photograph or painting
@@ -120,7 +120,7 @@ class Settings(guidance.StudentSettings):
     # weight of the rough colours
     colour_weight: float = 6.0
     # how much more a face counts than the rest, in the two above
-    face_weight: float = 5.0
+    face_weight: float = 8.0
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
