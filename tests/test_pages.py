@@ -5,6 +5,7 @@ import re
 import pytest
 
 from sdkit import models
+from sdkit.cli import parser
 from sdkit.files import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/**/*.md")])
@@ -74,10 +75,18 @@ def test_the_readme_gives_the_size_of_mini_sd():
     assert f"{row['parameters'] / 1e6:.0f} million trained numbers" in README
 
 
-def test_every_command_in_the_readme_is_one_that_the_kit_has():
-    from sdkit.cli import parser
+def verbs():
+    """What may stand behind ``run.py``."""
+    return {*parser.make_parser()._subparsers._group_actions[0].choices, "lab", "test"}
 
-    verbs = parser.make_parser()._subparsers._group_actions[0].choices
-    commands = set(re.findall(r"run\.py (?:VERB|([a-z]\w*))", README)) - {""}
-    assert commands <= {*verbs, "lab", "test"}
-    assert {"style", "lab", "doctor", "test"} <= commands
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_in_a_page_is_one_that_the_kit_has(page):
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"\brun\.py (?!COMMAND)(\w+)", text)) <= verbs()
+
+
+def test_the_page_of_commands_names_every_verb():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert verbs() <= {name for cell in first for name in re.findall(r"`(\w+)`", cell)}

@@ -68,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all verbs. It puts (module in sdkit.cli, function) of the verb into `verb`."""
     parser = Parser(prog="sdkit", description="Stable Diffusion, small and in the open.")
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     verb = verbs.add_parser("draw", help="paint a picture from a sentence", epilog=DEFAULTS)
     verb.add_argument(
