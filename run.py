@@ -387,6 +387,9 @@ def become(command, folder, variables):
 def hand_over(verb, options):
     """Run the verb with the Python inside .venv."""
     folder, command, variables = ROOT, [str(PYTHON)], environment()
+    if verb != "test":  # sentences of the kit then name commands as the person calls them
+        python = "py" if os.name == "nt" else "python3"
+        variables["SDKIT_COMMAND"] = "%s %s" % (python, sys.argv[0])
     if verb == "lab":
         lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
         command += LAB + ["--ServerApp.root_dir=%s" % ROOT] + options

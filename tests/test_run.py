@@ -433,6 +433,15 @@ def test_other_verbs_run_the_package_in_the_current_folder(run, pip, monkeypatch
     assert folder == tmp_path / "elsewhere"
 
 
+def test_the_kit_learns_how_it_was_called(run, pip, monkeypatch):
+    monkeypatch.setattr(run.sys, "argv", ["kit/run.py"])
+    run.main(["style", "me.jpg"])
+    run.main(["test"])
+    called, tested = (variables.get("SDKIT_COMMAND") for _, _, variables in pip.became)
+    assert called == ("py kit/run.py" if os.name == "nt" else "python3 kit/run.py")
+    assert tested is None  # tests compare sentences
+
+
 def test_started_programs_are_offline_unless_the_user_says_otherwise(run, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("PYTHONPATH", "/somewhere/else")
