@@ -7,6 +7,7 @@ so ``--help`` is quick.
 import argparse
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -57,10 +58,23 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+# What argparse says, and the same in plain English. A sentence that is not here stays as it is.
+SENTENCES = (
+    (r"^the following arguments are required: ", "Something is missing: "),
+    (r"^unrecognized arguments: ", "These words are not understood: "),
+    (r"^argument (\S+): invalid int value: ", r"\1 must be a whole number, not "),
+    (r"^argument (\S+): invalid float value: ", r"\1 must be a number, not "),
+    (r"^argument (\S+): invalid choice: (.*?) \(choose from (.*)\)$", r"\1 cannot be \2. Take: \3"),
+    (r"^argument (\S+): expected .*$", r"After \1 something is missing"),
+)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says in one sentence what it cannot read."""
 
     def error(self, message: str) -> NoReturn:
+        for theirs, ours in SENTENCES:
+            message = re.sub(theirs, ours, message)
         self.exit(2, plain(f"sdkit: {message[:250]}. See: {self.prog} --help.") + "\n")
 
 
