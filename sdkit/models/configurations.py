@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sdkit.errors import SdkitError
-from sdkit.models.registry import OTHERS
+from sdkit.errors import OTHERS, SdkitError
 
 FILES = {
     "unet": "config.json",

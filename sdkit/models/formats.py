@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sdkit.errors import SdkitError
-from sdkit.models.registry import OTHERS
+from sdkit.errors import OTHERS, SdkitError
 
 # the class of each part, or how its name begins
 CLASSES = {

@@ -18,9 +18,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from urllib.parse import unquote
 
-from sdkit.errors import COMMAND, SdkitError
+from sdkit.errors import COMMAND, OTHERS, SdkitError
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
-from sdkit.models.registry import OTHERS
 
 TIMEOUT = 20  # seconds without progress, after which a download is given up
 TRIES = 3  # attempts at a large file that bring nothing new, after which it is given up

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdkit.errors import SdkitError
+from sdkit.errors import OTHERS, SdkitError
 from sdkit.files import model_dir
 from sdkit.models import checksums, configurations, formats, hardware
-from sdkit.models.registry import OTHERS
 
 if TYPE_CHECKING:
     import torch

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdkit.diffusion import prompts
-from sdkit.errors import SdkitError
+from sdkit.errors import OTHERS, SdkitError
 from sdkit.files import expand, model_dir
 from sdkit.models import checksums, configurations, formats, hardware, hub, loading
 from sdkit.models.picture_settings import Settings, check_defaults
-from sdkit.models.registry import OTHERS, REAL, REGISTRY, SD15, USUAL, Entry
+from sdkit.models.registry import REAL, REGISTRY, SD15, USUAL, Entry
 
 if TYPE_CHECKING:
     import torch

@@ -3,10 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sdkit.errors import COMMAND
-
-OTHERS = f"another model ({COMMAND} models lists them)"  # what many sentences advise to take
-
 
 @dataclass(frozen=True)
 class Entry:
