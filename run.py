@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""The one command of the kit.
+"""All commands of the kit. On Windows, write py instead of python3.
 
-    python3 run.py lab                                open the lessons in JupyterLab
+    python3 run.py lab                                open the lessons in the browser (JupyterLab)
     python3 run.py style PHOTO --prompt "van gogh"    paint a photograph or a sample (astronaut)
-    python3 run.py booth                              open the photo booth for visitors
+    python3 run.py draw a red house by the sea        paint a picture from a sentence
+    python3 run.py booth                              open a photo booth for visitors
+    python3 run.py doctor                             check that everything is there
     python3 run.py test                               run every test and every notebook
-    python3 run.py doctor | models | VERB --help      any other verb (python -m sdkit VERB)
+    python3 run.py COMMAND --help                     explain a command and its options
+
+There are also: inpaint, upscale, check, clear, models, measure, bench, compare.
 
 The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
 most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
-3.11, 3.12 or 3.13. Options after the verb are passed on to it.
+3.11, 3.12 or 3.13.
 
     SDKIT_TORCH=cpu|cuda|default   the build of torch. If it is not set: cuda if an NVIDIA GPU
                                    answers, else cpu. default: the build that pip finds first.
@@ -18,6 +22,7 @@ most of them for the download, and 2 GB of disk. Later calls start at once. The 
 """
 
 import contextlib
+import difflib
 import hashlib
 import os
 import platform
@@ -56,6 +61,16 @@ OFFLINE = {
     # spinning threads are ten times slower beside a second busy process
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+VERBS = ("lab", "style", "draw", "booth", "doctor", "test") + (
+    "inpaint",
+    "upscale",
+    "check",
+    "clear",
+    "models",
+    "measure",
+    "bench",
+    "compare",
+)
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 LAB = [
     "-m",
@@ -105,32 +120,32 @@ CAUSES = (
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
-        "The index's certificate is not trusted: set PIP_CERT to your proxy's certificate "
-        "and start again.",
+        "The certificate of the package index is not trusted. The proxy of a school or firm often "
+        "causes this:\nset PIP_CERT to the file of its certificate and start again.",
     ),
     (
         r"ConnectionError|ConnectTimeout|getaddrinfo|ProxyError|[Rr]ead ?[Tt]ime"
         r"|Network is unreachable",
         "No package index answers: connect to the network "
         "(behind a proxy: set HTTPS_PROXY) and start again,\n"
-        "or set SDKIT_WHEELS to a folder of wheels.",
+        "or set SDKIT_WHEELS to a folder of packages (docs/class-server.md says how to fill one).",
     ),
     (
         r"No matching distribution found",
         "pip found no index, or none with this package: "
         "check the network and `python3 -m pip config list`,\n"
-        "or the folder SDKIT_WHEELS (to be filled on the same kind of machine).",
+        "or the folder SDKIT_WHEELS (fill it on a machine of the same kind).",
     ),
     (
         r"Permission denied|Errno (13|30)\b|WinError (5|32)\b",
-        "A file may not be written: check who owns this folder; "
-        "close JupyterLab and shells that use .venv.",
+        "A file could not be written: check that you may write into this folder, "
+        "and close JupyterLab and terminals that use .venv.",
     ),
     (
         r"ensurepip",
         "This Python lacks venv: install it (Debian, Ubuntu: `apt install python3-venv`).",
     ),
-    (r"", "The installation did not end well; all that was said is in %s." % LOG),
+    (r"", "The installation failed. Everything that was printed is in %s." % LOG),
 )
 
 
@@ -198,13 +213,13 @@ def check_machine(flavour):
     """Raise `Trouble` if the installation cannot succeed on this machine."""
     if sys.maxsize < 2**32 or (sys.platform, platform.machine()) == ("darwin", "x86_64"):
         raise Trouble(
-            "torch is not built for 32-bit Pythons and Intel Macs: install a 64-bit Python (on an\n"
-            "Apple-silicon Mac, the one for it), or use a class server (docs/class-server.md)."
+            "torch is not built for 32-bit Pythons and Intel Macs: install a 64-bit Python (on a\n"
+            "Mac with Apple silicon, the one for it), or use a class server (docs/class-server.md)."
         )
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < GIGABYTES[flavour]:
         raise Trouble(
-            "The disk is too full: the set-up wants %d GB free in %s, and there are %.1f.\n"
+            "The disk is too full: the set-up needs %d GB in %s, and only %.1f GB are free.\n"
             "Make room and start again." % (GIGABYTES[flavour], ROOT, free)
         )
 
@@ -222,11 +237,11 @@ def pip_sources(flavour):
         with contextlib.suppress(OSError):
             urllib.request.urlopen(extra + "/torch/", timeout=5).close()
             return ["--extra-index-url", extra]
-        say("%s does not answer: pip takes the torch that it is set up to find." % extra)
+        say("%s does not answer, so pip takes torch from where it is set up to look." % extra)
         if flavour == "cpu":
             say(
-                "If that is the CUDA build, it downloads 2.75 GB and takes 8 GB of disk, "
-                "and works as well."
+                "If that is the build for CUDA, it works as well, but it downloads 2.75 GB "
+                "and takes 8 GB of disk."
             )
     return []
 
@@ -235,7 +250,7 @@ def explain(lines):
     """The last line with an error among those that a failed command printed, and what to do."""
     errors = [line for line in lines if re.match(r"\W*\w*(ERROR|Error|Errno)", line)]
     advice = next(advice for cause, advice in CAUSES if re.search(cause, "\n".join(lines)))
-    return (errors or lines or ["No word why."])[-1] + "\n" + advice
+    return (errors or lines or ["No reason was given."])[-1] + "\n" + advice
 
 
 def follow(command, log):
@@ -372,6 +387,9 @@ def become(command, folder, variables):
 def hand_over(verb, options):
     """Run the verb with the Python inside .venv."""
     folder, command, variables = ROOT, [str(PYTHON)], environment()
+    if verb != "test":  # sentences of the kit then name commands as the person calls them
+        python = "py" if os.name == "nt" else "python3"
+        variables["SDKIT_COMMAND"] = "%s %s" % (python, sys.argv[0])
     if verb == "lab":
         lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
         command += LAB + ["--ServerApp.root_dir=%s" % ROOT] + options
@@ -391,6 +409,16 @@ def main(argv):
         print(__doc__.strip())
         return 0
     try:
+        if argv[0] not in VERBS and not argv[0].startswith("-"):  # a slip should install nothing
+            near = difflib.get_close_matches(argv[0], VERBS, 1)
+            raise Trouble(
+                "There is no command %s. %sSee: %s run.py --help"
+                % (
+                    argv[0],
+                    "Do you mean %s? " % near[0] if near else "",
+                    "py" if os.name == "nt" else "python3",
+                )
+            )
         if sys.version_info[:2] in PYTHONS:
             set_up()
             return hand_over(argv[0], argv[1:])
@@ -398,16 +426,16 @@ def main(argv):
         other = suitable_python()
         if not other:
             raise Trouble(
-                "No such Python is on the PATH: install one (python.org has them) and start again."
+                "None of these is on the PATH: install one (python.org has them) and start again."
             )
-        say("Going on with %s." % " ".join(other))
+        say("Using %s instead." % " ".join(other))
         return become(other + [str(ROOT / "run.py")] + argv, Path.cwd(), os.environ)
     except (Trouble, OSError) as trouble:
         what = str(trouble) if isinstance(trouble, Trouble) else explain([str(trouble)])
         print("\nrun.py: %s" % what, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted; what was begun is done again at the next start.", file=sys.stderr)
+        print("\nStopped. The next start does again what is not finished.", file=sys.stderr)
         return 130
 
 

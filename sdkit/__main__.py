@@ -1,4 +1,4 @@
-"""The commands ``sdkit VERB`` and ``python -m sdkit VERB``, which are the same."""
+"""The commands ``sdkit COMMAND`` and ``python -m sdkit COMMAND``, which are the same."""
 
 import gc
 import os

@@ -3,6 +3,10 @@
 import errno
 import os
 
+# what a person types before a verb, for sentences that name one; run.py has set it to its own call
+COMMAND = os.environ.get("SDKIT_COMMAND", "sdkit")
+OTHERS = f"another model ({COMMAND} models lists them)"  # what many sentences advise to take
+
 
 class SdkitError(ValueError):
     """A fault that a person can put right.

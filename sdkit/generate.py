@@ -203,7 +203,7 @@ def inpaint(
     weight = np.asarray(mask.convert("L").resize(image.size), np.float32) / 255  # (H, W)
     if weight.max() < 0.5:
         raise SdkitError(
-            "The mask is black, so nothing would change. Paint white what shall be new."
+            "The mask is black, so nothing would change. Paint white the part that is to be new."
         )
     what = f"{image.width} x {image.height} pixels"
     hardware.refuse_too_large(pipe, image.size)

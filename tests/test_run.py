@@ -111,6 +111,23 @@ def test_help_needs_no_set_up(run, pip, capsys):
     assert not pip.calls
 
 
+def test_run_py_knows_the_commands_of_the_kit(run):
+    from sdkit.cli import parser
+
+    commands = parser.make_parser()._subparsers._group_actions[0].choices
+    assert set(run.VERBS) == {*commands, "lab", "test"}
+    assert all(verb in run.__doc__ for verb in run.VERBS)
+
+
+@pytest.mark.parametrize(
+    "slip, hint", [("styl", "Do you mean style?"), ("me.jpg", "no command me.jpg. See:")]
+)
+def test_a_slip_of_the_keyboard_installs_nothing(run, pip, capsys, slip, hint):
+    assert run.main([slip]) == 2
+    assert hint in capsys.readouterr().err
+    assert not pip.calls and not pip.became
+
+
 def test_run_py_without_a_verb_prints_the_help():
     shown = subprocess.run(
         [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True
@@ -180,9 +197,9 @@ def test_the_path_to_the_kit_is_right_after_the_folder_is_moved(run, pip):
             "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n",
             "certificate",
         ),
-        ("ERROR: [Errno 13] Permission denied: '.venv/x'\n", "may not be written"),
+        ("ERROR: [Errno 13] Permission denied: '.venv/x'\n", "could not be written"),
         ("ERROR: something nobody thought of\n", "install.log"),
-        ("", "No word why"),
+        ("", "No reason was given"),
     ],
 )
 def test_a_failure_of_pip_shows_its_last_line_and_a_sentence(run, pip, capsys, says, sentence):
@@ -206,7 +223,7 @@ def test_an_interrupted_installation_is_done_again(run, pip, monkeypatch, capsys
     with monkeypatch.context() as patched:
         patched.setattr(run, "pip_sources", interrupted)
         assert run.main(["doctor"]) == 130
-    assert "Interrupted" in capsys.readouterr().err and not run.STAMP.exists()
+    assert "Stopped" in capsys.readouterr().err and not run.STAMP.exists()
     assert run.main(["doctor"]) == 0 and run.STAMP.exists()
 
 
@@ -214,7 +231,7 @@ def test_a_full_disk_is_noticed_before_the_download(run, pip, monkeypatch, capsy
     disk(run, monkeypatch, 1.2)
     assert run.main(["doctor"]) == 2
     told = capsys.readouterr().err
-    assert "wants 3 GB" in told and "1.2" in told and not pip.calls
+    assert "needs 3 GB" in told and "1.2" in told and not pip.calls
 
 
 def test_a_folder_without_write_permission_gives_a_sentence(run, pip, monkeypatch, capsys):
@@ -223,7 +240,7 @@ def test_a_folder_without_write_permission_gives_a_sentence(run, pip, monkeypatc
 
     monkeypatch.setattr(run, "only_one", read_only)
     assert run.main(["doctor"]) == 2
-    assert "check who owns this folder" in capsys.readouterr().err
+    assert "check that you may write into this folder" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(
@@ -414,6 +431,15 @@ def test_other_verbs_run_the_package_in_the_current_folder(run, pip, monkeypatch
     command, folder, _ = pip.became[0]
     assert command == [str(run.PYTHON), "-m", "sdkit", "style", "me.jpg", "--prompt", "van gogh"]
     assert folder == tmp_path / "elsewhere"
+
+
+def test_the_kit_learns_how_it_was_called(run, pip, monkeypatch):
+    monkeypatch.setattr(run.sys, "argv", ["kit/run.py"])
+    run.main(["style", "me.jpg"])
+    run.main(["test"])
+    called, tested = (variables.get("SDKIT_COMMAND") for _, _, variables in pip.became)
+    assert called == ("py kit/run.py" if os.name == "nt" else "python3 kit/run.py")
+    assert tested is None  # tests compare sentences
 
 
 def test_started_programs_are_offline_unless_the_user_says_otherwise(run, monkeypatch):

@@ -199,7 +199,7 @@ def test_unusable_pictures_and_numbers_are_reported_in_a_sentence(pipe, change):
 
 
 def test_a_model_that_paints_is_refused_as_upscaler(tiny_data):
-    with pytest.raises(SdkitError, match="mini-sd is no upscaler"):
+    with pytest.raises(SdkitError, match="mini-sd is not an upscaler"):
         models.load_upscaler("mini-sd")
 
 

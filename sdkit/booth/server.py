@@ -64,7 +64,7 @@ class Options:
                 f"A time-out of {self.time_out:g} s is not from 5 to 86400. Choose one."
             )
         if self.token is not None and (len(self.token) < 8 or not self.token.isalnum()):
-            raise SdkitError("A token has 8 letters and digits or more. Give a longer one.")
+            raise SdkitError("A token needs at least 8 letters or digits. Give a longer one.")
 
     @property
     def local(self) -> bool:
@@ -156,7 +156,7 @@ class Booth:
         if not NOTEBOOK.is_file():
             raise SdkitError(
                 "The booth needs notebooks/photo_booth.ipynb. Clone the whole repository, and "
-                "start it there with python3 run.py booth."
+                "start it there: python3 run.py booth."
             )
         self.options = options
         self._port = _free_port(options)
@@ -258,8 +258,8 @@ def kiosk_command(address: str, profile: str) -> list[str]:
     )
     if not found:
         raise SdkitError(
-            "A kiosk needs Chromium, Chrome or Edge, and none is found. Install one, or open the "
-            "booth without --kiosk and press F11 in the browser."
+            "A kiosk needs Chromium, Chrome or Edge, and there is none here. Install one, or open "
+            "the booth without --kiosk and press F11 in the browser."
         )
     return [
         found,

@@ -227,7 +227,7 @@ class Visit:
         """Take a photograph: find the people on it, and show it."""
         if len(has.photos) >= MAX_PHOTOS:
             raise SdkitError(
-                f"These are {MAX_PHOTOS} photographs already. Press Forget me to begin anew."
+                f"There are {MAX_PHOTOS} photographs already. Press Forget me to begin again."
             )
         image = read()
         photos.resized_size(image, 512)  # raises an error for a panorama
@@ -269,7 +269,7 @@ class Visit:
         """
         if len(has.pictures) >= MAX_PICTURES:
             raise SdkitError(
-                f"These are {MAX_PICTURES} pictures already. Press Forget me to begin anew."
+                f"There are {MAX_PICTURES} pictures already. Press Forget me to begin again."
             )
         before = photos.resize(order.image, models.resolve("mini").defaults["size"])
         about = {"prompt": order.prompt, "place": place}

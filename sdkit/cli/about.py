@@ -16,7 +16,7 @@ from PIL import Image
 
 from sdkit import models
 from sdkit.cli import consent
-from sdkit.errors import SdkitError
+from sdkit.errors import COMMAND, SdkitError
 from sdkit.files import models_dir, write_atomically
 from sdkit.models import checksums, hardware
 from sdkit.models.picture_settings import check_whole
@@ -76,7 +76,7 @@ def doctor(arguments: Namespace) -> int:
     for fine, sentence in lines:
         print(f"{'✓' if fine else '✗'} {sentence}")
     wrong = sum(not fine for fine, _ in lines)
-    print("All is well." if not wrong else f"{wrong} of {len(lines)} to put right.")
+    print("All is well." if not wrong else f"{wrong} of {len(lines)} need to be put right.")
     return 2 if wrong else 0
 
 
@@ -210,7 +210,7 @@ def bench(arguments: Namespace) -> int:
         options = parser.make_parser().parse_args([*draw, "--overwrite", "--out", str(folder)])
         with contextlib.redirect_stdout(io.StringIO()):
             if verbs.draw(options):
-                raise SdkitError(f"The postcard was not drawn. Try: sdkit {' '.join(draw)}")
+                raise SdkitError(f"The postcard was not drawn. Try: {COMMAND} {' '.join(draw)}")
 
     texts, rows = benches.head(arguments.model), []
     for key, text in texts.items():

@@ -84,7 +84,7 @@ def agree_to_fetch(name: str | os.PathLike | models.Model, yes: bool = False) ->
     entry = model.entry
     size = f" ({entry.gigabytes:g} GB, {entry.licence} licence)" if entry else ""
     ask(
-        f"{model.label} is not on this computer and would be fetched from the hub{size}.",
+        f"{model.label} is not on this computer and must be downloaded from the hub{size}.",
         yes,
         "take the kit's own model: mini",
     )
@@ -103,7 +103,7 @@ def ask(what: str, yes: bool, otherwise: str) -> None:
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
         raise Declined(f"Nothing was done. You can {otherwise}.")
-    raise Declined(f"{what} To go on, say --yes (in a lesson: YES = True). Or {otherwise}.")
+    raise Declined(f"{what} To go on, add --yes (in a lesson: YES = True). Or {otherwise}.")
 
 
 def minutes(seconds: float) -> str:

@@ -7,20 +7,21 @@ so ``--help`` is quick.
 import argparse
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from sdkit import __version__
-from sdkit.errors import SdkitError, plain, unexpected
+from sdkit.errors import COMMAND, SdkitError, plain, unexpected
 from sdkit.pictures.samples import SAMPLES
 
 MODEL = (
     "mini (default), sd15, sd-turbo, lcm, small, a repository on the hub (owner/name), "
     "a folder in diffusers' layout, or a .safetensors file"
 )
-DEVICE = "cpu, or a graphics processor: cuda or mps (default: the fastest)"
-DEFAULTS = "The model has a default for each setting that you do not give (see: sdkit models)."
+DEVICE = "cpu, or a graphics card: cuda (NVIDIA) or mps (Mac) (default: the fastest)"
+DEFAULTS = f"If you leave out a setting, the model has a default ({COMMAND} models lists them)."
 MEASURED = ("draw", "clip", "vae", "style", "upscale")  # as in sdkit.evaluate.measure
 PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 
@@ -57,18 +58,33 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+# What argparse says, and the same in plain English. A sentence that is not here stays as it is.
+SENTENCES = (
+    (r"^the following arguments are required: ", "Something is missing: "),
+    (r"^unrecognized arguments: ", "These words are not understood: "),
+    (r"^argument (\S+): invalid int value: ", r"\1 must be a whole number, not "),
+    (r"^argument (\S+): invalid float value: ", r"\1 must be a number, not "),
+    (r"^argument (\S+): invalid choice: (.*?) \(choose from (.*)\)$", r"\1 cannot be \2. Take: \3"),
+    (r"^argument (\S+): expected .*$", r"After \1 something is missing"),
+)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says in one sentence what it cannot read."""
 
     def error(self, message: str) -> NoReturn:
+        for theirs, ours in SENTENCES:
+            message = re.sub(theirs, ours, message)
         self.exit(2, plain(f"sdkit: {message[:250]}. See: {self.prog} --help.") + "\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all verbs. It puts (module in sdkit.cli, function) of the verb into `verb`."""
-    parser = Parser(prog="sdkit", description="Stable Diffusion, small and in the open.")
+    parser = Parser(
+        prog=COMMAND, description="Paint pictures and photographs with a small Stable Diffusion."
+    )
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     verb = verbs.add_parser("draw", help="paint a picture from a sentence", epilog=DEFAULTS)
     verb.add_argument(
@@ -86,8 +102,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--upscale",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="make the picture larger: mini-sd draws it again at twice the size, then it is "
-        "enlarged four times (the default of mini-sd, unless you give a --size)",
+        help="make the picture larger: draw it again at twice the size, then enlarge it four times "
+        "(mini-sd does so by default, unless you give a --size)",
     )
     verb.set_defaults(verb=("verbs", "draw"))
 
@@ -125,7 +141,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=20,
         dest="num_inference_steps",
-        help="steps (default 20); the share --strength of them runs",
+        help="number of steps (default 20); only the share that --strength says is run",
     )
     verb.add_argument(
         "--strength", type=float, default=0.4, help="0 to 1: how much to invent (default 0.4)"
@@ -134,25 +150,25 @@ def make_parser() -> argparse.ArgumentParser:
         "--noise-level",
         type=int,
         default=0,
-        help="0 (default) to 100: noise that hides flaws of PICTURE; more is then invented",
+        help="0 (default) to 100: add noise that hides flaws of PICTURE; then more is invented",
     )
     verb.add_argument(
         "--seed",
         type=int,
         default=0,
-        help="seed of the noise (default 0): a seed always gives the same picture",
+        help="start of the random numbers (default 0): the same seed gives the same picture",
     )
     verb.add_argument(
         "--model", default="mini-upscaler", help="mini-upscaler (default), or a folder of its kind"
     )
     verb.add_argument("--device", help=DEVICE)
-    verb.add_argument("--yes", action="store_true", help="agree to a long run")
+    verb.add_argument("--yes", action="store_true", help="agree beforehand to a long run")
     _files(verb, "upscaled")
     verb.set_defaults(verb=("verbs", "upscale"))
 
     verb = verbs.add_parser(
         "booth",
-        help="open a photo booth in the browser: visitors become a painting",
+        help="open a photo booth in the browser: visitors become paintings",
         description="Nothing is written to disk, unless a visitor downloads a picture. "
         "docs/booth.md says more.",
     )
@@ -171,10 +187,12 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=180,
         metavar="SECONDS",
-        help="forget a visitor who has done nothing for so long (default 180)",
+        help="delete the pictures of a visitor who has done nothing for this time (default 180)",
     )
     verb.add_argument(
-        "--kiosk", action="store_true", help="fill the screen, without menus, with Chromium"
+        "--kiosk",
+        action="store_true",
+        help="fill the screen, without menus (with Chromium, Chrome or Edge)",
     )
     verb.add_argument("--no-browser", action="store_true", help="open no browser")
     verb.add_argument("--model", default="mini", help=MODEL)
@@ -182,7 +200,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "check",
-        help="say what pictures tell about how they were made, and whether signatures hold",
+        help="say how pictures were made, as far as they tell, and whether signatures hold",
         description="The pictures may come from anywhere. Exit code 0: each has at least one "
         "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read, "
         "or its manifest cannot be checked. 3: a signature does not hold. The highest one counts.",
@@ -206,9 +224,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(verb=("about", "doctor"))
 
-    verb = verbs.add_parser(
-        "measure", help="print the figures of the shipped weights on held-out pictures"
-    )
+    verb = verbs.add_parser("measure", help="measure how good the pictures of a model are")
     verb.add_argument(
         "--art", type=Path, metavar="DIR", help="folder with the pictures of data/art.tsv"
     )
@@ -231,7 +247,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--portraits",
         type=int,
         default=8,
-        help="how many of the official portraits to style (default 8)",
+        help="how many of the official portraits to paint (default 8)",
     )
     verb.add_argument(
         "--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs"
@@ -240,19 +256,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--save", type=Path, metavar="FOLDER", help="also write each photograph and styled picture"
     )
     verb.add_argument("--model", default="mini-sd", help=MODEL)
-    verb.add_argument("--yes", action="store_true", help="agree to a download")
+    verb.add_argument("--yes", action="store_true", help="agree beforehand to a download")
     verb.set_defaults(verb=("about", "measure"))
 
     verb = verbs.add_parser(
         "bench",
         help="measure how long pictures take on this computer, and compare that with the limits",
-        description="Some minutes, on the CPU. Close other programs first. "
+        description="This takes some minutes, on the processor. Close other programs first. "
         "docs/performance.md says how to read the table.",
     )
     verb.add_argument(
         "--quick",
         action="store_true",
-        help="leave out what takes minutes: sizes beyond 512 px and the full-size network",
+        help="leave out what takes minutes: sizes over 512 px and the full-size network",
     )
     verb.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the table and each single run as JSON"
@@ -264,10 +280,10 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "compare",
-        help="compare two models, or two folders of styled pictures, by eye and blind",
+        help="let people compare two models, or two folders of pictures, blind",
         description="First give PHOTOS, A and B: this writes a page with the pictures in random "
-        "order, and a key. Judge the pairs on the page. Then count the answers with --answers and "
-        "--key.",
+        "order, and a key that says which is which. Judge the pairs on the page. Then count the "
+        "answers with --answers and --key.",
     )
     verb.add_argument("photos", nargs="?", metavar="PHOTOS", help="folder of photographs")
     for side in ("A", "B"):
@@ -289,7 +305,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="seed of order and sides (default: a new one each time; the key names it)",
     )
     verb.add_argument("--device", help=DEVICE)
-    verb.add_argument("--yes", action="store_true", help="agree to long runs and downloads")
+    verb.add_argument(
+        "--yes", action="store_true", help="agree beforehand to long runs and downloads"
+    )
     verb.add_argument(
         "--out", type=Path, default=Path("compared"), help="folder for both (default: compared)"
     )
@@ -310,12 +328,14 @@ def _settings(verb: argparse.ArgumentParser, folder: str) -> None:
         "--seed",
         type=int,
         default=0,
-        help="seed of the noise (default 0): a seed always gives the same picture",
+        help="start of the random numbers (default 0): the same seed gives the same picture",
     )
     verb.add_argument("--size", type=int, help="short side of the result in pixels")
     verb.add_argument("--model", default="mini", help=MODEL)
     verb.add_argument("--device", help=DEVICE)
-    verb.add_argument("--yes", action="store_true", help="agree to long runs and downloads")
+    verb.add_argument(
+        "--yes", action="store_true", help="agree beforehand to long runs and downloads"
+    )
     _files(verb, folder)
 
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from sdkit import models
 from sdkit.booth import server
-from sdkit.errors import SdkitError
+from sdkit.errors import COMMAND, SdkitError
 
 
 def booth(arguments: Namespace) -> int:
@@ -13,7 +13,7 @@ def booth(arguments: Namespace) -> int:
     if model.found is None:
         raise SdkitError(
             f"{model.label} is not on this computer, and the booth downloads nothing. Fetch it "
-            f'first: sdkit style astronaut --prompt "van gogh" --model {arguments.model}'
+            f'first: {COMMAND} style astronaut --prompt "van gogh" --model {arguments.model}'
         )
     options = server.Options(
         ip=arguments.ip,

@@ -261,7 +261,7 @@ def check(arguments: Namespace) -> int:
             if codes[-1] == 1 and found.names:
                 codes[-1] = 0
     if 1 in codes:
-        print("A picture without layers may be made by AI all the same: layers can be removed.")
+        print("A picture without layers may still be made by AI: layers can be removed.")
     return max(codes)
 
 
@@ -405,8 +405,8 @@ def _name_lost_layers(arguments: Namespace, source: str | Path, say: Callable[..
         names = layers.read(path, quick=True).names
     if names:
         say(
-            f"Note: {plain(path.name)} came with {', '.join(names)}. This tells how that picture "
-            "was made, and is not carried over: the result has its own.",
+            f"Note: {plain(path.name)} has {', '.join(names)}. This says how that picture was "
+            "made. The result does not take it over: it has its own.",
             file=sys.stderr,
         )
 
@@ -426,7 +426,7 @@ def _signer(arguments: Namespace, say: Callable[..., Any]) -> certificate.Signer
             if arguments.signer.new:
                 say(
                     f"Note: A key for signing pictures was made: {plain(certificate.path())}. "
-                    "Nobody vouches for it: it shows that a picture is unchanged, not who made it. "
+                    "It shows that a picture is unchanged. It does not show who made it. "
                     "--unsigned leaves the signature out.",
                     file=sys.stderr,
                 )

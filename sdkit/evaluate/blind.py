@@ -148,7 +148,7 @@ def read_key(path: Path) -> Key:
         or not all(isinstance(p, dict) and p.get("left") in ("A", "B") for p in pairs.values())
         or not {"A", "B", "sheet"} <= key.keys()
     ):
-        raise SdkitError(f"{path} is no key. Give the key.json that lies beside the page.")
+        raise SdkitError(f"{path} is not a key. Give the key.json that lies beside the page.")
     return key
 
 
@@ -184,7 +184,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if isinstance(error, SdkitError):
             raise
-        raise SdkitError(f"{path} is damaged, or no JSON. Give another file.") from error
+        raise SdkitError(f"{path} is damaged, or not JSON. Give another file.") from error
     if not isinstance(content, dict):
         raise SdkitError(f"{path} holds neither answers nor a key. Give another file.")
     return content

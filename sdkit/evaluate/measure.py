@@ -481,7 +481,7 @@ def measure_all(
     model, figures = models.resolve(model), {}
     if art_dir is None and not {"draw", "clip"} & set(only):
         raise SdkitError(
-            f"Without pictures nothing can be measured of: {', '.join(only)}. Add --art DIR "
+            f"Without pictures these cannot be measured: {', '.join(only)}. Add --art DIR "
             "(data/README.md says how to get the pictures)."
         )
     if "draw" in only:

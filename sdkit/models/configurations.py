@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sdkit.errors import SdkitError
+from sdkit.errors import OTHERS, SdkitError
 
 FILES = {
     "unet": "config.json",
@@ -178,8 +178,8 @@ def check(
 
 def _unfit(folder: Path, fault: str) -> SdkitError:
     return SdkitError(
-        f"{folder.name} cannot be used: {fault}. Copy or download it again, or take another "
-        "model: sdkit models."
+        f"{folder.name} cannot be used: {fault}. Copy or download it again. If that does not "
+        f"help, take {OTHERS}."
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sdkit.errors import SdkitError
+from sdkit.errors import OTHERS, SdkitError
 
 # the class of each part, or how its name begins
 CLASSES = {
@@ -44,7 +44,7 @@ def parts_of(index: Any, where: str | Path) -> list[str]:
     if not isinstance(kind, str) or kind not in PIPELINES:
         raise SdkitError(
             f"{where} is a {kind!r}. This kit needs a StableDiffusionPipeline (Stable Diffusion 1 "
-            "or 2). Take another model: sdkit models."
+            f"or 2). Take {OTHERS}."
         )
     given = {
         part: entry
@@ -57,12 +57,12 @@ def parts_of(index: Any, where: str | Path) -> list[str]:
         if library not in ("diffusers", "transformers", "stable_diffusion"):
             raise SdkitError(
                 f"{where} brings code of its own ({library}), and such code is never run here. "
-                "Take a model without it: sdkit models."
+                f"Take {OTHERS}."
             )
         if not name.startswith(CLASSES.get(part, "")):
             raise SdkitError(
-                f"{where} has a {name} as its {part}, so it is no Stable Diffusion 1 or 2. "
-                "Take another model: sdkit models."
+                f"{where} has a {name} as its {part}, so it is not a Stable Diffusion 1 or 2. "
+                f"Take {OTHERS}."
             )
     for part in [*CLASSES, *["feature_extractor"] * ("safety_checker" in given)]:
         if part not in given:
@@ -101,7 +101,7 @@ def read_index(folder: Path, where: str | Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         raise SdkitError(
             f"The model_index.json of {where} is missing or damaged. Copy or download it again. If "
-            "that does not help, take another model: sdkit models."
+            f"that does not help, take {OTHERS}."
         ) from error
 
 
@@ -134,12 +134,12 @@ def check_file(path: Path) -> Path:
         ][1]
     except DAMAGED as error:
         raise SdkitError(
-            f"{path.name} is damaged, cut off, or no safetensors file. Download it again."
+            f"{path.name} is damaged, cut off, or not a safetensors file. Download it again."
         ) from error
     if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or channels != 4:
         raise SdkitError(
             f"{path.name} is not a whole Stable Diffusion 1.x. It may be a LoRA, a VAE, an "
-            "inpainting model or SDXL. Take another model: sdkit models."
+            f"inpainting model or SDXL. Take {OTHERS}."
         )
     return path
 

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from urllib.parse import unquote
 
-from sdkit.errors import SdkitError
+from sdkit.errors import COMMAND, OTHERS, SdkitError
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
 
 TIMEOUT = 20  # seconds without progress, after which a download is given up
@@ -38,28 +38,28 @@ SENTENCES = {
     "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.",
     "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, "
     "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
-    "name": "{repo!r} cannot be a name on the hub. A name is owner/name; see: sdkit models.",
+    "name": "{repo!r} cannot be a name on the hub. A name is owner/name. "
+    "{command} models lists some.",
     "busy": "Another program is fetching {repo} right now. Wait for it, then run this again.",
-    "gone": "{repo} is not on the hub: it was removed, or is private, or is misspelt. "
-    "Take another model: sdkit models lists some.",
+    "gone": "{repo} is not on the hub: it was removed, is private, or is misspelt. Take {others}.",
     "layout": "{repo} is not in the folder layout of diffusers (it has no model_index.json). "
     "Take another model, or download its .safetensors file and give its path.",
-    "gated": "{repo} is gated. Open {hub}/{repo} in a browser, log in and accept its licence. "
-    "Then run `hf auth login` here, once.",
+    "gated": "{repo} is gated: you must accept its licence first. Open {hub}/{repo} in a browser, "
+    "log in and accept it. Then run `hf auth login` here, once.",
     "token": "The hub does not accept your token any more. Run `hf auth login` again, or "
-    "`hf auth logout` (and unset HF_TOKEN): models that are not gated need no token.",
+    "`hf auth logout` (and unset HF_TOKEN): public models need no token.",
     "refused by the hub": "The hub refused access to {repo} ({what}). Run `hf auth login` with an "
-    "account that may read it, or take another model: sdkit models.",
+    "account that may read it, or take {others}.",
     "refused by a proxy": "A proxy or firewall on the way to the hub refused access to {repo} "
     "({what}). Ask those who run this network to allow it, or use another network.",
-    "proxy login": "The proxy of this network wants a login (HTTP 407). Put name and password into "
+    "proxy login": "The proxy of this network needs a login (HTTP 407). Put name and password into "
     "the proxy's address, HTTPS_PROXY=http://name:password@host:port, and run this again.",
     "certificate": "The certificate of {hub} is not trusted ({what}). The proxy of a school or "
     "company often causes this. Ask for its certificate, and set SSL_CERT_FILE to that .pem file.",
     "missing": "The file {what} of {repo} is missing on the hub. "
-    "Run this again later, or take another model: sdkit models.",
+    "Run this again later. If it is still missing, take {others}.",
     "damaged": "{what} of {repo} arrived damaged (its checksum is wrong) and was deleted. "
-    "Run this again. If it happens again, a proxy changes files: use another network.",
+    "Run this again. If it happens again, a proxy may be changing files: use another network.",
     "trouble": "The hub {what}. Run this again in a few minutes: what has arrived is kept.",
     "line": "The hub at {hub} {what}. Check network, proxy (HTTPS_PROXY) and firewall, then run "
     "this again: what has arrived is kept. The kit's own model, mini, needs no network.",
@@ -68,7 +68,7 @@ SENTENCES = {
     "cache": "The hub's cache {cache} cannot be written ({what}). "
     "Change its permissions, or set HF_HOME to another folder.",
     "page": "The answer from {hub} does not come from a hub. It may be the login page of a "
-    "wireless network: log in there, or unset HF_ENDPOINT, and run this again.",
+    "wireless network. Log in there, or unset HF_ENDPOINT, and run this again.",
 }
 
 
@@ -311,7 +311,8 @@ def _error(key: str, repo: str, what: object = "") -> SdkitError:
     from huggingface_hub import constants
 
     values = {"hub": constants.ENDPOINT, "cache": constants.HF_HUB_CACHE, "what": what}
-    return (Gone if key == "gone" else SdkitError)(SENTENCES[key].format(repo=repo, **values))
+    sentence = SENTENCES[key].format(repo=repo, command=COMMAND, others=OTHERS, **values)
+    return (Gone if key == "gone" else SdkitError)(sentence)
 
 
 def _explain(error: Exception, repo: str) -> SdkitError:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdkit.errors import SdkitError
+from sdkit.errors import OTHERS, SdkitError
 from sdkit.files import model_dir
 from sdkit.models import checksums, configurations, formats, hardware
 
@@ -62,8 +62,7 @@ def pipeline(parts: dict[str, Any], task: str) -> "DiffusionPipeline":
     except Exception as error:  # an odd value in a configuration
         reason = " ".join(str(error).split())[:300]
         raise SdkitError(
-            f"The parts of this model do not fit together ({reason}). Take another model: "
-            "sdkit models."
+            f"The parts of this model do not fit together ({reason}). Take {OTHERS}."
         ) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -208,7 +207,7 @@ def load_upscaler(
 
 def no_upscaler(name: str) -> SdkitError:
     """The error for a model that cannot enlarge pictures."""
-    return SdkitError(f"{name} is no upscaler. Take mini-upscaler, or a folder of its kind.")
+    return SdkitError(f"{name} is not an upscaler. Take mini-upscaler, or a folder of its kind.")
 
 
 def _cannot_load(where: Path, error: Exception) -> SdkitError:

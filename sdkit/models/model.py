@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdkit.diffusion import prompts
-from sdkit.errors import SdkitError
+from sdkit.errors import OTHERS, SdkitError
 from sdkit.files import expand, model_dir
 from sdkit.models import checksums, configurations, formats, hardware, hub, loading
 from sdkit.models.picture_settings import Settings, check_defaults
@@ -216,8 +216,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
         return Model(label, REGISTRY.get(name), path)
     if os.path.isfile(path / "config.json"):
         raise SdkitError(
-            f"{name[:100]} is a single network and paints nothing alone. Take mini, or another "
-            "model: sdkit models."
+            f"{name[:100]} is a single network, which paints nothing alone. Take {OTHERS}."
         )
     if name in REGISTRY:
         raise SdkitError(

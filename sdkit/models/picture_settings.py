@@ -56,8 +56,8 @@ class Settings:
                 )
             if any(category(c) in ("Cc", "Cs") and c not in "\t\n\r" for c in value):
                 raise SdkitError(
-                    f"{_words(name)} holds a character that is no letter ({ascii(value)[:60]}). "
-                    "Type the words anew."
+                    f"{_words(name)} has a character that is not a letter ({ascii(value)[:60]}). "
+                    "Type the words again."
                 )
         for name, low, high in (("strength", 0, 1), ("guidance_scale", 0, 100)):
             value = getattr(self, name)

@@ -8,11 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from sdkit.errors import SdkitError
+from sdkit.errors import COMMAND, SdkitError
 
 REMEDY = (
-    "Its weights may be damaged: sdkit doctor checks those of the kit. Or half precision is too "
-    "coarse for it: take --device cpu, or load it with dtype=torch.float32."
+    f"Its weights may be damaged: {COMMAND} doctor checks those of the kit. Or half precision is "
+    "too coarse for it: take --device cpu, or load it with dtype=torch.float32."
 )
 
 
@@ -36,7 +36,7 @@ def refuse_one_colour(image: Image.Image, source: Image.Image | None = None) -> 
     if _one_colour(image) and not (source and _one_colour(source)):
         raise SdkitError(
             f"The model gave a picture of one colour only, so it was not kept. {REMEDY} A guidance "
-            "scale that is far too high does it, too."
+            "scale that is far too high does this, too."
         )
 
 

@@ -169,7 +169,7 @@ def _refuse_tiff(image: Image.Image, name: str, suffix: str) -> None:
     else:
         return
     raise SdkitError(
-        f"{name} is a TIFF of a rare kind ({kind}), which cannot be read rightly here. "
+        f"{name} is a TIFF of a rare kind ({kind}), which cannot be read correctly here. "
         "Save it as PNG, or as TIFF with 8 bits per colour."
     )
 

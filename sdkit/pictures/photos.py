@@ -174,7 +174,7 @@ def _too_large(name: str, max_pixels: int) -> str:
     return (
         f"{name} has more than {max_pixels / 1e6:.0f} million pixels, "
         f"or a side of more than {MAX_SIDE}. "
-        "Make it smaller first; a few million are plenty here."
+        "Make it smaller first; a few million are enough here."
     )
 
 

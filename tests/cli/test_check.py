@@ -106,7 +106,7 @@ def test_the_first_signature_says_once_where_the_key_is_and_what_it_is_worth(
     assert cli.main(draw) == 0
     err = capsys.readouterr().err
     assert err.count("Note: ") == 1 and str(work / "config" / "signing.pem") in err
-    assert "Nobody vouches for it" in err
+    assert "does not show who made it" in err
     assert cli.main(draw) == 0
     assert capsys.readouterr().err == ""
     # a new key: the old pictures are whole, but no longer from this computer
@@ -179,8 +179,8 @@ def test_layers_of_a_picture_that_is_painted_are_named_and_not_carried_over(work
     assert cli.main(["style", "ai.png", "plain.png", "marked.png", "coffee", *style]) == 0
     err = capsys.readouterr().err
     assert err.count("Note: ") == 2
-    assert "Note: ai.png came with a text note, XMP, a signed manifest. " in err
-    assert "Note: marked.png came with a mark in the pixels. " in err
+    assert "Note: ai.png has a text note, XMP, a signed manifest. " in err
+    assert "Note: marked.png has a mark in the pixels. " in err
     assert not any(b"SECRET" in path.read_bytes() for path in Path("styled").iterdir())
     assert cli.main(["inpaint", "ai.png", "plain.png", *style]) == 0
-    assert capsys.readouterr().err.count("Note: ai.png came with") == 1
+    assert capsys.readouterr().err.count("Note: ai.png has") == 1

@@ -176,6 +176,25 @@ def test_unreadable_options_give_one_sentence_and_exit_code_2(capsys, arguments)
     assert error.strip().isprintable() and len(error) < 400
 
 
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["style"], "Something is missing: PHOTO, --prompt."),
+        (["style", "x", "--prompt", "x", "--size", "big"], "--size must be a whole number, not"),
+        (["style", "x", "--prompt", "x", "--strength", "big"], "--strength must be a number, not"),
+        (["style", "x", "--prompt"], "After --prompt something is missing."),
+        (["style", "x", "--prompt", "x", "--bigger"], "These words are not understood: --bigger."),
+        (["style", "x", "--prompt", "x", "--crop", "ears"], "--crop cannot be 'ears'. Take: "),
+        (["stlye"], "COMMAND cannot be 'stlye'. Take: "),
+    ],
+)
+def test_a_slip_on_the_command_line_gives_a_plain_sentence(capsys, arguments, sentence):
+    """argparse has other words in each version of Python, so all kinds of slips are tried."""
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert capsys.readouterr().err.startswith(f"sdkit: {sentence}")
+
+
 def test_unknown_words_are_named_once(work, capsys, recwarn):
     assert cli.main(["style", "coffee", "chelsea", "--prompt", "picasso"]) == 0
     error = capsys.readouterr().err

@@ -73,15 +73,17 @@ def test_no_verb_downloads_or_runs_long_without_consent(
         for model in ("sd15", "lcm", "some-one/tiny"):
             assert cli.main([*verb, "--model", model]) == 2
             error = capsys.readouterr().err
-            assert "would be fetched" in error and "--yes" in error and len(error.splitlines()) == 1
+            assert (
+                "must be downloaded" in error and "--yes" in error and len(error.splitlines()) == 1
+            )
     assert (
         cli.main(["measure", "--model", "sd15"]) == 2
-        and "would be fetched" in capsys.readouterr().err
+        and "must be downloaded" in capsys.readouterr().err
     )
     for model in ("sd15", "some-one/tiny"):
         assert (
             cli.main(["upscale", "coffee", "--model", model]) == 2
-            and "no upscaler" in capsys.readouterr().err
+            and "not an upscaler" in capsys.readouterr().err
         )
     monkeypatch.setattr(consent, "UNNOTICED", 0)
     monkeypatch.setattr(forecast, "seconds", lambda work: 1000)

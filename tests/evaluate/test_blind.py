@@ -147,7 +147,7 @@ def test_other_files_are_no_answers(tmp_path, content, words):
     ],
 )
 def test_other_files_are_no_keys(tmp_path, content):
-    with pytest.raises(SdkitError, match="no key"):
+    with pytest.raises(SdkitError, match="not a key"):
         blind.read_key(write(tmp_path / "key.json", content))
 
 

@@ -368,7 +368,7 @@ def test_only_the_named_parts_are_measured(toy, monkeypatch):
     assert measured["draw"] == {"drawing": {"part": "draw"}}
     assert measured["vae"] == {"split": "validation", "vae": {"part": "vae"}}
     assert measured["style"].keys() == {"split", *art.STYLES} - {"a photo"}
-    with pytest.raises(SdkitError, match="nothing can be measured of: style, vae. Add --art DIR"):
+    with pytest.raises(SdkitError, match="these cannot be measured: style, vae. Add --art DIR"):
         measure.measure_all(only=["style", "vae"])
 
 

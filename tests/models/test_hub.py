@@ -259,7 +259,7 @@ def test_a_server_without_ranges_sends_the_whole_file_again(server, repository):
         (403, {}, "proxy or firewall"),
         (403, {"X_Request_Id": "Root=1-2-3"}, "The hub refused access"),
         (403, {"X_Error_Code": "Forbidden"}, "The hub refused access"),
-        (407, {"Proxy_Authenticate": "Basic"}, "proxy of this network wants a login"),
+        (407, {"Proxy_Authenticate": "Basic"}, "proxy of this network needs a login"),
         (404, {"X_Error_Code": "RepoNotFound"}, "not on the hub"),
         (404, {}, "not on the hub"),
         (403, {"X_Error_Message": "Access to this resource is disabled."}, "not on the hub"),
@@ -492,7 +492,7 @@ def test_only_a_repository_that_is_not_there_is_gone(server):
 
 @pytest.mark.parametrize(
     "status, words",
-    [(407, "wants a login"), (403, "A proxy or firewall"), (502, "through the proxy")],
+    [(407, "needs a login"), (403, "A proxy or firewall"), (502, "through the proxy")],
 )
 def test_a_proxy_that_refuses_is_named(server, monkeypatch, status, words):
     """To an https address the client asks the proxy for a tunnel, with the method CONNECT."""

@@ -158,7 +158,7 @@ def test_unsuitable_single_files_are_refused(real, tmp_path):
         b"\x02\0\0\0\0\0\0\0[]",
     ):
         (tmp_path / "x.safetensors").write_bytes(content)
-        with pytest.raises(SdkitError, match="no safetensors"):
+        with pytest.raises(SdkitError, match="not a safetensors"):
             models.load(tmp_path / "x.safetensors")
     with pytest.raises(SdkitError, match="There is no file"):
         models.load(tmp_path / "gone.safetensors")

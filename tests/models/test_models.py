@@ -244,5 +244,5 @@ def test_mini_sd_without_its_defaults_is_damaged_but_another_folder_has_the_usua
 
 def test_a_model_of_the_hub_is_refused_as_upscaler_by_its_name(tiny_sd, monkeypatch):
     monkeypatch.setattr(models.hub, "cached", lambda *arguments: tiny_sd)
-    with pytest.raises(SdkitError, match="^sd15 is no upscaler"):
+    with pytest.raises(SdkitError, match="^sd15 is not an upscaler"):
         models.load_upscaler("sd15")

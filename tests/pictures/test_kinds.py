@@ -1,4 +1,4 @@
-"""HEIC of phones is read rightly. What would give wrong pixels without a word is refused."""
+"""HEIC of phones is read correctly. What would give wrong pixels without a word is refused."""
 
 import io
 import shutil

@@ -1,0 +1,92 @@
+"""The pages that people read: links lead somewhere, pictures have words, README keeps its word."""
+
+import re
+
+import pytest
+
+from sdkit import models
+from sdkit.cli import parser
+from sdkit.files import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/**/*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def anchor(heading):
+    """The address of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def faults(page):
+    """A sentence for each link of a Markdown page that leads nowhere, and each wordless picture."""
+    for picture, words, target in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+        path, _, place = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if picture and len(words.split()) < 3:
+            yield f"{target} needs alt text"
+        if re.match(r"https?://|mailto:", target):
+            continue
+        if ROOT not in file.parents or not file.exists():
+            yield f"{target} is not in the repository"
+        elif place and file.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.M)
+            if place not in map(anchor, headings):
+                yield f"{target} has no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere_and_pictures_have_words(page):
+    assert list(faults(page)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[x](docs/gone.md)",
+        "[x](../outside.md)",
+        "[x](README.md#gone)",
+        "![](docs/images/drawn.jpg)",
+    ],
+)
+def test_a_bad_link_or_picture_is_found(tmp_path, monkeypatch, text):
+    monkeypatch.setattr("tests.test_pages.ROOT", tmp_path)
+    (tmp_path / "docs" / "images").mkdir(parents=True)
+    (tmp_path / "docs" / "images" / "drawn.jpg").touch()
+    page = tmp_path / "README.md"
+    page.write_text(f"# Title\n\n[fine](README.md#title) {text}\n", encoding="utf-8")
+    assert len(list(faults(page))) == 1
+
+
+def test_the_readme_links_every_lesson_with_its_solutions_and_its_page_for_the_teacher():
+    for lesson in ROOT.glob("notebooks/[0-9]*.ipynb"):
+        name = lesson.stem
+        for address in (
+            f"notebooks/{name}.ipynb",
+            f"notebooks/solutions/{name}.ipynb",
+            f"docs/lessons/{name}.md",
+        ):
+            assert f"]({address})" in README, address
+
+
+def test_the_readme_gives_the_size_of_mini_sd():
+    (row,) = (row for row in models.table() if row["name"] == "mini-sd")
+    assert f"{row['parameters'] / 1e6:.0f} million trained numbers" in README
+
+
+def verbs():
+    """What may stand behind ``run.py``."""
+    return {*parser.make_parser()._subparsers._group_actions[0].choices, "lab", "test"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_in_a_page_is_one_that_the_kit_has(page):
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"\brun\.py (?!COMMAND)(\w+)", text)) <= verbs()
+
+
+def test_the_page_of_commands_names_every_verb():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert verbs() <= {name for cell in first for name in re.findall(r"`(\w+)`", cell)}
