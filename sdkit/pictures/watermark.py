@@ -43,6 +43,8 @@ class Trace:
     p: float
     # the size, as a part of what it was when the picture was marked; means nothing for a large p
     scale: float
+    # the largest agreement with the key among all tries, in standard deviations of chance
+    z: float = 0.0
 
     @property
     def found(self) -> bool:
@@ -95,12 +97,29 @@ def detect(image: Image.Image, quick: bool = False) -> Trace:
     best = Trace(1.0, 1.0)
     for scale in scales:
         z = float(_agreement(picture, scale).max())
-        p = min(1.0, tries * float(np.exp(-z * z / 2)))
-        if p < best.p:
-            best = Trace(p, scale / shrunk)
+        if z > best.z:
+            p = min(1.0, tries * float(np.exp(-z * z / 2)))
+            best = Trace(p, scale / shrunk, z)
         if best.p < ENOUGH:
             break
     return best
+
+
+def angles(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """The phases of the pattern's K waves in radians, (K,) each: in the picture, and in the key.
+
+    For the size and the place at which the picture was marked; `detect` tries the others.
+    """
+    rows, columns, phases = _waves()
+    return np.angle(_transform(_evened(image), 1.0)[rows, columns]), np.angle(phases)
+
+
+def places(image: Image.Image) -> np.ndarray:
+    """The agreement with the key, z of `detect`, for each place where the pattern could begin.
+
+    Returns (TILE, TILE): pixels down and to the right. The size is that of the marked picture.
+    """
+    return _agreement(_evened(image), 1.0)[0]
 
 
 def _scales(side: int) -> Iterator[float]:
@@ -122,16 +141,8 @@ def _agreement(picture: np.ndarray, scale: float) -> np.ndarray:
     Returns (2, TILE, TILE): as it is and mirrored, for all places where the pattern could begin.
     """
     rows, columns, phases = _waves()
-    high, wide = picture.shape
     period = TILE * scale
-    # the Fourier transform of the picture, at the frequencies of the pattern only; the picture is
-    # multiplied by real numbers, which is four times quicker than by complex ones
-    limit = rows.max()
-    turns = 2 * np.pi / period * np.outer(np.arange(wide), np.arange(limit + 1))
-    along = np.hstack([np.cos(turns), -np.sin(turns)]).astype(np.float32)
-    real, imaginary = np.hsplit(picture @ along, 2)
-    down = np.exp(-2j * np.pi / period * np.outer(np.arange(-limit, limit + 1), np.arange(high)))
-    waves = (down @ (real + 1j * imaginary))[rows + limit, columns]
+    waves = _transform(picture, scale)[rows, columns]
     # pixels cannot show waves shorter than two of them
     shown = (np.maximum(abs(rows), columns) < 0.47 * period) & (abs(waves) > 0)
     angles = np.where(shown, waves / np.maximum(abs(waves), 1e-30), 0)
@@ -141,6 +152,24 @@ def _agreement(picture: np.ndarray, scale: float) -> np.ndarray:
         table[k, rows % TILE, columns % TILE] = angles * key.conj()
     cosines = np.fft.ifft2(table).real * TILE**2
     return cosines / max(1.0, np.sqrt(shown.sum() / 2))
+
+
+def _transform(picture: np.ndarray, scale: float) -> np.ndarray:
+    """The Fourier transform of the picture at the frequencies of the pattern only.
+
+    Index it by waves per tile down, which may be negative, and along.
+    """
+    limit = _waves()[0].max()
+    high, wide = picture.shape
+    period = TILE * scale
+    # the picture is multiplied by real numbers, which is four times quicker than by complex ones
+    turns = 2 * np.pi / period * np.outer(np.arange(wide), np.arange(limit + 1))
+    along = np.hstack([np.cos(turns), -np.sin(turns)]).astype(np.float32)
+    real, imaginary = np.hsplit(picture @ along, 2)
+    # negative frequencies stand at the end, where a negative index finds them
+    frequencies = np.roll(np.arange(-limit, limit + 1), -limit)
+    down = np.exp(-2j * np.pi / period * np.outer(frequencies, np.arange(high)))
+    return down @ (real + 1j * imaginary)
 
 
 @functools.cache

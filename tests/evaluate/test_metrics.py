@@ -123,3 +123,23 @@ def test_clipped_share_counts_pixels_with_a_channel_at_the_end():
     assert metrics.clipped_share(levels) == pytest.approx(0.04)
     for level, share in ((0, 1), (255, 1), (128, 0)):
         assert metrics.clipped_share(Image.new("RGB", (8, 8), (level,) * 3)) == share
+
+
+def test_auc_equals_mann_whitney_also_with_ties():
+    from scipy.stats import mannwhitneyu
+
+    rng = np.random.default_rng(0)
+    yes, no = rng.integers(0, 9, 40), rng.integers(0, 7, 30)
+    theirs = mannwhitneyu(yes, no).statistic / (40 * 30)
+    assert metrics.auc(yes, no) == pytest.approx(theirs)
+    assert metrics.auc([2, 3], [0, 1]) == 1 and metrics.auc([1.0], [1.0]) == 0.5
+
+
+def test_the_interval_of_an_auc_holds_the_truth_as_often_as_it_says():
+    """Scores one standard deviation apart: the true AUC is that of a normal at 1 / sqrt(2)."""
+    truth, rng = 0.7602, np.random.default_rng(1)
+    found = [
+        metrics.auc_interval(rng.normal(1, 1, 60), rng.normal(0, 1, 60), 200) for _ in range(100)
+    ]
+    assert 88 <= sum(low <= truth <= high for _, low, high in found) <= 99
+    assert all(low <= value <= high for value, low, high in found)

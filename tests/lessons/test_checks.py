@@ -181,8 +181,12 @@ def swapped(one, other):
     return {**JOBS, one: JOBS[other], other: JOBS[one]}
 
 
+def right_z(picture, key, of=np.cos):
+    return of(picture - key).sum() / (len(key) / 2) ** 0.5
+
+
 # exercises whose answer is a value; the others want a function
-NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1")
+NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1", "17.3")
 RIGHT = {
     "00.1": [JOBS, {job: f" {part.upper()} " for job, part in JOBS.items()}],
     "00.2": [
@@ -310,6 +314,18 @@ RIGHT = {
         lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
         lambda mask, painted, kept: painted + mask * (kept - painted),
     ],
+    "17.1": [
+        right_z,
+        lambda p, k: float(np.real(np.exp(1j * (p - k)).sum()) * (2 / len(k)) ** 0.5),
+        lambda p, k: sum(math.cos(a - b) for a, b in zip(p, k)) / math.sqrt(len(p) / 2),
+        lambda p, k: (torch.tensor(p) - torch.tensor(k)).cos().sum() / (len(p) / 2) ** 0.5,
+    ],
+    "17.2": [
+        metrics.auc,
+        lambda yes, no: np.mean([(a > b) + (a == b) / 2 for a in yes for b in no]),
+        lambda yes, no: (1 + np.sign(np.subtract.outer(yes, no)).mean()) / 2,
+    ],
+    "17.3": [8.26, 8.3, "8.26", 900 / 10890 * 100, 100 * 900 / (900 + 10_000), torch.tensor(8.264)],
 }
 # Plausible wrong answers, and a word of the hint that fits each.
 WRONG = {
@@ -1077,6 +1093,74 @@ WRONG = {
         (lambda m, p, k: (m * k + (1 - m) * p).sum(), "shape"),
         (lambda m, p, k: k, "where the mask is 1"),
         (lambda m, p, k: 1 / 0, "ZeroDivisionError"),
+    ],
+    "17.1": [
+        (lambda p, k: np.cos(p - k).sum(), "How large is it by chance"),
+        (lambda p, k: np.cos(p - k).mean(), "that is the mean"),
+        (lambda p, k: np.cos(p - k).sum() / len(p) ** 0.5, "1/2, not 1"),
+        (lambda p, k: np.cos(p - k).sum() / (len(p) / 2), "Take its root"),
+        (lambda p, k: np.cos(p - k).sum() * (len(p) / 2) ** 0.5, "do not multiply"),
+        (lambda p, k: np.cos(p - k).sum() / 118**0.5, "236 waves only"),
+        (
+            lambda p, k: np.cos(p - k).sum() / (np.cos(p - k).std() * len(p) ** 0.5),
+            "spread that chance",
+        ),
+        (lambda p, k: right_z(p, k, np.sin), "Which function is 1"),
+        (lambda p, k: (np.cos(p) - np.cos(k)).sum() / (len(p) / 2) ** 0.5, "cosine of the diff"),
+        (lambda p, k: (np.cos(p) * np.cos(k)).sum() / (len(p) / 2) ** 0.5, "the product"),
+        (lambda p, k: right_z(p, -k), "have added"),
+        (lambda p, k: right_z(p, k, lambda x: x), "bare angles"),
+        (lambda p, k: right_z(p, k, abs), "bare angles"),
+        (lambda p, k: right_z(p, k, lambda x: abs(np.cos(x))), "without their signs"),
+        (lambda p, k: right_z(p, k, lambda x: np.cos(x) ** 2), "squared"),
+        (lambda p, k: right_z(p, k, lambda x: np.cos(np.radians(x))), "Do not convert"),
+        (lambda p, k: right_z(p, k, lambda x: np.cos(np.degrees(x))), "wants radians"),
+        (lambda p, k: -right_z(p, k), "is positive"),
+        (lambda p, k: np.cos(p - k) / (len(p) / 2) ** 0.5, "Add them up"),
+        (lambda p, k: right_z(p[:8], k[:8]), "for 236 waves"),
+        (lambda p, k: 3.0, "for 8 waves"),
+        (lambda p: 3.0, "TypeError"),
+    ],
+    "17.2": [
+        (lambda y, n: (y[:, None] > n).mean(), "as lost"),
+        (lambda y, n: (y[:, None] >= n).mean(), "as won"),
+        (lambda y, n: 100 * metrics.auc(y, n), "percent"),
+        (lambda y, n: metrics.auc(y, n) * len(y) * len(n), "how many pairs"),
+        (lambda y, n: (y[:, None] > n).sum(), "how many pairs"),
+        (lambda y, n: metrics.auc(n, y), "other way round"),
+        (lambda y, n: 2 * metrics.auc(y, n) - 1, "not 0"),
+        (lambda y, n: np.mean([a > b for a, b in zip(y, n)]), "each with each"),
+        (lambda y, n: y.mean() - n.mean(), "difference of the means"),
+        (lambda y, n: y.mean() > n.mean(), "compares the means"),
+        (lambda y, n: (y > n.max()).mean(), "without any false alarm"),
+        (lambda y, n: (y > n.mean()).mean(), "one threshold"),
+        (lambda y, n: (y.mean() > n).mean(), "hides how much"),
+        (
+            lambda y, n: max((y >= x).sum() + (n < x).sum() for x in [*y, *n]) / (len(y) + len(n)),
+            "best threshold",
+        ),
+        (lambda y, n: y[:, None] > n, "Take the mean"),
+        (lambda y, n: metrics.auc(y[:7], n[:5]), "5 scores against 7"),
+        (lambda y, n: 0.123, "7 scores against 5"),
+        (lambda y: 0.5, "TypeError"),
+    ],
+    "17.3": [
+        (90, "100 marked ones raise an alarm"),
+        (99, "raise no alarm"),
+        (1, "unmarked ones raise an alarm"),
+        (10, "are missed"),
+        (98.9, "one in 1,000 is"),
+        (91.74, "the false ones"),
+        (9.01, "over all alarms"),
+        (9.1, "only 90 %"),
+        (9.18, "only 90 %"),
+        (0.0826, "is the share"),
+        (0.1, "alarm or not"),
+        (900, "how many alarms in all"),
+        (10890, "Which part"),
+        (9990, "false alarms"),
+        (50, "shares of shares"),
+        ("many", "ValueError"),
     ],
 }
 

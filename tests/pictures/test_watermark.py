@@ -178,3 +178,21 @@ def test_the_pattern_has_only_waves_of_middle_length_and_agrees_wholly_with_itse
     z = watermark._agreement(np.roll(np.tile(tile, (5, 4)), (7, 50), (0, 1)), 1.0)
     assert z.max() == pytest.approx(np.sqrt(2 * count), rel=1e-4)
     assert np.unravel_index(z.argmax(), z.shape) == (0, 7, 50)
+
+
+def test_angles_places_and_detect_are_three_views_of_one_number():
+    """At the true place z is the sum of the cosines, and `detect` gives the largest z of all."""
+    marked = watermark.embed(sample("coffee"))
+    picture, key = watermark.angles(marked)
+    z = np.cos(picture - key).sum() / np.sqrt(len(key) / 2)
+    places = watermark.places(marked)
+    assert places.shape == (watermark.TILE, watermark.TILE)
+    assert places[0, 0] == places.max() == pytest.approx(z, rel=1e-4)
+    assert watermark.detect(marked).z == pytest.approx(z, rel=1e-4)
+    moved = marked.crop((5, 12, *marked.size))  # 5 px of the first tile are gone, and 12
+    assert np.unravel_index(watermark.places(moved).argmax(), places.shape) == (52, 59)
+
+
+def test_z_is_there_when_nothing_was_found():
+    trace = watermark.detect(sample("coffee"), quick=True)
+    assert trace.p > 0.01 and 2 < trace.z < 6

@@ -1,4 +1,4 @@
-"""The sentences of lessons 01 to 05 say what their stored outputs show.
+"""The sentences of lessons 01 to 05 and 17 say what their stored outputs show.
 
 docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
 no longer true; then a test here fails, and the sentence has to be corrected.
@@ -19,6 +19,7 @@ GANS, FORWARD, REVERSE, SAMPLERS, LATENTS = (
     "04_samplers",
     "05_vae_latents",
 )
+WHOSE = "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
 
@@ -43,6 +44,11 @@ def numbers(lesson, cell_id, pattern):
 def says(lesson, cell_id, *lines):
     text = printed(lesson, cell_id)
     return all(line in text for line in lines)
+
+
+def table_row(name, *cells):
+    """A row of the table of layers in lesson 17."""
+    return f"{name:22} " + "{:>10}{:>6}{:>10}{:>6}".format(*cells)
 
 
 CLAIMS = {
@@ -271,6 +277,65 @@ CLAIMS = {
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
     ),
+    # lesson 17
+    "one-pixel-breaks-the-signature": lambda: (
+        says(WHOSE, "code-11", table_row("as written", "yes", "yes", "holds", "yes"))
+        and says(
+            WHOSE, "code-11", table_row("one pixel", "yes", "yes", "broken", "yes"), "measured 3"
+        )
+    ),
+    "jpeg-and-screenshot-leave-only-the-mark": lambda: says(
+        WHOSE,
+        "code-11",
+        table_row("saved as JPEG", "no", "no", "none", "yes"),
+        table_row("screenshot", "no", "no", "none", "yes"),
+    ),
+    "a-lie-can-be-signed": lambda: says(
+        WHOSE, "code-14", "signature hold? True", "(made by AI)", "this computer? False"
+    ),
+    "phases-gather-around-the-key": lambda: (
+        lambda without, with_mark: 40 < without < 60 and with_mark > 90
+    )(*numbers(WHOSE, "code-19", r"mark: #% of the waves")),
+    "the-dot-moves-with-the-cut": lambda: (
+        numbers(WHOSE, "code-27", r"at # px along, 0 px down") == [0, -8, -16, -24, 24]
+        and max(numbers(WHOSE, "code-27", r"corner #,")[1:]) < 3
+        and min(numbers(WHOSE, "code-27", r"largest z #")) > 7
+    ),
+    "everyday-attacks-leave-the-mark": lambda: (
+        min(
+            numbers(WHOSE, "code-34", r"JPEG, quality 70: #% 30: #%")
+            + numbers(WHOSE, "code-34", r"shrink, width left 0\.75: #% 0\.5: #% 0\.35: #%")
+            + numbers(WHOSE, "code-34", r"blur \(px\) 1: #% 2: #%")
+        )
+        >= 95
+    ),
+    "a-repainting-removes-the-mark-the-vae-does-not": lambda: (
+        lambda vae, mild, strong: vae == 100 and mild == 0 and strong == 0
+    )(*numbers(WHOSE, "code-34", r"repaint, strength 0: #% 0\.1: #% 0\.4: #%")),
+    "turning-only-hides-the-mark": lambda: (
+        numbers(WHOSE, "code-43", r"found in # of 8") == [0]
+        and numbers(WHOSE, "code-43", r"in # of 8, and in # of 8") == [8, 0]
+    ),
+    "no-alarm-and-a-wide-interval": lambda: (
+        numbers(WHOSE, "code-46", r"false alarms: #") == [0]
+        and numbers(WHOSE, "code-46", r"and #% \(95")[0] >= 0.1
+    ),
+    "chance-is-normal-and-below-the-bound": lambda: (
+        lambda measured, bound: (
+            all(abs(a - b) < 0.003 for a, b in zip(measured, (0.1587, 0.0228, 0.00135, 0.00003)))
+            and all(a < b for a, b in zip(measured, bound))
+        )
+    )(
+        numbers(WHOSE, "code-48", r"measured # # # #"),
+        numbers(WHOSE, "code-48", r"/ 2\) # # # #"),
+    ),
+    "members-are-not-told-from-others": lambda: says(WHOSE, "code-59", "holds 0.5: True"),
+    "night-looks-like-a-member": lambda: numbers(WHOSE, "code-61", r"interval # to")[0] > 0.5,
+    "few-pictures-seen-often-are-remembered": lambda: (
+        numbers(WHOSE, "code-65", r"seen 0 times: AUC \d\.\d+ \(# to")[0] < 0.5
+        and numbers(WHOSE, "code-65", r"seen 40 times: AUC \d\.\d+ \(# to")[0] > 0.8
+        and numbers(WHOSE, "code-65", r"seen 40 times: AUC #")[0] > 0.9
+    ),
 }
 
 
@@ -280,7 +345,7 @@ def test_a_claim_is_what_the_stored_outputs_show(claim):
 
 
 def test_the_table_names_every_claim_that_is_tested_and_only_tests_that_exist():
-    rows = [line.split("|") for line in TABLE.splitlines() if line.startswith("| 0")]
+    rows = [line.split("|") for line in TABLE.splitlines() if re.match(r"\| \d", line)]
     named = {name for row in rows for name in re.findall(r"`([\w./-]+)`", row[4])}
     files = {name for name in named if name.startswith("tests/")}
     assert named - files == set(CLAIMS)

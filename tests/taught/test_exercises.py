@@ -42,6 +42,8 @@ from tests.taught import taught
         ("12_how_good", "12.1", "wilson"),
         ("12_how_good", "12.2", "fid_of_endless"),
         ("12_how_good", "12.3", "copied"),
+        ("17_whose_picture", "17.1", "agreement"),
+        ("17_whose_picture", "17.2", "auc"),
     ],
 )
 def test_an_exercise_is_open_in_the_lesson_and_right_in_the_solution(lesson, number, name, capsys):

@@ -175,4 +175,5 @@ from sdkit.lessons.checks import (  # noqa: E402, F401
     lesson_10,
     lesson_11,
     lesson_12,
+    lesson_17,
 )
