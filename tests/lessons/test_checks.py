@@ -197,7 +197,7 @@ def swapped(one, other):
 
 
 # how the line with the answer begins, in the solutions of exercises that want a value
-VALUES = ("noise_variance =", "times_fewer =", "steps_walked =")
+VALUES = ("noise_variance =", "times_fewer =", "steps_run =")
 # exercises whose answer is a value; the others want a function
 NUMBERS = ("00.1", "02.1", "05.1", "09.1", "11.1")
 RIGHT = {

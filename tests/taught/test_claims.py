@@ -1,4 +1,4 @@
-"""The sentences of lessons 01 to 05 say what their stored outputs show.
+"""The sentences of the lessons say what their stored outputs show.
 
 docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
 no longer true; then a test here fails, and the sentence has to be corrected.
@@ -18,6 +18,12 @@ GANS, FORWARD, REVERSE, SAMPLERS, LATENTS = (
     "03_reverse_diffusion",
     "04_samplers",
     "05_vae_latents",
+)
+ASSEMBLED, ENLARGED, STYLE, MEASURES = (
+    "09_assembled",
+    "10_super_resolution",
+    "11_style_transfer",
+    "12_how_good",
 )
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
@@ -271,6 +277,34 @@ CLAIMS = {
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
     ),
+    # lesson 11
+    "noise-hides-detail-first": lambda: (
+        lambda layout, detail: (
+            all(low < high for low, high in zip(detail, layout))
+            and detail == sorted(detail, reverse=True)
+            and layout[3] > 0.9
+            and detail[3] < 0.2
+        )
+    )(
+        numbers(STYLE, "code-08", r"layout #, of the detail [\d.]+"),
+        numbers(STYLE, "code-08", r"of the detail #"),
+    ),
+    "strength-1-keeps-a-trace": lambda: (
+        numbers(STYLE, "code-08", r"strength 1.0: .* layout #, of")[0] > 0.3
+    ),
+    "loop-by-hand-is-the-pipeline": lambda: (
+        numbers(STYLE, "code-15", r"being 0 and white 1: #") == [0]
+    ),
+    "content-falls-with-strength": lambda: (
+        lambda content: content == sorted(content, reverse=True) and content[-1] < content[0]
+    )(numbers(STYLE, "code-22", r"content #")),
+    "strength-trades-content-for-style": lambda: (
+        lambda content, style: content[-1] < content[0] and style[0] < style[-1]
+    )(numbers(STYLE, "code-25", r"content #"), numbers(STYLE, "code-25", r"style #")),
+    "same-seed-same-picture": lambda: says(STYLE, "code-43", "the same picture: True"),
+    "a-note-does-not-last": lambda: (lambda before, after: before > after == 0)(
+        *numbers(STYLE, "code-47", r"entries in the PNG: #; left after saving it as JPEG: #")
+    ),
 }
 
 
@@ -280,7 +314,7 @@ def test_a_claim_is_what_the_stored_outputs_show(claim):
 
 
 def test_the_table_names_every_claim_that_is_tested_and_only_tests_that_exist():
-    rows = [line.split("|") for line in TABLE.splitlines() if line.startswith("| 0")]
+    rows = [line.split("|") for line in TABLE.splitlines() if re.match(r"\| \d\d,", line)]
     named = {name for row in rows for name in re.findall(r"`([\w./-]+)`", row[4])}
     files = {name for name in named if name.startswith("tests/")}
     assert named - files == set(CLAIMS)

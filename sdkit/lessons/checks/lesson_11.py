@@ -7,7 +7,7 @@ from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
 @exercise("11.1")
-def _steps_walked(steps):
+def _steps_run(steps):
     """steps: how many denoising steps run at strength 0.35, num_inference_steps = 30."""
     steps = float(steps)
     if steps == 10:
