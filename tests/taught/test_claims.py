@@ -51,6 +51,7 @@ def says(lesson, cell_id, *lines):
     return all(line in text for line in lines)
 
 
+NIGHT = ("real", "real, night only")
 CLAIMS = {
     # lesson 01
     "no-gan-covers-the-grid": lambda: (
@@ -304,6 +305,50 @@ CLAIMS = {
     "same-seed-same-picture": lambda: says(STYLE, "code-43", "the same picture: True"),
     "a-note-does-not-last": lambda: (lambda before, after: before > after == 0)(
         *numbers(STYLE, "code-47", r"entries in the PNG: #; left after saving it as JPEG: #")
+    ),
+    # lesson 12
+    "twelve-pairs-say-little": lambda: (lambda low, high: high - low > 40)(
+        *numbers(MEASURES, "code-18", r" 1 players, .*\(#% to #%\)")
+    ),
+    "four-times-the-answers-half-the-width": lambda: (
+        lambda five, twenty: 0.4 < (twenty[1] - twenty[0]) / (five[1] - five[0]) < 0.6
+    )(
+        numbers(MEASURES, "code-18", r" 5 players, .*\(#% to #%\)"),
+        numbers(MEASURES, "code-18", r"20 players, .*\(#% to #%\)"),
+    ),
+    "the-machine-can-tell": lambda: (
+        numbers(MEASURES, "code-23", r"diffusion: .* right, .*\(#% to")[0] > 80
+    ),
+    "the-decoder-alone-is-not-found": lambda: (lambda low, high: low < 50 < high)(
+        *numbers(MEASURES, "code-23", r"through the VAE: .*\(#% to #%\)")
+    ),
+    "fid-falls-like-1-over-n": lambda: all(
+        1.6 < larger / smaller < 2.4
+        for fid in [numbers(MEASURES, "code-31", r"pictures: FID #")]
+        for larger, smaller in zip(fid, fid[1:])
+    ),
+    "kid-is-near-0-at-every-n": lambda: (
+        lambda rows: all(abs(mean) <= scatter for mean, scatter in zip(rows[::2], rows[1::2]))
+    )(numbers(MEASURES, "code-31", r"KID # ± #")),
+    "night-only-loses-recall": lambda: (
+        lambda real, night: night[2] > real[2] - 0.05 and night[3] < real[3] / 2
+    )(*(numbers(MEASURES, "code-40", rf"(?m)^{name} # # # #") for name in NIGHT)),
+    "gan-has-precision-without-quality": lambda: says(
+        MEASURES,
+        "code-42",
+        "by FID: True",
+        "by KID: True",
+        "diffusion's: True",
+        "of real: True",
+    ),
+    "blur-keeps-precision": lambda: (
+        numbers(MEASURES, "code-40", r"real, blurred [\d.]+ -?[\d.]+ #")[0] > 0.9
+    ),
+    "the-reader-reads-through-the-vae": lambda: (
+        min(numbers(MEASURES, "code-46", r"by the VAE # # # # # #")) > 0.95
+    ),
+    "the-copier-is-found": lambda: (
+        numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
     ),
 }
 
