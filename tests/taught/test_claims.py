@@ -51,6 +51,7 @@ def says(lesson, cell_id, *lines):
     return all(line in text for line in lines)
 
 
+WAYS = ("bicubic", "regression", "diffusion")
 NIGHT = ("real", "real, night only")
 CLAIMS = {
     # lesson 01
@@ -277,6 +278,62 @@ CLAIMS = {
     ),
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
+    ),
+    # lesson 10
+    "one-small-picture-many-large-ones": lambda: (
+        (lambda large, small: large > 10 and small == 0)(
+            *numbers(ENLARGED, "code-5", r"large: # of 255, small: #")
+        )
+        and numbers(ENLARGED, "code-3", r"given: #; numbers wanted: #") == [12288, 16 * 12288]
+    ),
+    "regression-is-better-and-smooth": lambda: (
+        lambda bicubic, regression: bicubic[0] < regression[0] and regression[1] < 100
+    )(*(numbers(ENLARGED, "code-11", rf"{way} PSNR # dB sharpness #%") for way in WAYS[:2])),
+    "upscaler-by-hand-is-the-library": lambda: says(ENLARGED, "code-16", "to 1e-5: True"),
+    "diffusion-is-sharp-and-far": lambda: (
+        lambda bicubic, regression, diffusion: (
+            diffusion[0] < bicubic[0] < regression[0]
+            and diffusion[1] > max(bicubic[1], regression[1])
+        )
+    )(*(numbers(ENLARGED, "code-19", rf"{way} PSNR # dB sharpness #%") for way in WAYS)),
+    "two-seeds-disagree": lambda: (
+        (lambda apart, truth: apart < truth + 0.5)(
+            numbers(ENLARGED, "code-19", r"with each other to # dB")[0],
+            numbers(ENLARGED, "code-19", r"diffusion PSNR # dB")[0],
+        )
+        and (lambda large, shrunk: large > 4 * shrunk)(
+            *numbers(ENLARGED, "code-19", r"differ by # of 255, shrunk by #")
+        )
+    ),
+    "strength-buys-sharpness-with-psnr": lambda: (
+        lambda psnr, sharp: psnr == sorted(psnr, reverse=True) and sharp == sorted(sharp)
+    )(
+        numbers(ENLARGED, "code-23", r"(?:regression|strength [\d.]+) PSNR # dB"),
+        numbers(ENLARGED, "code-23", r"(?:regression|strength [\d.]+) PSNR .* sharpness #%"),
+    ),
+    "the-second-judge-dislikes-invention": lambda: (
+        lambda bicubic, regression, little, some, more, sharpest: (
+            regression < 0.75 * bicubic
+            and max(little, some) < regression + 0.005
+            and sharpest > bicubic
+        )
+    )(*numbers(ENLARGED, "code-23", r"feature distance #")),
+    "two-samples-predict-twelve": lambda: (
+        lambda rows: all(abs(a - b) < 0.35 for a, b in zip(rows[::2], rows[1::2]))
+    )(numbers(ENLARGED, "code-34", r"PSNR # dB, predicted #")),
+    "the-mean-comes-close-to-regression": lambda: (
+        lambda psnr, sharp, regression: (
+            psnr == sorted(psnr)
+            and sharp == sorted(sharp, reverse=True)
+            and abs(psnr[-1] - regression) < 0.5
+        )
+    )(
+        numbers(ENLARGED, "code-34", r"mean of \d+: PSNR # dB"),
+        numbers(ENLARGED, "code-34", r"predicted .* sharpness #%"),
+        numbers(ENLARGED, "code-34", r"regression: PSNR # dB")[0],
+    ),
+    "less-than-half-is-spread": lambda: (
+        numbers(ENLARGED, "code-30", r"squared error, #% is spread")[0] < 50
     ),
     # lesson 11
     "noise-hides-detail-first": lambda: (
