@@ -279,6 +279,22 @@ CLAIMS = {
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
     ),
+    # lesson 09
+    "fifteen-lines-are-the-pipeline": lambda: (
+        printed(ASSEMBLED, "code-09").count("the same to 1e-5: True") == 3
+    ),
+    "the-unet-has-the-work": lambda: (
+        numbers(ASSEMBLED, "code-15", r"in the UNet: .* measured #")[0] > 85
+    ),
+    "a-scheduler-changes-least": lambda: (
+        lambda scheduler, word, seed: 4 * scheduler < seed < word
+    )(*numbers(ASSEMBLED, "code-22", r"mean difference #")),
+    "held-out-sentences-come-right": lambda: (
+        numbers(ASSEMBLED, "code-30", r"lies between # and")[0] > 0.3
+    ),
+    "outside-the-mask-nothing-changes": lambda: (
+        set(numbers(ASSEMBLED, "code-37", r"outside #:")) == {0}
+    ),
     # lesson 10
     "one-small-picture-many-large-ones": lambda: (
         (lambda large, small: large > 10 and small == 0)(
