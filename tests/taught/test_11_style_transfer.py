@@ -81,7 +81,7 @@ def test_paint_around_with_a_full_or_empty_mask_is_plain_painting(pipe, photo, k
 def lab(tiny_pipe, tmp_path):
     """What the cell that paints the lab uses, with a tiny model and an empty place for photos."""
     settings = generate.Settings(
-        "van gogh", strength=0.5, guidance_scale=2.0, num_inference_steps=2, size=32
+        "van gogh", strength=0.5, guidance_scale=2.0, num_inference_steps=2, size=64
     )
     shown, uploads = [], []
     return {
