@@ -4,7 +4,7 @@ import json
 import secrets
 import sys
 from argparse import Namespace
-from pathlib import Path
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -12,7 +12,7 @@ from sdkit import models
 from sdkit.cli import consent
 from sdkit.errors import SdkitError, plain
 from sdkit.files import expand, write_atomically
-from sdkit.pictures import outputs, photos
+from sdkit.pictures import album, outputs
 
 
 def compare(arguments: Namespace) -> int:
@@ -40,18 +40,19 @@ def compare(arguments: Namespace) -> int:
         if path.exists():
             raise SdkitError(f"{path} is there already. Choose another folder with --out.")
     outputs.make_folder(arguments.out)
-    originals = {outputs.stem(path): path for path in photos.find_photos([arguments.photos])}
-    sides = [_side(name, originals, arguments) for name in (arguments.a, arguments.b)]
-    names = sorted(sides[0].keys() & sides[1].keys())
+    originals, leave_out = album.named([arguments.photos]), _once()
+    sides = [_side(name, originals, arguments, leave_out) for name in (arguments.a, arguments.b)]
     for name in sorted(sides[0].keys() ^ sides[1].keys()):
-        print(f"left out {plain(name)}: only A or only B has it", file=sys.stderr)
+        leave_out(f"left out {plain(name)}: only A or only B has it")
+    photo_of = {name: _photo_of(name, originals) for name in sides[0].keys() & sides[1].keys()}
+    for name in sorted(name for name, photo in photo_of.items() if photo is None):
+        leave_out(f"left out {plain(name)}: there is no photograph of it")
+    wanted = {name: source for name, source in originals.items() if name in photo_of.values()}
     trios = {}
-    for name in names:
-        a, b = (_open(side[name]) for side in sides)
-        if photo := _photo_of(name, originals):
-            trios[name] = (photos.open_photo(photo).resize(a.size), a, b)
-        else:
-            print(f"left out {plain(name)}: there is no photograph of it", file=sys.stderr)
+    for photo, picture in album.open_each(wanted, leave_out):
+        for name in sorted(name for name in photo_of if photo_of[name] == photo):
+            a, b = (side[name] for side in sides)
+            trios[name] = (picture.resize(a.size), a, b)
     if not trios:
         raise SdkitError(
             "No photograph has a painting in both A and B. A painting must have the name of its "
@@ -69,13 +70,31 @@ def compare(arguments: Namespace) -> int:
     return 0
 
 
+def _once() -> Callable[[str], None]:
+    """A function that prints a sentence to stderr, but the same one only once.
+
+    Both sides and the page open the same photographs.
+    """
+    said: set[str] = set()
+
+    def leave_out(sentence: str) -> None:
+        if sentence not in said:
+            print(sentence, file=sys.stderr)
+        said.add(sentence)
+
+    return leave_out
+
+
 def _side(
-    source: str, originals: dict[str, Path | str], arguments: Namespace
-) -> dict[str, Path | str | Image.Image]:
+    source: str,
+    originals: dict[str, album.Source],
+    arguments: Namespace,
+    leave_out: Callable[[str], None],
+) -> dict[str, Image.Image]:
     """The paintings of one side by name: files of a folder, or painted now by a model."""
     folder = expand(source)
     if folder.is_dir() and not (folder / "model_index.json").is_file():
-        return {outputs.stem(path): path for path in photos.find_photos([source])}
+        return dict(album.open_each(album.named([source]), leave_out))
     model = models.resolve(source)
     consent.agree_to_fetch(model, arguments.yes)
     size = {} if arguments.size is None else {"size": arguments.size}
@@ -85,23 +104,17 @@ def _side(
 
     from sdkit import generate
 
-    opened = {name: photos.open_photo(path) for name, path in originals.items()}
-    first = photos.resized_size(next(iter(opened.values())), settings.size)
-    consent.agree_to_run(pipe, settings, first, len(opened), arguments.yes)
-    steps = len(opened) * settings.steps_run
+    painted: dict[str, Image.Image] = {}
+    steps = len(originals) * settings.steps_run
     with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
-        return {
-            name: generate.style(pipe, [photo], settings, bar.update, advise=False)[0]
-            for name, photo in opened.items()
-        }
+        for name, photo in album.open_each(originals, leave_out, settings.size):
+            if not painted:
+                consent.agree_to_run(pipe, settings, photo.size, len(originals), arguments.yes)
+            (painted[name],) = generate.style(pipe, [photo], settings, bar.update, advise=False)
+    return painted
 
 
-def _open(painting: Path | str | Image.Image) -> Image.Image:
-    """A painting of `_side` as a picture."""
-    return painting if isinstance(painting, Image.Image) else photos.open_photo(painting)
-
-
-def _photo_of(name: str, originals: dict[str, Path | str]) -> Path | str | None:
+def _photo_of(name: str, originals: dict[str, album.Source]) -> str | None:
     """The photograph of a painting: of the same name, or of the longest name it begins with."""
     found = [stem for stem in originals if name == stem or name.startswith(f"{stem}-")]
-    return originals[max(found, key=len)] if found else None
+    return max(found, key=len, default=None)

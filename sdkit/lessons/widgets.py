@@ -1,5 +1,6 @@
 """Widgets: a slider over pictures that were computed before, so it needs no model."""
 
+import html
 from typing import Any
 
 import ipywidgets
@@ -97,3 +98,28 @@ def frames_slider(
             strip, alt=f"{alt} Frames for {description} " + ", ".join(map(str, labels)) + "."
         )
     return box
+
+
+def upload_button() -> ipywidgets.FileUpload:
+    """Display a button that uploads photographs into the kernel's memory; see `uploaded`.
+
+    The notebook file keeps only a sentence. JupyterLab takes at most 10 MB at a time.
+    """
+    button = ipywidgets.FileUpload(accept="image/*,.heic,.heif,.hif", multiple=True)
+    button.description = "Photos"
+    display_with_text(button, "[a button to upload photos: run the cell to use it]")
+    return button
+
+
+def uploaded(button: ipywidgets.FileUpload) -> list[tuple[str, bytes]]:
+    """The files of an `upload_button`, as (name, bytes). The list is empty if there are none."""
+    return [(file["name"], bytes(file["content"])) for file in button.value]
+
+
+def show_lines(lines: list[str]) -> None:
+    """Display sentences that the notebook file does not keep, such as names of private files."""
+    if lines:
+        text = "<br>".join(map(html.escape, lines))
+        display_with_text(
+            ipywidgets.HTML(text), f"[{len(lines)} lines that are not stored in this file]"
+        )

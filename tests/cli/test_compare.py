@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from sdkit import cli, generate, models, photos
+from tests import strange
 
 
 @pytest.fixture
@@ -91,6 +92,39 @@ def test_pictures_without_a_partner_are_named(work, capsys):
     assert "left out ann-van-gogh-seed0: there is no photograph of it" in error
     assert "No photograph has a painting in both" in error
     assert not (work / "compared" / "sheet.html").exists()
+
+
+def test_bad_files_are_named_once_and_left_out(work, capsys):
+    """Photographs that a model cannot paint, and paintings that are no pictures."""
+    strange.write_all(work / "photos")
+    (work / "old" / "bob-van-gogh-seed0.png").write_text("A shopping list.")
+    run = ["compare", "photos", "mini", "mini-sd", "--size", "72", "--out", "here"]
+    assert cli.main(run) == 0
+    error = capsys.readouterr().err
+    for name in strange.UNUSABLE:
+        assert error.count(f"left out {name}: ") == 1
+    key = json.loads((work / "here" / "key.json").read_text())
+    assert len(key["pairs"]) == 3 + len(strange.USABLE)
+    assert cli.main(["compare", "photos", "old", "new"]) == 0
+    error = capsys.readouterr().err
+    assert "left out bob-van-gogh-seed0.png: " in error
+    key = json.loads((work / "compared" / "key.json").read_text())
+    assert {pair["name"].partition("-van")[0] for pair in key["pairs"].values()} == {
+        "ann",
+        "ann-bob",
+    }
+
+
+def test_the_painting_of_a_bad_photograph_is_left_out(work, capsys):
+    (work / "photos" / "ann-bob.png").write_bytes(b"")
+    assert cli.main(["compare", "photos", "old", "new"]) == 0
+    assert capsys.readouterr().err.count("left out ann-bob.png: ") == 1
+    key = json.loads((work / "compared" / "key.json").read_text())
+    # it does not go to ann, whose name it begins with
+    assert sorted(pair["name"] for pair in key["pairs"].values()) == [
+        "ann-van-gogh-seed0",
+        "bob-van-gogh-seed0",
+    ]
 
 
 def test_each_page_has_its_own_seed_unless_one_is_given(work):

@@ -26,6 +26,21 @@ def right_pick(strengths, content, style, floor):
     return max((score, s) for s, kept, score in zip(strengths, content, style) if kept >= floor)[1]
 
 
+def best_of_allowed(content, style, floor):
+    """The place of the best style in the list of the allowed ones alone."""
+    allowed = [score for kept, score in zip(content, style) if kept >= floor]
+    return allowed.index(max(allowed))
+
+
+def stops_at_the_first_failure(strengths, content, style, floor):
+    best = None
+    for strength, kept, score in zip(strengths, content, style):
+        if kept < floor:
+            break
+        best = max(best or (0, 0), (score, strength))
+    return best[1]
+
+
 def right_covered(x, centres, sigma):
     distance, nearest = torch.cdist(x, centres).min(1)
     return len(nearest[distance <= 3 * sigma].unique())
@@ -110,6 +125,15 @@ def right_unbeaten(points):
     return [k for k, (p, d) in enumerate(points) if not any(q > p and e < d for q, e in points)]
 
 
+def neighbours_only(points):
+    """The points that no neighbour in the list beats."""
+    return [
+        k
+        for k, (p, d) in enumerate(points)
+        if not any(q > p and e < d for q, e in points[max(0, k - 2) : k + 2])
+    ]
+
+
 def right_psnr(error, spread, k):
     return -10 * math.log10(error - spread + spread / k)
 
@@ -169,6 +193,11 @@ def right_wilson(right, count):
     return (p + shift - half) / below, (p + shift + half) / below
 
 
+def wilson_with(right, count, z):
+    p, shift, half, below = wilson_parts(right, count, z)
+    return (p + shift - half) / below, (p + shift + half) / below
+
+
 def around(middle, half):
     return middle - half, middle + half
 
@@ -179,6 +208,10 @@ def right_copied(made, own, fresh, take=lambda far: far.amin(1), over=torch.mean
 
 def swapped(one, other):
     return {**JOBS, one: JOBS[other], other: JOBS[one]}
+
+
+# how the line with the answer begins, in the solutions of exercises that want a value
+VALUES = ("noise_variance =", "times_fewer =", "steps_run =", "looked_at =")
 
 
 def right_z(picture, key, of=np.cos):
@@ -822,6 +855,13 @@ WRONG = {
         (1, "count its rounds"),
         (2, "one round"),
         (51, "another network"),
+        (52, "neither the decoder"),
+        (100, "counted twice"),
+        (20, "has 25"),
+        (48, "not the gaps"),
+        (75, "the third"),
+        (625, "do not multiply"),
+        (500, "a timestep"),
         (7, "how many rounds"),
     ],
     "09.2": [
@@ -850,6 +890,52 @@ WRONG = {
         (lambda c, size, f, sigma, g: torch.rand(1, c, 8, 8, generator=g) * sigma, "Gaussian"),
         (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8) * sigma, "pass the generator"),
         (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8, generator=g) - 3, "scale it"),
+        (
+            lambda c, size, f, sigma, g: torch.randn(1, c, size / f, size / f, generator=g),
+            "whole numbers",
+        ),
+        (
+            lambda c, size, f, sigma, g: torch.randn(1, c, size * f, size * f, generator=g) * sigma,
+            "not larger",
+        ),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(2, c, size // f, size // f, generator=g) * sigma
+            ),
+            "doubles the batch",
+        ),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(1, size // f, size // f, c, generator=g) * sigma
+            ),
+            "come second",
+        ),
+        (lambda c, size, f, sigma, g: torch.randn(1, c, 8, 8, generator=g) * sigma, "one size"),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(1, 6, size // f, size // f, generator=g) * sigma
+            ),
+            "one size",
+        ),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(1, c, size // 4, size // 4, generator=g) * sigma
+            ),
+            "one size",
+        ),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(1, c, size // f, size // f, generator=g.manual_seed(3)) * sigma
+            ),
+            "another seed",
+        ),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(1, c, size // f, size // f, generator=g) + sigma
+            ),
+            "is a factor",
+        ),
+        (lambda c, size, f, sigma, g: torch.zeros(1, c, size // f, size // f), "no noise"),
     ],
     "09.3": [
         (lambda a, b, s: b + s.reshape(-1, 1, 1) * (a - b), "other way round"),
@@ -858,7 +944,19 @@ WRONG = {
         (lambda a, b, s: a + s.reshape(-1, 1, 1) * b, "nothing of the first"),
         (lambda a, b, s: a + s[None, :, None] * (b - a), "of its own"),
         (lambda a, b, s: a + 0.5 * (b - a), "three shares"),
-        (lambda a, b, s: (a + 0.5 * (b - a)).repeat(3, 1, 1), "three quarters"),
+        (lambda a, b, s: (a + 0.5 * (b - a)).repeat(3, 1, 1), "another mixture"),
+        (lambda a, b, s: a - s.reshape(-1, 1, 1) * (b - a), "the sign"),
+        (lambda a, b, s: s.reshape(-1, 1, 1) * (b - a), "only the change"),
+        (lambda a, b, s: s.reshape(-1, 1, 1) * (a + b), "the same weight"),
+        (lambda a, b, s: torch.where(s.reshape(-1, 1, 1) > 0.5, b, a), "that jumps"),
+        (lambda a, b, s: a + s.reshape(-1, 1, 1) ** 2 * (b - a), "not its square"),
+        (lambda a, b, s: (a + s.reshape(-1, 1, 1) * (b - a)).round(), "three quarters"),
+        (lambda a, b, s: a + s.reshape(-1, 1, 1, 1) * (b - a), "length 1 is too much"),
+        (lambda a, b, s: a + s.reshape(3, 1, 1) * (b - a), "RuntimeError"),
+        (
+            lambda a, b, s: torch.cat([a + s[k] * (b - a) for k in range(3)]),
+            "IndexError",
+        ),
     ],
     "10.1": [
         (lambda large, small: large, "nothing has changed"),
@@ -874,6 +972,26 @@ WRONG = {
         (lambda large, small: right_agree(large.flip(2), small), "details are not as they were"),
         (lambda large, small: small, "shape"),
         (lambda large, small: large * 2, "spread the difference"),
+        (
+            lambda large, small: large + (small - shrunk(large)).mean((2, 3), keepdim=True),
+            "the whole picture by one number",
+        ),
+        (
+            lambda large, small: large + by_hand((small - shrunk(large)).mean(1, keepdim=True)),
+            "three colours the same",
+        ),
+        (lambda large, small: large * by_hand(small / shrunk(large)), "a factor"),
+        (lambda large, small: large + by_hand(small - shrunk(large)) / 2, "half of the way"),
+        (lambda large, small: large.add_(by_hand(small - shrunk(large))), "itself was changed"),
+        (
+            lambda large, small: right_agree(large, small).reshape(1, 3, 16, 24),
+            "RuntimeError",
+        ),
+        (
+            lambda large, small: torch.cat([right_agree(large, small)[:1], large[1:]]),
+            "not for two",
+        ),
+        (lambda small, large: right_agree(large, small), "RuntimeError"),
         (lambda large: large, "TypeError"),
     ],
     "10.2": [
@@ -905,9 +1023,19 @@ WRONG = {
                 for k, (p, d) in enumerate(points)
                 if not any(q >= p and e <= d for q, e in points)
             ],
-            "does not beat itself",
+            "beat itself",
+        ),
+        (
+            lambda points: [
+                k for k, (p, d) in enumerate(points) if not any(q > p or e < d for q, e in points)
+            ],
+            "is one win enough",
         ),
         (lambda points: [1, 3], "is there another one"),
+        (lambda points: [0, 1, 3], "not for another"),
+        (lambda points: [k for k in right_unbeaten(points) if k < 4], "not for another"),
+        (lambda points: [0, 0, 1, 3], "more than once"),
+        (neighbours_only, "is there another one"),
         (lambda points: 1, "a list of positions"),
         (lambda: [], "TypeError"),
     ],
@@ -929,7 +1057,13 @@ WRONG = {
         (lambda e, s, k: right_psnr(e, s, 4), "all three arguments"),
         (lambda e, s, k: right_psnr(e, s, k - 1), "estimating the spread"),
         (lambda e, s, k: round(right_psnr(e, s, k), 1), "do not round"),
-        (lambda e, s, k: 17, "then -10 log10"),
+        (lambda e, s, k: 17, "shrinks with k"),
+        (lambda e, s, k: right_psnr(e, s, 1 / k), "not larger"),
+        (lambda e, s, k: right_psnr(e, s, min(k, 4)), "not for 7"),
+        (lambda e, s, k: round(right_psnr(e, s, k)), "shrinks with k"),
+        (lambda e, s, k: right_psnr(0.010, 0.004, 4), "not for 1"),
+        (lambda s, e, k: right_psnr(e, s, k), "ValueError"),
+        (lambda e, s, k: right_psnr(e, 0, 1) - right_psnr(s, 0, 1) / k, "subtract first"),
         (lambda e, s: 17, "TypeError"),
     ],
     "08.1": [
@@ -988,18 +1122,18 @@ WRONG = {
             "nearer to one half",
         ),
         (lambda r, n: around(r / n, wilson_parts(r, n)[2]), "nearer to one half"),
-        (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]), "nearly"),
+        (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]), "below the line"),
         (
             lambda r, n: around(
                 sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2] / wilson_parts(r, n)[3]
             ),
-            "The middle is, too",
+            "The middle is not yet",
         ),
         (
             lambda r, n: around(
                 sum(wilson_parts(r, n)[:2]) / wilson_parts(r, n)[3], wilson_parts(r, n)[2]
             ),
-            "The half width is, too",
+            "The half width is not yet",
         ),
         (
             lambda r, n: around(
@@ -1024,6 +1158,12 @@ WRONG = {
             "the half width",
         ),
         (lambda r, n: right_wilson(7, 10), "for 10 of 10"),
+        (lambda r, n: right_wilson(r, 10), "for 0 of 4"),
+        (lambda r, n: np.round(right_wilson(r, n), 2), "do not round"),
+        (lambda r, n: wilson_with(r, n, 2), "Is z = 1.96"),
+        (lambda r, n: around(r / n, (r / n * (1 - r / n) / n) ** 0.5), "Where is z"),
+        (lambda n, r: right_wilson(r, n), "root of a negative"),
+        (lambda r, n: right_wilson(r // n, n), "not yet right"),
         (lambda r: (0, 1), "TypeError"),
     ],
     "12.2": [
@@ -1040,7 +1180,15 @@ WRONG = {
         (lambda n, f, m, g: (m * f - n * g) / (m - n), "which n"),
         (lambda n, f, m, g: (n * f - m * g) / (m - n), "the sign"),
         (lambda n, f, m, g: f - g, "has fallen"),
-        (lambda n, f, m, g: 5, "two equations"),
+        (lambda n, f, m, g: 7, "two equations"),
+        (lambda n, f, m, g: 5.25, "two equations"),
+        (lambda n, f, m, g: m * g - n * f, "too large"),
+        (lambda n, f, m, g: (m * g - n * f) / (m + n), "what stands before truth"),
+        (lambda n, f, m, g: round((m * g - n * f) / (m - n)), "do not round"),
+        (lambda n, f, m, g: round((m * g - n * f) / (m - n), 1), "do not round"),
+        (lambda n, f, m, g: max(0, (m * g - n * f) / (m - n)), "as it comes"),
+        (lambda n, f, m, g: abs(m * g - n * f) / abs(m - n), "as it comes"),
+        (lambda n, f, m, g: (250 * g - n * f) / (250 - n), "two equations"),
         (lambda n, f, m, g: [f, g], "one number"),
         (lambda n, f: f, "TypeError"),
     ],
@@ -1061,37 +1209,111 @@ WRONG = {
         ),
         (lambda *a: right_copied(*a, take=lambda far: far.min()), "of its row"),
         (lambda m, o, f: (m - o).norm(dim=1)[:3], "shape"),
+        (lambda m, o, f: right_copied(m, o, f[:, -1:]), "only the last"),
+        (
+            lambda m, o, f: (
+                ((m - o).norm(p=1, dim=1) < (m[:, None] - f).norm(p=1, dim=2).amin(1)).float()
+            ).mean(),
+            "summed squares",
+        ),
+        (
+            lambda m, o, f: (
+                (torch.cosine_similarity(m, o) > torch.cosine_similarity(m[:, None], f, 2).amax(1))
+                .float()
+                .mean()
+            ),
+            "directions alone",
+        ),
+        (
+            lambda m, o, f: ((m * o).sum(1) > (m[:, None] * f).sum(2).amax(1)).float().mean(),
+            "bright pictures",
+        ),
+        (lambda m, o, f: right_copied(m, o, f.mean(1, keepdim=True)), "no picture"),
+        (
+            lambda m, o, f: (
+                ((m - o).norm(dim=1) < (o[:, None] - f).norm(dim=2).amin(1)).float().mean()
+            ),
+            "compared with `made`",
+        ),
+        (lambda m, o, f: right_copied(m, o, f) * len(m) / 40, "not for 7"),
+        (lambda m, o, f: 0.225, "a perfect copy"),
         (lambda m, o, f: 0.123, "the smallest"),
         (lambda m, o: 0, "TypeError"),
     ],
     "11.1": [
         (10.5, "half"),
         (11, "rounded"),
+        (9, "not the gaps"),
         (20, "skipped"),
         (19, "skipped"),
         (30, "noise alone"),
+        (3, "ten steps of this lesson"),
+        (350, "timesteps of the training"),
+        (298, "where the loop starts"),
+        (86, "divides by the strength"),
+        (0.35, "the share"),
+        (35, "percent"),
         (7, "share"),
     ],
     "11.2": [
-        (lambda s, c, v, f: s[v.index(max(v))], "keep the face"),
+        (lambda s, c, v, f: s[v.index(max(v))], "below the floor"),
+        (lambda s, c, v, f: max((y + k, x) for x, k, y in zip(s, c, v))[1], "below the floor"),
+        (lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k <= f - 0.01)[1], "below"),
+        (
+            lambda s, c, v, f: max((k, x) for x, k, y in zip(s, c, v) if y >= f)[1],
+            "for content, not for style",
+        ),
         (lambda s, c, v, f: max(y for k, y in zip(c, v) if k >= f), "that is a score"),
+        (lambda s, c, v, f: max((y, k) for k, y in zip(c, v) if k >= f)[1], "that is a score"),
         (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f], "Wanted is one"),
+        (
+            lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k >= f),
+            "2 things came back",
+        ),
         (lambda s, c, v, f: s[c.index(max(c))], "most style"),
         (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f][-1], "strongest"),
+        (lambda s, c, v, f: next(x for x, k in zip(s, c) if k >= f), "more style"),
+        (stops_at_the_first_failure, "behind the first"),
+        (lambda s, c, v, f: s[best_of_allowed(c, v, f)], "shorter list"),
+        (lambda s, c, v, f: best_of_allowed(c, v, f), "position"),
+        (lambda s, c, v, f: min((y, x) for x, k, y in zip(s, c, v) if k >= f)[1], "least style"),
         (lambda s, c, v, f: 1, "position"),
-        (lambda s, c, v, f: "0.3", "best allowed"),
-        (lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k > f)[1], "floor itself"),
+        (lambda s, c, v, f: "0.9", "a text"),
+        (lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k > f)[1], "exactly"),
+        (lambda s, c, v, f: right_pick(s, c, v, 0.7), "use all four arguments"),
+        (lambda s, c, v, f: 0.9, "use all four arguments"),
+        (lambda s, c, v, f: s[8], "IndexError"),
+        (lambda s, c, v, f: min((k, x) for x, k in zip(s, c) if k >= f)[1], "all four"),
+        (lambda s, c, v, f: 0.33, "best allowed"),
         (lambda s, c: 0.3, "TypeError"),
         (0.3, "without calling"),
     ],
     "11.3": [
         (lambda m, p, k: m * p + (1 - m) * k, "wrong part"),
+        (lambda m, k, p: m * k + (1 - m) * p, "wrong part"),
         (lambda m, p, k: m * k, "one of the two parts"),
+        (lambda m, p, k: (1 - m) * p, "one of the two parts"),
         (lambda m, p, k: torch.where(m > 0, k, p), "a soft edge"),
+        (lambda m, p, k: torch.where(m == 1, k, p), "a soft edge"),
+        (lambda m, p, k: m.round() * k + (1 - m.round()) * p, "a soft edge"),
         (lambda m, p, k: m * k + p, "added up"),
         (lambda m, p, k: np.where(m > 0.5, k, p), "soft edge"),
+        (lambda m, p, k: m * k - (1 - m) * p, "the sign"),
+        (lambda m, p, k: (m * k + (1 - m) * p) / 2, "half of it"),
+        (lambda m, p, k: (k + p) / 2, "half and half"),
+        (lambda m, p, k: k, "keeps everything"),
+        (lambda m, p, k: p, "paints everything"),
+        (lambda m, p, k: m * (k - p), "only the change"),
+        (lambda m, p, k: k.mul_(m).add_((1 - m) * p), "itself was changed"),
         (lambda m, p, k: (m * k + (1 - m) * p).sum(), "shape"),
-        (lambda m, p, k: k, "where the mask is 1"),
+        (lambda m, p, k: (m * k + (1 - m) * p)[:1], "shape"),
+        (
+            lambda m, p, k: torch.stack([m[i] * k[i] + (1 - m[i]) * p[i] for i in range(2)]),
+            "IndexError",
+        ),
+        (lambda m, p, k: torch.tensor([[10, 3], [23.5, 22.5]]), "not for latents"),
+        (lambda m, p, k: (m * k + (1 - m) * p).reshape(m.shape), "RuntimeError"),
+        (lambda m, p, k: m * 7, "where the mask is 1"),
         (lambda m, p, k: 1 / 0, "ZeroDivisionError"),
     ],
     "17.1": [
@@ -1209,7 +1431,7 @@ def test_these_tests_cover_every_checker():
 def test_hints_get_more_direct_and_the_last_one_stays(capsys):
     lines = [say(capsys, "11.1", 7) for _ in range(4)]
     assert len(set(lines[:3])) == 3 and lines[3].startswith(lines[2])
-    assert "int(30 * 0.35)" in lines[2]
+    assert "cut the fraction off" in lines[2]
     assert lines[3].endswith('(checks.solution("11.1") shows the answer.)')
     assert "not attempted" in say(capsys, "11.1", None)
     assert say(capsys, "11.1", 7) == lines[3]  # a blank in between is no try
@@ -1226,16 +1448,16 @@ def test_each_mistake_has_its_own_hints(capsys):
 
 
 @pytest.mark.parametrize("exercise_id, answers", WRONG.items())
-def test_no_hint_of_the_first_lessons_is_the_answer(exercise_id, answers, capsys):
+def test_no_hint_is_the_answer(exercise_id, answers, capsys):
     """A hint that holds the line of code that solves the exercise would give it away."""
-    if not "01" <= exercise_id[:2] <= "05":
+    if exercise_id[:2] in ("00", "06", "07", "08"):
         pytest.skip("the hints of this lesson are not yet mended")
     checks.solution(exercise_id)
     code = capsys.readouterr().out
     given_away = [
         line.partition("return ")[2] or line.partition("= ")[2].partition("  #")[0]
         for line in code.splitlines()
-        if "return " in line or line.startswith(("noise_variance =", "times_fewer ="))
+        if "return " in line or line.startswith(VALUES)
     ]
     assert given_away and all(given_away)
     for answer, _ in answers:

@@ -1,6 +1,7 @@
 """The slider shows its frames, a strip stores them, and private frames are not stored."""
 
 import base64
+import datetime
 import io
 import json
 
@@ -91,3 +92,28 @@ def test_bad_input_gives_a_clear_sentence(wrong, shown):
 def test_small_frames_are_enlarged_on_the_page(shown):
     _, _, image = parts(widgets.frames_slider(FRAMES, "strength", "Squares getting brighter."))
     assert image.layout.width == f"{widgets.SMALLEST}px"
+
+
+def test_uploaded_files_come_with_their_names_and_leave_no_trace(shown):
+    button = widgets.upload_button()
+    assert widgets.uploaded(button) == []
+    button.value = (
+        {
+            "name": "me.png",
+            "type": "image/png",
+            "size": 3,
+            "content": memoryview(b"abc"),
+            "last_modified": datetime.datetime(2026, 1, 1),
+        },
+    )
+    assert widgets.uploaded(button) == [("me.png", b"abc")]
+    ((data, _),) = shown
+    assert set(data) == {widgets.VIEW, "text/plain"} and "me.png" not in json.dumps(data)
+
+
+def test_lines_are_shown_as_text_and_not_stored(shown):
+    widgets.show_lines([])
+    assert shown == []
+    widgets.show_lines(["left out <b>.jpg: it is empty", "another"])
+    ((data, _),) = shown
+    assert "2 lines" in data["text/plain"] and "empty" not in json.dumps(data)

@@ -1,13 +1,18 @@
 """Lesson 11: its functions do what sdkit and diffusers do."""
 
+import io
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from PIL import Image
 
-from sdkit import generate, latents, photos, prompts, sampler
+from sdkit import album, generate, latents, photos, prompts, sampler
 from sdkit.diffusion.schedule import Schedule
-from tests.taught import taught
+from tests import strange
+from tests.taught import source_of, taught
 
 
 @pytest.fixture(params=["tiny_pipe", "one_call"])
@@ -70,3 +75,63 @@ def test_paint_around_with_a_full_or_empty_mask_is_plain_painting(pipe, photo, k
     )
     theirs = generate.style(pipe, [photo], plain)[0]
     assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1
+
+
+@pytest.fixture
+def lab(tiny_pipe, tmp_path):
+    """What the cell that paints the lab uses, with a tiny model and an empty place for photos."""
+    settings = generate.Settings(
+        "van gogh", strength=0.5, guidance_scale=2.0, num_inference_steps=2, size=64
+    )
+    shown, uploads = [], []
+    return {
+        "files": SimpleNamespace(ROOT=tmp_path),
+        "widgets": SimpleNamespace(uploaded=lambda button: uploads, show_lines=shown.extend),
+        "button": None,
+        "photos": photos,
+        "album": album,
+        "generate": generate,
+        "pipe": tiny_pipe,
+        "settings": settings,
+        "PHOTO": "astronaut",
+        "painted": photos.sample("astronaut"),
+        "shown": shown,
+        "uploads": uploads,
+    }
+
+
+def paint(lab):
+    exec(source_of("11_style_transfer.ipynb", "code-43"), lab)  # our own notebook
+    assert len(lab["portraits"]) == len(lab["members"])
+
+
+def test_bad_photographs_of_the_lab_are_named_and_the_others_painted(lab, tmp_path, capsys):
+    (tmp_path / "private").mkdir()
+    strange.write_all(tmp_path / "private")
+    lab["uploads"] += [("ann.jpg", b""), ("bob.png", picture()), ("bob.png", picture())]
+    paint(lab)
+    assert lab["yours"] and len(lab["members"]) == len(strange.USABLE) + 2
+    assert {"bob", "bob-2", "cmyk"} <= set(lab["members"])
+    assert len(lab["shown"]) == len(strange.UNUSABLE) + 1
+    for name in ("ann.jpg", *strange.UNUSABLE):
+        assert sum(line.startswith(f"left out {name}: ") for line in lab["shown"]) == 1
+    assert capsys.readouterr().out == ""  # names of private files are not stored
+
+
+@pytest.mark.parametrize("inside", [None, {}, {".DS_Store": b"Bud1"}, {"me.jpg": b"no picture"}])
+def test_without_a_photograph_that_can_be_used_the_samples_sit(lab, tmp_path, inside, capsys):
+    if inside is not None:
+        (tmp_path / "private").mkdir()
+        for name, data in inside.items():
+            (tmp_path / "private" / name).write_bytes(data)
+    paint(lab)
+    assert not lab["yours"] and list(lab["members"]) == list(photos.SAMPLES)
+    assert len(lab["shown"]) == (inside is not None)
+    assert "alone and in the group" in capsys.readouterr().out
+
+
+def picture():
+    """A small PNG, as bytes."""
+    file = io.BytesIO()
+    Image.fromarray(strange.colours()).save(file, format="PNG")
+    return file.getvalue()

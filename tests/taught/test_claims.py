@@ -1,4 +1,4 @@
-"""The sentences of lessons 01 to 05 and 17 say what their stored outputs show.
+"""The sentences of the lessons say what their stored outputs show.
 
 docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
 no longer true; then a test here fails, and the sentence has to be corrected.
@@ -18,6 +18,12 @@ GANS, FORWARD, REVERSE, SAMPLERS, LATENTS = (
     "03_reverse_diffusion",
     "04_samplers",
     "05_vae_latents",
+)
+ASSEMBLED, ENLARGED, STYLE, MEASURES = (
+    "09_assembled",
+    "10_super_resolution",
+    "11_style_transfer",
+    "12_how_good",
 )
 WHOSE = "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
@@ -51,6 +57,8 @@ def table_row(name, *cells):
     return f"{name:22} " + "{:>10}{:>6}{:>10}{:>6}".format(*cells)
 
 
+WAYS = ("bicubic", "regression", "diffusion")
+NIGHT = ("real", "real, night only")
 CLAIMS = {
     # lesson 01
     "no-gan-covers-the-grid": lambda: (
@@ -277,6 +285,150 @@ CLAIMS = {
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
     ),
+    # lesson 09
+    "fifteen-lines-are-the-pipeline": lambda: (
+        printed(ASSEMBLED, "code-09").count("the same to 1e-5: True") == 3
+    ),
+    "the-unet-has-the-work": lambda: (
+        numbers(ASSEMBLED, "code-15", r"in the UNet: .* measured #")[0] > 85
+    ),
+    "a-scheduler-changes-least": lambda: (
+        lambda scheduler, word, seed: 4 * scheduler < seed < word
+    )(*numbers(ASSEMBLED, "code-22", r"mean difference #")),
+    "held-out-sentences-come-right": lambda: (
+        numbers(ASSEMBLED, "code-30", r"lies between # and")[0] > 0.3
+    ),
+    "outside-the-mask-nothing-changes": lambda: (
+        set(numbers(ASSEMBLED, "code-37", r"outside #:")) == {0}
+    ),
+    # lesson 10
+    "one-small-picture-many-large-ones": lambda: (
+        (lambda large, small: large > 10 and small == 0)(
+            *numbers(ENLARGED, "code-5", r"large: # of 255, small: #")
+        )
+        and numbers(ENLARGED, "code-3", r"given: #; numbers wanted: #") == [12288, 16 * 12288]
+    ),
+    "regression-is-better-and-smooth": lambda: (
+        lambda bicubic, regression: bicubic[0] < regression[0] and regression[1] < 100
+    )(*(numbers(ENLARGED, "code-11", rf"{way} PSNR # dB sharpness #%") for way in WAYS[:2])),
+    "upscaler-by-hand-is-the-library": lambda: says(ENLARGED, "code-16", "to 1e-5: True"),
+    "diffusion-is-sharp-and-far": lambda: (
+        lambda bicubic, regression, diffusion: (
+            diffusion[0] < bicubic[0] < regression[0]
+            and diffusion[1] > max(bicubic[1], regression[1])
+        )
+    )(*(numbers(ENLARGED, "code-19", rf"{way} PSNR # dB sharpness #%") for way in WAYS)),
+    "two-seeds-disagree": lambda: (
+        (lambda apart, truth: apart < truth + 0.5)(
+            numbers(ENLARGED, "code-19", r"with each other to # dB")[0],
+            numbers(ENLARGED, "code-19", r"diffusion PSNR # dB")[0],
+        )
+        and (lambda large, shrunk: large > 4 * shrunk)(
+            *numbers(ENLARGED, "code-19", r"differ by # of 255, shrunk by #")
+        )
+    ),
+    "strength-buys-sharpness-with-psnr": lambda: (
+        lambda psnr, sharp: psnr == sorted(psnr, reverse=True) and sharp == sorted(sharp)
+    )(
+        numbers(ENLARGED, "code-23", r"(?:regression|strength [\d.]+) PSNR # dB"),
+        numbers(ENLARGED, "code-23", r"(?:regression|strength [\d.]+) PSNR .* sharpness #%"),
+    ),
+    "the-second-judge-dislikes-invention": lambda: (
+        lambda bicubic, regression, little, some, more, sharpest: (
+            regression < 0.75 * bicubic
+            and max(little, some) < regression + 0.005
+            and sharpest > bicubic
+        )
+    )(*numbers(ENLARGED, "code-23", r"feature distance #")),
+    "two-samples-predict-twelve": lambda: (
+        lambda rows: all(abs(a - b) < 0.35 for a, b in zip(rows[::2], rows[1::2]))
+    )(numbers(ENLARGED, "code-34", r"PSNR # dB, predicted #")),
+    "the-mean-comes-close-to-regression": lambda: (
+        lambda psnr, sharp, regression: (
+            psnr == sorted(psnr)
+            and sharp == sorted(sharp, reverse=True)
+            and abs(psnr[-1] - regression) < 0.5
+        )
+    )(
+        numbers(ENLARGED, "code-34", r"mean of \d+: PSNR # dB"),
+        numbers(ENLARGED, "code-34", r"predicted .* sharpness #%"),
+        numbers(ENLARGED, "code-34", r"regression: PSNR # dB")[0],
+    ),
+    "less-than-half-is-spread": lambda: (
+        numbers(ENLARGED, "code-30", r"squared error, #% is spread")[0] < 50
+    ),
+    # lesson 11
+    "noise-hides-detail-first": lambda: (
+        lambda layout, detail: (
+            all(low < high for low, high in zip(detail, layout))
+            and detail == sorted(detail, reverse=True)
+            and layout[3] > 0.9
+            and detail[3] < 0.2
+        )
+    )(
+        numbers(STYLE, "code-08", r"layout #, of the detail [\d.]+"),
+        numbers(STYLE, "code-08", r"of the detail #"),
+    ),
+    "strength-1-keeps-a-trace": lambda: (
+        numbers(STYLE, "code-08", r"strength 1.0: .* layout #, of")[0] > 0.3
+    ),
+    "loop-by-hand-is-the-pipeline": lambda: (
+        numbers(STYLE, "code-15", r"being 0 and white 1: #") == [0]
+    ),
+    "content-falls-with-strength": lambda: (
+        lambda content: content == sorted(content, reverse=True) and content[-1] < content[0]
+    )(numbers(STYLE, "code-22", r"content #")),
+    "strength-trades-content-for-style": lambda: (
+        lambda content, style: content[-1] < content[0] and style[0] < style[-1]
+    )(numbers(STYLE, "code-25", r"content #"), numbers(STYLE, "code-25", r"style #")),
+    "same-seed-same-picture": lambda: says(STYLE, "code-43", "the same picture: True"),
+    "a-note-does-not-last": lambda: (lambda before, after: before > after == 0)(
+        *numbers(STYLE, "code-47", r"entries in the PNG: #; left after saving it as JPEG: #")
+    ),
+    # lesson 12
+    "twelve-pairs-say-little": lambda: (lambda low, high: high - low > 40)(
+        *numbers(MEASURES, "code-18", r" 1 players, .*\(#% to #%\)")
+    ),
+    "four-times-the-answers-half-the-width": lambda: (
+        lambda five, twenty: 0.4 < (twenty[1] - twenty[0]) / (five[1] - five[0]) < 0.6
+    )(
+        numbers(MEASURES, "code-18", r" 5 players, .*\(#% to #%\)"),
+        numbers(MEASURES, "code-18", r"20 players, .*\(#% to #%\)"),
+    ),
+    "the-machine-can-tell": lambda: (
+        numbers(MEASURES, "code-23", r"diffusion: .* right, .*\(#% to")[0] > 80
+    ),
+    "the-decoder-alone-is-not-found": lambda: (lambda low, high: low < 50 < high)(
+        *numbers(MEASURES, "code-23", r"through the VAE: .*\(#% to #%\)")
+    ),
+    "fid-falls-like-1-over-n": lambda: all(
+        1.6 < larger / smaller < 2.4
+        for fid in [numbers(MEASURES, "code-31", r"pictures: FID #")]
+        for larger, smaller in zip(fid, fid[1:])
+    ),
+    "kid-is-near-0-at-every-n": lambda: (
+        lambda rows: all(abs(mean) <= scatter for mean, scatter in zip(rows[::2], rows[1::2]))
+    )(numbers(MEASURES, "code-31", r"KID # ± #")),
+    "night-only-loses-recall": lambda: (
+        lambda real, night: night[2] > real[2] - 0.05 and night[3] < real[3] / 2
+    )(*(numbers(MEASURES, "code-40", rf"(?m)^{name} # # # #") for name in NIGHT)),
+    "gan-has-precision-without-quality": lambda: says(
+        MEASURES,
+        "code-42",
+        "by FID: True",
+        "by KID: True",
+        "diffusion's: True",
+        "of real: True",
+    ),
+    "blur-keeps-precision": lambda: (
+        numbers(MEASURES, "code-40", r"real, blurred [\d.]+ -?[\d.]+ #")[0] > 0.9
+    ),
+    "the-reader-reads-through-the-vae": lambda: (
+        min(numbers(MEASURES, "code-46", r"by the VAE # # # # # #")) > 0.95
+    ),
+    "the-copier-is-found": lambda: (
+        numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
+    ),
     # lesson 17
     "one-pixel-breaks-the-signature": lambda: (
         says(WHOSE, "code-11", table_row("as written", "yes", "yes", "holds", "yes"))
@@ -345,7 +497,7 @@ def test_a_claim_is_what_the_stored_outputs_show(claim):
 
 
 def test_the_table_names_every_claim_that_is_tested_and_only_tests_that_exist():
-    rows = [line.split("|") for line in TABLE.splitlines() if re.match(r"\| \d", line)]
+    rows = [line.split("|") for line in TABLE.splitlines() if re.match(r"\| \d\d,", line)]
     named = {name for row in rows for name in re.findall(r"`([\w./-]+)`", row[4])}
     files = {name for name in named if name.startswith("tests/")}
     assert named - files == set(CLAIMS)

@@ -14,15 +14,18 @@ def _agree(agree):
     """agree(large, small): back-projection, so that the means of 4 x 4 blocks equal small."""
     generator = torch.Generator().manual_seed(10)
     large, small = (torch.rand(1, 3, *size, generator=generator) for size in ((16, 24), (4, 6)))
-    answer = torch.as_tensor(answer_of(agree, large.clone(), small.clone()))
+    given = large.clone(), small.clone()
+    answer = torch.as_tensor(answer_of(agree, *given))
+    if not torch.equal(given[0], large) or not torch.equal(given[1], small):
+        return ["one of the arguments itself was changed. Make a new tensor.", "no += on large."]
     missing = small - F.avg_pool2d(large, 4)
 
     def spread(x):
         return F.interpolate(x, scale_factor=4, mode="nearest")
 
     last = (
-        "missing = small - F.avg_pool2d(large, 4); "
-        "large + F.interpolate(missing, scale_factor=4, mode='nearest')."
+        "three moves: shrink large, take the difference to small, enlarge that difference. "
+        "What is it for?"
     )
     mistakes = [
         (large, "nothing has changed. What is missing in the mean of each block?"),
@@ -48,21 +51,50 @@ def _agree(agree):
         (
             large + missing.repeat(1, 1, 4, 4),
             "repeat lays the whole picture side by side four times. "
-            "Each number of missing belongs to one block: repeat_interleave, or F.interpolate.",
+            "Each number belongs to one block of 4 x 4.",
+        ),
+        (
+            large + spread(missing).mean((2, 3), keepdim=True),
+            "that moves the whole picture by one number. Each block needs its own.",
+        ),
+        (
+            large + spread(missing.mean(1, keepdim=True)),
+            "that gives the three colours the same change. Each colour needs its own.",
+        ),
+        (
+            large + spread(missing) / 4,
+            "too little: if all 16 pixels rise by 1, so does their mean.",
+        ),
+        (
+            large + spread(missing) / 2,
+            "that goes half of the way. The means should agree with small, not come near.",
+        ),
+        (
+            large * spread(small / F.avg_pool2d(large, 4)),
+            "the means are right, but a factor changes bright pixels more than dark ones. "
+            "A sum changes the picture less.",
         ),
     ]
     mistakes += [
         (
             large + F.interpolate(missing, scale_factor=4, mode=mode, align_corners=align),
             "a smooth change misses the mean of the blocks. "
-            "Give all 16 pixels the same (mode='nearest').",
+            "Give all 16 pixels of a block the same, as `enlarge` of the lesson does.",
         )
         for mode in ("bilinear", "bicubic")
         for align in (False, True)
     ]
     wanted = large + spread(missing)
     if answer.shape == wanted.shape and torch.allclose(answer, wanted, atol=1e-5):
-        return None
+        two = torch.rand(2, 3, 8, 12, generator=generator), torch.rand(2, 3, 2, 3)
+        again = torch.as_tensor(answer_of(agree, *two))
+        wanted = two[0] + spread(two[1] - F.avg_pool2d(two[0], 4))
+        if again.shape == wanted.shape and torch.allclose(again, wanted, atol=1e-5):
+            return None
+        return [
+            "right for one picture of 24 x 16, but not for two of 12 x 8: use the shapes.",
+            last,
+        ]
     if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != wanted.shape:
@@ -84,14 +116,20 @@ def _unbeaten(unbeaten):
     """unbeaten(points): indices of the (PSNR, distance) points on the Pareto front; no ties."""
     points = [(24, 0.10), (26, 0.12), (25, 0.20), (27, 0.30), (23, 0.15), (26.5, 0.31)]
     answer = answer_of(unbeaten, list(points))
-    last = "[k for k, (p, d) in enumerate(points) if not any(q > p and e < d for q, e in points)]."
+    last = (
+        "go through the points. For each, look for one that beats it: a higher PSNR and a lower "
+        "distance. Keep the position if there is none."
+    )
     if np.shape(answer) == (len(points),) and np.asarray(answer).dtype == bool:
         return ["those say true or false for each. Give the positions.", last]
     if np.ndim(answer) == 2:
         return ["those are the points. Give their positions, from 0.", last]
     if np.ndim(answer) != 1:
         return ["wanted is a list of positions.", last]
-    answer = sorted(float(k) for k in answer)
+    order = [float(k) for k in answer]
+    answer = sorted(order)
+    if len(set(answer)) < len(answer):
+        return ["a position is named more than once. One name is enough.", last]
     mistakes = (
         ([1, 2, 4], "count positions from 0."),
         ([2, 4, 5], "those are the beaten ones."),
@@ -104,19 +142,27 @@ def _unbeaten(unbeaten):
         ([0], "that is the one with the best look. Others are unbeaten for their PSNR."),
         ([3, 5], "a large distance is bad: the other one wins if it is lower."),
         ([0, 4], "a high PSNR is good: the other one wins if it is higher."),
-        ([], "a point does not beat itself: compare with > and <, not with >= and <=."),
+        ([], "nobody is left. Does each point beat itself, or is one win enough to beat?"),
         ([0, 1, 2, 3, 4, 5], "(24, 0.10) beats (23, 0.15) in both, so position 4 must go."),
     )
-    return (
-        None
-        if answer == [0, 1, 3]
-        else match_mistake(answer, mistakes, last)
-        or [
-            "for each point: is there another one with a higher PSNR and a lower distance? "
-            "Then it is beaten.",
+    if answer != [0, 1, 3]:
+        return match_mistake(answer, mistakes, last) or [
+            "for each point: is there another one that is better in both?",
             last,
         ]
-    )
+    for others, wanted in (
+        ([(20, 0.5)], [0]),
+        ([(22, 0.32), (24, 0.35), (30, 0.4), (25, 0.3), (20, 0.1)], [2, 3, 4]),
+        ([(30, 0.05), (20, 0.1), (25, 0.3)], [0]),
+    ):
+        found = answer_of(unbeaten, list(others))
+        if np.ndim(found) != 1 or sorted(float(k) for k in found) != wanted:
+            return [
+                "right for one list, but not for another. Compare each point with all others, "
+                "in lists of any length and order.",
+                last,
+            ]
+    return None
 
 
 @exercise("10.3")
@@ -128,7 +174,10 @@ def _psnr_of_mean(psnr_of_mean):
 
     error, spread, k = 0.010, 0.004, 4
     answer = float(answer_of(psnr_of_mean, error, spread, k))
-    last = "-10 * math.log10(error - spread + spread / k)."
+    last = (
+        "three moves: take the spread of one sample out of the error, put that of the mean in, "
+        "turn the sum into decibel."
+    )
     left = error - spread + spread / k
     mistakes = (
         (left, "that is the error. Put it into decibel."),
@@ -137,7 +186,7 @@ def _psnr_of_mean(psnr_of_mean):
         (-10 * math.log(left), "that is the natural logarithm. Decibel take log10."),
         (decibel(left) / 10, "a decibel is a tenth of a bel: times 10."),
         (decibel(error / k), "only the spread shrinks. What all samples do wrong together stays."),
-        (decibel(error - spread), "that is the mean of endlessly many. Of k, spread / k is left."),
+        (decibel(error - spread), "that is the mean of endlessly many. Of k, a bit more is left."),
         (
             decibel(error + spread / k),
             "error holds the whole spread of one sample: take that away first.",
@@ -149,7 +198,7 @@ def _psnr_of_mean(psnr_of_mean):
         ),
         (
             decibel(error - spread / k),
-            "take away the whole spread, then add what is left of it: spread / k.",
+            "take away the whole spread, then add what is left of it.",
         ),
         (
             decibel(error - spread + spread / k**0.5),
@@ -161,18 +210,26 @@ def _psnr_of_mean(psnr_of_mean):
             "divide by k: k - 1 is for estimating the spread.",
         ),
         (decibel(error), "that is one sample. Use spread and k."),
+        (
+            decibel(error - spread + spread * k),
+            "the spread of the mean is smaller than that of one sample, not larger.",
+        ),
+        (decibel(error) - decibel(spread) / k, "subtract first, then take the logarithm."),
+        (decibel(error - spread) + decibel(spread / k), "add first, then take the logarithm."),
     )
     if math.isclose(answer, decibel(left), abs_tol=1e-6):
-        if math.isclose(float(answer_of(psnr_of_mean, 0.02, 0.01, 1)), decibel(0.02), abs_tol=1e-6):
-            return None
-        return [
-            "right for four samples, but the mean of one is the sample itself: "
-            "use all three arguments.",
-            last,
-        ]
+        for e, s, n in ((0.02, 0.01, 1), (0.02, 0.012, 7)):
+            if not math.isclose(
+                float(answer_of(psnr_of_mean, e, s, n)), decibel(e - s + s / n), abs_tol=1e-6
+            ):
+                return [
+                    f"right for four samples, but not for {n}: use all three arguments.",
+                    last,
+                ]
+        return None
     if abs(answer - decibel(left)) < 0.06:
         return ["nearly to the digit: do not round.", last]
     return match_mistake(answer, mistakes, last) or [
-        "error - spread stays, spread / k is added; then -10 log10 of the sum.",
+        "a part of the error stays, whatever k is. Another part shrinks with k.",
         last,
     ]
