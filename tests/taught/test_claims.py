@@ -1,4 +1,4 @@
-"""The sentences of lessons 01 to 05 say what their stored outputs show.
+"""The sentences of lessons 01 to 06 say what their stored outputs show.
 
 docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
 no longer true; then a test here fails, and the sentence has to be corrected.
@@ -9,15 +9,17 @@ import re
 import nbformat
 import pytest
 
+from sdkit import postcards
 from sdkit.files import ROOT
 from tests.normalise import NOTEBOOKS
 
-GANS, FORWARD, REVERSE, SAMPLERS, LATENTS = (
+GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT = (
     "01_gans",
     "02_forward_diffusion",
     "03_reverse_diffusion",
     "04_samplers",
     "05_vae_latents",
+    "06_text_encoder",
 )
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
@@ -43,6 +45,13 @@ def numbers(lesson, cell_id, pattern):
 def says(lesson, cell_id, *lines):
     text = printed(lesson, cell_id)
     return all(line in text for line in lines)
+
+
+def only(part, beginning):
+    """The words of a part whose phrase in a plain caption begins so."""
+    return [
+        word for word in postcards.WORDS[part] if postcards.PHRASES[word][0].startswith(beginning)
+    ]
 
 
 CLAIMS = {
@@ -270,6 +279,121 @@ CLAIMS = {
     ),
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
+    ),
+    # lesson 06
+    "rare-words-fall-into-letters": lambda: says(
+        TEXT, "code-07", "a</w> lighthouse</w> by</w> the</w> sea</w>", "z e b r a</w>"
+    ),
+    "only-later-rows-change": lambda: (
+        set(numbers(TEXT, "code-15", r"row [0-7] \S+ changes by #")) == {0}
+        and min(numbers(TEXT, "code-15", r"row (?:8|9|10) \S+ changes by #")) > 1
+        and numbers(TEXT, "code-15", r"measured #") == [40]
+        and set(numbers(TEXT, "code-19", r"later rows #")) == {0}
+    ),
+    "end-looks-at-few-words": lambda: min(numbers(TEXT, "code-19", r"\(#% of its")) > 50,
+    "order-reaches-the-rows-in-two-ways": lambda: (
+        says(TEXT, "code-24", "the same tokens, sorted: True")
+        and min(numbers(TEXT, "code-24", r"by #")) > 1
+    ),
+    "a-row-knows-its-word-and-end-forgets-the-place": lambda: (
+        lambda own, end, place: set(own) == {1} and set(end) == {1} and place < 0.8
+    )(
+        numbers(TEXT, "code-28", r"(?:colour|thing|place|ground|time) [\d.]+ [\d.]+ # [\d.]+"),
+        numbers(TEXT, "code-28", r"(?:colour|thing|ground|time) [\d.]+ [\d.]+ [\d.]+ #"),
+        numbers(TEXT, "code-28", r"place [\d.]+ [\d.]+ [\d.]+ #")[0],
+    ),
+    "captions-give-parts-away-early": lambda: (
+        [
+            only(part, beginning)
+            for part, beginning in (
+                ("place", "on the "),
+                ("place", "in the "),
+                ("ground", "by the "),
+                ("ground", "in a "),
+                ("time", "by "),
+            )
+        ]
+        + [[word for word in postcards.COLOURS if postcards.article(word)[:2] == "an"]]
+        == [
+            ["left", "right"],
+            ["middle"],
+            ["sea"],
+            ["meadow"],
+            ["day"],
+            ["orange"],
+        ]
+    ),
+    "loss-begins-at-ln-b": lambda: (lambda log, first: log < first < log + 0.5)(
+        *numbers(TEXT, "code-36", r"ln 128 = #; the first step has #,")
+    ),
+    "cosine-follows-what-is-shared": lambda: (
+        lambda cosines: len(cosines) == 6 and cosines == sorted(cosines)
+    )(numbers(TEXT, "code-common", r"mean cosine #")),
+    "padding-to-the-longest-saves-half": lambda: (
+        numbers(TEXT, "code-36", r"last batch has # tokens")[0] < 48 / 2
+    ),
+    "words-count-and-fillers-do-not": lambda: (
+        lambda rows: (
+            rows[2] == rows[3] == rows[4]
+            and rows[5] == rows[6]
+            and all(
+                rows[said][part] > rows[said - 1][part]
+                for said, part in ((1, 0), (2, 1), (5, 2), (7, 3))
+            )
+        )
+    )(
+        (lambda row: [row[k : k + 4] for k in range(0, 32, 4)])(
+            numbers(TEXT, "code-45", r"blue #, house #, snow #, night #")
+        )
+    ),
+    "zero-shot-knows-ground-and-not-place": lambda: (
+        lambda thing, colour, place, ground, time: (
+            min(ground, time) > 98 and colour > 90 and 50 < thing < 75 and place < 50
+        )
+    )(*numbers(TEXT, "code-50", r"(?:thing|colour|place|ground|time) #%")),
+    "what-a-part-is-worth": lambda: (
+        lambda colour, thing, place: (
+            colour[0] < 0.3
+            and colour[1] - thing[1] > 3 * (colour[0] - thing[0])
+            and thing[1] - place[1] < 0.1
+        )
+    )(
+        numbers(TEXT, "code-54", r"(?m)^time, ground, colour  # #"),
+        numbers(TEXT, "code-54", r"(?m)^time, ground, colour, thing  # #"),
+        numbers(TEXT, "code-54", r"(?m)^time, ground, colour, thing, place  # #"),
+    ),
+    "the-easiest-is-learned-first": lambda: (
+        lambda thing, colour, ground, time: thing < 40 < colour < 80 and min(ground, time) > 95
+    )(*numbers(TEXT, "code-51", r"yours: thing #% colour #% place \d+% ground #% time #%")),
+    "not-is-not-read": lambda: (
+        numbers(TEXT, "code-64", r"(?m)^not #%")[0] < 3
+        and says(TEXT, "code-63", "'not': 0, 'two': 0")
+    ),
+    "left-and-right-are-guessed": lambda: (lambda low, high: low <= 50 <= high)(
+        *numbers(TEXT, "code-64", r"left for right \d+% \(#% to #%\)")
+    ),
+    "two-is-no-number": lambda: (lambda two, pim, zib: two < 50 and pim <= two <= zib)(
+        *numbers(TEXT, "code-64", r"for '\w+': two #%")
+    ),
+    "the-first-is-the-larger": lambda: (
+        min(numbers(TEXT, "code-64", r"\w+ swapped #%")) > 80
+        and numbers(TEXT, "code-66", r"first chosen #%")[0] > 80
+    ),
+    "typing-errors-are-read": lambda: all(
+        shuffled < misspelled - 5 and misspelled > 70
+        for misspelled, shuffled in zip(
+            numbers(TEXT, "code-68", r"\w+, misspelled #%"),
+            numbers(TEXT, "code-68", r"\w+, shuffled #%"),
+        )
+    ),
+    "place-is-small-in-clips-rows": lambda: (
+        lambda clip, ours, others: clip < 10 < 20 < ours and min(others) > 20
+    )(
+        *numbers(TEXT, "code-71", r"place left -> right # % # %"),
+        numbers(TEXT, "code-71", r"(?:thing|colour|ground|time) \w+ -> \w+ # % # %"),
+    ),
+    "the-place-is-back": lambda: (lambda clip, ours: clip < 0.8 < 0.95 < ours)(
+        *numbers(TEXT, "code-73", r"place # #")
     ),
 }
 
