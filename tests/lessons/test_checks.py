@@ -802,6 +802,24 @@ WRONG = {
         (lambda d, s: torch.cat([d, s], 1), "Enlarge deep"),
         (lambda d, s: (right_meet(d, s)[:, :3] + s) / 2, "their mean"),
         (lambda d, s: right_meet(d, s, mode="bicubic"), "2 x 2 times"),
+        (lambda d, s: right_meet(d, s)[:, :3] * s, "are multiplied"),
+        (lambda d, s: right_meet(d.transpose(2, 3), s), "are exchanged"),
+        (
+            lambda d, s: torch.stack([right_meet(d, s)[:, :3], s], 2).flatten(1, 2),
+            "take turns",
+        ),
+        (lambda d, s: right_meet(d.flip(2), s), "nothing else"),
+        (
+            lambda d, s: torch.cat([torch.nn.functional.interpolate(d, size=(8, 8)), s], 1),
+            "not for 2 channels of 3 x 5",
+        ),
+        (
+            lambda d, s: torch.cat(
+                [torch.nn.functional.interpolate(d, size=(s.shape[3], s.shape[3])), s], 1
+            ),
+            "not for 2 channels of 3 x 5",
+        ),
+        (lambda d, s: right_meet(d, s)[:, :6], "not for 2 channels of 3 x 5"),
         (lambda d, s: s, "what comes from below"),
         (lambda d, s: s * s, "all channels of both"),
         (lambda d, s: d.reshape(7, 7), "RuntimeError"),
@@ -828,6 +846,32 @@ WRONG = {
         (lambda layers, rows, side: phrase(layers[:1], rows, side), "first layer alone"),
         (lambda *a: phrase(*a, heads=lambda x: x.amax(0)), "takes the largest"),
         (lambda *a: phrase(*a, how="bilinear"), "repeating its values"),
+        (lambda layers, rows, side: phrase(layers, range(6), side), "is 1 everywhere"),
+        (lambda *a: phrase(*a) / phrase(*a).max(), "its largest value"),
+        (lambda *a: phrase(*a) / phrase(*a).sum(), "by its sum"),
+        (lambda layers, rows, side: phrase(layers[1:], rows, side), "the first layer is missing"),
+        (lambda layers, rows, side: phrase(layers[:-1], rows, side), "the last layer is missing"),
+        (
+            lambda layers, rows, side: (
+                sum(len(w[0]) * phrase([w], rows, side) for w in layers)
+                / sum(len(w[0]) for w in layers)
+            ),
+            "finer layers count more",
+        ),
+        (
+            lambda layers, rows, side: phrase(layers, range(rows[0], rows[-1] + 1), side),
+            "need not be neighbours",
+        ),
+        (lambda layers, rows, side: phrase(layers, [2, 3], side), "not for two layers"),
+        (lambda layers, rows, side: phrase(layers, rows, 8), "not for two layers"),
+        (
+            lambda layers, rows, side: sum(phrase([layer], rows, side) for layer in layers) / 3,
+            "not for two layers",
+        ),
+        (
+            lambda layers, rows, side: phrase(layers, rows, side) * len(rows) / 2,
+            "not for two layers",
+        ),
         (lambda *a: phrase(*a).flatten(), "wanted is one map"),
         (lambda layers, rows: layers[0], "TypeError"),
     ],
@@ -859,6 +903,39 @@ WRONG = {
         ),
         (lambda *a: right_levels(*a).flip(0), "order of the bins"),
         (lambda *a: right_levels(*a)[:2], "there are 3 bins"),
+        (
+            lambda p, n, t, edges: right_levels((p - n).mean((1, 2, 3), keepdim=True), 0, t, edges),
+            "+ and - cancel",
+        ),
+        (lambda p, n, t, edges: right_levels(p, 0, t, edges), "size of the prediction"),
+        (
+            lambda p, n, t, edges: torch.stack(
+                [part.mean() for part in (p - n).square().mean((1, 2, 3)).chunk(len(edges) - 1)]
+            ),
+            "order of the batch",
+        ),
+        (
+            lambda p, n, t, edges: torch.stack(
+                [
+                    part.mean()
+                    for part in (p - n)[t.argsort()].square().mean((1, 2, 3)).chunk(len(edges) - 1)
+                ]
+            ),
+            "as many pictures each",
+        ),
+        (lambda *a: right_levels(*a) / right_levels(*a).sum(), "shares of the loss"),
+        (
+            lambda p, n, t, edges: right_levels(p, n, t, [0, 250, 500, 1000]),
+            "use all four arguments",
+        ),
+        (
+            lambda *a: right_levels(*a, error=lambda e: e.square() * e[0].numel() / 18),
+            "use all four arguments",
+        ),
+        (
+            lambda p, n, t, edges: right_levels(p[:, :2], n[:, :2], t, edges),
+            "use all four arguments",
+        ),
         (lambda *a: right_levels(*a) * 0, "square the error"),
         (lambda p, n: 0, "TypeError"),
     ],
