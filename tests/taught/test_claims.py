@@ -1,4 +1,4 @@
-"""The sentences of lessons 01 to 06 say what their stored outputs show.
+"""The sentences of lessons 01 to 07 say what their stored outputs show.
 
 docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
 no longer true; then a test here fails, and the sentence has to be corrected.
@@ -13,13 +13,14 @@ from sdkit import postcards
 from sdkit.files import ROOT
 from tests.normalise import NOTEBOOKS
 
-GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT = (
+GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT, UNET = (
     "01_gans",
     "02_forward_diffusion",
     "03_reverse_diffusion",
     "04_samplers",
     "05_vae_latents",
     "06_text_encoder",
+    "07_unet_denoising",
 )
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
@@ -45,6 +46,11 @@ def numbers(lesson, cell_id, pattern):
 def says(lesson, cell_id, *lines):
     text = printed(lesson, cell_id)
     return all(line in text for line in lines)
+
+
+def row_of_six(lesson, cell_id, name):
+    """The six numbers after a name in a table over timesteps."""
+    return numbers(lesson, cell_id, name + " #" * 6)
 
 
 def only(part, beginning):
@@ -394,6 +400,57 @@ CLAIMS = {
     ),
     "the-place-is-back": lambda: (lambda clip, ours: clip < 0.8 < 0.95 < ours)(
         *numbers(TEXT, "code-73", r"place # #")
+    ),
+    # lesson 07
+    "text-comes-in-below-the-finest-level": lambda: says(
+        UNET, "code-34", "10 cross-attentions, 6 of them at 8 × 8"
+    ),
+    "timesteps-differ": lambda: numbers(UNET, "code-11", r"at least #")[0] > 0.5,
+    "a-lie-about-the-time-costs": lambda: (
+        numbers(UNET, "code-15", r"least loss when told #") == [200, 500, 800]
+        and min(numbers(UNET, "code-15", r"costs # times")) > 3
+    ),
+    "loss-falls-with-noise": lambda: (
+        lambda losses: losses == sorted(losses, reverse=True) and losses[0] > 10 * losses[-1]
+    )(row_of_six(UNET, "code-23", "loss, nothing cut")),
+    "the-finest-skips-are-needed": lambda: all(
+        loss * times > 0.7
+        for loss, times in zip(
+            row_of_six(UNET, "code-23", "loss, nothing cut"),
+            row_of_six(UNET, "code-23", "skips at 16 × 16"),
+        )
+    ),
+    "text-matters-more-with-noise": lambda: (
+        lambda none, wrong: (
+            none[0] < 1.25 and none[-1] > none[0] and all(n < w for n, w in zip(none, wrong))
+        )
+    )(
+        row_of_six(UNET, "code-23", "text: empty prompt"),
+        row_of_six(UNET, "code-23", "text: another card's"),
+    ),
+    "ground-and-time-decide-in-thick-noise": lambda: (
+        lambda thing, colour, place, ground, time: (
+            min(ground, time) > 1.5 * max(thing, colour, place)
+        )
+    )(
+        *(
+            row_of_six(UNET, "code-28", rf"{part} wrong \(\+ %\)")[-1]
+            for part in ("thing", "colour", "place", "ground", "time")
+        )
+    ),
+    "the-last-timestep-leaks": lambda: numbers(UNET, "code-31", r"999: .* image #%")[0] > 85,
+    "maps-find-the-thing": lambda: (
+        min(numbers(UNET, "code-41", r"t = +(?:50|200|400): .* \(#% to")) > 75
+    ),
+    "gradients-are-right": lambda: set(numbers(UNET, "code-49", r": #")) == {1.0},
+    "plain-mean-hides-thick-noise": lambda: (
+        lambda plain, weighted: plain[0] > 10 * plain[-1] and max(weighted) < 5 * min(weighted)
+    )(
+        row_of_six(UNET, "code-52", r"plain \(%\)"),
+        row_of_six(UNET, "code-52", r"weighted \(%\)"),
+    ),
+    "the-small-network-learns": lambda: says(
+        UNET, "code-60", "all six levels: True", "costs something: True"
     ),
 }
 
