@@ -1,4 +1,4 @@
-"""The sentences of lessons 01 to 07 say what their stored outputs show.
+"""The sentences of lessons 00 to 08 say what their stored outputs show.
 
 docs/claims.md lists the claims. New weights or a new run may change an output so that a sentence is
 no longer true; then a test here fails, and the sentence has to be corrected.
@@ -13,7 +13,8 @@ from sdkit import postcards
 from sdkit.files import ROOT
 from tests.normalise import NOTEBOOKS
 
-GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT, UNET = (
+START, GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT, UNET, GUIDANCE = (
+    "00_start_here",
     "01_gans",
     "02_forward_diffusion",
     "03_reverse_diffusion",
@@ -21,6 +22,7 @@ GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT, UNET = (
     "05_vae_latents",
     "06_text_encoder",
     "07_unet_denoising",
+    "08_guidance",
 )
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
@@ -61,6 +63,15 @@ def only(part, beginning):
 
 
 CLAIMS = {
+    # lesson 00
+    "most-parameters-are-in-the-unet": lambda: (
+        numbers(START, "code-23", r"measured #")[0] > 50
+        and (lambda ours, theirs: theirs > 860 / 2)(*numbers(START, "code-23", r"UNet # #"))
+    ),
+    "latents-are-several-times-fewer": lambda: (
+        numbers(START, "code-28", r"for each latent: #")[0] >= 4
+    ),
+    "steps-times-seconds": lambda: numbers(START, "code-36", r"measured #") == [4.8],
     # lesson 01
     "no-gan-covers-the-grid": lambda: (
         numbers(GANS, "code-25", r"grid: seeds that cover all modes at the end: # of 16") == [0]
@@ -451,6 +462,72 @@ CLAIMS = {
     ),
     "the-small-network-learns": lambda: says(
         UNET, "code-60", "all six levels: True", "costs something: True"
+    ),
+    # lesson 08
+    "the-prompt-helps-where-errors-are-small": lambda: (
+        lambda rows, total: (
+            all(a > b for a, b in zip(rows[1::2], rows[3::2]))
+            and all(a < b for a, b in zip(rows[::2], rows[2::2]))
+            and total < rows[1] / 1.5
+        )
+    )(
+        numbers(GUIDANCE, "code-11", r"dB # [\d.]+ #%"),
+        numbers(GUIDANCE, "code-11", r"all together [\d.]+ [\d.]+ #%")[0],
+    ),
+    "contrast-grows-with-the-scale": lambda: (lambda contrast: contrast == sorted(contrast))(
+        numbers(GUIDANCE, "code-20", r"contrast # # # # # #")
+    ),
+    "a-perfect-network-needs-scale-1": lambda: (
+        numbers(GUIDANCE, "code-28", r"measured #") == [1]
+        and numbers(GUIDANCE, "code-28", r"hearing 1, scale 5 \d+ # \d+")[0] > 90
+    ),
+    "guidance-repairs-weak-hearing": lambda: (
+        numbers(GUIDANCE, "code-28", r"hearing 0\.4, scale 2\.5 # # #")
+        == numbers(GUIDANCE, "code-28", r"hearing 1, scale 1 # # #")
+    ),
+    "the-end-of-the-dial-burns": lambda: (
+        lambda first, last: last[0] < first[0] - 10 and last[1] > 2 * first[1]
+    )(
+        *(
+            numbers(GUIDANCE, "code-39", rf"scale {scale} #% \d+% \(.*\) [\d.]+ #%")
+            for scale in (1, 24)
+        )
+    ),
+    "guidance-takes-variety": lambda: (lambda drawn, five: five < drawn)(
+        *(
+            numbers(GUIDANCE, "code-39", rf"{name} \d+% +\d+% \(.*\) #")[0]
+            for name in ("drawn by code", "scale 5")
+        )
+    ),
+    "guidance-doubles-the-calls": lambda: (
+        numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
+    ),
+    "early-guidance-changes-most": lambda: (
+        lambda never, early, middle, late: (
+            abs(early - never) >= max(abs(middle - never), abs(late - never))
+        )
+    )(
+        *(
+            numbers(GUIDANCE, "code-46", rf"(?m)^ {name} \d+% +\d+% \(.*\) #")[0]
+            for name in ("never", "early", "middle", "late")
+        )
+    ),
+    "not-brings-the-night": lambda: (
+        lambda plain, said, negative: said > 50 and negative <= min(plain, said)
+    )(
+        *(
+            numbers(GUIDANCE, "code-53", rf"(?m)^a house{name} \d+ #")[0]
+            for name in ("", ", not at night", ", negative: night")
+        )
+    ),
+    "one-call-is-half-the-work": lambda: (lambda once, twice: twice == 2 * once)(
+        *numbers(GUIDANCE, "6c685f78", r"asked once #, asked twice #")
+    ),
+    "less-contrast-less-burn": lambda: (lambda burnt, calmed: calmed < burnt)(
+        *(
+            numbers(GUIDANCE, "code-63", rf"{name} \d+% +\d+% \(.*\) [\d.]+ #%")[0]
+            for name in ("scale 24", "24, calmed")
+        )
     ),
 }
 
