@@ -30,7 +30,8 @@ MAX_LINES = 25  # of a code cell
 # characters of a line of code: as much as a laptop shows beside JupyterLab's file list
 MAX_WIDTH = 98
 MEDIAN_LINES = 10  # over the code cells of a lesson
-FOLDED = ("01", "02", "03", "04", "05", "17")  # lessons whose predictions must not be spoilt
+# lessons whose predictions must not be spoilt
+FOLDED = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "17")
 # A path from the root of somebody's disk: /x/y, ~/x or C:\x. It must not be part of a web address
 # or of a relative path.
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`(=\[,]))(?:/[A-Za-z_][\w.-]*/[\w.-]+|~/\w+|[A-Za-z]:\\\w+)")

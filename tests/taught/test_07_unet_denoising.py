@@ -115,3 +115,17 @@ def test_training_step_is_gradient_descent_with_the_noise_of_diffusers():
     assert returned == pytest.approx(float(loss.detach()), rel=1e-4)
     for p, one in zip(network.parameters(), wanted):
         torch.testing.assert_close(p.detach(), one, atol=1e-6, rtol=1e-4)
+
+
+def test_the_loss_of_the_noise_over_abar_is_the_loss_of_v():
+    schedule = Schedule.of(DDPMScheduler(beta_schedule="scaled_linear", **ENDS))
+    generator = torch.Generator().manual_seed(0)
+    x0, noise, answer = torch.randn(3, 4, 3, 8, 8, generator=generator)
+    t = torch.tensor([0, 300, 600, 999])
+    abar = schedule.alphas_cumprod[t].reshape(-1, 1, 1, 1).float()
+    network = taught(UNET)["ViaV"](lambda noisy, t, text: SimpleNamespace(sample=answer), schedule)
+    predicted = network(schedule.add_noise(x0, noise, t), t, None).sample
+    v = abar.sqrt() * noise - (1 - abar).sqrt() * x0
+    torch.testing.assert_close(
+        (predicted - noise).square() / abar, (answer - v).square(), atol=1e-3, rtol=1e-2
+    )

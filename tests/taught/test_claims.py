@@ -9,15 +9,20 @@ import re
 import nbformat
 import pytest
 
+from sdkit import postcards
 from sdkit.files import ROOT
 from tests.normalise import NOTEBOOKS
 
-GANS, FORWARD, REVERSE, SAMPLERS, LATENTS = (
+START, GANS, FORWARD, REVERSE, SAMPLERS, LATENTS, TEXT, UNET, GUIDANCE = (
+    "00_start_here",
     "01_gans",
     "02_forward_diffusion",
     "03_reverse_diffusion",
     "04_samplers",
     "05_vae_latents",
+    "06_text_encoder",
+    "07_unet_denoising",
+    "08_guidance",
 )
 ASSEMBLED, ENLARGED, STYLE, MEASURES = (
     "09_assembled",
@@ -59,7 +64,30 @@ def table_row(name, *cells):
 
 WAYS = ("bicubic", "regression", "diffusion")
 NIGHT = ("real", "real, night only")
+
+
+def row_of_six(lesson, cell_id, name):
+    """The six numbers after a name in a table over timesteps."""
+    return numbers(lesson, cell_id, name + " #" * 6)
+
+
+def only(part, beginning):
+    """The words of a part whose phrase in a plain caption begins so."""
+    return [
+        word for word in postcards.WORDS[part] if postcards.PHRASES[word][0].startswith(beginning)
+    ]
+
+
 CLAIMS = {
+    # lesson 00
+    "most-parameters-are-in-the-unet": lambda: (
+        numbers(START, "code-23", r"measured #")[0] > 50
+        and (lambda ours, theirs: theirs > 860 / 2)(*numbers(START, "code-23", r"UNet # #"))
+    ),
+    "latents-are-several-times-fewer": lambda: (
+        numbers(START, "code-28", r"for each latent: #")[0] >= 4
+    ),
+    "steps-times-seconds": lambda: numbers(START, "code-36", r"measured #") == [4.8],
     # lesson 01
     "no-gan-covers-the-grid": lambda: (
         numbers(GANS, "code-25", r"grid: seeds that cover all modes at the end: # of 16") == [0]
@@ -284,6 +312,238 @@ CLAIMS = {
     ),
     "the-cloud-is-thin": lambda: (
         numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
+    ),
+    # lesson 06
+    "rare-words-fall-into-letters": lambda: says(
+        TEXT, "code-07", "a</w> lighthouse</w> by</w> the</w> sea</w>", "z e b r a</w>"
+    ),
+    "only-later-rows-change": lambda: (
+        set(numbers(TEXT, "code-15", r"row [0-7] \S+ changes by #")) == {0}
+        and min(numbers(TEXT, "code-15", r"row (?:8|9|10) \S+ changes by #")) > 1
+        and numbers(TEXT, "code-15", r"measured #") == [40]
+        and set(numbers(TEXT, "code-19", r"later rows #")) == {0}
+    ),
+    "end-looks-at-few-words": lambda: min(numbers(TEXT, "code-19", r"\(#% of its")) > 50,
+    "order-reaches-the-rows-in-two-ways": lambda: (
+        says(TEXT, "code-24", "the same tokens, sorted: True")
+        and min(numbers(TEXT, "code-24", r"by #")) > 1
+    ),
+    "a-row-knows-its-word-and-end-forgets-the-place": lambda: (
+        lambda own, end, place: set(own) == {1} and set(end) == {1} and place < 0.8
+    )(
+        numbers(TEXT, "code-28", r"(?:colour|thing|place|ground|time) [\d.]+ [\d.]+ # [\d.]+"),
+        numbers(TEXT, "code-28", r"(?:colour|thing|ground|time) [\d.]+ [\d.]+ [\d.]+ #"),
+        numbers(TEXT, "code-28", r"place [\d.]+ [\d.]+ [\d.]+ #")[0],
+    ),
+    "captions-give-parts-away-early": lambda: (
+        [
+            only(part, beginning)
+            for part, beginning in (
+                ("place", "on the "),
+                ("place", "in the "),
+                ("ground", "by the "),
+                ("ground", "in a "),
+                ("time", "by "),
+            )
+        ]
+        + [[word for word in postcards.COLOURS if postcards.article(word)[:2] == "an"]]
+        == [
+            ["left", "right"],
+            ["middle"],
+            ["sea"],
+            ["meadow"],
+            ["day"],
+            ["orange"],
+        ]
+    ),
+    "loss-begins-at-ln-b": lambda: (lambda log, first: log < first < log + 0.5)(
+        *numbers(TEXT, "code-36", r"ln 128 = #; the first step has #,")
+    ),
+    "cosine-follows-what-is-shared": lambda: (
+        lambda cosines: len(cosines) == 6 and cosines == sorted(cosines)
+    )(numbers(TEXT, "code-common", r"mean cosine #")),
+    "padding-to-the-longest-saves-half": lambda: (
+        numbers(TEXT, "code-36", r"last batch has # tokens")[0] < 48 / 2
+    ),
+    "words-count-and-fillers-do-not": lambda: (
+        lambda rows: (
+            rows[2] == rows[3] == rows[4]
+            and rows[5] == rows[6]
+            and all(
+                rows[said][part] > rows[said - 1][part]
+                for said, part in ((1, 0), (2, 1), (5, 2), (7, 3))
+            )
+        )
+    )(
+        (lambda row: [row[k : k + 4] for k in range(0, 32, 4)])(
+            numbers(TEXT, "code-45", r"blue #, house #, snow #, night #")
+        )
+    ),
+    "zero-shot-knows-ground-and-not-place": lambda: (
+        lambda thing, colour, place, ground, time: (
+            min(ground, time) > 98 and colour > 90 and 50 < thing < 75 and place < 50
+        )
+    )(*numbers(TEXT, "code-50", r"(?:thing|colour|place|ground|time) #%")),
+    "what-a-part-is-worth": lambda: (
+        lambda colour, thing, place: (
+            colour[0] < 0.3
+            and colour[1] - thing[1] > 3 * (colour[0] - thing[0])
+            and thing[1] - place[1] < 0.1
+        )
+    )(
+        numbers(TEXT, "code-54", r"(?m)^time, ground, colour  # #"),
+        numbers(TEXT, "code-54", r"(?m)^time, ground, colour, thing  # #"),
+        numbers(TEXT, "code-54", r"(?m)^time, ground, colour, thing, place  # #"),
+    ),
+    "the-easiest-is-learned-first": lambda: (
+        lambda thing, colour, ground, time: thing < 40 < colour < 80 and min(ground, time) > 95
+    )(*numbers(TEXT, "code-51", r"yours: thing #% colour #% place \d+% ground #% time #%")),
+    "not-is-not-read": lambda: (
+        numbers(TEXT, "code-64", r"(?m)^not #%")[0] < 3
+        and says(TEXT, "code-63", "'not': 0, 'two': 0")
+    ),
+    "left-and-right-are-guessed": lambda: (lambda low, high: low <= 50 <= high)(
+        *numbers(TEXT, "code-64", r"left for right \d+% \(#% to #%\)")
+    ),
+    "two-is-no-number": lambda: (lambda two, pim, zib: two < 50 and pim <= two <= zib)(
+        *numbers(TEXT, "code-64", r"for '\w+': two #%")
+    ),
+    "the-first-is-the-larger": lambda: (
+        min(numbers(TEXT, "code-64", r"\w+ swapped #%")) > 80
+        and numbers(TEXT, "code-66", r"first chosen #%")[0] > 80
+    ),
+    "typing-errors-are-read": lambda: all(
+        shuffled < misspelled - 5 and misspelled > 70
+        for misspelled, shuffled in zip(
+            numbers(TEXT, "code-68", r"\w+, misspelled #%"),
+            numbers(TEXT, "code-68", r"\w+, shuffled #%"),
+        )
+    ),
+    "place-is-small-in-clips-rows": lambda: (
+        lambda clip, ours, others: clip < 10 < 20 < ours and min(others) > 20
+    )(
+        *numbers(TEXT, "code-71", r"place left -> right # % # %"),
+        numbers(TEXT, "code-71", r"(?:thing|colour|ground|time) \w+ -> \w+ # % # %"),
+    ),
+    "the-place-is-back": lambda: (lambda clip, ours: clip < 0.8 < 0.95 < ours)(
+        *numbers(TEXT, "code-73", r"place # #")
+    ),
+    # lesson 07
+    "text-comes-in-below-the-finest-level": lambda: says(
+        UNET, "code-34", "10 cross-attentions, 6 of them at 8 × 8"
+    ),
+    "timesteps-differ": lambda: numbers(UNET, "code-11", r"at least #")[0] > 0.5,
+    "a-lie-about-the-time-costs": lambda: (
+        numbers(UNET, "code-15", r"least loss when told #") == [200, 500, 800]
+        and min(numbers(UNET, "code-15", r"costs # times")) > 3
+    ),
+    "loss-falls-with-noise": lambda: (
+        lambda losses: losses == sorted(losses, reverse=True) and losses[0] > 10 * losses[-1]
+    )(row_of_six(UNET, "code-23", "loss, nothing cut")),
+    "the-finest-skips-are-needed": lambda: all(
+        loss * times > 0.7
+        for loss, times in zip(
+            row_of_six(UNET, "code-23", "loss, nothing cut"),
+            row_of_six(UNET, "code-23", "skips at 16 × 16"),
+        )
+    ),
+    "text-matters-more-with-noise": lambda: (
+        lambda none, wrong: (
+            none[0] < 1.25 and none[-1] > none[0] and all(n < w for n, w in zip(none, wrong))
+        )
+    )(
+        row_of_six(UNET, "code-23", "text: empty prompt"),
+        row_of_six(UNET, "code-23", "text: another card's"),
+    ),
+    "ground-and-time-decide-in-thick-noise": lambda: (
+        lambda thing, colour, place, ground, time: (
+            min(ground, time) > 1.5 * max(thing, colour, place)
+        )
+    )(
+        *(
+            row_of_six(UNET, "code-28", rf"{part} wrong \(\+ %\)")[-1]
+            for part in ("thing", "colour", "place", "ground", "time")
+        )
+    ),
+    "the-last-timestep-leaks": lambda: numbers(UNET, "code-31", r"999: .* image #%")[0] > 85,
+    "maps-find-the-thing": lambda: (
+        min(numbers(UNET, "code-41", r"t = +(?:50|200|400): .* \(#% to")) > 75
+    ),
+    "gradients-are-right": lambda: set(numbers(UNET, "code-49", r": #")) == {1.0},
+    "plain-mean-hides-thick-noise": lambda: (
+        lambda plain, weighted: plain[0] > 10 * plain[-1] and max(weighted) < 5 * min(weighted)
+    )(
+        row_of_six(UNET, "code-52", r"plain \(%\)"),
+        row_of_six(UNET, "code-52", r"weighted \(%\)"),
+    ),
+    "the-small-network-learns": lambda: says(
+        UNET, "code-60", "all six levels: True", "costs something: True"
+    ),
+    # lesson 08
+    "the-prompt-helps-where-errors-are-small": lambda: (
+        lambda rows, total: (
+            all(a > b for a, b in zip(rows[1::2], rows[3::2]))
+            and all(a < b for a, b in zip(rows[::2], rows[2::2]))
+            and total < rows[1] / 1.5
+        )
+    )(
+        numbers(GUIDANCE, "code-11", r"dB # [\d.]+ #%"),
+        numbers(GUIDANCE, "code-11", r"all together [\d.]+ [\d.]+ #%")[0],
+    ),
+    "contrast-grows-with-the-scale": lambda: (lambda contrast: contrast == sorted(contrast))(
+        numbers(GUIDANCE, "code-20", r"contrast # # # # # #")
+    ),
+    "a-perfect-network-needs-scale-1": lambda: (
+        numbers(GUIDANCE, "code-28", r"measured #") == [1]
+        and numbers(GUIDANCE, "code-28", r"hearing 1, scale 5 \d+ # \d+")[0] > 90
+    ),
+    "guidance-repairs-weak-hearing": lambda: (
+        numbers(GUIDANCE, "code-28", r"hearing 0\.4, scale 2\.5 # # #")
+        == numbers(GUIDANCE, "code-28", r"hearing 1, scale 1 # # #")
+    ),
+    "the-end-of-the-dial-burns": lambda: (
+        lambda first, last: last[0] < first[0] - 10 and last[1] > 2 * first[1]
+    )(
+        *(
+            numbers(GUIDANCE, "code-39", rf"scale {scale} #% \d+% \(.*\) [\d.]+ #%")
+            for scale in (1, 24)
+        )
+    ),
+    "guidance-takes-variety": lambda: (lambda drawn, five: five < drawn)(
+        *(
+            numbers(GUIDANCE, "code-39", rf"{name} \d+% +\d+% \(.*\) #")[0]
+            for name in ("drawn by code", "scale 5")
+        )
+    ),
+    "guidance-doubles-the-calls": lambda: (
+        numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
+    ),
+    "early-guidance-changes-most": lambda: (
+        lambda never, early, middle, late: (
+            abs(early - never) >= max(abs(middle - never), abs(late - never))
+        )
+    )(
+        *(
+            numbers(GUIDANCE, "code-46", rf"(?m)^ {name} \d+% +\d+% \(.*\) #")[0]
+            for name in ("never", "early", "middle", "late")
+        )
+    ),
+    "not-brings-the-night": lambda: (
+        lambda plain, said, negative: said > 50 and negative <= min(plain, said)
+    )(
+        *(
+            numbers(GUIDANCE, "code-53", rf"(?m)^a house{name} \d+ #")[0]
+            for name in ("", ", not at night", ", negative: night")
+        )
+    ),
+    "one-call-is-half-the-work": lambda: (lambda once, twice: twice == 2 * once)(
+        *numbers(GUIDANCE, "6c685f78", r"asked once #, asked twice #")
+    ),
+    "less-contrast-less-burn": lambda: (lambda burnt, calmed: calmed < burnt)(
+        *(
+            numbers(GUIDANCE, "code-63", rf"{name} \d+% +\d+% \(.*\) [\d.]+ #%")[0]
+            for name in ("scale 24", "24, calmed")
+        )
     ),
     # lesson 09
     "fifteen-lines-are-the-pipeline": lambda: (

@@ -13,6 +13,15 @@ JOBS = {
 }
 
 
+LAST = {
+    "makes the photo small": "The photo goes in, and a small block of numbers comes out.",
+    "reads the prompt": "Words go in, and numbers for the UNet come out.",
+    "says what in the latents is noise": "It is the only network in the loop.",
+    "says how much of the noise to remove now": "It has no parameters. It decides on the steps.",
+    "makes pixels": "Clean latents go in, and a picture comes out.",
+}
+
+
 @exercise("00.1")
 def _who(who):
     """who: a dictionary from each job to the part of Stable Diffusion that does it."""
@@ -31,7 +40,8 @@ def _who(who):
     wrong = [job for job, part in JOBS.items() if parts[given[job]] != part]
     if not wrong:
         return None
-    last = f"the one that {wrong[0]} is the {JOBS[wrong[0]]}."
+    first = wrong[0]
+    last = f"{LAST[first]} Which part is that? Look at its line in the table under the map."
     for pair, hint in (
         (
             ("makes the photo small", "makes pixels"),
@@ -47,10 +57,17 @@ def _who(who):
             "the two encoders are swapped: one is for pictures, one for words.",
         ),
     ):
-        if wrong == [job for job in JOBS if job in pair]:
+        if wrong == [job for job in JOBS if job in pair] and {given[job] for job in pair} == {
+            JOBS[job].casefold() for job in pair
+        }:
             return [hint, last]
+    twice = [part for name, part in parts.items() if list(given.values()).count(name) > 1]
+    if twice:
+        return [f"{twice[0]} stands there more than once. Each part has one job here.", last]
+    if len(wrong) == 2:
+        return [f"two are swapped. One of them: who {first}?", last]
     return [
-        f"{len(wrong)} of the five are wrong, the first: who {wrong[0]}? Look at the map.",
+        f"{len(wrong)} of the five are wrong. The first of them: who {first}? Look at the map.",
         last,
     ]
 
@@ -58,34 +75,55 @@ def _who(who):
 @exercise("00.2")
 def _latent_numbers(latent_numbers):
     """latent_numbers(width, height, f, channels): how many numbers the latents consist of."""
-    answer = np.asarray(answer_of(latent_numbers, 512, 384, 4, 8), dtype=float)
-    last = "(width // f) * (height // f) * channels."
+    answer = np.asarray(answer_of(latent_numbers, 512, 384, 4, 6), dtype=float)
+    last = (
+        "count the places first: how many in a row, how many rows? Both sides got shorter. "
+        "Then: at each place there are several numbers."
+    )
     places = 128 * 96
     mistakes = (
         (places, "those are the places. At each there are several numbers, the channels."),
         (512 * 384 * 3, "those are the numbers of the picture itself."),
-        (512 * 384 * 8, "the sides get shorter: where is f?"),
-        (512 * 384 // 4 * 8, "both sides get shorter, so f counts twice."),
+        (512 * 384 * 6, "the sides get shorter: where is f?"),
+        (512 * 384 // 4 * 6, "both sides get shorter, so f counts twice."),
         (places * 3, "latents do not have three colours at each place, but `channels` numbers."),
         (
-            places * 3 * 8,
+            places * 3 * 6,
             "the three colours are gone: at each place there are `channels` numbers, no more.",
         ),
-        (128 * 96 // 8, "multiply by the channels."),
-        (512 * 4 * 384 * 4 * 8, "the sides get shorter: divide by f."),
+        (128 * 96 // 6, "multiply by the channels."),
+        (512 * 4 * 384 * 4 * 6, "the sides get shorter: divide by f."),
+        (512 // 4 * 384 * 6, "both sides get shorter, so f counts twice."),
+        (512 * 384 // 64 * 6, "that divides by f three times. There are two sides."),
+        ((512 + 384) // 4 * 6, "width times height gives the places. You added them."),
+        (512 // 6 * (384 // 6) * 4, "f and channels have changed places."),
+        (128 + 96 + 6, "those three are multiplied, not added."),
+        (
+            512 * 384 * 3 / (places * 6),
+            "that is how many times fewer there are. How many are left?",
+        ),
+        (128 * 128 * 6, "the picture is not a square: its height counts, too."),
+        (96 * 96 * 6, "the picture is not a square: its width counts, too."),
+        (512 * 384 * 3 // 16, "that divides the colours of the picture. Count `channels` numbers."),
     )
     if answer.shape:
         return [f"wanted is one number; that has shape {answer.shape}.", last]
     if hints := match_mistake(answer, mistakes, last, atol=0.5):
         return hints
-    if answer != places * 8:
+    if answer != places * 6:
         return [
             "how many places are there in a row, how many rows, how many numbers at each place?",
             last,
         ]
     if answer_of(latent_numbers, 512, 512, 8, 4) != 64 * 64 * 4:
         return [
-            "right for f = 4 and 8 channels, but not for f = 8 and 4: use all four arguments.",
+            "right for f = 4 and 6 channels, but not for f = 8 and 4: use all four arguments.",
+            last,
+        ]
+    if answer_of(latent_numbers, 320, 768, 16, 5) != 20 * 48 * 5:
+        return [
+            "right for two cases, but not for 320 x 768 pixels, f = 16 and 5 channels: "
+            "use all four arguments.",
             last,
         ]
     return None

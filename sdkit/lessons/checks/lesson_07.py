@@ -7,12 +7,31 @@ import torch.nn.functional as F
 from sdkit.lessons.checks import answer_of, exercise, match_mistake
 
 
+def _meet_of_another_size(meet, last):
+    deep, skip = torch.arange(30.0).reshape(1, 2, 3, 5), -torch.arange(300.0).reshape(1, 5, 6, 10)
+    hint = (
+        "right for 4 x 4 places and 3 channels each, but not for 2 channels of 3 x 5 places "
+        "that meet 5 channels of 6 x 10: take the sizes from deep and skip."
+    )
+    try:
+        answer = torch.as_tensor(answer_of(meet, deep.clone(), skip.clone()))
+    except (RuntimeError, IndexError):
+        return [hint, last]
+    wanted = torch.cat([F.interpolate(deep, scale_factor=2.0), skip], 1)
+    right = answer.shape == wanted.shape and torch.allclose(answer.to(wanted), wanted)
+    return None if right else [hint, last]
+
+
 @exercise("07.1")
 def _meet(meet):
     """meet(deep, skip): the input of an up block, (B, C + D, 2h, 2w).
 
     deep has shape (B, C, h, w), skip has shape (B, D, 2h, 2w).
     """
+    last = (
+        "two steps: F.interpolate makes deep twice as high and wide (nearest is its usual mode). "
+        "Then torch.cat joins it with skip along the axis of the channels, which is axis 1."
+    )
     generator = torch.Generator().manual_seed(7)
     deep, skip = (
         torch.randn(2, 3, 4, 4, generator=generator),
@@ -26,10 +45,9 @@ def _meet(meet):
         return [
             "as they are they do not fit together, 4 x 4 and 8 x 8 places. "
             "Enlarge deep first, in both directions.",
-            "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1).",
+            last,
         ]
     larger = F.interpolate(deep, scale_factor=2.0, mode="nearest")
-    last = "torch.cat([F.interpolate(deep, scale_factor=2), skip], dim=1)."
     mistakes = (
         (
             larger + skip,
@@ -74,6 +92,24 @@ def _meet(meet):
             (larger + skip) / 2,
             "their mean, and then nobody can take them apart again. Put the channels side by side.",
         ),
+        (
+            larger * skip,
+            "those are multiplied, and then nobody can take them apart again. "
+            "Put the channels side by side.",
+        ),
+        (
+            torch.cat([F.interpolate(deep, scale_factor=2.0, mode="bicubic"), skip], 1),
+            "right but for the enlarging: repeat each value 2 x 2 times (nearest), "
+            "without blending neighbours.",
+        ),
+        (
+            torch.cat([larger.transpose(2, 3), skip], 1),
+            "the skip is right. In deep, rows and columns of the picture are exchanged.",
+        ),
+        (
+            torch.stack([larger, skip], 2).flatten(1, 2),
+            "the channels of both take turns. Put all of deep first, then all of skip.",
+        ),
         (skip, "the skip alone. Where is what comes from below?"),
         (larger, "the coarse one alone. Where is the skip?"),
     )
@@ -87,7 +123,7 @@ def _meet(meet):
             last,
         ]
     if torch.allclose(answer.to(wanted), wanted, atol=1e-5):
-        return None
+        return _meet_of_another_size(meet, last)
     if torch.allclose(answer[:, 3:].to(skip), skip, atol=1e-5):
         return [
             "the skip is right. Of deep, each value should be repeated 2 x 2 times, nothing else.",
@@ -126,8 +162,8 @@ def _phrase_map(phrase_map):
         for n, layer in zip((2, 4, 8), layers)
     ]
     last = (
-        "for each layer: mean over heads, sum over rows, unflatten to a square, enlarge to side; "
-        "then the mean."
+        "write down the shape after each operation. One layer: (heads, h w, L), then (h w, L), "
+        "then (h w), then (h, w), then (side, side). The mean of the layers comes last."
     )
     mistakes = (
         (wanted * len(layers), "the layers are added up. Wanted is their mean."),
@@ -167,6 +203,35 @@ def _phrase_map(phrase_map):
         ),
         (_mean_map(turned, rows, 8), "rows and columns of the picture are swapped."),
         (
+            _mean_map(layers, list(range(6)), 8),
+            "that is the sum over all rows of text, which is 1 everywhere. Take the phrase's rows.",
+        ),
+        (
+            wanted / wanted.max(),
+            "that is stretched so that its largest value is 1. Leave the weights as they are.",
+        ),
+        (
+            wanted / wanted.sum(),
+            "that is divided by its sum. Leave the weights as they are.",
+        ),
+        (
+            _mean_map(layers[1:], rows, 8),
+            "the first layer is missing. Take the mean of all of them.",
+        ),
+        (
+            _mean_map(layers[:-1], rows, 8),
+            "the last layer is missing. Take the mean of all of them.",
+        ),
+        (
+            (
+                _mean_map(layers[:1], rows, 8)
+                + 4 * _mean_map(layers[1:2], rows, 8)
+                + 16 * _mean_map(layers[2:], rows, 8)
+            )
+            / 21,
+            "the finer layers count more than the coarse ones. Enlarge first, then take the mean.",
+        ),
+        (
             _mean_map(layers, [row - 1 for row in rows], 8),
             "one row too early: row 0 is START's, rows are as given.",
         ),
@@ -184,6 +249,18 @@ def _phrase_map(phrase_map):
             "and only then take the mean of the layers.",
             last,
         ]
+    layers = [torch.randn(3, n * n, 9, generator=generator).softmax(-1) for n in (3, 6)]
+    for rows, side in (([1, 4, 5], 12), ([7], 6)):
+        answer = torch.as_tensor(
+            answer_of(phrase_map, [layer.clone() for layer in layers], list(rows), side)
+        )
+        wanted = _mean_map(layers, rows, side)
+        if answer.shape != wanted.shape or not torch.allclose(answer, wanted, atol=1e-5):
+            return [
+                f"right for three layers and rows 2 and 3, but not for two layers, rows {rows} "
+                f"and side {side}: use all three arguments. Rows need not be neighbours.",
+                last,
+            ]
     return None
 
 
@@ -198,8 +275,8 @@ def _loss_by_level(loss_by_level):
     t = torch.tensor([999, 0, 250, 10, 499, 500, 750, 900, 100])
     predicted = noise + predicted * (1.2 - t[:, None, None, None] / 1000)
     last = (
-        "each = (predicted - noise).square().mean((1, 2, 3)); "
-        "each[(t >= low) & (t < high)].mean() for each bin."
+        "two steps: the mean squared error of each picture, (B,). Then, for each pair of "
+        "neighbouring edges, the mean of those pictures whose t lies between them."
     )
     try:
         answer = answer_of(
@@ -209,7 +286,7 @@ def _loss_by_level(loss_by_level):
         if "ambiguous" not in str(error):
             raise
         return [
-            "`and` wants single values. For all timesteps at once: (t >= low) & (t < high).",
+            "`and` wants single values. For whole tensors use &, with each comparison in brackets.",
             last,
         ]
     answer = torch.as_tensor(answer)
@@ -248,11 +325,32 @@ def _loss_by_level(loss_by_level):
         ),
         (
             tight,
-            "Python reads & before >=. Put each comparison into brackets: (t >= low) & (t < high).",
+            "Python reads & before >=. Put each comparison into brackets.",
         ),
         (each, "those are the losses of single pictures. Put them into the bins."),
         (each.mean(), "that is one loss for all. Wanted is one for each bin of timesteps."),
         (wanted.flip(0), "the order of the bins: as in edges, from little noise to much."),
+        (
+            bins((predicted - noise).mean((1, 2, 3)).square()),
+            "that squares the mean of the errors, in which + and - cancel. Square first.",
+        ),
+        (
+            bins(predicted.square().mean((1, 2, 3))),
+            "that is the size of the prediction. Its error is the difference to the noise.",
+        ),
+        (
+            torch.stack([part.mean() for part in each.chunk(3)]),
+            "those are the pictures in the order of the batch. The timestep t says which bin.",
+        ),
+        (
+            torch.stack([part.mean() for part in each[t.argsort()].chunk(3)]),
+            "those are bins of as many pictures each. The edges say where a bin ends.",
+        ),
+        (wanted / wanted.sum(), "those are shares of the loss. Leave the means as they are."),
+        (
+            wanted * torch.bincount(torch.tensor([0] * 4 + [1] * 2 + [2] * 3)) / 9,
+            "divided by all pictures. Each bin has its own number of them.",
+        ),
     )
     if hints := match_mistake(answer, mistakes, last):
         return hints
@@ -265,6 +363,19 @@ def _loss_by_level(loss_by_level):
         return [
             "square the error, take the mean of each picture, then the mean over the pictures "
             "of each bin.",
+            last,
+        ]
+    predicted, noise = torch.randn(2, 5, 4, 2, 6, generator=generator)
+    t, edges = torch.tensor([3, 40, 22, 39, 60]), [0, 20, 39, 50, 61]
+    wanted = (predicted - noise).square().mean((1, 2, 3))[[0, 2, 1, 4]]
+    wanted[2] = (predicted - noise)[[1, 3]].square().mean()
+    answer = torch.as_tensor(
+        answer_of(loss_by_level, predicted.clone(), noise.clone(), t.clone(), list(edges))
+    )
+    if answer.shape != wanted.shape or not torch.allclose(answer.to(wanted), wanted, atol=1e-5):
+        return [
+            f"right for the edges 0, 250, 500 and 1000, but not for {edges} and pictures of "
+            "4 channels: use all four arguments.",
             last,
         ]
     return None

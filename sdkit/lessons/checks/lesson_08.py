@@ -20,7 +20,10 @@ def _amplify(amplify):
     """amplify(uncond, cond, scale): uncond + scale * (cond - uncond)."""
     u, c, change = UNCOND, COND, COND - UNCOND
     answer = _array(answer_of(amplify, u.clone(), c.clone(), 3.0))
-    last = "uncond + scale * (cond - uncond)."
+    last = (
+        "two steps: what does the prompt add, so that uncond becomes cond? "
+        "Take that scale times, and begin at uncond."
+    )
     if answer.shape != u.shape:
         return [f"the answer has shape {answer.shape}, uncond has {tuple(u.shape)}.", last]
     mistakes = (
@@ -39,19 +42,29 @@ def _amplify(amplify):
         (u + 3 * c, "at scale 1 it should be cond, without any uncond left."),
         (3 * c - u, "at scale 1 it should be cond: the shares of cond and uncond add up to 1."),
         ((u + c) / 2, "that is the middle between the two. Use scale."),
+        (u + 2 * change, "one too few: at scale 1 it should be cond, and it is still uncond."),
+        (3 * (u + c), "at scale 0 it should be uncond, at scale 1 cond. Yours is 0 at scale 0."),
+        (u + change / 3, "a larger scale should give more: multiply."),
+        (
+            3 * u + c,
+            "which of the two should be amplified? More scale should mean more of the prompt.",
+        ),
+        (c - 3 * change, "swapped: at scale 0 it should be uncond, at scale 1 cond."),
+        (3 * u - 2 * c, "swapped: at scale 0 it should be uncond, at scale 1 cond."),
+        (u + 3 * change.abs(), "leave the sign of each difference as it is."),
         (c, "that is the answer at scale 1. Use scale."),
         (u, "that is the answer at scale 0. Use scale."),
     )
     if hints := match_mistake(answer, mistakes, last):
         return hints
-    for scale, wanted in ((3.0, u + 3 * change), (0.0, u), (1.0, c), (1.5, u + 1.5 * change)):
+    for scale in (3.0, 0.0, 1.0, 1.5, 7.5, -2.0):
+        wanted = u + scale * change
         if not np.allclose(
             _array(answer_of(amplify, u.clone(), c.clone(), scale)), wanted, atol=1e-5
         ):
             return [
                 f"at scale {scale:g} it is not yet what it should be. "
                 "What does the prompt add to uncond?",
-                "cond - uncond is what the prompt adds. Take it scale times.",
                 last,
             ]
     return None
@@ -63,7 +76,10 @@ def _mended(mended):
     u, c, change = UNCOND, COND, COND - UNCOND
     output = torch.cat([u, c])
     answer = _array(answer_of(mended, output.clone(), 3.0))
-    last = "uncond, cond = output.chunk(2), then uncond + scale * (cond - uncond)."
+    last = (
+        "three steps: chunk output into its two halves; the first is uncond, the second cond; "
+        "then amplify as in exercise 08.1."
+    )
     if answer.shape != u.shape:
         return [
             f"the answer has shape {answer.shape}, one batch of answers has {tuple(u.shape)}: "
@@ -87,6 +103,13 @@ def _mended(mended):
             "the halves are right, but at scale 1 this is already beyond cond. Start from uncond.",
         ),
         (3 * change, "that is the difference alone. Add it to uncond."),
+        (3 * c, "that makes all of cond louder. Amplify only what it has more than uncond."),
+        ((u + c) / 2, "that is the middle between the halves. Use scale."),
+        (u + 2 * change, "one too few: at scale 1 it should be the second half."),
+        (
+            (c + 3 * (u - c)).flip(0),
+            "that is your friend's, and the pictures changed places. Which half comes first?",
+        ),
         (c, "that is the answer with the prompt, without any guidance."),
         (u, "that is the answer without the prompt."),
     )
@@ -101,6 +124,10 @@ def _mended(mended):
                 "at scale 1 the second.",
                 last,
             ]
+    u, c = torch.arange(48.0).reshape(2, 3, 2, 2, 2).square()
+    answer = _array(answer_of(mended, torch.cat([u, c]), 2.0))
+    if answer.shape != u.shape or not np.allclose(answer, 2 * c - u, atol=1e-3):
+        return ["right for 2 pictures, but not for 3 pictures: the halves grow with output.", last]
     return None
 
 
@@ -111,7 +138,14 @@ def _interval(interval):
     wanted = np.array([1, 1, 6, 6, 6, 6, 1, 1, 1, 1.0])
     answer = answer_of(interval, list(timesteps), 6.0, 401, 701)
     answer = _array(list(answer) if np.iterable(answer) else answer)
-    last = "[scale if low <= t <= high else 1 for t in timesteps]."
+    last = (
+        "one number for each timestep, in their order: scale where t is neither below low nor "
+        "above high, and where it is, the scale at which guidance does nothing."
+    )
+    if np.array_equal(answer, [6] * 4):
+        return ["those are the scales of those inside alone. Outside, there is one, too.", last]
+    if np.array_equal(answer, [701, 601, 501, 401]):
+        return ["those are the timesteps inside. Wanted is a scale for each timestep.", last]
     if answer.shape != wanted.shape:
         return [f"the answer has shape {answer.shape}: give one scale for each timestep.", last]
     if np.isnan(answer).any():
@@ -133,7 +167,23 @@ def _interval(interval):
         ([1, 1, 6, 6, 6, 1, 1, 1, 1, 1], "the lower bound itself belongs to the interval."),
         (wanted[::-1], "in the order of the timesteps, please: noisiest first."),
         (np.full(10, 6), "that is guidance in every step."),
-        (np.full(10, 1), "that is no guidance at all: is low <= t <= high ever true?"),
+        (
+            np.where(inside, timesteps, 1),
+            "inside stand the timesteps themselves. Wanted is the scale there.",
+        ),
+        (
+            np.where(np.array(timesteps) <= 701, 6, 1),
+            "the upper bound is right, the lower bound is not there.",
+        ),
+        (
+            np.where(np.array(timesteps) >= 401, 6, 1),
+            "the lower bound is right, the upper bound is not there.",
+        ),
+        (
+            np.where(np.isin(timesteps, (401, 701)), 6, 1),
+            "those are the bounds alone. Inside are all that lie between them, too.",
+        ),
+        (np.full(10, 1), "that is no guidance at all: is your condition ever true?"),
     )
     if hints := match_mistake(answer, mistakes, last):
         return hints
