@@ -124,7 +124,7 @@ class Settings(guidance.StudentSettings):
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
-    keep_weight: float = 3.0
+    keep_weight: float = 8.0
 
 
 class Painting(NamedTuple):
