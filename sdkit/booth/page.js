@@ -545,13 +545,14 @@ function render({ model, el }) {
   });
   if (kiosk) {
     place.addEventListener("contextmenu", (event) => event.preventDefault());
-    // These keys would open a window with files, the source, or the browser's tools.
+    // These keys would open a window with files, the source, or the browser's tools and tasks.
     place.addEventListener(
       "keydown",
       (event) => {
         const key = event.key.toLowerCase();
         const shortcut = (event.ctrlKey || event.metaKey) && !"acvxz".includes(key);
-        if (shortcut || /^f\d+$/.test(key)) event.preventDefault();
+        const tasks = event.shiftKey && key === "escape";
+        if (shortcut || tasks || /^f\d+$/.test(key)) event.preventDefault();
       },
       { capture: true },
     );

@@ -110,7 +110,9 @@ class Visit:
         self._numbers = 0
         self._seen = clock()
         self._warned = False
-        self._touched = False  # whether a visitor has done anything since the last one was forgotten
+        self._touched = (
+            False  # whether a visitor has done anything since the last one was forgotten
+        )
         self._stop = threading.Event()
         self._jobs: queue.Queue[tuple[_Belongings, _Job]] = queue.Queue()
         self._busy = 0  # jobs that wait or run
