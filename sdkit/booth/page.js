@@ -23,7 +23,7 @@ const SHELL = `
         <svg viewBox="0 0 120 120" aria-hidden="true">
           <circle cx="60" cy="46" r="24"/><path d="M16 112c4-30 22-40 44-40s40 10 44 40"/>
         </svg>
-        <p>Take a picture of yourself,<br>or drop a photograph here.</p>
+        <p>Take a picture of yourself<span class="drop">,<br>or drop a photograph here</span>.</p>
       </div>
       <div class="view camera">
         <video playsinline muted aria-label="You, in the camera"></video>
@@ -129,6 +129,7 @@ function render({ model, el }) {
   let lastAnswer = Date.now();
   let lastSign = 0;
   let loading = 0; // photographs on their way
+  let first = null; // the style and the strength with which each visit begins
 
   const say = (message, buffers = []) => model.send(message, undefined, buffers);
   const tell = (text) => ($("[role=status]").textContent = text);
@@ -399,7 +400,7 @@ function render({ model, el }) {
     urls = [];
     photos = new Map();
     pictures = [];
-    chosen = { photo: null, cut: 0, prompt: chosen.prompt };
+    chosen = { photo: null, cut: 0, prompt: "" };
     shown = null;
     loading = 0;
     for (const image of root.querySelectorAll(".frame img")) image.removeAttribute("src");
@@ -408,9 +409,12 @@ function render({ model, el }) {
     $(".cuts-box").hidden = true;
     $(".words").value = "";
     $(".seed").value = 0;
+    for (const details of root.querySelectorAll("details")) details.open = false;
     $(".asking").close();
+    if (first) beginAnew();
     view("empty");
     setBusy(false);
+    window.scrollTo(0, 0);
     if (why) tell("Everything of this visit is forgotten.");
     if (why === "asked") alertOf("Everything of your visit is forgotten.");
   }
@@ -429,7 +433,16 @@ function render({ model, el }) {
 
   // What the kernel says
 
+  function beginAnew() {
+    for (const input of root.querySelectorAll("[name=prompt]"))
+      input.checked = input.value === first.prompt;
+    chosen.prompt = first.prompt;
+    $(".strength").value = first.strength;
+    $(".more output").textContent = first.strength;
+  }
+
   function welcome(message, buffers) {
+    first = { prompt: message.styles[0].prompt, strength: message.strength };
     const chip = ({ prompt, label }, k) => {
       const input = make("input", { type: "radio", name: "prompt", value: prompt });
       input.onchange = () => {
@@ -437,10 +450,6 @@ function render({ model, el }) {
         $(".words").value = "";
         refresh();
       };
-      if (prompt === message.styles[0].prompt) {
-        input.checked = true;
-        chosen.prompt = prompt;
-      }
       const chip = make("label", { className: "chip" }, input, make("span", { textContent: label }));
       chip.dataset.prompt = prompt;
       return chip;
@@ -462,8 +471,7 @@ function render({ model, el }) {
         return button;
       }),
     );
-    $(".strength").value = message.strength;
-    $(".more output").textContent = message.strength;
+    beginAnew();
     root.classList.add("ready");
     refresh();
   }
@@ -522,24 +530,40 @@ function render({ model, el }) {
   $(".compare input").oninput = (event) => slide(event.target.value);
   $(".strength").oninput = (event) => ($(".more output").textContent = event.target.value);
   $(".words").oninput = () => refresh();
-  root.addEventListener("dragover", (event) => {
+  // In Voilà the whole page belongs to the booth, also the wall beside it.
+  const voila = document.body.dataset.voila === "voila";
+  const place = voila ? document : root;
+  place.addEventListener("dragover", (event) => {
     event.preventDefault();
-    root.classList.add("dropping");
+    if (!kiosk) root.classList.add("dropping");
   });
-  root.addEventListener("dragleave", () => root.classList.remove("dropping"));
-  root.addEventListener("drop", (event) => {
+  place.addEventListener("dragleave", () => root.classList.remove("dropping"));
+  place.addEventListener("drop", (event) => {
     event.preventDefault();
     root.classList.remove("dropping");
     if (!kiosk) send([...event.dataTransfer.files]);
   });
-  if (kiosk) root.addEventListener("contextmenu", (event) => event.preventDefault());
+  if (kiosk) {
+    place.addEventListener("contextmenu", (event) => event.preventDefault());
+    // These keys would open a window with files, the source, or the browser's tools and tasks.
+    place.addEventListener(
+      "keydown",
+      (event) => {
+        const key = event.key.toLowerCase();
+        const shortcut = (event.ctrlKey || event.metaKey) && !"acvxz".includes(key);
+        const tasks = event.shiftKey && key === "escape";
+        if (shortcut || tasks || /^f\d+$/.test(key)) event.preventDefault();
+      },
+      { capture: true },
+    );
+  }
   const sign = () => {
     if ($(".asking").open) $(".asking").close();
     if (Date.now() - lastSign < 3000) return;
     lastSign = Date.now();
     say({ type: "here" });
   };
-  for (const kind of ["pointerdown", "keydown"]) root.addEventListener(kind, sign);
+  for (const kind of ["pointerdown", "keydown"]) place.addEventListener(kind, sign);
 
   // Browsers give a camera only to pages of this computer or over https.
   if (!navigator.mediaDevices?.getUserMedia) {
@@ -550,7 +574,6 @@ function render({ model, el }) {
   $("[data-do=full]").hidden = kiosk || !document.fullscreenEnabled;
 
   // A page whose kernel is gone starts again, as soon as the server answers.
-  const voila = document.body.dataset.voila === "voila";
   const timer = setInterval(async () => {
     try {
       say({ type: "ping" });

@@ -30,6 +30,7 @@ SHARE = Path(__file__).parent / "share"  # holds Voilà's template for the page
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MESSAGE = 64 * 2**20  # bytes of the largest photograph's message; tornado's own limit is 10 MiB
 FAST = 5  # so many ends within a minute are not a mishap any more
+OPENED = 3  # seconds; a browser that ran for longer was closed by a visitor, with Alt-F4
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 PLACES = (  # where browsers are that are not on the PATH
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -177,6 +178,7 @@ class Booth:
             self._profile = tempfile.TemporaryDirectory(prefix="sdkit-kiosk-")
             self._commands["browser"] = kiosk_command(self.address, self._profile.name)
         self._running: dict[str, subprocess.Popen] = {}
+        self._starts: dict[str, float] = {}  # when processes started
         self._ends: list[float] = []  # when processes ended
 
     def __enter__(self) -> "Booth":
@@ -217,7 +219,9 @@ class Booth:
             if process.poll() is None:
                 continue
             now = time.monotonic()
-            self._ends = [t for t in self._ends if now - t < 60] + [now]
+            self._ends = [t for t in self._ends if now - t < 60]
+            if name != "browser" or now - self._starts[name] < OPENED:
+                self._ends.append(now)
             if len(self._ends) > FAST:
                 raise SdkitError(
                     f"The booth's {name} ended {FAST} times within a minute. Read the lines above."
@@ -226,6 +230,7 @@ class Booth:
             self._start(name)
 
     def _start(self, name: str) -> None:
+        self._starts[name] = time.monotonic()
         # in a session of its own, so that Ctrl-C reaches this process first, which ends the others
         self._running[name] = subprocess.Popen(
             self._commands[name],

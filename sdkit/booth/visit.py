@@ -110,6 +110,9 @@ class Visit:
         self._numbers = 0
         self._seen = clock()
         self._warned = False
+        self._touched = (
+            False  # whether a visitor has done anything since the last one was forgotten
+        )
         self._stop = threading.Event()
         self._jobs: queue.Queue[tuple[_Belongings, _Job]] = queue.Queue()
         self._busy = 0  # jobs that wait or run
@@ -126,7 +129,9 @@ class Visit:
         self._sign()
         if kind == "hello":
             self._hello()
-        elif kind == "photo":
+            return
+        self._touched = True
+        if kind == "photo":
             name = str(message.get("name", ""))[-80:] or "the photograph"
             data = bytes(buffers[0]) if buffers else b""
             self._later(lambda has: self._take(has, name, lambda: _read(data, name)))
@@ -148,16 +153,22 @@ class Visit:
             self.forget("asked")
 
     def tick(self) -> None:
-        """Forget everything if the visitor has gone; a timer calls this every second."""
+        """Forget everything if the visitor has gone; a timer calls this every second.
+
+        A visitor who left no photograph may have left an open camera or words. So the page begins
+        anew for them, too, but nobody is asked first, because nothing is lost.
+        """
         with self._lock:
             if self._busy:
                 self._seen = self._clock()
                 return
             left = self._seen + self._time_out - self._clock()
-            if self.empty:
+            if self.empty and not self._touched:
                 return
             if left <= 0:
                 self.forget("time")
+            elif self.empty:
+                return
             elif left <= min(WARN, self._time_out / 2) and not self._warned:
                 self._warned = True
                 self._say({"type": "still there?", "seconds": round(left)})
@@ -167,7 +178,7 @@ class Visit:
         with self._lock:
             self._stop.set()
             self._has = _Belongings()
-            self._seen, self._warned = self._clock(), False
+            self._seen, self._warned, self._touched = self._clock(), False, False
             self._say({"type": "forgotten", "why": why})
         gc.collect()
 

@@ -73,6 +73,27 @@ def test_a_process_that_ends_is_started_again_but_not_for_ever(monkeypatch, capf
                 booth.mend()
 
 
+def test_a_visitor_may_close_the_browser_of_a_kiosk_as_often_as_they_like(monkeypatch):
+    waiting = [server.sys.executable, "-c", "import time; time.sleep(3600)"]
+    monkeypatch.setattr(server, "kiosk_command", lambda address, profile: waiting)
+    booth = server.Booth(server.Options(kiosk=True))
+    booth._commands = dict.fromkeys(("worker", "page", "browser"), waiting)
+
+    def close(lived):
+        booth._running["browser"].kill()
+        booth._running["browser"].wait()
+        booth._starts["browser"] -= lived
+        booth.mend()
+
+    with booth:
+        booth._start("browser")
+        for _ in range(2 * server.FAST):
+            close(lived=server.OPENED + 1)
+        with pytest.raises(SdkitError, match="browser ended 5 times"):  # it does not open at all
+            for _ in range(2 * server.FAST):
+                close(lived=0)
+
+
 def test_the_verb_has_these_defaults():
     arguments = parser.make_parser().parse_args(["booth"])
     assert arguments.verb == ("serve", "booth")

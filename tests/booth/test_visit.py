@@ -277,7 +277,8 @@ def test_nothing_of_a_forgotten_visit_stays_in_memory(page):
 
 
 def test_a_visitor_who_does_nothing_is_asked_and_then_forgotten(page):
-    page.visit.tick()
+    page.hear({"type": "hello"})
+    page.said.clear()
     page.now = 1000
     page.visit.tick()
     assert page.said == []  # there is nothing to forget
@@ -297,6 +298,18 @@ def test_a_visitor_who_does_nothing_is_asked_and_then_forgotten(page):
     page.now += 22
     page.visit.tick()
     assert page.visit.empty and page.said[-1][0] == {"type": "forgotten", "why": "time"}
+
+
+def test_a_visitor_who_left_no_photograph_is_forgotten_without_a_question(page):
+    page.visit.hear({"type": "here"})  # opened the camera, for instance
+    page.now += 99
+    page.visit.tick()
+    assert page.said == []
+    page.now += 2
+    page.visit.tick()
+    page.now += 1000
+    page.visit.tick()  # nobody has come since
+    assert [message for message, _ in page.said] == [{"type": "forgotten", "why": "time"}]
 
 
 def test_painting_counts_as_being_there(tiny_data):

@@ -11,10 +11,8 @@ tests/order.py.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import urllib.request
 
 import nbformat
 import pytest
@@ -57,7 +55,7 @@ def server(request, tiny_sd, tmp_path_factory):
     tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     tracker.parent.mkdir(parents=True)
     tracker.write_text(json.dumps({"windowingMode": "none"}))
-    port = _free_port()
+    port = lab.free_port()
     environment = {
         **os.environ,
         "HOME": str(home),
@@ -86,7 +84,7 @@ def server(request, tiny_sd, tmp_path_factory):
     with open(home / "server.log", "w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        lab.wait(lambda: _answers(f"http://127.0.0.1:{port}/api"), "the server did not come up")
+        lab.wait(lambda: lab.answers(f"http://127.0.0.1:{port}/api"), "the server did not come up")
         yield f"http://127.0.0.1:{port}", folder
     finally:
         process.terminate()
@@ -121,19 +119,6 @@ def _finish(models):
             projection_dim=8,
         )
     ).save_pretrained(models / "mini-clip")
-
-
-def _free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def _answers(address):
-    try:
-        return urllib.request.urlopen(address, timeout=5).status == 200
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 import contextlib
 import re
 import shutil
+import socket
 import time
 import urllib.parse
+import urllib.request
 
 import nbformat
 import pytest
@@ -47,6 +49,21 @@ def wait(condition, complaint):
     while not condition():
         assert time.monotonic() < end, complaint
         time.sleep(0.5)
+
+
+def free_port():
+    """A port of this machine at which nobody listens."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(address):
+    """Whether a server answers there."""
+    try:
+        return urllib.request.urlopen(address, timeout=5).status == 200
+    except OSError:
+        return False
 
 
 def run_all(page, server, name):
