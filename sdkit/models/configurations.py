@@ -4,6 +4,7 @@ A folder may come from anywhere. Without these checks, an odd number in it shows
 middle of a run, as an error of torch that tells a person nothing.
 """
 
+import inspect
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,6 +36,7 @@ WHOLE = (
     ("unet", "out_channels", 4, 1, 64),
     ("unet", "cross_attention_dim", 1280, 1, 8192),
     ("unet", "norm_num_groups", 32, 1, 1024),
+    ("unet", "downsample_padding", 1, 0, 1),
     ("vae", "in_channels", 3, 3, 3),
     ("vae", "out_channels", 3, 3, 3),
     ("vae", "latent_channels", 4, 1, 64),
@@ -45,10 +47,15 @@ WHOLE = (
     ("text_encoder", "num_attention_heads", 8, 1, 256),
     ("text_encoder", "max_position_embeddings", 77, 3, 2048),
     ("text_encoder", "vocab_size", 49_408, 3, 1_000_000),
+    ("text_encoder", "eos_token_id", 49_407, 0, 1_000_000),
     ("tokenizer", "model_max_length", 1e30, 3, 2048),
     ("scheduler", "num_train_timesteps", 1000, 2, 10_000),
 )
 REAL = (
+    ("unet", "freq_shift", 0, 0, 1),
+    ("unet", "norm_eps", 1e-5, 1e-12, 0.1),
+    ("unet", "mid_block_scale_factor", 1, 1e-4, 1e4),
+    ("text_encoder", "layer_norm_eps", 1e-5, 1e-12, 0.1),
     ("vae", "scaling_factor", 0.18215, 1e-4, 1e4),
     ("scheduler", "beta_start", 0.0001, 0, 1),
     ("scheduler", "beta_end", 0.02, 0, 1),
@@ -174,6 +181,35 @@ def check(
     for holds, fault in rules:
         if not holds(configs):
             raise _unfit(folder, fault.format(**configs))
+    for part in ("unet", "vae", "scheduler"):
+        if part in configs:
+            _check_kinds(folder, part, configs[part])
+
+
+def _check_kinds(folder: Path, part: str, config: dict[str, Any]) -> None:
+    """Raise `SdkitError` if a value is of another kind than the default of its class.
+
+    The libraries take "no" for yes where they expect true or false, and use text as a number only
+    when they paint.
+    """
+    import diffusers
+
+    names = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+    cls = getattr(diffusers, names.get(part) or config["_class_name"])
+    for key, parameter in inspect.signature(cls.__init__).parameters.items():
+        usual, value = parameter.default, config.get(key, parameter.default)
+        # some numbers may be given for each block of the network
+        listed = isinstance(value, list) and "uple" in str(parameter.annotation)
+        for one in value if listed else [value]:
+            if isinstance(usual, bool):
+                # null counts as false, so it may stand where false is usual
+                wish, right = "true or false", isinstance(one, bool) or (one is None and not usual)
+            elif isinstance(usual, (int, float)):
+                wish, right = "a number", _number(one, -1e9, 1e9, False)
+            else:
+                continue
+            if not right:
+                raise _unfit(folder, f"the {key} of its {part} is {one!r:.40}, which is not {wish}")
 
 
 def _unfit(folder: Path, fault: str) -> SdkitError:

@@ -348,6 +348,11 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
             if not part.alphas_cumprod.isfinite().all():
                 raise ValueError(f"the {name} gives noise levels that are not finite")
     if "tokenizer" in parts:
+        if parts["tokenizer"].pad_token is None:
+            raise SdkitError(
+                f"The tokenizer of {where} has no pad_token, which fills up a short prompt. "
+                "Put the folder tokenizer back from where it came."
+            )
         tokens = parts["tokenizer"].get_vocab()
         known = parts["text_encoder"].config.vocab_size
         if len(tokens) < known / 2 or max(tokens.values()) >= known:
