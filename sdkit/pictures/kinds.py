@@ -9,6 +9,7 @@ import re
 from PIL import Image
 
 from sdkit.errors import SdkitError
+from sdkit.pictures import pixels
 
 # Only plain raster formats: Pillow would start Ghostscript for an EPS file.
 FORMATS = (
@@ -141,6 +142,13 @@ def refuse(image: Image.Image, name: str, suffix: str, data: bytes) -> None:
         _refuse_tiff(image, name, suffix)
     elif image.format == "JPEG2000":
         _refuse_jpeg_2000(image, name, data)
+    elif image.format == "PNG" and pixels.png_kind(image) == "RGB;16B":
+        if "transparency" in image.info:
+            # Pillow compares a colour of 16 bits with those of 8 bits that it has read
+            raise SdkitError(
+                f"{name} is a PNG of a rare kind (16 bits, and one colour is transparent), which "
+                "cannot be read correctly here. Save it with 8 bits per colour."
+            )
 
 
 def _refuse_tiff(image: Image.Image, name: str, suffix: str) -> None:
