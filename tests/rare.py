@@ -118,7 +118,9 @@ def bmp(rows, bits, header=40, colours=None, masks=b"", method=0, down=False):
     else:
         height = -HEIGHT if down else HEIGHT
         used = 0 if colours is None else len(colours)
-        head = struct.pack("<IiiHHIIiiII", header, WIDTH, height, 1, bits, method, len(body), *[0] * 2, used, 0)
+        head = struct.pack(
+            "<IiiHHIIiiII", header, WIDTH, height, 1, bits, method, len(body), *[0] * 2, used, 0
+        )
         if header > 40:
             head = (head + masks).ljust(56, b"\0") + (b"BGRs" if header >= 108 else b"")
             head, masks = head.ljust(header, b"\0"), b""
@@ -191,7 +193,9 @@ def pnms():
 def tgas():
     for runs, right_to_left, from_top in itertools.product((False, True), repeat=3):
         for kind, depth in ((1, 8), (2, 16), (2, 24), (2, 32), (3, 8), (3, 16)):
-            values = samples(8, {(2, 16): 3, (2, 24): 3, (2, 32): 4, (3, 16): 2}.get((kind, depth), 1))
+            values = samples(
+                8, {(2, 16): 3, (2, 24): 3, (2, 32): 4, (3, 16): 2}.get((kind, depth), 1)
+            )
             table, spec = b"", struct.pack("<HHB", 0, 0, 0)
             if kind == 1:
                 colours = palette(256)
@@ -204,10 +208,14 @@ def tgas():
                 cells, picture = np.dstack([word & 255, word >> 8]), five * (255 / 31)
             elif kind == 2:
                 cells = np.dstack([values[..., 2::-1], values[..., 3:]])
-                picture = shown(values[..., :3], 255, values[..., 3:] / 255 if depth == 32 else None)
+                picture = shown(
+                    values[..., :3], 255, values[..., 3:] / 255 if depth == 32 else None
+                )
             else:
                 cells = values
-                picture = shown(values[..., :1], 255, values[..., 1:] / 255 if depth == 16 else None)
+                picture = shown(
+                    values[..., :1], 255, values[..., 1:] / 255 if depth == 16 else None
+                )
             cells = cells if from_top else cells[::-1]
             cells = (cells[:, ::-1] if right_to_left else cells).astype(np.uint8)
             if runs:
@@ -342,7 +350,9 @@ def gif(values, bits, colours, interlaced=False, clear=None, own=False, place=(0
     if clear is not None:
         data += struct.pack("<4sBHBB", b"!\xf9\x04\x01", 0, 0, clear, 0)[:7] + b"\0"
         data = data[:-8] + b"!\xf9\x04\x01\0\0" + bytes([clear]) + b"\0"
-    data += b"," + struct.pack("<HHHHB", *place, width, height, (flag if own else 0) | interlaced << 6)
+    data += b"," + struct.pack(
+        "<HHHHB", *place, width, height, (flag if own else 0) | interlaced << 6
+    )
     return data + (table if own else b"") + bytes([size]) + blocks + b"\0;"
 
 
@@ -390,12 +400,21 @@ def by_pillow():
         yield f"webp {options}", saved(smooth, "WEBP", **options), rgb, 0
         yield f"webp clear {options}", saved(see_through, "WEBP", **options), clear, CLOSE
     more = [Image.new("RGB", smooth.size, "red")] * 2
-    yield "webp moving", saved(smooth, "WEBP", lossless=True, save_all=True, append_images=more), rgb, 0
+    yield (
+        "webp moving",
+        saved(smooth, "WEBP", lossless=True, save_all=True, append_images=more),
+        rgb,
+        0,
+    )
     yield "apng", saved(smooth, "PNG", save_all=True, append_images=more), rgb, 0
     options = {"save_all": True, "append_images": more, "default_image": True}
     yield "apng with another first picture", saved(smooth, "PNG", **options), rgb, 0
     for tiles, bare, layers in itertools.product((None, (16, 16)), (False, True), (1, 3)):
-        options = {"no_jp2": bare, "num_resolutions": layers, **({"tile_size": tiles} if tiles else {})}
+        options = {
+            "no_jp2": bare,
+            "num_resolutions": layers,
+            **({"tile_size": tiles} if tiles else {}),
+        }
         yield f"jpeg 2000 {options}", saved(smooth, "JPEG2000", **options), rgb, 0
         yield f"jpeg 2000 clear {options}", saved(see_through, "JPEG2000", **options), clear, CLOSE
     for sub in ("4:4:4", "4:2:2", "4:2:0"):
