@@ -303,6 +303,13 @@ def network(cls: Any, folder: Path, **options: Any) -> Any:
     """
     import transformers
 
+    for path in sorted(folder.glob("*.safetensors")):
+        if odd := formats.not_fractions(path):
+            # the libraries would take them for the weights, without a word
+            raise SdkitError(
+                f"The weights in {path} are whole numbers ({odd}), and a network needs numbers "
+                "with a fraction. Put them back from where they came."
+            )
     if issubclass(cls, transformers.PreTrainedModel):
         options["ignore_mismatched_sizes"] = True  # so that it reports the shapes; see below
     made, report = cls.from_pretrained(

@@ -268,11 +268,33 @@ def _refuse_tiff(image: Image.Image, name: str, suffix: str, data: bytes) -> Non
     )
 
 
+def _jpeg_2000_is_cut(data: bytes, start: int) -> bool:
+    """Whether a JPEG 2000 codestream lacks its end mark: tiles that are missing would be black.
+
+    start : where it begins. See ISO/IEC 15444-1, annex A.
+    """
+    place = start + 2
+    while place + 12 <= len(data):
+        mark, length = data[place : place + 2], int.from_bytes(data[place + 2 : place + 4], "big")
+        if mark == b"\xff\xd9":
+            return False
+        if mark == b"\xff\x90":  # a part of a tile, which tells its whole length
+            length = int.from_bytes(data[place + 6 : place + 10], "big") - 2
+            if length == -2:  # up to the end
+                return data.find(b"\xff\xd9", place) < 0
+        if data[place] != 0xFF or length < 2:
+            return True
+        place += 2 + length
+    return data[place : place + 2] != b"\xff\xd9"
+
+
 def _refuse_jpeg_2000(image: Image.Image, name: str, data: bytes) -> None:
     """Refuse more than 8 bits with colour: Pillow turns white to black there. See `refuse`."""
     start = data.find(b"\xff\x4f\xff\x51")  # start of the codestream, then the marker SIZ
     if start < 0:
         return  # damaged; Pillow says so
+    if _jpeg_2000_is_cut(data, start):
+        raise SdkitError(f"{name} is damaged or cut off. Copy it again from where it came.")
     depths = data[start + 42 :: 3][: int.from_bytes(data[start + 40 : start + 42], "big")]
     signed = any(depth & 0x80 for depth in depths)
     deep = any((depth & 0x7F) + 1 > 8 for depth in depths)

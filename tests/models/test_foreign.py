@@ -166,8 +166,12 @@ def overflow(state, name):
     state[name].view(-1)[0] = float("inf")
 
 
+def make_whole(state, name):
+    state[name] = torch.ones(state[name].shape, dtype=torch.int64)
+
+
 @pytest.mark.parametrize("part", WEIGHTS)
-@pytest.mark.parametrize("damage", [lose, rename, grow, add, spoil, overflow])
+@pytest.mark.parametrize("damage", [lose, rename, grow, add, spoil, overflow, make_whole])
 @pytest.mark.parametrize("which", [0, -1])
 def test_other_tensors_than_those_of_the_network_are_one_sentence(
     folder, part, damage, which, capfd

@@ -136,6 +136,16 @@ def test_a_tiff_without_the_end_of_its_directory_is_refused(files, kind):
         assert picture is None or same(picture, whole, 0), length
 
 
+def test_a_jpeg_2000_without_some_of_its_tiles_is_refused(files):
+    """A decoder makes them black."""
+    name = "jpeg 2000 clear {'no_jp2': True, 'num_resolutions': 1, 'tile_size': (16, 16)}"
+    ((_, data, *_),) = [file for file in files if file[0] == name]
+    for start in range(len(data)):
+        if data[start : start + 4] == b"\xff\x90\0\x0a":  # the start of a tile
+            assert opened(data[:start]) is None
+    assert data.count(b"\xff\x90\0\x0a") == 6 and opened(data) is not None
+
+
 def test_every_flipped_bit_of_a_png_is_seen(files):
     _, data, *_ = next(file for file in files if file[0].startswith("png colour 0 depth 1 "))
     whole = opened(data)
