@@ -76,6 +76,16 @@ OF_NETWORKS: tuple[Rule, ...] = (
         "the block_out_channels of its vae are not up to 4 whole numbers from 1 to 4096",
     ),
     (
+        # each layer is built one by one, so a huge number would take for ever
+        lambda c: all(
+            _layers(value)
+            for part in ("unet", "vae")
+            for key, value in c[part].items()
+            if key.endswith("layers_per_block")
+        ),
+        "a layers_per_block of its unet or vae is not a whole number from 0 to 64, or some",
+    ),
+    (
         lambda c: c["unet"]["out_channels"] == c["vae"]["latent_channels"],
         "its unet gives {unet[out_channels]} channels and its vae takes {vae[latent_channels]}",
     ),
@@ -231,6 +241,12 @@ def _widths(value: Any, most: int = 8) -> bool:
         and 1 <= len(value) <= most
         and all(_number(width, 1, 4096, True) for width in value)
     )
+
+
+def _layers(value: Any) -> bool:
+    """Whether this is a number of layers, or a list of them, or of such lists, or not given."""
+    listed = isinstance(value, list) and len(value) <= 64
+    return value is None or _number(value, 0, 64, True) or (listed and all(map(_layers, value)))
 
 
 def _betas(value: Any, scheduler: dict[str, Any]) -> bool:

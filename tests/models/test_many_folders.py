@@ -96,14 +96,15 @@ def text(folder, chance):
 
 def place(folder, chance):
     """A file or folder is missing, has another name, or is something else."""
-    path = chance.choice([path for path in sorted(folder.rglob("*")) if path.exists()])
-    what = chance.choice(["gone", "renamed", "folder", "link", "moved", "exchanged"])
+    path = chance.choice(sorted(folder.rglob("*")))
+    kinds = ["gone", "renamed", "folder", "link", "moved"]
+    what = chance.choice(kinds + ["exchanged"] * path.is_file())
     name = path.relative_to(folder)
     if what == "exchanged":
         other = chance.choice([one for one in every_file(folder) if one.suffix == path.suffix])
-        if path.is_file():
-            data = path.read_bytes(), other.read_bytes()
-            path.write_bytes(data[1]), other.write_bytes(data[0])
+        data = path.read_bytes(), other.read_bytes()
+        path.write_bytes(data[1])
+        other.write_bytes(data[0])
         return f"{name}: {what} with {other.relative_to(folder)}"
     away = folder.parent / "away"
     path.rename(away)
