@@ -1,6 +1,6 @@
 """A damaged or odd model folder gives the picture of the sound one, or one sentence.
 
-The ordinary run tries a few dozen folders. This command tries 360:
+The ordinary run tries a few dozen folders. This command tries 450:
 ``python3 run.py test -m slow tests/models/test_many_folders.py``.
 """
 
