@@ -4,6 +4,7 @@ A folder may come from anywhere. Without these checks, an odd number in it shows
 middle of a run, as an error of torch that tells a person nothing.
 """
 
+import inspect
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,6 +36,7 @@ WHOLE = (
     ("unet", "out_channels", 4, 1, 64),
     ("unet", "cross_attention_dim", 1280, 1, 8192),
     ("unet", "norm_num_groups", 32, 1, 1024),
+    ("unet", "downsample_padding", 1, 0, 1),
     ("vae", "in_channels", 3, 3, 3),
     ("vae", "out_channels", 3, 3, 3),
     ("vae", "latent_channels", 4, 1, 64),
@@ -45,10 +47,15 @@ WHOLE = (
     ("text_encoder", "num_attention_heads", 8, 1, 256),
     ("text_encoder", "max_position_embeddings", 77, 3, 2048),
     ("text_encoder", "vocab_size", 49_408, 3, 1_000_000),
+    ("text_encoder", "eos_token_id", 49_407, 0, 1_000_000),
     ("tokenizer", "model_max_length", 1e30, 3, 2048),
     ("scheduler", "num_train_timesteps", 1000, 2, 10_000),
 )
 REAL = (
+    ("unet", "freq_shift", 0, 0, 1),
+    ("unet", "norm_eps", 1e-5, 1e-12, 0.1),
+    ("unet", "mid_block_scale_factor", 1, 1e-4, 1e4),
+    ("text_encoder", "layer_norm_eps", 1e-5, 1e-12, 0.1),
     ("vae", "scaling_factor", 0.18215, 1e-4, 1e4),
     ("scheduler", "beta_start", 0.0001, 0, 1),
     ("scheduler", "beta_end", 0.02, 0, 1),
@@ -67,6 +74,16 @@ OF_NETWORKS: tuple[Rule, ...] = (
         # a fifth one would shrink pictures by 16, and their sides are multiples of 8
         lambda c: _widths(c["vae"].get("block_out_channels", [1]), 4),
         "the block_out_channels of its vae are not up to 4 whole numbers from 1 to 4096",
+    ),
+    (
+        # each layer is built one by one, so a huge number would take for ever
+        lambda c: all(
+            _layers(value)
+            for part in ("unet", "vae")
+            for key, value in c[part].items()
+            if key.endswith("layers_per_block")
+        ),
+        "a layers_per_block of its unet or vae is not a whole number from 0 to 64, or some",
     ),
     (
         lambda c: c["unet"]["out_channels"] == c["vae"]["latent_channels"],
@@ -174,6 +191,35 @@ def check(
     for holds, fault in rules:
         if not holds(configs):
             raise _unfit(folder, fault.format(**configs))
+    for part in ("unet", "vae", "scheduler"):
+        if part in configs:
+            _check_kinds(folder, part, configs[part])
+
+
+def _check_kinds(folder: Path, part: str, config: dict[str, Any]) -> None:
+    """Raise `SdkitError` if a value is of another kind than the default of its class.
+
+    The libraries take "no" for yes where they expect true or false, and use text as a number only
+    when they paint.
+    """
+    import diffusers
+
+    names = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+    cls = getattr(diffusers, names.get(part) or config["_class_name"])
+    for key, parameter in inspect.signature(cls.__init__).parameters.items():
+        usual, value = parameter.default, config.get(key, parameter.default)
+        # some numbers may be given for each block of the network
+        listed = isinstance(value, list) and "uple" in str(parameter.annotation)
+        for one in value if listed else [value]:
+            if isinstance(usual, bool):
+                # null counts as false, so it may stand where false is usual
+                wish, right = "true or false", isinstance(one, bool) or (one is None and not usual)
+            elif isinstance(usual, (int, float)):
+                wish, right = "a number", _number(one, -1e9, 1e9, False)
+            else:
+                continue
+            if not right:
+                raise _unfit(folder, f"the {key} of its {part} is {one!r:.40}, which is not {wish}")
 
 
 def _unfit(folder: Path, fault: str) -> SdkitError:
@@ -195,6 +241,12 @@ def _widths(value: Any, most: int = 8) -> bool:
         and 1 <= len(value) <= most
         and all(_number(width, 1, 4096, True) for width in value)
     )
+
+
+def _layers(value: Any) -> bool:
+    """Whether this is a number of layers, or a list of them, or of such lists, or not given."""
+    listed = isinstance(value, list) and len(value) <= 64
+    return value is None or _number(value, 0, 64, True) or (listed and all(map(_layers, value)))
 
 
 def _betas(value: Any, scheduler: dict[str, Any]) -> bool:

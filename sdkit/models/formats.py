@@ -178,3 +178,16 @@ def resolution(folder: Path) -> int:
 def count_parameters(path: Path) -> int:
     """The number of values in a safetensors file, from its header."""
     return sum(math.prod(entry["shape"]) for entry in header(path).values())
+
+
+def not_fractions(path: Path) -> str | None:
+    """The first tensor in a safetensors file that holds no numbers with a fraction, or None.
+
+    The numbers of positions, which old versions saved, are whole and may be. Raises one of
+    `DAMAGED` if the file has no header.
+    """
+    for name, entry in header(path).items():
+        fraction = str(entry.get("dtype")).startswith(("F", "BF"))
+        if not fraction and not name.endswith("position_ids"):
+            return name
+    return None

@@ -303,6 +303,13 @@ def network(cls: Any, folder: Path, **options: Any) -> Any:
     """
     import transformers
 
+    for path in sorted(folder.glob("*.safetensors")):
+        if odd := formats.not_fractions(path):
+            # the libraries would take them for the weights, without a word
+            raise SdkitError(
+                f"The weights in {path} are whole numbers ({odd}), and a network needs numbers "
+                "with a fraction. Put them back from where they came."
+            )
     if issubclass(cls, transformers.PreTrainedModel):
         options["ignore_mismatched_sizes"] = True  # so that it reports the shapes; see below
     made, report = cls.from_pretrained(
@@ -348,6 +355,11 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
             if not part.alphas_cumprod.isfinite().all():
                 raise ValueError(f"the {name} gives noise levels that are not finite")
     if "tokenizer" in parts:
+        if parts["tokenizer"].pad_token is None:
+            raise SdkitError(
+                f"The tokenizer of {where} has no pad_token, which fills up a short prompt. "
+                "Put the folder tokenizer back from where it came."
+            )
         tokens = parts["tokenizer"].get_vocab()
         known = parts["text_encoder"].config.vocab_size
         if len(tokens) < known / 2 or max(tokens.values()) >= known:

@@ -5,10 +5,13 @@ would give its small preview, and some rare depths would give wrong grey levels.
 """
 
 import re
+import zlib
+from typing import Any
 
 from PIL import Image
 
 from sdkit.errors import SdkitError
+from sdkit.pictures import pixels
 
 # Only plain raster formats: Pillow would start Ghostscript for an EPS file.
 FORMATS = (
@@ -52,6 +55,9 @@ KIND_OF_PAGE, BITS, COLOURS, PLANES, SUB_PAGES, NUMBERS = 254, 258, 262, 284, 33
 DNG_VERSION = 50706
 WHITE_IS_ZERO, RAW_COLOURS = 0, (32803, 34892)  # a colour filter array, and linear raw
 UNSIGNED, FLOAT = 1, 3
+# bytes of one value of each type, and the tags without which it would be another picture
+TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
+TIFF_NEEDED = {*range(254, 270), *range(273, 285), *range(317, 348), *range(529, 533), 34675}
 
 
 def is_raw(data: bytes) -> bool:
@@ -65,6 +71,42 @@ def is_raw(data: bytes) -> bool:
 def is_jpeg_xl(data: bytes) -> bool:
     """Whether the first bytes of a file, 12 or more, are those of JPEG XL."""
     return data.startswith(JXL_MARKS)
+
+
+def jpeg_has_all_scans(data: bytes) -> bool:
+    """Whether a JPEG without an end has a scan for every part of its picture, the last one begun.
+
+    A progressive JPEG tells the picture in several scans (ITU-T T.81, annex G). False also for
+    damage, and for a JPEG with restart marks: if it ends at such a mark, a decoder fills the rest.
+    """
+    place, whole = 2, {}  # whole: {(component, coefficient): whether its last bit was sent}
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            return False
+        if data[place + 1] == 0xFF:  # a mark may begin with several of them
+            place += 1
+            continue
+        mark, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        part = data[place + 4 : place + 2 + length]
+        if len(part) < length - 2 or length < 2:
+            return False
+        if mark == 0xDD and any(part):
+            return False
+        if 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC) and len(part) > 5:
+            whole = {(one, k): False for one in part[6::3] for k in range(64)}
+        place += 2 + length
+        if mark == 0xDA and len(part) > 3:
+            first, last, left = part[-3], part[-2], part[-1] & 15
+            for one in part[1:-3:2]:
+                whole |= {(one, k): left == 0 for k in range(first, last + 1)}
+            # behind FF in a scan stands a zero, or nothing else than a mark
+            while (place := data.find(b"\xff", place)) >= 0 and data[
+                place + 1 : place + 2
+            ] == b"\0":
+                place += 2
+            if place < 0 or place + 1 >= len(data):
+                break
+    return bool(whole) and all(whole.values())
 
 
 def is_heif(data: bytes) -> bool:
@@ -138,13 +180,65 @@ def refuse(image: Image.Image, name: str, suffix: str, data: bytes) -> None:
     of its name, in lower case, with the full stop.
     """
     if image.format == "TIFF":
-        _refuse_tiff(image, name, suffix)
+        _refuse_tiff(image, name, suffix, data)
     elif image.format == "JPEG2000":
         _refuse_jpeg_2000(image, name, data)
+    elif image.format == "PNG":
+        _refuse_png(image, name, data)
 
 
-def _refuse_tiff(image: Image.Image, name: str, suffix: str) -> None:
+def _refuse_png(image: Image.Image, name: str, data: bytes) -> None:
+    """Refuse damaged pixels, and a depth that Pillow reads wrongly. See `refuse`."""
+    if pixels.png_kind(image) == "RGB;16B" and "transparency" in image.info:
+        # Pillow compares a colour of 16 bits with those of 8 bits that it has read
+        raise SdkitError(
+            f"{name} is a PNG of a rare kind (16 bits, and one colour is transparent), which "
+            "cannot be read correctly here. Save it with 8 bits per colour."
+        )
+    # Pillow does not look at the checksums of the pixels
+    place, view = 8, memoryview(data)
+    while place + 12 <= len(data) and view[place + 4 : place + 8] != b"IEND":
+        end = place + 8 + int.from_bytes(view[place : place + 4], "big")
+        if end + 4 > len(data):
+            return  # cut off; Pillow says so if it needs more
+        if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise SdkitError(
+                f"{name} is damaged (a checksum in it is wrong). Copy it again from where it came."
+            )
+        place = end + 4
+
+
+def _tiff_is_cut(data: bytes) -> bool:
+    """Whether the first directory of a TIFF, or a value of it, lies behind the end of the file.
+
+    Pillow leaves out what it does not find, and makes another picture of the rest.
+    """
+    order: Any = "little" if data.startswith(b"II") else "big"
+
+    def number(place: int, size: int) -> int:
+        if place + size > len(data):
+            raise EOFError
+        return int.from_bytes(data[place : place + size], order)
+
+    big = number(2, 2) == 43  # BigTIFF has places of 8 bytes
+    wide, head = (8, 8) if big else (4, 2)
+    try:
+        start = number(8 if big else 4, wide)
+        for k in range(number(start, head)):
+            entry = start + head + k * (4 + 2 * wide)
+            size = TIFF_SIZES.get(number(entry + 2, 2), 0) * number(entry + 4, wide)
+            place = number(entry + 4 + wide, wide) if size > wide else entry + 4 + wide
+            if number(entry, 2) in TIFF_NEEDED and place + max(size, wide) > len(data):
+                return True
+    except EOFError:
+        return True
+    return False
+
+
+def _refuse_tiff(image: Image.Image, name: str, suffix: str, data: bytes) -> None:
     """Refuse raw files, previews, and depths that Pillow reads wrongly. See `refuse`."""
+    if data and _tiff_is_cut(data):
+        raise SdkitError(f"{name} is damaged or cut off. Copy it again from where it came.")
     tags = image.tag_v2  # type: ignore[attr-defined]  # only a TIFF has it
     if suffix in RAW or DNG_VERSION in tags or tags.get(COLOURS) in RAW_COLOURS:
         raise SdkitError(raw_sentence(name))
@@ -174,11 +268,33 @@ def _refuse_tiff(image: Image.Image, name: str, suffix: str) -> None:
     )
 
 
+def _jpeg_2000_is_cut(data: bytes, start: int) -> bool:
+    """Whether a JPEG 2000 codestream lacks its end mark: tiles that are missing would be black.
+
+    start : where it begins. See ISO/IEC 15444-1, annex A.
+    """
+    place = start + 2
+    while place + 12 <= len(data):
+        mark, length = data[place : place + 2], int.from_bytes(data[place + 2 : place + 4], "big")
+        if mark == b"\xff\xd9":
+            return False
+        if mark == b"\xff\x90":  # a part of a tile, which tells its whole length
+            length = int.from_bytes(data[place + 6 : place + 10], "big") - 2
+            if length == -2:  # up to the end
+                return data.find(b"\xff\xd9", place) < 0
+        if data[place] != 0xFF or length < 2:
+            return True
+        place += 2 + length
+    return data[place : place + 2] != b"\xff\xd9"
+
+
 def _refuse_jpeg_2000(image: Image.Image, name: str, data: bytes) -> None:
     """Refuse more than 8 bits with colour: Pillow turns white to black there. See `refuse`."""
     start = data.find(b"\xff\x4f\xff\x51")  # start of the codestream, then the marker SIZ
     if start < 0:
         return  # damaged; Pillow says so
+    if _jpeg_2000_is_cut(data, start):
+        raise SdkitError(f"{name} is damaged or cut off. Copy it again from where it came.")
     depths = data[start + 42 :: 3][: int.from_bytes(data[start + 40 : start + 42], "big")]
     signed = any(depth & 0x80 for depth in depths)
     deep = any((depth & 0x7F) + 1 > 8 for depth in depths)

@@ -157,6 +157,8 @@ def _with_end(data: bytes, max_pixels: int) -> bytes:
     """
     if data.rfind(JPEG_END) > data.rfind(JPEG_SCAN):  # whole; a preview inside stands before that
         return data
+    if not kinds.jpeg_has_all_scans(data):
+        return data
     start = data.removesuffix(JPEG_END[:1])
     results = []
     for filling in (b"", b"\x55\xaa\x33" * 50):

@@ -25,10 +25,25 @@ TURNS = dict(
 )
 
 
+# the largest value of grey PNGs with 2 and 4 bits, by the names that Pillow has for them
+GREY_LEVELS = {"L;2": 3, "L;4": 15}
+
+
+def png_kind(image: Image.Image) -> str:
+    """What Pillow calls the pixels of a PNG that is not decoded yet, such as "L;4"; or ""."""
+    if getattr(image, "format", None) != "PNG" or not getattr(image, "tile", None):
+        return ""
+    return str(image.tile[0][3])  # type: ignore[attr-defined]  # only a file has it
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Decode a `PIL.Image` and turn it as its EXIF says. Lets any error of Pillow pass."""
+    kind = png_kind(image)
     with _quiet_libtiff() if getattr(image, "format", None) == "TIFF" else contextlib.nullcontext():
         image.load()
+    if kind in GREY_LEVELS and isinstance(image.info.get("transparency"), int):
+        # Pillow scales the pixels to 8 bits, but not the shade that is transparent
+        image.info["transparency"] = image.info["transparency"] * 255 // GREY_LEVELS[kind]
     turn = None
     # leave the picture as it is if its EXIF cannot be read
     with contextlib.suppress(Exception):

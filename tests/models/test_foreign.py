@@ -49,9 +49,20 @@ ODD = [
     ("unet", "block_out_channels", [10**9] * 3, "block_out_channels"),
     ("unet", "block_out_channels", [8] * 30, "block_out_channels"),
     ("unet", "layers_per_block", 2, "cannot be loaded"),
+    ("unet", "layers_per_block", 10**9, "layers_per_block"),
+    ("unet", "layers_per_block", [1, 10**9, 1], "layers_per_block"),
+    ("unet", "transformer_layers_per_block", [[1], [10**9], 1], "layers_per_block"),
+    ("vae", "layers_per_block", 10**9, "layers_per_block"),
     ("unet", "_diffusers_version", "odd", "do not fit together"),
     ("unet", "time_cond_proj_dim", 16, "lack the tensor"),
     ("unet", "act_fn", "odd", "cannot be loaded"),
+    ("unet", "downsample_padding", -1, "downsample_padding"),
+    ("unet", "flip_sin_to_cos", None, "true or false"),
+    ("unet", "only_cross_attention", [False, "no", False], "true or false"),
+    ("unet", "freq_shift", "odd", "freq_shift"),
+    ("unet", "dropout", "odd", "dropout"),
+    ("unet", "mid_block_scale_factor", None, "mid_block_scale_factor"),
+    ("unet", "norm_eps", 1e30, "norm_eps"),
     ("vae", "latent_channels", 4, "takes 4|gives 4"),
     ("vae", "in_channels", 1, "from 3 to 3"),
     ("vae", "block_out_channels", [4] * 5, "up to 4"),
@@ -63,6 +74,9 @@ ODD = [
     ("text_encoder", "intermediate_size", 32, "another shape"),
     ("text_encoder", "vocab_size", 10**12, "vocab_size"),
     ("text_encoder", "hidden_act", "odd", "cannot be loaded"),
+    ("text_encoder", "eos_token_id", [1], "eos_token_id"),
+    ("text_encoder", "layer_norm_eps", None, "layer_norm_eps"),
+    ("tokenizer", "pad_token", None, "pad_token"),
     ("tokenizer", "model_max_length", 1e30, "model_max_length"),
     ("tokenizer", "model_max_length", 77, "gives 77 tokens"),
     ("scheduler", "_class_name", "FlowMatchEulerDiscreteScheduler", "scheduler"),
@@ -74,6 +88,9 @@ ODD = [
     ("scheduler", "trained_betas", [0.1], "trained_betas"),
     ("scheduler", "num_train_timesteps", 10**9, "num_train_timesteps"),
     ("scheduler", "timestep_spacing", "odd", "cannot be loaded"),
+    ("scheduler", "thresholding", "no", "true or false"),
+    ("scheduler", "set_alpha_to_one", -1, "true or false"),
+    ("scheduler", "steps_offset", "odd", "steps_offset"),
 ]
 
 
@@ -83,6 +100,18 @@ def test_an_odd_configuration_is_one_sentence(folder, part, key, value, words, c
     with pytest.raises(SdkitError, match=words):
         models.load(folder, "text2img", device="cpu")
     assert capfd.readouterr().err == ""
+
+
+def test_values_of_published_models_are_allowed(folder):
+    """The unet of sd-turbo says null where false is usual, and gives some numbers in a list."""
+    for key, value in {
+        "upcast_attention": None,
+        "only_cross_attention": [False] * 3,
+        "attention_head_dim": [2, 2, 2],
+        "layers_per_block": [1, 1, 1],
+    }.items():
+        change(folder / CONFIGS["unet"], key, value)
+    assert models.load(folder, "text2img", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +170,12 @@ def overflow(state, name):
     state[name].view(-1)[0] = float("inf")
 
 
+def make_whole(state, name):
+    state[name] = torch.ones(state[name].shape, dtype=torch.int64)
+
+
 @pytest.mark.parametrize("part", WEIGHTS)
-@pytest.mark.parametrize("damage", [lose, rename, grow, add, spoil, overflow])
+@pytest.mark.parametrize("damage", [lose, rename, grow, add, spoil, overflow, make_whole])
 @pytest.mark.parametrize("which", [0, -1])
 def test_other_tensors_than_those_of_the_network_are_one_sentence(
     folder, part, damage, which, capfd
