@@ -81,13 +81,14 @@ def right_heun(eps, x, sigma, sigma_next):
 
 
 def right_rows(pieces, word):
-    rows, letters, mine = [], "", []
-    for row, piece in enumerate(pieces, 1):
-        letters, mine = letters + piece.removesuffix("</w>"), [*mine, row]
-        if piece.endswith("</w>"):
-            rows += mine if letters == word else []
-            letters, mine = "", []
-    return rows
+    ends = [row for row, piece in enumerate(pieces, 1) if piece.endswith("</w>")]
+    starts = [1, *(end + 1 for end in ends[:-1])]
+    return [
+        row
+        for start, end in zip(starts, ends)
+        if "".join(pieces[start - 1 : end]) == word + "</w>"
+        for row in range(start, end + 1)
+    ]
 
 
 def masked(q, k, v, before=lambda scores: scores, after=lambda weights: weights, axis=1):

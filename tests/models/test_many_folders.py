@@ -18,20 +18,8 @@ from safetensors.torch import load_file, save_file
 from sdkit import generate, models
 from sdkit.errors import SdkitError
 from sdkit.models import checksums
+from tests.models.test_foreign import CONFIGS, NAN, WEIGHTS
 
-CONFIGS = {
-    "unet": "unet/config.json",
-    "vae": "vae/config.json",
-    "text_encoder": "text_encoder/config.json",
-    "tokenizer": "tokenizer/tokenizer_config.json",
-    "scheduler": "scheduler/scheduler_config.json",
-}
-WEIGHTS = {
-    "unet": "unet/diffusion_pytorch_model.safetensors",
-    "vae": "vae/diffusion_pytorch_model.safetensors",
-    "text_encoder": "text_encoder/model.safetensors",
-}
-NAN = float("nan")
 # no value of a configuration means anything of this kind
 VALUES = [
     *("odd", "", "1", [], [1], [[]], {}, {"a": 1}, None, True, 0.5, -1, 10**9, 1e30, 10**400),

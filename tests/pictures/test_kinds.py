@@ -11,7 +11,7 @@ from PIL import Image
 
 from sdkit import photos
 from sdkit.errors import SdkitError
-from tests import strange
+from tests import rare, strange
 
 
 def difference(path, expected):
@@ -21,22 +21,10 @@ def difference(path, expected):
     return np.abs(opened - expected).mean()
 
 
-TURNED = {
-    1: lambda a: a,
-    2: np.fliplr,
-    3: lambda a: np.rot90(a, 2),
-    4: np.flipud,
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: np.rot90,
-}
-
-
-@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("orientation", rare.TURNED)
 def test_a_heic_picture_is_turned_once_although_its_file_says_so_twice(orientation):
     path = strange.HEIC / f"turned-{orientation}.heic"
-    assert difference(path, TURNED[orientation](strange.colours())) < 2
+    assert difference(path, rare.TURNED[orientation](strange.colours())) < 2
     assert strange.SECRET.encode() in path.read_bytes()  # so the test of metadata means something
     image = photos.open_photo(path)
     assert not image.getexif() and image.info == {}
