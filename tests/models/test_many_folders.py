@@ -212,7 +212,9 @@ CHANCES = {config: 3}  # there are many values
 
 
 def paint(folder):
-    settings = models.settings("van gogh", folder, "draw", num_inference_steps=2, size=64)
+    # a folder without defaults.json is sound and has the usual settings, so all are given here
+    given = {"num_inference_steps": 2, "size": 64, "guidance_scale": 2.0}
+    settings = models.settings("van gogh", folder, "draw", **given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         (image,) = generate.draw(models.load(folder, "text2img", device="cpu"), settings)
