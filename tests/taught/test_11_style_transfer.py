@@ -83,11 +83,12 @@ def lab(tiny_pipe, tmp_path):
     settings = generate.Settings(
         "van gogh", strength=0.5, guidance_scale=2.0, num_inference_steps=2, size=64
     )
-    shown, uploads = [], []
+    shown, uploads, taken = [], [], []
     return {
         "files": SimpleNamespace(ROOT=tmp_path),
         "widgets": SimpleNamespace(uploaded=lambda button: uploads, show_lines=shown.extend),
         "button": None,
+        "camera": SimpleNamespace(taken=taken),
         "photos": photos,
         "album": album,
         "generate": generate,
@@ -97,6 +98,7 @@ def lab(tiny_pipe, tmp_path):
         "painted": photos.sample("astronaut"),
         "shown": shown,
         "uploads": uploads,
+        "taken": taken,
     }
 
 
@@ -109,9 +111,10 @@ def test_bad_photographs_of_the_lab_are_named_and_the_others_painted(lab, tmp_pa
     (tmp_path / "private").mkdir()
     strange.write_all(tmp_path / "private")
     lab["uploads"] += [("ann.jpg", b""), ("bob.png", picture()), ("bob.png", picture())]
+    lab["taken"].append(("camera-1.jpg", picture()))
     paint(lab)
-    assert lab["yours"] and len(lab["members"]) == len(strange.USABLE) + 2
-    assert {"bob", "bob-2", "cmyk"} <= set(lab["members"])
+    assert lab["yours"] and len(lab["members"]) == len(strange.USABLE) + 3
+    assert {"bob", "bob-2", "camera-1", "cmyk"} <= set(lab["members"])
     assert len(lab["shown"]) == len(strange.UNUSABLE) + 1
     for name in ("ann.jpg", *strange.UNUSABLE):
         assert sum(line.startswith(f"left out {name}: ") for line in lab["shown"]) == 1
