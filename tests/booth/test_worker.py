@@ -92,6 +92,32 @@ def test_a_visitor_who_goes_away_stops_the_painting(place, monkeypatch):
     assert len(steps) == 1  # of eight
 
 
+def test_the_model_is_loaded_before_the_first_visitor_comes(tiny_data, monkeypatch):
+    """So the first picture takes as long as all others."""
+    events, key = [], secrets.token_bytes(16)
+    pipeline, style = models.Model.pipeline, generate.style
+    monkeypatch.setattr(
+        models.Model, "pipeline", lambda *args: events.append("load") or pipeline(*args)
+    )
+    monkeypatch.setattr(
+        generate, "style", lambda *args, **how: events.append("paint") or style(*args, **how)
+    )
+
+    class Heard(Listener):
+        def accept(self):
+            events.append("listen")
+            return super().accept()
+
+    with Heard(authkey=key) as listener:
+        monkeypatch.setenv(worker.VARIABLE, f"{listener.address} {key.hex()}")
+        threading.Thread(target=worker._work, args=(listener, "mini"), daemon=True).start()
+        *_, last = worker.paint(order())
+    assert isinstance(last, worker.Painted)
+    # the first picture is a small grey one, which nobody sees; then visitors are let in
+    assert [event for event in events if event != "listen"] == ["load", "paint", "paint"]
+    assert events[:3] == ["load", "paint", "listen"]
+
+
 def test_the_second_visitor_waits(place, monkeypatch):
     begun, go = threading.Event(), threading.Event()
     style = generate.style
