@@ -1,4 +1,4 @@
-"""Every Markdown cell and page is rendered: no stray list, no loose sign, and formulas that parse."""
+"""Every Markdown cell and page is rendered: no stray list or sign, and formulas that parse."""
 
 import html
 import re
