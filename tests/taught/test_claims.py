@@ -716,7 +716,12 @@ CLAIMS = {
     ),
     "fine-print-sees-the-blur": lambda: (
         lambda real, blurred: real[1] > 0.8 and blurred[0] > 0.8 and blurred[1] < 0.5
-    )(*(numbers(MEASURES, "code-fine", rf"(?m)^{name} # #$") for name in ("real", "real, blurred"))),
+    )(
+        *(
+            numbers(MEASURES, "code-fine", rf"(?m)^{name} # #$")
+            for name in ("real", "real, blurred")
+        )
+    ),
     "the-reader-reads-through-the-vae": lambda: (
         min(numbers(MEASURES, "code-46", r"by the VAE # # # # # #")) > 0.95
     ),
