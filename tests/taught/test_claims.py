@@ -565,7 +565,9 @@ CLAIMS = {
     )(
         *(
             numbers(
-                GUIDANCE, "code-own", rf"{name} *: brightness .* sky #, .* night #, .* in # of 6"
+                GUIDANCE,
+                "code-own",
+                rf"{name}\s*: brightness of the sky #, cosine with night #, .* night in # of 6",
             )
             for name in ("no loss", "sky", "mini-clip")
         )
@@ -628,6 +630,11 @@ CLAIMS = {
             and sharpest > bicubic
         )
     )(*numbers(ENLARGED, "code-23", r"feature distance #")),
+    "diffusion-has-the-right-details": lambda: (
+        lambda bicubic, regression, *strengths: (
+            min(strengths) == strengths[-1] < regression < bicubic
+        )
+    )(*numbers(ENLARGED, "code-detail", r"truths' by #")),
     "two-samples-predict-twelve": lambda: (
         lambda rows: all(abs(a - b) < 0.35 for a, b in zip(rows[::2], rows[1::2]))
     )(numbers(ENLARGED, "code-34", r"PSNR # dB, predicted #")),
