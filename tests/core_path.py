@@ -1,9 +1,15 @@
-"""Which sections of a lesson are its core path, how long they take.
+"""Which sections of a lesson are its core path, and how long they take.
 
-Minutes are measured: 130 words and 12 lines of code a minute, and 4 minutes an exercise.
+Minutes are measured: 130 words and 12 lines of code a minute, and 4 minutes an exercise. A section
+is further if the line FURTHER stands below its heading. `python -m tests.core_path` writes the
+minutes into the table at the top of each lesson.
 """
 
 import re
+
+import nbformat
+
+from tests import normalise
 
 WORDS, LINES, EXERCISE = 130, 12, 4  # words and lines of code a minute; minutes an exercise
 HOME = ("Where to read on", "The course")  # not read in the lesson
@@ -75,3 +81,21 @@ def rows(notebook):
     if chosen := [s.number for s in numbered if s.further]:
         said["Further"] = f"{sentence(chosen)}: about {max(5, 5 * round(further / 5))} minutes"
     return [f"| **{name}** | {text} |" for name, text in said.items()]
+
+
+def main():
+    """Write the measured minutes into the table at the top of every lesson."""
+    for path in sorted(normalise.NOTEBOOKS.glob("[0-9]*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        lines = [
+            line
+            for line in notebook.cells[0].source.splitlines()
+            if not re.match(r"\| \*\*(Time|Core path|Further)\*\*", line)
+        ]
+        place = next(k for k, line in enumerate(lines) if line.startswith("| **You need")) + 1
+        notebook.cells[0].source = "\n".join(lines[:place] + rows(notebook) + lines[place:])
+        nbformat.write(normalise.normalise(notebook), path)
+
+
+if __name__ == "__main__":
+    main()
