@@ -44,3 +44,42 @@ def test_the_first_use_of_a_term_is_linked_and_no_other(path):
         assert not re.search(rf"(?<![\w/.-]){re.escape(link[1])}(?![\w-])", before), (
             f"{link[1]} is used before its link"
         )
+
+
+# words with an everyday meaning, or another one in some lessons: they are linked by hand
+AMBIGUOUS = {
+    "attention",
+    "beta",
+    "generator",
+    "logit",
+    "mode",
+    "regression",
+    "score",
+    "sigma",
+    "skips",
+    "strength",
+    "v",
+}
+FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.DOTALL)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_term_that_a_lesson_uses_is_linked(path):
+    cells = [
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    ]
+    prose = "\n".join(cells).partition("## Where to read on")[0]
+    linked = {link[2] for link in LINK.finditer(prose)}
+    plain = FORMULA.sub(" ", NO_PROSE.sub(" ", prose))
+    for term in set(ENTRIES) - AMBIGUOUS:
+        if re.search(rf"(?<![\w/.`*-]){re.escape(term)}s?(?![\w-])", plain):
+            assert term.lower().replace(" ", "-") in linked, f"{term} is used and not linked"
+
+
+def test_symbols_and_formulas_are_in_the_glossary():
+    for term in ("abar", "beta", "epsilon", "eta", "score", "sigma", "timestep", "latents"):
+        assert "Symbol: " in ENTRIES[term], term
+    for term in ("abar", "attention", "FID", "guidance", "logit", "PSNR", "sigma", "SNR", "v"):
+        assert "Formula:" in ENTRIES[term] and "$" in ENTRIES[term], term

@@ -5,6 +5,7 @@ Every lesson has the usual parts.
 
 import base64
 import re
+from xml.etree import ElementTree
 
 import nbformat
 import numpy as np
@@ -13,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from sdkit import plots
 from sdkit.files import models_dir
-from tests import normalise
+from sdkit.lessons import machine
+from tests import core_path, normalise
 
 NOTEBOOKS = normalise.all_notebooks()
 LESSONS = [
@@ -231,3 +233,41 @@ def test_the_html_export_has_the_alt_text():
         'alt="A &quot;cat&quot; &lt;asleep&gt;"' in tags[0]
         or "alt='A \"cat\" &lt;asleep&gt;'" in tags[0]
     )
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_the_core_path_takes_at_most_45_minutes_and_the_top_says_so(path):
+    lesson = nbformat.read(path, as_version=4)
+    core, _ = core_path.minutes(lesson)
+    assert core <= 45
+    assert [row for row in core_path.rows(lesson) if row not in lesson.cells[0].source] == []
+
+
+def test_minutes_of_a_core_path_are_counted():
+    text = " ".join(["word"] * 65)
+    lesson = new_notebook(
+        cells=[
+            new_markdown_cell(f"## 1 · One\n\n{text}\n\n### Exercise 00.1 · Do it"),
+            new_code_cell("\n".join(["x = 1"] * 12)),
+            new_markdown_cell(f"## 2 · Two\n\n{core_path.FURTHER}\n\n{text}"),
+            new_markdown_cell(f"## Where to read on\n\n{text * 9}"),
+        ]
+    )
+    core, further = core_path.minutes(lesson)
+    assert core == pytest.approx(75 / 130 + 1 + 4, abs=0.05)
+    assert further == pytest.approx(85 / 130, abs=0.1)
+    assert core_path.rows(lesson) == [
+        "| **Core path** | section 1: about 5 minutes with the exercises |",
+        "| **Further** | section 2: about 5 minutes |",
+    ]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_the_map_of_the_machine_is_at_the_top_with_the_lessons_part_lit(path):
+    number = path.name[:2]
+    first = nbformat.read(path, as_version=4).cells[0].source
+    assert f"![{machine.words(number)}](../docs/images/machine/{number}.svg)" in first
+    drawing = (machine.FOLDER / f"{number}.svg").read_text(encoding="utf-8")
+    assert drawing == machine.svg(number), "run python -m sdkit.lessons.machine"
+    assert drawing.count('font-weight="bold"') == len(machine.lit(number)) >= 1
+    ElementTree.fromstring(drawing)

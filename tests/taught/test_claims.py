@@ -92,6 +92,7 @@ CLAIMS = {
     "no-gan-covers-the-grid": lambda: (
         numbers(GANS, "code-25", r"grid: seeds that cover all modes at the end: # of 16") == [0]
     ),
+    "d-gets-dark-where-points-gather": lambda: says(GANS, "code-landscape", "modes: True"),
     "modes-are-lost-again": lambda: says(GANS, "code-25", "which they once had: True"),
     "saturating-gradient-vanishes": lambda: says(
         GANS,
@@ -194,6 +195,9 @@ CLAIMS = {
             abs(v - max(eps, x0)) < 0.05 for eps, x0, v in zip(rows[::3], rows[1::3], rows[2::3])
         )
     )(numbers(REVERSE, "code-50", r"dB # # #")),
+    "pictures-more-scenes-than-the-gan": lambda: says(
+        REVERSE, "code-pictures-count", "than the GAN: True", "of its pictures: True"
+    ),
     # lesson 04
     "network-is-the-bill": lambda: (lambda unet, step, decoder: unet > 100 * step)(
         *numbers(SAMPLERS, "code-03", r"# ms")
@@ -469,6 +473,9 @@ CLAIMS = {
     "maps-find-the-thing": lambda: (
         min(numbers(UNET, "code-41", r"t = +(?:50|200|400): .* \(#% to")) > 75
     ),
+    "halves-follow-their-sentence": lambda: (
+        numbers(UNET, "code-half-day", r"brighter on the left in # of 4")[0] >= 3
+    ),
     "gradients-are-right": lambda: set(numbers(UNET, "code-49", r": #")) == {1.0},
     "plain-mean-hides-thick-noise": lambda: (
         lambda plain, weighted: plain[0] > 10 * plain[-1] and max(weighted) < 5 * min(weighted)
@@ -500,6 +507,9 @@ CLAIMS = {
     "guidance-repairs-weak-hearing": lambda: (
         numbers(GUIDANCE, "code-28", r"hearing 0\.4, scale 2\.5 # # #")
         == numbers(GUIDANCE, "code-28", r"hearing 1, scale 1 # # #")
+    ),
+    "the-prompt-comes-in-below-1": lambda: (lambda none, one: none[1] < 20 and one[1] > 80)(
+        *(numbers(GUIDANCE, "code-39", rf"scale {scale} #% #% \(") for scale in (0, 1))
     ),
     "the-end-of-the-dial-burns": lambda: (
         lambda first, last: last[0] < first[0] - 10 and last[1] > 2 * first[1]
@@ -545,6 +555,23 @@ CLAIMS = {
             for name in ("scale 24", "24, calmed")
         )
     ),
+    "a-loss-of-ones-own-steers": lambda: (
+        lambda none, sky, clip: (
+            sky[0] < none[0] - 0.3
+            and none[1] < clip[1] < none[1] + 0.3
+            and sky[2] > none[2]
+            and sky[2] > clip[2]
+        )
+    )(
+        *(
+            numbers(
+                GUIDANCE,
+                "code-own",
+                rf"{name}\s*: brightness of the sky #, cosine with night #, .* night in # of 6",
+            )
+            for name in ("no loss", "sky", "mini-clip")
+        )
+    ),
     # lesson 09
     "fifteen-lines-are-the-pipeline": lambda: (
         printed(ASSEMBLED, "code-09").count("the same to 1e-5: True") == 3
@@ -560,6 +587,9 @@ CLAIMS = {
     ),
     "outside-the-mask-nothing-changes": lambda: (
         set(numbers(ASSEMBLED, "code-37", r"outside #:")) == {0}
+    ),
+    "an-anagram-shows-two-things": lambda: (
+        min(numbers(ASSEMBLED, "code-anagram-shown", r"in # of 6")) >= 4
     ),
     # lesson 10
     "one-small-picture-many-large-ones": lambda: (
@@ -600,6 +630,11 @@ CLAIMS = {
             and sharpest > bicubic
         )
     )(*numbers(ENLARGED, "code-23", r"feature distance #")),
+    "diffusion-has-the-right-details": lambda: (
+        lambda bicubic, regression, *strengths: (
+            min(strengths) == strengths[-1] < regression < bicubic
+        )
+    )(*numbers(ENLARGED, "code-detail", r"truths' by #")),
     "two-samples-predict-twelve": lambda: (
         lambda rows: all(abs(a - b) < 0.35 for a, b in zip(rows[::2], rows[1::2]))
     )(numbers(ENLARGED, "code-34", r"PSNR # dB, predicted #")),
@@ -661,6 +696,9 @@ CLAIMS = {
     "the-decoder-alone-is-not-found": lambda: (lambda low, high: low < 50 < high)(
         *numbers(MEASURES, "code-23", r"through the VAE: .*\(#% to #%\)")
     ),
+    "the-levels-are-harder": lambda: (lambda first, *harder: max(harder) < first)(
+        *numbers(MEASURES, "code-levels", r"right, #%")
+    ),
     "fid-falls-like-1-over-n": lambda: all(
         1.6 < larger / smaller < 2.4
         for fid in [numbers(MEASURES, "code-31", r"pictures: FID #")]
@@ -682,6 +720,14 @@ CLAIMS = {
     ),
     "blur-keeps-precision": lambda: (
         numbers(MEASURES, "code-40", r"real, blurred [\d.]+ -?[\d.]+ #")[0] > 0.9
+    ),
+    "fine-print-sees-the-blur": lambda: (
+        lambda real, blurred: real[1] > 0.8 and blurred[0] > 0.8 and blurred[1] < 0.5
+    )(
+        *(
+            numbers(MEASURES, "code-fine", rf"(?m)^{name} # #$")
+            for name in ("real", "real, blurred")
+        )
     ),
     "the-reader-reads-through-the-vae": lambda: (
         min(numbers(MEASURES, "code-46", r"by the VAE # # # # # #")) > 0.95
