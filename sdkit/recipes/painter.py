@@ -9,8 +9,6 @@ clean pictures that it predicts on this way is decoded, and compared by VGG feat
   the texture of none of them. The means and covariances of the features should agree, also those of
   faces alone; and each patch should look like some patch of the painting, and the other way round
   (relaxed earth mover's distance). This is the style loss of STROTSS (Kolkin et al. 2019).
-* with all paintings of the style, by patch discriminators on the features (Sauer et al. 2021,
-  "Projected GANs converge faster").
 * with the photograph: deeper features (Gatys et al. 2016), and the rough colours. Faces count more.
 
 To train a diffusion model by a loss on its predicted pictures is reward fine-tuning (ReFL, Xu et
@@ -30,7 +28,6 @@ import torch
 import torch.nn.functional as F
 from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
-from torch import nn
 from tqdm.auto import tqdm
 
 from sdkit.diffusion import latents
@@ -39,22 +36,20 @@ from sdkit.pictures import art, photos, portraits
 from sdkit.recipes import captions, guidance, perceptual, training, unet
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import command_line
-from sdkit.recipes.vae import discriminator_loss
 
 # layers whose means and covariances are compared with those of a painting
 TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 PATCHES = TEXTURE[1:]  # layers whose features are compared point by point
-JUDGED = ("relu2_1", "relu3_1")  # layers that the discriminators see
 CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
 POINTS = 1024  # places in a picture whose features are compared with those of a painting
+SHIFT = 16  # px
 SMALL_FACE = 0.03  # share of a crop; smaller faces have no statistics of their own
 ROUGH = 8  # px; means over squares of this side are the rough colours
 USUAL_SCALE = 5.0  # guidance scale at which the style has its whole weight
-STARTS = (200, 500)  # timesteps at which painting begins
+STARTS = (100, 450)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
 STEP_SHARES = (0.25, 0.25, 0.5)  # how often each of them is learned
 PORTRAITS = 0.65  # share of portraits among the photographs
-ADVERSARIAL_RAMP = 200  # steps in which the discriminators' weight rises
 PHOTO = "a photo"
 # How often each style is asked for. A painting by name is drawn from those of its painter.
 STYLE_SHARES = {
@@ -92,7 +87,7 @@ class Settings(guidance.StudentSettings):
     runs: Path = Path("runs/painter")
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 2000
+    steps: int = 1650
     # photographs in a batch
     photographs: int = 3
     # side in px of a crop of a photograph or painting
@@ -102,7 +97,7 @@ class Settings(guidance.StudentSettings):
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
-    learning_rate: float = 6e-4
+    learning_rate: float = 2.4e-3
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 768)
@@ -113,8 +108,6 @@ class Settings(guidance.StudentSettings):
     texture_weight: float = 0.6
     # weight of the relaxed earth mover's distance
     patch_weight: float = 1.6
-    # weight of the discriminators' opinion
-    adversarial_weight: float = 0.1
     # weight of the deeper features
     content_weight: float = 0.4
     # weight of the rough colours
@@ -134,9 +127,7 @@ class Painting(NamedTuple):
     faces: torch.Tensor  # (B, 1, S, S) 1 in boxes of faces, else 0
     ids: torch.Tensor  # (B, L) token numbers of the prompts
     scales: torch.Tensor  # (B,) guidance scales
-    styles: torch.Tensor  # (B,) numbers into `art.STYLES`
     examples: list  # of B `Example`s of the style, None for a photograph that stays as it is
-    paintings: torch.Tensor  # (B, 3, S, S) paintings of the same styles
     starts: torch.Tensor  # (B,) timesteps at which painting begins
     steps_before: int  # steps of painting before the one that is learned
 
@@ -171,36 +162,9 @@ class Data(NamedTuple):
     """What batches are made from."""
 
     photographs: dict  # whether it is a portrait -> list of `Photograph`
-    pictures: dict  # style -> list of `art.Picture`
     # (style or painting by name, whether it is a portrait, short side) -> list of `Example`
     examples: dict
     latents: unet.Data
-
-
-class FeatureDiscriminators(nn.ModuleDict):
-    """Logits (B, h, w) of patches, from features (B, C, h, w), for each layer in `JUDGED`.
-
-    There is one set of logits for each style; ``styles`` (B,) says which one is asked.
-    """
-
-    def __init__(self, channels=64):
-        heads = {}
-        for name in JUDGED:
-            inside = perceptual.BLOCKS[int(name[4]) - 1][0]
-            heads[name] = nn.Sequential(
-                nn.GroupNorm(1, inside, affine=False),
-                nn.Conv2d(inside, channels, 1),
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(channels, channels, 3, padding=1),
-                nn.GroupNorm(8, channels),
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(channels, len(art.STYLES), 1),
-            )
-        super().__init__(heads)
-
-    def forward(self, features, styles):
-        rows = torch.arange(len(styles), device=styles.device)
-        return [self[name](features[name])[rows, styles].float() for name in JUDGED]
 
 
 def crop(photograph, side, short_sides, rng):
@@ -273,19 +237,14 @@ def painting_batch(settings, data, rng):
             side = min(settings.example_sides, key=lambda one: abs(np.log(short / one)))
             name = painting if named else style
             example = nearest_example(data, name, is_portrait, side, square)
-        group = data.pictures[style]
-        other = art.crop(group[rng.integers(len(group))], settings.side, rng, settings.short_sides)
-        text = captions.misspell(text, rng)
-        columns.append((square, mask, text, art.STYLES.index(style), example, other))
-    squares, masks, texts, styles, examples, others = zip(*columns)
+        columns.append((square, mask, captions.misspell(text, rng), example))
+    squares, masks, texts, examples = zip(*columns)
     return Painting(
         photos.to_batch(np.stack(squares)),
         torch.from_numpy(np.stack(masks))[:, None],
         unet.tokens(data.latents.tokenizer, list(texts)),
         torch.from_numpy(rng.uniform(*settings.scales, len(texts))).float(),
-        torch.tensor(styles),
         list(examples),
-        photos.to_batch(np.stack(others)),
         torch.from_numpy(rng.integers(*STARTS, len(texts))),
         int(rng.choice(STEPS, p=STEP_SHARES)),
     )
@@ -327,17 +286,26 @@ def painted(model, z, batch, text, noise_scheduler):
     return clean(noisy, noise, now, noise_scheduler)
 
 
-def weighted(settings, losses, scales, step):
-    """The loss of painting: ``losses`` from `paint_losses`, and the "adversarial" one, each (B,).
+def shifted(y, batch):
+    """Painted pictures and the batch without a random part of `SHIFT` px of their margins.
+
+    VGG16 looks at a picture on a grid. Without the shift, lines along the grid are learned.
+    """
+    top, left = torch.randint(0, SHIFT + 1, (2,)).tolist()
+    height, width = (side - SHIFT for side in y.shape[-2:])
+    y, photographs, faces = (
+        one[..., top : top + height, left : left + width]
+        for one in (y, batch.photographs, batch.faces)
+    )
+    return y, batch._replace(photographs=photographs, faces=faces)
+
+
+def weighted(settings, losses, scales):
+    """The loss of painting, of the ``losses`` from `paint_losses`.
 
     What makes the style counts by the guidance ``scales`` (B,).
     """
-    ramp = min(1.0, (step + 1) / ADVERSARIAL_RAMP)
-    style = (
-        settings.texture_weight * losses["texture"]
-        + settings.patch_weight * losses["patches"]
-        + ramp * settings.adversarial_weight * losses["adversarial"]
-    )
+    style = settings.texture_weight * losses["texture"] + settings.patch_weight * losses["patches"]
     photograph = (
         settings.content_weight * losses["content"]
         + settings.colour_weight * losses["colour"]
@@ -517,8 +485,8 @@ def measure(settings, model, vae, text_encoder, tokenizer, noise_scheduler):
     count = len(z)
     torch.manual_seed(settings.seed)
     text = text_encoder(unet.tokens(tokenizer, ["van gogh"] * count)).last_hidden_state
-    scales, starts = torch.full((count,), USUAL_SCALE), torch.full((count,), 300)
-    batch = Painting(*[None] * 3, scales, *[None] * 3, starts, STEPS - 1)
+    scales, starts = torch.full((count,), USUAL_SCALE), torch.full((count,), 200)
+    batch = Painting(*[None] * 3, scales, None, starts, STEPS - 1)
     made = photos.to_uint8(latents.decode(vae, painted(model, z, batch, text, noise_scheduler)))
     return {
         "octave_ratio, photographs": round(np.median([*map(metrics.octave_ratio, squares)]), 3),
@@ -539,16 +507,8 @@ def main(settings):
     new = copy.deepcopy(old).train().requires_grad_(True)
     new.register_to_config(_name_or_path="mini-sd/unet")  # do not publish a place on this disk
     model = guidance.Guided(new)
-    features = perceptual.VGG16.load(settings.features, {*TEXTURE, *JUDGED, *CONTENT}).to(device)
+    features = perceptual.VGG16.load(settings.features, {*TEXTURE, *CONTENT}).to(device)
     features = training.with_autocast(accelerator, features)
-    discriminators = FeatureDiscriminators().to(device)
-    discriminator_optimizer = torch.optim.AdamW(
-        discriminators.parameters(), 4e-4, betas=(0.5, 0.9), weight_decay=0
-    )
-    discriminators, discriminator_optimizer = accelerator.prepare(
-        discriminators, discriminator_optimizer
-    )
-    judge = training.with_autocast(accelerator, accelerator.unwrap_model(discriminators))
     optimizer = Muon(*split(model), settings.learning_rate, weight_decay=0.0)
     run = training.Run(settings, accelerator)
     model = run.begin(model, optimizer, ema_decay=settings.ema_decay)
@@ -556,10 +516,8 @@ def main(settings):
     encode = training.with_autocast(accelerator, partial(latents.encode, vae))
     pictures, data = unet.load_pictures(settings), None
     if not run.is_over:
-        by_style = {style: [p for p in pictures if p.style == style] for style in art.STYLES}
         data = Data(
-            with_faces(by_style[PHOTO]),
-            by_style,
+            with_faces([one for one in pictures if one.style == PHOTO]),
             examples(settings, features, pictures, device),
             guidance.load_latents(
                 settings, networks, pictures, redrawn, noise_scheduler, precision
@@ -580,21 +538,12 @@ def main(settings):
             continue
         z = encode(batch.photographs).float()
         y = decode(painted(model, z, batch, text, noise_scheduler))
+        y, batch = shifted(y, batch)
         with torch.no_grad():
-            wanted, real = features(batch.photographs), features(batch.paintings)
-        found = features(y)
-        losses = paint_losses(settings, y, batch, found, wanted)
-        losses["adversarial"] = -sum(one.mean((1, 2)) for one in judge(found, batch.styles))
-        run.descend(weighted(settings, losses, batch.scales, step))
-        discriminator_optimizer.zero_grad()  # the painter's loss also left gradients there
-        of_real = discriminators(real, batch.styles)
-        of_painted = discriminators({name: found[name].detach() for name in JUDGED}, batch.styles)
-        hinge = sum(map(discriminator_loss, of_real, of_painted))
-        accelerator.backward(hinge)
-        discriminator_optimizer.step()
-        discriminator_optimizer.zero_grad()
-        figures = {name: loss.mean() for name, loss in losses.items()}
-        run.record(step, discriminators=hinge, **figures)
+            wanted = features(batch.photographs)
+        losses = paint_losses(settings, y, batch, features(y), wanted)
+        run.descend(weighted(settings, losses, batch.scales))
+        run.record(step, **{name: loss.mean() for name, loss in losses.items()})
     if not accelerator.is_main_process:
         return
     model, vae = run.averaged(), vae.cpu()
