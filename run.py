@@ -9,7 +9,7 @@
     python3 run.py test                               run every test and every notebook
     python3 run.py COMMAND --help                     explain a command and its options
 
-There are also: inpaint, upscale, check, clear, models, measure, bench, compare.
+There are also: inpaint, upscale, check, clear, models, measure, bench, compare, site.
 
 The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
 most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
@@ -70,6 +70,7 @@ VERBS = ("lab", "style", "draw", "booth", "doctor", "test") + (
     "measure",
     "bench",
     "compare",
+    "site",
 )
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 LAB = [
@@ -78,6 +79,8 @@ LAB = [
     "--LabApp.news_url=None",
     "--LabApp.extension_manager=readonly",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    # without this, each kernel warns that what it sends could be read
+    "--KernelManager.transport_encryption=auto",
     # without this, uploads over 10 MiB fail
     '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}',
 ]
@@ -360,7 +363,26 @@ def set_up():
         )
         write_launcher()
         STAMP.write_text(stamp(flavour), encoding="utf-8")
-        say("Ready.")
+        say("Ready.%s" % installed_torch(packages))
+
+
+def installed_torch(packages):
+    """A sentence on the build of torch in the folder `packages`; "" if it cannot be told.
+
+    pip may have installed another build than the one that was asked for, for instance from
+    SDKIT_WHEELS. torch writes its version into a file, so it need not be imported.
+    """
+    try:
+        text = (packages / "torch" / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    known = dict(re.findall(r"^(\w+)(?:: [^=]+)? = ['\"](.*)['\"]", text, re.M))
+    build = "the processor only"
+    for name, words in (("cuda", "NVIDIA GPUs (CUDA %s)"), ("hip", "AMD GPUs (ROCm %s)")):
+        build = words % known[name] if name in known else build
+    if sys.platform == "darwin":
+        build = "the processor and the GPU of a Mac"
+    return " torch %s is installed, a build for %s." % (known.get("__version__", "?"), build)
 
 
 def write_launcher():
@@ -399,7 +421,8 @@ def hand_over(verb, options):
         variables = dict(TEST_ENVIRONMENT, **variables)
     else:
         folder = Path.cwd()  # photographs are named from where the person stands
-        command += ["-m", "sdkit", verb] + options
+        site = [str(ROOT / "docs" / "site" / "build.py")]
+        command += (site if verb == "site" else ["-m", "sdkit", verb]) + options
     return become(command, folder, variables)
 
 

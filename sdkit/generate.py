@@ -85,7 +85,7 @@ def style(
     if isinstance(images, Image.Image):
         raise SdkitError("style() needs a list of pictures. Put brackets around the one: [image].")
     if advise:
-        _warn(pipe, settings.prompt)
+        _warn(pipe, settings.prompt, "style")
     styled = []
     with progress.counted(on_step, len(images) * settings.steps_run, "painting") as on_step:
         for image in [photos.resize(image, settings.size) for image in images]:
@@ -122,7 +122,7 @@ def draw(
     """
     hardware.refuse_too_large(pipe, (settings.size, settings.size))
     if advise:
-        _warn(pipe, settings.prompt)
+        _warn(pipe, settings.prompt, "draw")
     drawn: list[Image.Image | None] = []
     together = batches(settings, count)
     total = len(together) * settings.num_inference_steps
@@ -164,7 +164,7 @@ def redraw(
     details.
     """
     if advise:
-        _warn(pipe, settings.prompt)
+        _warn(pipe, settings.prompt, "draw")
     with progress.counted(on_step, len(images) * settings.steps_run, "painting") as on_step:
         redrawn = []
         for k, image in enumerate(images):
@@ -214,7 +214,7 @@ def inpaint(
     what = f"{image.width} x {image.height} pixels"
     hardware.refuse_too_large(pipe, image.size)
     if advise:
-        _warn(pipe, settings.prompt)
+        _warn(pipe, settings.prompt, "draw")
     with hardware.enough_memory(f"for {what}"):
         known = latents.encode(pipe.vae, photos.to_tensor(image))  # (1, C, h, w)
     new = (
@@ -304,10 +304,13 @@ def twice(pipe: Any) -> Iterator[None]:
         pipe.unet.register_to_config(time_cond_proj_dim=distilled)
 
 
-def _warn(pipe: Any, prompt: str) -> None:
-    """Warn with `UnknownWords`, if the pipeline comes from a `Model` that has advice."""
+def _warn(pipe: Any, prompt: str, task: str) -> None:
+    """Warn with `UnknownWords`, if the pipeline comes from a `Model` that has advice.
+
+    An empty prompt gives no warning: a program that passes one means it.
+    """
     model = getattr(pipe, "sdkit_model", None)
-    if model is not None and (sentence := model.advice(prompt)):
+    if model is not None and prompt.strip() and (sentence := model.advice(prompt, task)):
         warnings.warn(sentence, UnknownWords, stacklevel=3)
 
 

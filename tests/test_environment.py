@@ -16,7 +16,12 @@ from sdkit.files import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WANTED = {
     canonicalize_name(r.name): r
-    for r in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])
+    for r in map(
+        Requirement,
+        PROJECT["dependencies"]
+        + PROJECT["optional-dependencies"]["test"]
+        + PROJECT["optional-dependencies"]["site"],
+    )
 }
 CONDA_NAMES = {"pytorch-cpu": "torch"}  # what conda calls differently
 
@@ -141,6 +146,19 @@ def test_the_workflow_runs_every_test_on_every_system_and_python():
     assert matrix["python"] == [f"3.{k}" for k in range(30) if supported.contains(f"3.{k}")]
     (command,) = commands(job)
     assert command.startswith("python run.py test") and "-m" not in command.split()
+
+
+def test_the_site_is_published_from_main_only_and_with_no_more_rights_than_that_needs():
+    parsed = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))
+    assert parsed[True]["push"]["branches"] == ["main"] and "pull_request" not in parsed[True]
+    assert parsed["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
+    jobs = parsed["jobs"]
+    (command,) = commands(jobs["build"])
+    assert command.startswith("python run.py site --out site --repository ")
+    (upload,) = [s for s in jobs["build"]["steps"] if "upload-pages" in s.get("uses", "")]
+    assert upload["with"]["path"] == "site"
+    assert jobs["publish"]["needs"] == "build"
+    assert any("deploy-pages" in step["uses"] for step in jobs["publish"]["steps"])
 
 
 def test_the_slow_tests_run_every_night():

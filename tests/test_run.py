@@ -115,7 +115,7 @@ def test_run_py_knows_the_commands_of_the_kit(run):
     from sdkit.cli import parser
 
     commands = parser.make_parser()._subparsers._group_actions[0].choices
-    assert set(run.VERBS) == {*commands, "lab", "test"}
+    assert set(run.VERBS) == {*commands, "lab", "site", "test"}
     assert all(verb in run.__doc__ for verb in run.VERBS)
 
 
@@ -366,8 +366,61 @@ def test_lab_opens_the_first_lesson_and_fetches_no_news(run, pip):
     assert first[-2:] == ["--no-browser", str(Path("notebooks/00_start_here.ipynb"))]
     assert second[-1] == "notebooks/11_style_transfer.ipynb" and first[-1] not in second
     assert "--LabApp.news_url=None" in first
+    assert "--KernelManager.transport_encryption=auto" in first
     settings = next(word for word in first if "tornado_settings" in word).split("=", 1)[1]
     assert json.loads(settings)["websocket_max_message_size"] >= 64 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "says"),
+    [
+        ("linux", "__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None", "the processor only"),
+        (
+            "linux",
+            "__version__ = '2.13.0'\ncuda: Optional[str] = '13.0'",
+            "NVIDIA GPUs (CUDA 13.0)",
+        ),
+        (
+            "win32",
+            "__version__ = '2.13.0+rocm7'\nhip: Optional[str] = '7.1'",
+            "AMD GPUs (ROCm 7.1)",
+        ),
+        ("darwin", "__version__ = '2.13.0'\ncuda = None", "the processor and the GPU of a Mac"),
+    ],
+)
+def test_the_set_up_says_which_torch_was_really_installed(
+    run, pip, monkeypatch, capsys, system, version, says
+):
+    """Also where it is not the one that was asked for."""
+    monkeypatch.setenv("SDKIT_TORCH", "cpu")
+    monkeypatch.setattr(run.sys, "platform", system)
+    monkeypatch.setattr(run.platform, "machine", lambda: "arm64")
+    torch = run.VENV / "lib/python3.12/site-packages/torch"
+    torch.mkdir(parents=True)
+    (torch / "version.py").write_text(version + "\n", encoding="utf-8")
+    assert run.main(["doctor"]) == 0
+    number = version.split("'")[1]
+    said = f"Ready. torch {number} is installed, a build for {says}."
+    assert said in capsys.readouterr().out
+
+
+def test_the_file_of_the_real_torch_can_be_read(run):
+    from importlib.util import find_spec
+
+    import torch
+
+    said = run.installed_torch(Path(find_spec("torch").origin).parent.parent)
+    assert torch.__version__ in said
+    assert ("CUDA" in said) == (torch.version.cuda is not None)
+    assert run.installed_torch(Path("nowhere")) == ""
+
+
+def test_the_verb_site_builds_from_the_sources_of_the_site(run, pip, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    run.main(["site", "--out", "pages"])
+    ((command, folder, _),) = pip.became
+    assert command[1:] == [str(run.ROOT / "docs/site/build.py"), "--out", "pages"]
+    assert folder == tmp_path and (ROOT / "docs/site/build.py").is_file()
 
 
 def test_the_verb_test_runs_unit_tests_and_notebooks_in_one_command(run, pip):

@@ -83,8 +83,9 @@ const SHELL = `
       <label class="field">Strength: <output></output>
         <input type="range" class="strength" min="0.2" max="0.8" step="0.1"></label>
       <p class="hint">Low keeps the photograph, high follows the style.</p>
-      <label class="field">Seed <input type="number" class="seed" min="0" max="999999" value="0"></label>
-      <p class="hint">Another number gives another picture of the same kind.</p>
+      <label class="field">Seed <input type="number" class="seed" min="0" max="999999"
+        placeholder="a new one each time"></label>
+      <p class="hint">Leave it empty for a new picture each time. A number gives the same picture again.</p>
       <label class="field">Your own words <input type="text" class="words" maxlength="120"
         placeholder="for instance: monet"></label>
     </details>
@@ -295,10 +296,17 @@ function render({ model, el }) {
       cut: chosen.cut,
       prompt,
       strength: Number($(".strength").value),
-      seed: Math.max(0, Math.floor(Number($(".seed").value) || 0)),
+      seed: chosenSeed(),
     });
     tell("The painting begins.");
     if (window.matchMedia("(max-width: 760px)").matches) frame.scrollIntoView({ block: "start" });
+  }
+
+  // the visitor's number, or a random one
+  function chosenSeed() {
+    const text = $(".seed").value.trim();
+    const number = text === "" ? NaN : Math.floor(Number(text));
+    return Number.isFinite(number) ? Math.max(0, number) : Math.floor(Math.random() * 1e6);
   }
 
   function setBusy(value) {
@@ -408,7 +416,7 @@ function render({ model, el }) {
       $(place).replaceChildren();
     $(".cuts-box").hidden = true;
     $(".words").value = "";
-    $(".seed").value = 0;
+    $(".seed").value = "";
     for (const details of root.querySelectorAll("details")) details.open = false;
     $(".asking").close();
     if (first) beginAnew();

@@ -265,6 +265,8 @@ class Visit:
         cut = _whole(message.get("cut"))
         if not 0 <= cut < len(cuts):
             raise SdkitError("This photograph is not here any more. Take it again.")
+        if why := models.resolve("mini").refusal(prompt, "style"):
+            raise SdkitError(why)
         strength, seed = message.get("strength"), _whole(message.get("seed", 0))
         if not isinstance(strength, int | float) or isinstance(strength, bool):
             strength = None

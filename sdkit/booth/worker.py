@@ -156,7 +156,7 @@ class Worker:
         settings = self._settings(order)
         image = self._style(order, count_step, on_preview=show)
         return Painted(
-            image, settings, generate.note(settings, model), model.advice(settings.prompt)
+            image, settings, generate.note(settings, model), model.advice(settings.prompt, "style")
         )
 
     def _settings(self, order: Order, **changes: Any) -> Settings:

@@ -50,9 +50,16 @@ def draw(arguments: Namespace) -> int:
     if larger is None:  # not said; mini-sd draws small pictures and says in its defaults: enlarge
         larger = arguments.size is None and own.get("draw", {}).get("upscale", False)
     upscaler = models.resolve("mini-upscaler") if larger else None
-    settings = _settings(arguments, model, prompt, "draw")
+    if why := model.refusal(prompt, "draw"):
+        raise SdkitError(why)
+    sentence, added = model.complete(prompt, arguments.seed)
+    settings = _settings(arguments, model, sentence, "draw")
     outputs.make_folder(arguments.out)
-    _advise(model, f"{prompt}, {in_style}" if in_style else prompt, with_styles=bool(in_style))
+    _advise(model, prompt, "draw")
+    if in_style:
+        _advise(model, in_style, "style")
+    if added:
+        print(f"You did not say: {', '.join(added)}. The seed chose this. Drawn: {sentence}")
     enlarging = _load_upscaler(arguments, upscaler, model) if upscaler else None
     pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
@@ -66,7 +73,7 @@ def draw(arguments: Namespace) -> int:
     following, work = [], [forecast.painting(pipe, settings, (size, size), count, encode=False)]
     if upscaler:
         if own.get("redraw", {}).get("size") == 2 * size:
-            again = model.settings(prompt, "redraw", negative_prompt=arguments.negative_prompt)
+            again = model.settings(sentence, "redraw", negative_prompt=arguments.negative_prompt)
             painter, size = _load(arguments, model), again.size
             following.append(stages.paint_again(painter, again, "redrawing"))
             work.append(forecast.painting(painter, again, (size, size), count))
@@ -120,7 +127,7 @@ def inpaint(arguments: Namespace) -> int:
     model = _model(arguments)
     settings = _settings(arguments, model, arguments.prompt, "inpaint")
     outputs.make_folder(arguments.out)
-    _advise(model, arguments.prompt)
+    _advise(model, arguments.prompt, "draw")
     image, mask = photos.open_photo(arguments.photo), photos.open_photo(arguments.mask)
     pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
@@ -143,7 +150,7 @@ def style(arguments: Namespace) -> int:
     model = _model(arguments)
     settings = _settings(arguments, model, arguments.prompt, "style")
     outputs.make_folder(arguments.out)
-    _advise(model, arguments.prompt, with_styles=True)
+    _advise(model, arguments.prompt, "style")
     sources, failed = _find(arguments.photos)
     # before the photographs are opened, so that a fault of the model is reported once
     pipe = _load(arguments, model) if sources else None
@@ -333,11 +340,10 @@ def _load_upscaler(
     return upscaler.upscaler(shared, arguments.device)
 
 
-def _advise(model: models.Model, prompt: str, with_styles: bool = False) -> None:
-    """Say which words of the prompt the model does not know, and maybe which styles it has."""
-    if sentence := model.advice(prompt):
-        styles = f" Its styles: {', '.join(model.styles)}." if with_styles else ""
-        print(f"Note: {sentence}{styles}", file=sys.stderr)
+def _advise(model: models.Model, prompt: str, task: str) -> None:
+    """Say which words of the prompt the model does not know, and what to write instead."""
+    if sentence := model.advice(prompt, task):
+        print(f"Note: {sentence}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """`resolve` turns the name of a model into a `Model`, with its folder, settings and pipelines."""
 
-import difflib
 import functools
 import os
 import re
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdkit.diffusion import prompts
+from sdkit import postcards
+from sdkit.diffusion import advice, prompts
 from sdkit.errors import OTHERS, SdkitError
 from sdkit.files import expand, model_dir
 from sdkit.models import checksums, configurations, formats, hardware, hub, loading
@@ -124,12 +124,29 @@ class Model:
         )
         return (match[1], match[2].lower()) if match else (prompt, None)
 
-    def advice(self, prompt: str) -> str | None:
-        """A sentence about the words of `prompt` that the model did not see in training.
+    def advice(self, prompt: str, task: str = "") -> str | None:
+        """What to say about words of `prompt` that the model did not see in training, or None.
 
-        None if it saw them all.
+        See `sdkit.diffusion.advice.advice`.
         """
-        return advice(prompt, self.known_words)
+        return advice.advice(prompt, self.known_words, task, self.styles)
+
+    def refusal(self, prompt: str, task: str = "") -> str | None:
+        """Why the model cannot paint anything from `prompt`, or None if it can.
+
+        See `sdkit.diffusion.advice.refusal`.
+        """
+        return advice.refusal(prompt, self.known_words, task, self.styles)
+
+    def complete(self, prompt: str, seed: int) -> tuple[str, list[str]]:
+        """The prompt for a drawing with what it leaves unsaid, and what was added to it.
+
+        Nothing is added for a model that does not know the postcards' words. See
+        `sdkit.postcards.complete`.
+        """
+        if not self.known_words or not {*postcards.THINGS, *postcards.COLOURS} <= self.known_words:
+            return prompt, []
+        return postcards.complete(prompt, seed)
 
     def pipeline(
         self,
@@ -228,22 +245,6 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     raise SdkitError(
         f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the "
         "hub (owner/name), a folder with a model_index.json, or a .safetensors file."
-    )
-
-
-def advice(prompt: str, known: set[str] | None) -> str | None:
-    """A sentence about the words of `prompt` that are not in `known`; None if there are none."""
-    unknown = [
-        word for word in prompts.split_prompt(prompt, known)[1] if word not in prompts.STOP_WORDS
-    ]
-    if not unknown or known is None:
-        return None
-    near = {match for word in unknown for match in difflib.get_close_matches(word, known, n=1)}
-    listed = sorted(near) or sorted(known, key=lambda word: (len(word) < 3, word))[:20]
-    kind = "Similar words that it knows" if near else "Some words that it knows"
-    return (
-        f"This model did not see {', '.join(map(repr, unknown))} in training and may ignore it. "
-        f"{kind}: {', '.join(listed)}."
     )
 
 

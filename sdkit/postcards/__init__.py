@@ -8,6 +8,7 @@ One combination in ten is held out of training. So a lesson can ask for a combin
 model has never seen, although it has seen each of its words often.
 """
 
+import re
 import zlib
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -49,6 +50,8 @@ OTHER_NAMES = {
     "umbrella": ("parasol",),
     "car": ("automobile",),
 }
+# Words in `PHRASES` that alone do not tell a ground or a time.
+UNTELLING = set("a an at by early field green in of on the under".split()) | {"among"}
 # For each part, the words that it can take.
 WORDS = dict(zip(PARTS, (THINGS, COLOURS, PLACES, GROUNDS, TIMES)))
 
@@ -153,6 +156,34 @@ def plain_caption(card: Postcard) -> str:
     second = f" with {article(' '.join(card.second))}" if card.second else ""
     place, ground, time = (PHRASES[word][0] for word in (card.place, card.ground, card.time))
     return f"{article(f'{card.colour} {card.thing}')} {place}{second} {ground} {time}"
+
+
+def complete(prompt: str, seed: int) -> tuple[str, list[str]]:
+    """Add a colour, a ground and a time to a prompt that names a thing and leaves them out.
+
+    Returns the longer prompt and what was added. Without this the model would choose, and for one
+    seed it chooses much the same for every prompt: with seed 0 nearly always a sunset. The prompt
+    and the seed decide what is added. A prompt that names no thing stays as it is.
+    """
+    rng = np.random.default_rng([zlib.crc32(prompt.lower().encode()), seed])
+    names = sorted({*THINGS, *sum(OTHER_NAMES.values(), ())}, key=len, reverse=True)
+    thing = re.search(rf"\b({'|'.join(names)})\b", prompt, re.IGNORECASE)
+    said = set(re.findall(r"\w+", prompt.lower()))
+    if not thing:
+        return prompt, []
+    longer, added = prompt, []
+    if not said & {*COLOURS}:
+        added.append(str(rng.choice(COLOURS)))
+        before = re.sub(r"\ban?\s+$", f"{article(added[0])} ", prompt[: thing.start()], flags=re.I)
+        if before == prompt[: thing.start()]:
+            before += f"{added[0]} "
+        longer = before + prompt[thing.start() :]
+    for part in (GROUNDS, TIMES):
+        naming = {w for word in part for phrase in (word, *PHRASES[word]) for w in phrase.split()}
+        if not said & (naming - UNTELLING):
+            added.append(PHRASES[str(rng.choice(part))][0])
+            longer += f"{',' if ',' in prompt else ''} {added[-1]}"
+    return longer, added
 
 
 def words() -> list[str]:

@@ -127,12 +127,12 @@ def test_settings_of_the_page_reach_the_worker(tiny_data):
 
     page = Page(paint)
     ((photo, _),) = page.hear({"type": "sample", "name": "chelsea"})
-    asked = {"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "monet"}
+    asked = {"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "oil painting"}
     page.hear({**asked, "strength": 0.7, "seed": 9})
     page.hear({**asked, "strength": "much", "seed": -4})
     assert [(o.prompt, o.strength, o.seed) for o in orders] == [
-        ("monet", 0.7, 9),
-        ("monet", None, 0),
+        ("oil painting", 0.7, 9),
+        ("oil painting", None, 0),
     ]
 
 
@@ -169,7 +169,7 @@ def test_a_saved_picture_says_in_each_layer_that_ai_made_it(tiny_data, monkeypat
     page = Page(paint)
     ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
     *_, (message, _) = page.hear(
-        {"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"}
+        {"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "van gogh"}
     )
     names = []
     for _ in range(2):
@@ -201,9 +201,9 @@ def test_an_unknown_message_does_nothing(page, message):
 @pytest.mark.parametrize(
     "message",
     [
-        {"type": "paint", "photo": 99, "cut": 0, "prompt": "x"},
+        {"type": "paint", "photo": 99, "cut": 0, "prompt": "van gogh"},
         {"type": "paint", "photo": "1", "cut": None},
-        {"type": "paint", "photo": 1, "cut": -1, "prompt": "x"},
+        {"type": "paint", "photo": 1, "cut": -1, "prompt": "van gogh"},
         {"type": "all"},
         {"type": "file", "kind": "png", "picture": 1e400},
         {"type": "file", "kind": "pdf", "sheet": [1]},
@@ -223,7 +223,7 @@ def test_an_error_of_the_worker_is_told(tiny_data):
 
     page = Page(paint)
     ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
-    said = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"})
+    said = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "van gogh"})
     assert said[-1][0] == {"type": "problem", "text": "The paint is dry. Buy more."}
 
 
@@ -240,7 +240,7 @@ def test_stop_ends_the_painting(tiny_data):
 
     page = Page(paint)
     ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
-    said = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"})
+    said = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "van gogh"})
     assert [m["type"] for m, _ in said] == ["begin", "stopped"] and closed == [True]
 
 
@@ -252,7 +252,7 @@ def test_forgetting_while_painting_leaves_nothing(tiny_data):
 
     page = Page(paint)
     ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
-    said = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"})
+    said = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "van gogh"})
     assert [m["type"] for m, _ in said] == ["begin", "step", "forgotten"]
     assert page.visit.empty
 
@@ -262,7 +262,7 @@ def test_nothing_of_a_forgotten_visit_stays_in_memory(page):
     import weakref
 
     ((photo, _),) = page.hear({"type": "sample", "name": "astronaut"})
-    page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"})
+    page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "van gogh"})
     has = page.visit._has
     kept = [cut.image for cut in has.photos[photo["photo"]]]
     kept += [image for p in has.pictures.values() for image in (p.before, p.after)]
@@ -320,7 +320,7 @@ def test_painting_counts_as_being_there(tiny_data):
 
     page = Page(paint)
     ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
-    page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "x"})
+    page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": "van gogh"})
     page.visit.tick()
     assert not page.visit.empty and "forgotten" not in page.kinds()
 
@@ -331,3 +331,17 @@ def test_a_visit_has_limits(page):
     ((message, _),) = page.hear({"type": "sample", "name": "coffee"})
     assert "12 photographs" in message["text"]
     assert len(page.visit._has.photos) == visit.MAX_PHOTOS
+
+
+@pytest.mark.parametrize(
+    ("prompt", "why"),
+    [
+        ("", "The prompt is empty. Its styles: van gogh"),
+        ("\U0001f389\U0001f98a", "no emoji"),
+        ("picasso", "Nothing in 'picasso' is among what this model can paint. Its styles"),
+    ],
+)
+def test_words_that_say_nothing_to_the_model_get_a_sentence_and_no_picture(page, prompt, why):
+    ((photo, _),) = page.hear({"type": "sample", "name": "coffee"})
+    ((said, _),) = page.hear({"type": "paint", "photo": photo["photo"], "cut": 0, "prompt": prompt})
+    assert said["type"] == "problem" and why in said["text"]

@@ -198,12 +198,25 @@ def test_the_picture_is_saved_with_its_note(booth, visitor):
         assert list(image.size) == side
 
 
+def test_an_empty_seed_gives_another_picture_each_time(booth, visitor):
+    page = visitor(booth)
+    take_sample(page)
+    names = set()
+    for count in (1, 2):
+        page.get_by_role("button", name="Paint me").click()
+        page.wait_for_function(
+            "n => document.querySelectorAll('.gallery .thumb').length == n", arg=count
+        )
+        names.add(download(page, "Download")[0])
+    assert len(names) == 2, names  # by chance they are equal once in a million times
+
+
 def test_the_sheet_to_print_is_one_page_of_a5(booth, visitor):
     page = visitor(booth)
     take_sample(page)
     paint(page)
     name, pdf = download(page, "Sheet to print")
-    assert name == "portrait-van-gogh-seed0.pdf" and pdf.startswith(b"%PDF-")
+    assert re.fullmatch(r"portrait-van-gogh-seed\d+\.pdf", name) and pdf.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
     (box,) = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", pdf)
     assert [round(float(side) / 72 * 25.4) for side in box] == [148, 210]
@@ -560,7 +573,7 @@ def test_a_kiosk_fills_the_screen_and_begins_anew_after_each_visit(
         shows(page, "empty")
         assert page.locator("dialog").is_hidden() and page.locator(".gallery").is_hidden()
         assert page.get_by_label("Van Gogh", exact=True).is_checked()
-        assert page.locator(".seed").input_value() == "0"
+        assert page.locator(".seed").input_value() == ""
         assert page.locator("details[open]").count() == 0 and page.evaluate("scrollY") == 0
         # the next one only opens the camera
         page.get_by_role("button", name="Camera").click()

@@ -1,5 +1,6 @@
 """The command line from outside: what is written, what is said, and the exit code."""
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdkit import cli, generate, models, photos, portraits, upscale
+from sdkit import cli, generate, models, photos, portraits, postcards, upscale
 from sdkit.files import ROOT
 from sdkit.models import model
 from tests import strange
@@ -321,6 +322,46 @@ def test_unknown_words_of_a_drawing_are_named(work, capsys):
     assert "'zebra'" in capsys.readouterr().err
 
 
+@pytest.fixture
+def painter_of_postcards(work, tiny_sd):
+    """The tiny model, as one that knows the words of the postcards and of the styles."""
+    folder = shutil.copytree(tiny_sd, work / "postcards")
+    words = {*postcards.words(), "van", "gogh"}
+    (folder / "words.json").write_text(json.dumps(sorted(words)))
+    return str(folder)
+
+
+def test_a_drawing_of_nothing_known_is_refused_with_what_can_be_drawn(
+    painter_of_postcards, work, capsys
+):
+    for prompt, said in {
+        "a dog": "For 'dog', try 'cat'. It can draw: house, boat",
+        "my mother": "Nothing in 'my mother' is among what this model can paint. It can draw: ",
+        "": "The prompt is empty. It can draw: ",
+        "\U0001f389": "no emoji",
+    }.items():
+        assert cli.main(["draw", prompt, "--model", painter_of_postcards]) == 2
+        assert said in capsys.readouterr().err
+    assert not (work / "drawn").exists()
+
+
+def test_a_drawing_says_what_the_seed_chose_for_what_was_not_said(painter_of_postcards, capsys):
+    draw = ["draw", "a boat", "--steps", "2", "--seed", "4", "--model", painter_of_postcards]
+    assert cli.main(draw) == 0
+    sentence, added = postcards.complete("a boat", 4)
+    said = capsys.readouterr().out
+    assert f"You did not say: {', '.join(added)}." in said and sentence in said
+    with Image.open("drawn/a-boat-seed4.png") as image:
+        assert image.text["Prompt"] == sentence
+        short = np.asarray(image)
+    # who says all of it gets the same picture
+    assert cli.main(["draw", sentence, *draw[2:], "--out", "again"]) == 0
+    assert "You did not say" not in capsys.readouterr().out
+    (path,) = Path("again").iterdir()
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(image, short)
+
+
 def test_withheld_pictures_are_reported_and_the_others_written(work, monkeypatch, capsys):
     pipe = models.load(task="text2img", device="cpu")
     monkeypatch.setattr(
@@ -431,7 +472,7 @@ def test_one_drawing_in_a_style_resolves_reads_and_advises_once(work, tiny_upsca
     assert cli.main(draw) == 0
     names = [name for (name,) in resolved if not isinstance(name, models.Model)]
     assert names == ["mini", "mini-upscaler"]
-    assert [prompt for _, prompt in advised] == ["a zebra, van gogh"]
+    assert [asked[1:] for asked in advised] == [("a zebra", "draw"), ("van gogh", "style")]
     assert len(resized) == 1  # before the style; neither to enlarge nor to estimate the time
     opened = [
         Path(os.fsdecode(path)) for path in OPENED if isinstance(path, (str, bytes, os.PathLike))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
-from sdkit import models
+from sdkit import models, postcards
 from sdkit.errors import SdkitError
 from sdkit.files import model_dir
 from sdkit.models import loading, model
@@ -145,22 +145,14 @@ def test_split_style_finds_a_style_at_the_end_of_the_prompt(tiny_data, prompt, p
     assert models.split_style(prompt) == parts
 
 
-def test_advice_names_known_words_that_look_similar():
-    known = {"van", "gogh", "hiroshige"}
-    assert model.advice("van gogh", known) is None
-    assert model.advice("by van gogh", known) is None  # little words need no advice
-    assert model.advice("anything", None) is None
-    assert "Similar words that it knows: gogh, hiroshige" in model.advice(
-        "goghh or hiroshigi", known
-    )
-
-
-def test_advice_lists_up_to_twenty_words_and_only_similar_ones_if_there_are_any():
-    known = {f"word{chr(97 + k)}" for k in range(26)} | {"gogh"}
-    listed = model.advice("xylophone", known).rstrip(".").rpartition(": ")[2].split(", ")
-    assert len(listed) == 20 and set(listed) <= known
-    close = model.advice("gohg", known).rstrip(".").rpartition(": ")[2].split(", ")
-    assert close == ["gogh"]
+def test_a_model_completes_prompts_only_if_it_knows_the_postcards():
+    longer, added = models.resolve("mini-sd").complete("a boat", 3)
+    assert (longer, added) == postcards.complete("a boat", 3) and len(added) == 3
+    few = models.Model("few", None, None)
+    vars(few)["known_words"] = {"boat"}
+    assert few.complete("a boat", 3) == ("a boat", [])
+    vars(few)["known_words"] = None
+    assert few.complete("a boat", 3) == ("a boat", [])
 
 
 def test_a_model_reads_its_files_once_and_keeps_what_it_read(tiny_sd, tmp_path):

@@ -1,11 +1,13 @@
 """Postcards: the same picture at every size, the held-out split, and captions that are true."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from sdkit import postcards
 from sdkit.errors import SdkitError
@@ -354,3 +356,46 @@ def test_half_of_the_captions_are_lists_and_most_have_an_article():
 
 def test_the_seed_changes_the_scene():
     assert not np.array_equal(postcards.draw(CARD), postcards.draw(replace(CARD, seed=4)))
+
+
+def test_what_a_prompt_leaves_unsaid_is_added_and_nothing_else():
+    for prompt, parts in {
+        "a boat": 3,
+        "a red boat": 2,
+        "a red boat by the sea": 1,
+        "a red boat by the sea at night": 0,
+        "a toadstool in winter": 2,  # winter is a ground
+        "early in the morning, my cottage": 2,
+        "under the stars": 0,  # names no thing
+        "a dog": 0,
+    }.items():
+        longer, added = postcards.complete(prompt, 0)
+        assert len(added) == parts and (longer == prompt) == (not parts)
+        words = set(longer.replace(",", "").split())
+        assert set(prompt.replace(",", "").split()) - {"a", "an"} <= words
+        assert words <= {*postcards.words(), *prompt.replace(",", "").split()}
+        assert set(" ".join(added).split()) <= words
+
+
+def test_a_completed_prompt_has_the_right_article_and_form():
+    colours = {postcards.complete("an umbrella", seed)[0].split()[1] for seed in range(99)}
+    assert colours == set(postcards.COLOURS)
+    for seed in range(20):
+        assert re.match(
+            r"(an orange|a (?!orange)\w+) house ", postcards.complete("a house", seed)[0]
+        )
+        assert postcards.complete("cat, at night", seed)[0].count(", ") == 2
+
+
+def test_the_unsaid_varies_with_the_prompt_and_with_the_seed():
+    """Every ground and every time comes about as often; chi-squared at p = 0.001."""
+    for prompts in (
+        [(f"a {thing}", seed) for thing in postcards.THINGS for seed in range(50)],
+        [("a cat", seed) for seed in range(600)],
+    ):
+        added = [postcards.complete(*prompt)[1] for prompt in prompts]
+        for place, words in (0, postcards.COLOURS), (1, postcards.GROUNDS), (2, postcards.TIMES):
+            counts = list(Counter(one[place] for one in added).values())
+            assert len(counts) == len(words)
+            assert stats.chisquare(counts).pvalue > 0.001
+    assert postcards.complete("a cat", 5) == postcards.complete("a cat", 5)

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Sets up The Littlest JupyterHub for the kit. First run its own installer (https://tljh.jupyter.org).
+# Then clone the kit into a folder that everybody may read, such as /opt/sdkit, and run this in it:
+#   sudo sh deploy/tljh.sh
+set -eu
+cd "$(dirname "$0")/.."
+TLJH="${TLJH:-/opt/tljh}"
+"$TLJH/user/bin/python" -m pip install -r .binder/requirements.txt
+"$TLJH/user/bin/python" -m pip install --no-deps -e .
+mkdir -p "$TLJH/config/jupyterhub_config.d"
+cp deploy/jupyterhub_config.d/sdkit.py "$TLJH/config/jupyterhub_config.d/sdkit.py"
+# what a new person finds in their home folder
+mkdir -p /etc/skel
+cp -r notebooks docs /etc/skel/
+tljh-config set limits.memory 3G
+tljh-config set limits.cpu 1
+tljh-config set user_environment.default_app jupyterlab
+tljh-config reload
