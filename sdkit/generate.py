@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sdkit import __version__
+from sdkit import __version__, progress
 from sdkit.diffusion import latents
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
@@ -72,7 +72,7 @@ def style(
     """Paint each photograph in `images` (RGB) again, as the prompt says.
 
     pipe : from `models.load`, with the task "img2img".
-    on_step : is called after each step.
+    on_step : is called after each step. Without it, a notebook shows a progress bar.
     on_preview : is called after each step but the last with a preview; see `preview`.
     advise : warn with `UnknownWords` if the model did not see a word of the prompt in training.
 
@@ -87,19 +87,20 @@ def style(
     if advise:
         _warn(pipe, settings.prompt)
     styled = []
-    for image in [photos.resize(image, settings.size) for image in images]:
-        hardware.refuse_too_large(pipe, image.size)
-        styled += _run(
-            pipe,
-            settings,
-            f"{image.width} x {image.height} pixels",
-            on_step,
-            on_preview=on_preview,
-            source=image,
-            image=image,
-            strength=settings.strength,
-            generator=torch.Generator("cpu").manual_seed(settings.seed),
-        )
+    with progress.counted(on_step, len(images) * settings.steps_run, "painting") as on_step:
+        for image in [photos.resize(image, settings.size) for image in images]:
+            hardware.refuse_too_large(pipe, image.size)
+            styled += _run(
+                pipe,
+                settings,
+                f"{image.width} x {image.height} pixels",
+                on_step,
+                on_preview=on_preview,
+                source=image,
+                image=image,
+                strength=settings.strength,
+                generator=torch.Generator("cpu").manual_seed(settings.seed),
+            )
     return styled
 
 
@@ -123,20 +124,23 @@ def draw(
     if advise:
         _warn(pipe, settings.prompt)
     drawn: list[Image.Image | None] = []
-    for seeds in batches(settings, count):
-        try:
-            drawn += _run(
-                pipe,
-                settings,
-                f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels",
-                on_step,
-                count=len(seeds),
-                height=settings.size,
-                width=settings.size,
-                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            )
-        except Withheld as error:  # the other batches are painted all the same
-            drawn += error.images
+    together = batches(settings, count)
+    total = len(together) * settings.num_inference_steps
+    with progress.counted(on_step, total, "painting") as on_step:
+        for seeds in together:
+            try:
+                drawn += _run(
+                    pipe,
+                    settings,
+                    f"{len(seeds)} pictures of {settings.size} x {settings.size} pixels",
+                    on_step,
+                    count=len(seeds),
+                    height=settings.size,
+                    width=settings.size,
+                    generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                )
+            except Withheld as error:  # the other batches are painted all the same
+                drawn += error.images
     if None in drawn:
         raise Withheld(drawn)
     return [image for image in drawn if image is not None]
@@ -161,10 +165,12 @@ def redraw(
     """
     if advise:
         _warn(pipe, settings.prompt)
-    return [
-        style(pipe, [image], replace(settings, seed=settings.seed + k), on_step, advise=False)[0]
-        for k, image in enumerate(images)
-    ]
+    with progress.counted(on_step, len(images) * settings.steps_run, "painting") as on_step:
+        redrawn = []
+        for k, image in enumerate(images):
+            own = replace(settings, seed=settings.seed + k)
+            redrawn += style(pipe, [image], own, on_step, advise=False)
+        return redrawn
 
 
 def batches(settings: Settings, count: int) -> list[range]:
@@ -226,17 +232,18 @@ def inpaint(
         then = pipe.scheduler.add_noise(known, noise, later) if len(later) else known
         return {"latents": torch.where(new, tensors["latents"], then)}
 
-    (painted,) = _run(
-        pipe,
-        settings,
-        what,
-        on_step,
-        put_back,
-        source=image,
-        width=image.width,
-        height=image.height,
-        generator=torch.Generator("cpu").manual_seed(settings.seed),
-    )
+    with progress.counted(on_step, settings.num_inference_steps, "painting") as on_step:
+        (painted,) = _run(
+            pipe,
+            settings,
+            what,
+            on_step,
+            put_back,
+            source=image,
+            width=image.width,
+            height=image.height,
+            generator=torch.Generator("cpu").manual_seed(settings.seed),
+        )
     mixed = np.asarray(image) + weight[..., None] * (
         np.asarray(painted, np.float32) - np.asarray(image)
     )

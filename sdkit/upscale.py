@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from sdkit import __version__
+from sdkit import __version__, progress
 from sdkit.diffusion.latents import decode
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
@@ -58,7 +58,7 @@ def upscale(
     noise_level : noise that the small picture gets first, 0 to the model's maximum (100). It hides
         flaws of the picture, and the result then agrees with the picture in broad areas only.
     seed : seed of the noise, 0 or more.
-    on_step : is called after each step.
+    on_step : is called after each step. Without it, a notebook shows a progress bar.
     drawn : True for pictures that a model drew. Their single pixels are not reliable, so the
         result agrees with them at half their size only.
 
@@ -66,18 +66,20 @@ def upscale(
     the list. Raises `SdkitError` if a picture or a number is not allowed.
     """
     check_whole(num_inference_steps, "Number of steps", 1, 500)
-    steps_run(num_inference_steps, strength)
+    running = steps_run(num_inference_steps, strength)
     check_whole(noise_level, "Noise level", 0, pipe.config.max_noise_level)
     check_whole(seed, "Seed", 0, 2**63 - 1)
 
-    def latents_of(low: torch.Tensor) -> torch.Tensor:
-        generator = torch.Generator("cpu").manual_seed(seed)
-        return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
+    lows = tensors(images)
+    with progress.counted(on_step, len(lows) * running, "enlarging") as on_step:
 
-    return [
-        enlarged(pipe, low, latents_of, 4 if noise_level else 2 if drawn else 1)
-        for low in tensors(images)
-    ]
+        def latents_of(low: torch.Tensor) -> torch.Tensor:
+            generator = torch.Generator("cpu").manual_seed(seed)
+            return sample(pipe, low, num_inference_steps, noise_level, generator, strength, on_step)
+
+        return [
+            enlarged(pipe, low, latents_of, 4 if noise_level else 2 if drawn else 1) for low in lows
+        ]
 
 
 def regress(pipe: "StableDiffusionUpscalePipeline", images: list[Image.Image]) -> list[Image.Image]:

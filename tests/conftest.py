@@ -51,6 +51,7 @@ def pytest_configure(config):
     """
     os.environ["SDKIT_CONFIG"] = config.stash[CONFIGURATION] = tempfile.mkdtemp()
     certificate.own()
+    os.environ["TQDM_DISABLE"] = "1"  # no progress bars among the outputs that are compared
     os.environ["IPYTHONDIR"] = config.stash[IPYTHON] = tempfile.mkdtemp()
     startup = Path(os.environ["IPYTHONDIR"], "profile_default", "startup", "00-no-network.py")
     startup.parent.mkdir(parents=True)

@@ -36,6 +36,9 @@ FOLDED = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "17")
 # or of a relative path.
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`(=\[,]))(?:/[A-Za-z_][\w.-]*/[\w.-]+|~/\w+|[A-Za-z]:\\\w+)")
 
+# what is left of a progress bar, and of a picture while it was painted
+PASSING = re.compile(r"\d+%\|.*\||^\[a picture while it was painted\]$")
+
 
 def all_notebooks():
     """Every notebook of the kit, lessons before solutions."""
@@ -66,12 +69,15 @@ def normalise(notebook):
 
 
 def _outputs(outputs):
-    """Outputs without widget views and with printed text in one piece.
+    """Outputs without progress bars and widget views, and with printed text in one piece.
 
     A widget view is of no use in a file, because its model is gone with the kernel.
     """
     joined = []
     for output in outputs:
+        text = output.get("data", {}).get("text/plain", "")
+        if PASSING.search(text):
+            continue
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
             joined[-1].text += output.text
             continue

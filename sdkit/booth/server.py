@@ -131,17 +131,23 @@ def show_page(settings: dict[str, dict[str, Any]]) -> None:
 
 def be_worker(model: str) -> None:
     """Be the worker until the process ends. Address and key are in the environment."""
-    _end_with_parent()
-    worker.run(*worker.whereabouts(), model=model)
+    address, key = worker.whereabouts()
+    _end_with_parent(address)
+    worker.run(address, key, model=model)
 
 
-def _end_with_parent() -> None:
-    """End this process soon after its parent, even if that was killed and could not say so."""
+def _end_with_parent(address: str | None = None) -> None:
+    """End this process soon after its parent, even if that was killed and could not say so.
+
+    address : of the worker; its folder, which the parent could not delete either, is deleted.
+    """
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(2)
+        if address and os.name != "nt":
+            shutil.rmtree(Path(address).parent, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -171,12 +177,14 @@ class Booth:
             "worker": [sys.executable, "-c", f"{program}be_worker({options.model!r})"],
             "page": [sys.executable, "-c", f"{program}show_page({settings!r})"],
         }
-        self._worker_at = worker.new_address()
-        self._environment = _environment(options, f"{self._worker_at} {secrets.token_hex(32)}")
-        self._profile: tempfile.TemporaryDirectory | None = None
+        # The folder of the worker's address and the browser's profile. They are deleted with this
+        # object, at the latest when the process ends.
+        self._folders = [worker.new_folder()]
+        address = worker.address_in(self._folders[0].name)
+        self._environment = _environment(options, f"{address} {secrets.token_hex(32)}")
         if options.kiosk:
-            self._profile = tempfile.TemporaryDirectory(prefix="sdkit-kiosk-")
-            self._commands["browser"] = kiosk_command(self.address, self._profile.name)
+            self._folders.append(tempfile.TemporaryDirectory(prefix="sdkit-kiosk-"))
+            self._commands["browser"] = kiosk_command(self.address, self._folders[1].name)
         self._running: dict[str, subprocess.Popen] = {}
         self._starts: dict[str, float] = {}  # when processes started
         self._ends: list[float] = []  # when processes ended
@@ -195,10 +203,8 @@ class Booth:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if os.name != "nt":
-            shutil.rmtree(Path(self._worker_at).parent, ignore_errors=True)
-        if self._profile:
-            self._profile.cleanup()
+        for folder in self._folders:
+            folder.cleanup()
 
     def wait_until_open(self) -> None:
         """Wait until the page answers; in a kiosk, open the browser then."""
@@ -241,7 +247,8 @@ class Booth:
 
 
 def open_booth(options: Options) -> None:
-    """Open the booth and keep it open until Ctrl-C."""
+    """Open the booth and keep it open until Ctrl-C, or until somebody ends the process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves the `with`
     with Booth(options) as booth:
         booth.wait_until_open()
         print(f"The photo booth is open: {booth.address}", flush=True)

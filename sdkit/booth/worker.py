@@ -181,11 +181,16 @@ def _refuse_closed(connection: Connection) -> None:
         raise ConnectionResetError("the visitor has gone away")
 
 
-def new_address() -> str:
-    """An address for a worker, that only this user of this machine can reach."""
-    if os.name == "nt":
-        return rf"\\.\pipe\sdkit-booth-{secrets.token_hex(8)}"
-    return str(Path(tempfile.mkdtemp(prefix="sdkit-booth-")) / "worker")
+def new_folder() -> tempfile.TemporaryDirectory:
+    """A folder for the address of a worker, that only this user of this machine can reach."""
+    return tempfile.TemporaryDirectory(prefix="sdkit-booth-")
+
+
+def address_in(folder: str) -> str:
+    """The address of the worker to which a `new_folder` belongs."""
+    if os.name == "nt":  # a pipe of Windows has no file
+        return rf"\\.\pipe\{Path(folder).name}"
+    return str(Path(folder) / "worker")
 
 
 def run(address: str, key: bytes, model: str = "mini") -> None:

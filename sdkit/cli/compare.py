@@ -109,7 +109,8 @@ def _side(
     with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
         for name, photo in album.open_each(originals, leave_out, settings.size):
             if not painted:
-                consent.agree_to_run(pipe, settings, photo.size, len(originals), arguments.yes)
+                with bar.external_write_mode():  # the question needs the line of the bar
+                    consent.agree_to_run(pipe, settings, photo.size, len(originals), arguments.yes)
             (painted[name],) = generate.style(pipe, [photo], settings, bar.update, advise=False)
     return painted
 

@@ -162,7 +162,8 @@ def style(arguments: Namespace) -> int:
                 photo = photo.crop(box) if box else photo
                 if not agreed:
                     size = photos.resized_size(photo, settings.size)
-                    consent.agree_to_run(pipe, settings, size, len(parts), arguments.yes)
+                    with bar.external_write_mode():  # the question needs the line of the bar
+                        consent.agree_to_run(pipe, settings, size, len(parts), arguments.yes)
                     agreed = True
                 began, stem = time.perf_counter(), f"{outputs.stem(source)}{tail}"
                 (after,) = generate.style(pipe, [photo], settings, bar.update, advise=False)

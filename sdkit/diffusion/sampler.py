@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from sdkit import progress
 from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
 
@@ -182,7 +183,7 @@ def denoise(
     context, previous = prompt_embeds, None
     if guided:
         context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
-    for step, t in enumerate(timesteps):
+    for step, t in enumerate(progress.bar(timesteps, "denoising")):
         inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
         output = unet(inputs, t, encoder_hidden_states=context, **told).sample
         if guided:
@@ -214,7 +215,7 @@ def denoise_points(
     DDIM, without fresh noise.
     """
     timesteps = list(reversed(range(len(schedule)))) if timesteps is None else timesteps
-    for t, t_prev in zip(timesteps, [*timesteps[1:], -1]):
+    for t, t_prev in zip(progress.bar(timesteps, "denoising"), [*timesteps[1:], -1]):
         noise = torch.randn(x.shape, generator=generator)
         x, _ = ddim_step(schedule, network(x, t), t, t_prev, x, eta, noise)
         yield t, x

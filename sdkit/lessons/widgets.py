@@ -1,12 +1,22 @@
-"""Widgets: a slider over pictures that were computed before, so it needs no model."""
+"""Widgets of the lessons: sliders over pictures, a picture while it is painted, and photographs.
 
+The slider's pictures were computed before, so it needs no model.
+"""
+
+import contextlib
 import html
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
 import numpy as np
+import traitlets
 from IPython.display import display
+from matplotlib.figure import Figure
 
+from sdkit import progress
 from sdkit.errors import SdkitError
 from sdkit.lessons import plots
 
@@ -100,6 +110,65 @@ def frames_slider(
     return box
 
 
+@contextlib.contextmanager
+def live() -> Iterator[Callable[[plots.Picture], None]]:
+    """A place for a picture that is being painted: call what ``with`` gives with each new picture.
+
+    At the end the place goes away. It is not there at all where no progress bar would be.
+    """
+    if progress.quiet():
+        yield lambda picture: None
+        return
+    image = ipywidgets.Image(format="jpeg", layout={"height": "320px", "object_fit": "contain"})
+    shown = False
+
+    def show(picture: plots.Picture) -> None:
+        nonlocal shown
+        image.value = plots.jpeg(picture)
+        if not shown:
+            display_with_text(image, progress.LEFT)
+            shown = True
+
+    try:
+        yield show
+    finally:
+        image.close()
+
+
+class Camera(anywidget.AnyWidget):
+    """A camera with a countdown. `taken` has the photographs, as `uploaded` gives files."""
+
+    _esm = Path(__file__).parent / "camera.js"
+    _css = Path(__file__).parent / "camera.css"
+    count = traitlets.Int(0).tag(sync=True)  # photographs taken
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[tuple[str, bytes]] = []
+        self.on_msg(self._heard)
+
+    def _heard(self, _: Any, message: Any, buffers: list[Any]) -> None:
+        if not isinstance(message, dict):
+            return
+        if message.get("type") == "photo" and buffers:
+            self.taken.append((f"camera-{len(self.taken) + 1}.jpg", bytes(buffers[0])))
+        elif message.get("type") == "forget":
+            self.taken.clear()
+        self.count = len(self.taken)
+
+
+def camera() -> Camera:
+    """Display a camera that takes photographs into the kernel's memory; see `Camera.taken`.
+
+    The notebook file keeps only a sentence.
+    """
+    box = Camera()
+    data, _ = box._repr_mimebundle_()
+    text = "[a camera: run the cell to use it]"
+    display({VIEW: data[VIEW], "text/plain": text}, raw=True)
+    return box
+
+
 def upload_button() -> ipywidgets.FileUpload:
     """Display a button that uploads photographs into the kernel's memory; see `uploaded`.
 
@@ -114,6 +183,12 @@ def upload_button() -> ipywidgets.FileUpload:
 def uploaded(button: ipywidgets.FileUpload) -> list[tuple[str, bytes]]:
     """The files of an `upload_button`, as (name, bytes). The list is empty if there are none."""
     return [(file["name"], bytes(file["content"])) for file in button.value]
+
+
+def show_private(picture: Figure | plots.Picture) -> None:
+    """Display a figure or a picture that the notebook file does not keep."""
+    image = ipywidgets.Image(value=plots.jpeg(picture), format="jpeg", layout={"max_width": "100%"})
+    display_with_text(image, "[a picture that is not stored in this file]")
 
 
 def show_lines(lines: list[str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdkit import progress
 from sdkit.errors import OTHERS, SdkitError
 from sdkit.files import model_dir
 from sdkit.models import checksums, configurations, formats, hardware
@@ -64,7 +65,7 @@ def pipeline(parts: dict[str, Any], task: str) -> "DiffusionPipeline":
         raise SdkitError(
             f"The parts of this model do not fit together ({reason}). Take {OTHERS}."
         ) from error
-    pipe.set_progress_bar_config(disable=True)
+    pipe.progress_bar = progress.of_pipeline
     return pipe
 
 
@@ -201,7 +202,7 @@ def load_upscaler(
         raise
     except Exception as error:
         raise _cannot_load(folder, error) from error
-    pipe.set_progress_bar_config(disable=True)
+    pipe.progress_bar = progress.of_pipeline
     return pipe
 
 

@@ -43,6 +43,7 @@ PATCHES = TEXTURE[1:]  # layers whose features are compared point by point
 CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
 POINTS = 1024  # places in a picture whose features are compared with those of a painting
 SHIFT = 16  # px
+STROKES = 1.5  # so much larger than the photographs are the paintings that they are compared with
 SMALL_FACE = 0.03  # share of a crop; smaller faces have no statistics of their own
 ROUGH = 8  # px; means over squares of this side are the rough colours
 USUAL_SCALE = 5.0  # guidance scale at which the style has its whole weight
@@ -53,8 +54,8 @@ PORTRAITS = 0.65  # share of portraits among the photographs
 PHOTO = "a photo"
 # How often each style is asked for. A painting by name is drawn from those of its painter.
 STYLE_SHARES = {
-    "van gogh": 0.34,
-    "a painting by name": 0.24,
+    "van gogh": 0.40,
+    "a painting by name": 0.18,
     "ukiyo-e": 0.12,
     "impressionism": 0.12,
     "oil painting": 0.10,
@@ -77,7 +78,7 @@ CLEAR_STROKES = (
     "poppy-field",
     "daubigny-s-garden",
 )
-MOST_EXAMPLES = 40  # paintings of one style
+MOST_EXAMPLES = 16  # paintings of one style
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Settings(guidance.StudentSettings):
     runs: Path = Path("runs/painter")
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 1650
+    steps: int = 1400
     # photographs in a batch
     photographs: int = 3
     # side in px of a crop of a photograph or painting
@@ -97,17 +98,17 @@ class Settings(guidance.StudentSettings):
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
-    learning_rate: float = 2.4e-3
+    learning_rate: float = 1.2e-3
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 768)
-    # short sides in px at which paintings are looked at; that which is nearest to the short side
-    # of the photograph is asked for
-    example_sides: tuple[int, ...] = (288, 512)
+    # short sides in px at which paintings are looked at; that which is nearest to `STROKES` times
+    # the short side of the photograph is asked for
+    example_sides: tuple[int, ...] = (416, 768)
     # weight of the means and covariances of features
-    texture_weight: float = 0.6
+    texture_weight: float = 1.2
     # weight of the relaxed earth mover's distance
-    patch_weight: float = 1.6
+    patch_weight: float = 3.2
     # weight of the deeper features
     content_weight: float = 0.4
     # weight of the rough colours
@@ -234,7 +235,7 @@ def painting_batch(settings, data, rng):
         named = painting and any(name in text for name in captions.PAINTINGS[painting].names)
         example = None
         if style != PHOTO:
-            side = min(settings.example_sides, key=lambda one: abs(np.log(short / one)))
+            side = min(settings.example_sides, key=lambda one: abs(np.log(STROKES * short / one)))
             name = painting if named else style
             example = nearest_example(data, name, is_portrait, side, square)
         columns.append((square, mask, captions.misspell(text, rng), example))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from sdkit import progress
 from sdkit.diffusion.schedule import Schedule
 
 
@@ -82,7 +83,7 @@ def train_points(
     )
     t = torch.arange(batch_size) * len(schedule) // batch_size  # (B,)
     losses = []
-    for _ in range(steps):
+    for _ in progress.bar(range(steps), "training"):
         x0 = draw(batch_size * len(nets), generator).view(batch_size, -1, 2)  # (B, K, 2)
         noise = torch.randn(x0.shape, generator=generator)
         x_t = schedule.add_noise(x0, noise, t)

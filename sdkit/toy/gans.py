@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from sdkit import progress
+
 
 class Linear(nn.Module):
     """K linear layers at once: (K, B, in_features) -> (K, B, out_features).
@@ -114,7 +116,7 @@ def play(
         Player(G, lr_G, betas),
         Player(D, lr_D, betas),
     )
-    for update in range(1, updates + 1):
+    for update in progress.bar(range(1, updates + 1), "playing"):
         for _ in range(D_steps):
             real = sample(pairs * batch, generator).reshape(pairs, batch, -1)  # (K, B, n)
             fake = G(torch.randn(pairs, batch, inputs, generator=generator))  # (K, B, n)

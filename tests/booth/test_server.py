@@ -1,12 +1,21 @@
 """How the booth is opened: where it listens, what it serves, and the browser of a kiosk."""
 
+import gc
+import os
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 
+import psutil
 import pytest
 
 from sdkit.booth import page, server
 from sdkit.cli import parser
 from sdkit.errors import SdkitError
+from sdkit.files import ROOT
+from tests.browser import lab
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,7 @@ def test_a_kiosk_needs_a_browser_and_shows_no_menus(monkeypatch):
 
 def test_a_process_that_ends_is_started_again_but_not_for_ever(monkeypatch, capfd):
     booth = server.Booth(server.Options())
-    booth._commands = {name: [server.sys.executable, "-c", ""] for name in ("worker", "page")}
+    booth._commands = {name: [sys.executable, "-c", ""] for name in ("worker", "page")}
     with booth:
         booth._running["page"].wait()
         booth.mend()
@@ -74,7 +83,7 @@ def test_a_process_that_ends_is_started_again_but_not_for_ever(monkeypatch, capf
 
 
 def test_a_visitor_may_close_the_browser_of_a_kiosk_as_often_as_they_like(monkeypatch):
-    waiting = [server.sys.executable, "-c", "import time; time.sleep(3600)"]
+    waiting = [sys.executable, "-c", "import time; time.sleep(3600)"]
     monkeypatch.setattr(server, "kiosk_command", lambda address, profile: waiting)
     booth = server.Booth(server.Options(kiosk=True))
     booth._commands = dict.fromkeys(("worker", "page", "browser"), waiting)
@@ -92,6 +101,66 @@ def test_a_visitor_may_close_the_browser_of_a_kiosk_as_often_as_they_like(monkey
         with pytest.raises(SdkitError, match="browser ended 5 times"):  # it does not open at all
             for _ in range(2 * server.FAST):
                 close(lived=0)
+
+
+def test_no_folder_is_left_when_a_booth_is_closed_dropped_or_cannot_open(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    waiting = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    monkeypatch.setattr(server, "kiosk_command", lambda address, profile: waiting)
+    booth = server.Booth(server.Options(kiosk=True))
+    assert len(list(tmp_path.iterdir())) == 2  # of the worker and of the browser
+    booth._commands = dict.fromkeys(("worker", "page"), waiting)
+    with booth:
+        pass
+    assert list(tmp_path.iterdir()) == []
+    booth = server.Booth(server.Options(kiosk=True))  # is never opened
+    del booth
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(server.shutil, "which", lambda name: None)
+    monkeypatch.setattr(server, "PLACES", ())
+    with pytest.raises(SdkitError, match="F11"):
+        server.Booth(server.Options(kiosk=True))
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a signal")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_booth_that_is_ended_from_outside_leaves_no_worker_and_no_folder(tmp_path, end):
+    """It has a worker without a model and, instead of the page, a process that waits."""
+    program = (
+        "import sys; from sdkit.booth import server, worker; "
+        "waiting = [sys.executable, '-c', 'import time; time.sleep(3600)']; "
+        "server.Booth.wait_until_open = lambda booth: None; begin = server.Booth.__init__; "
+        "server.Booth.__init__ = lambda booth, options: (begin(booth, options), "
+        "booth._commands.update(page=waiting))[0]; "
+        "server.open_booth(server.Options(browser=False, model='none'))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    booth = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert "is open" in booth.stdout.readline()
+    one, other = psutil.Process(booth.pid).children()
+    painter, waits = (one, other) if "be_worker" in " ".join(one.cmdline()) else (other, one)
+    (folder,) = tmp_path.glob("sdkit-booth-*")
+    lab.wait(lambda: (folder / "worker").exists(), "the worker does not listen")
+    booth.send_signal(end)
+    booth.wait(60)
+    lab.wait(lambda: not folder.exists(), "the folder stays")
+    lab.wait(lambda: gone(painter), "the worker goes on")
+    if end == signal.SIGTERM:
+        assert gone(waits)
+    else:  # the real page looks after its parent, too
+        waits.kill()
+
+
+def gone(process):
+    """Whether it has ended; nobody may be there to read its exit status."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_verb_has_these_defaults():

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing import AuthenticationError
+from multiprocessing import AuthenticationError, util
 from multiprocessing.connection import Client, Listener
 
 import numpy as np
@@ -92,6 +92,32 @@ def test_a_visitor_who_goes_away_stops_the_painting(place, monkeypatch):
     assert len(steps) == 1  # of eight
 
 
+def test_the_model_is_loaded_before_the_first_visitor_comes(tiny_data, monkeypatch):
+    """So the first picture takes as long as all others."""
+    events, key = [], secrets.token_bytes(16)
+    pipeline, style = models.Model.pipeline, generate.style
+    monkeypatch.setattr(
+        models.Model, "pipeline", lambda *args: events.append("load") or pipeline(*args)
+    )
+    monkeypatch.setattr(
+        generate, "style", lambda *args, **how: events.append("paint") or style(*args, **how)
+    )
+
+    class Heard(Listener):
+        def accept(self):
+            events.append("listen")
+            return super().accept()
+
+    with Heard(authkey=key) as listener:
+        monkeypatch.setenv(worker.VARIABLE, f"{listener.address} {key.hex()}")
+        threading.Thread(target=worker._work, args=(listener, "mini"), daemon=True).start()
+        *_, last = worker.paint(order())
+    assert isinstance(last, worker.Painted)
+    # the first picture is a small grey one, which nobody sees; then visitors are let in
+    assert [event for event in events if event != "listen"] == ["load", "paint", "paint"]
+    assert events[:3] == ["load", "paint", "listen"]
+
+
 def test_the_second_visitor_waits(place, monkeypatch):
     begun, go = threading.Event(), threading.Event()
     style = generate.style
@@ -115,7 +141,8 @@ def test_the_second_visitor_waits(place, monkeypatch):
 
 def test_an_order_is_sent_again_when_the_worker_dies(tiny_data, monkeypatch):
     """The first worker of this address hangs up; the second one paints."""
-    key, address = secrets.token_bytes(16), worker.new_address()
+    # the folder of multiprocessing is deleted after the Listener at the end of the process
+    address, key = worker.address_in(util.get_temp_dir()), secrets.token_bytes(16)
     monkeypatch.setenv(worker.VARIABLE, f"{address} {key.hex()}")
 
     def work():
@@ -139,9 +166,9 @@ def test_without_a_server_the_worker_is_in_this_process(tiny_data, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe of Windows has no file")
 def test_only_this_user_reaches_the_address():
-    folder = os.path.dirname(worker.new_address())
-    assert os.stat(folder).st_mode & 0o077 == 0
-    os.rmdir(folder)
+    with worker.new_folder() as folder:
+        assert os.path.dirname(worker.address_in(folder)) == folder
+        assert os.stat(folder).st_mode & 0o077 == 0
 
 
 def test_the_kernel_of_a_visitor_does_not_load_torch():

@@ -2,14 +2,25 @@
 
 import re
 
-from sdkit.files import ROOT
+import pytest
+
 from tests.browser import lab
+from tests.browser.make_consent_forms import FORM, LANGUAGES, made_of, pdf_of
 
-pytestmark = lab.NEEDS
+needs_browser = pytest.mark.skipif(
+    lab.CHROMIUM is None or lab.sync_playwright is None, reason="no Chromium or no playwright here"
+)
 
-FORM = ROOT / "docs" / "consent-form.html"
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pdf_is_one_page_printed_from_the_form_as_it_is(language):
+    pdf = pdf_of(language).read_bytes()
+    assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    # otherwise run tests/browser/make_consent_forms.py
+    assert pdf.endswith(made_of(FORM.read_bytes()))
 
 
+@needs_browser
 def test_the_form_prints_one_page_in_each_language_and_loads_nothing_else():
     with lab.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=lab.CHROMIUM, args=["--no-sandbox"])

@@ -4,12 +4,14 @@ import base64
 import io
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sdkit import cli, generate, models, photos
+from sdkit.cli import consent
 from tests import strange
 
 
@@ -161,3 +163,30 @@ def test_an_old_page_is_not_replaced(work, capsys):
     before = (work / "compared" / "key.json").read_text()
     assert cli.main(run) == 2 and "is there already" in capsys.readouterr().err
     assert (work / "compared" / "key.json").read_text() == before
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", "photos", "mini", "photos", "--prompt", "ukiyo-e", "--size", "72"],
+        ["style", "photos", "--prompt", "ukiyo-e", "--size", "72"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_question_stands_on_a_line_without_the_bar(work, monkeypatch, command):
+    terminal, before = Terminal(), []
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    def ask(*_):
+        before.append(terminal.getvalue())
+
+    monkeypatch.setattr(consent, "agree_to_run", ask)
+    assert cli.main(command) == 0
+    assert len(before) == 1 and "0%" in before[0]  # the bar was there
+    # what the eye sees on the last line: text after the last return to the start of the line
+    assert before[0].splitlines()[-1].rsplit("\r", 1)[-1].strip() == ""

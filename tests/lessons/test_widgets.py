@@ -6,10 +6,11 @@ import io
 import json
 
 import IPython.display
+import ipywidgets
 import pytest
 from PIL import Image
 
-from sdkit import plots, widgets
+from sdkit import plots, progress, widgets
 from sdkit.errors import SdkitError
 
 FRAMES = {
@@ -117,3 +118,43 @@ def test_lines_are_shown_as_text_and_not_stored(shown):
     widgets.show_lines(["left out <b>.jpg: it is empty", "another"])
     ((data, _),) = shown
     assert "2 lines" in data["text/plain"] and "empty" not in json.dumps(data)
+
+
+def test_a_camera_keeps_what_the_page_sends_and_forgets_it(shown):
+    camera = widgets.camera()
+    ((data, _),) = shown
+    assert data["text/plain"].startswith("[a camera") and "image" not in str(data)
+    camera._heard(camera, {"type": "photo"}, [memoryview(b"first shot")])
+    camera._heard(camera, {"type": "photo"}, [memoryview(b"second")])
+    for nothing in (None, {}, {"type": "photo"}):
+        camera._heard(camera, nothing, [])
+    assert camera.taken == [("camera-1.jpg", b"first shot"), ("camera-2.jpg", b"second")]
+    assert camera.count == 2
+    assert "first shot" not in str(camera.get_state())  # only the kernel has them
+    camera._heard(camera, {"type": "forget"}, [])
+    assert camera.taken == [] and camera.count == 0
+
+
+def test_a_private_picture_is_shown_but_not_stored(shown):
+    widgets.show_private(plots.show_grid([FRAMES[0.2]]))
+    ((data, _),) = shown
+    assert data["text/plain"] == "[a picture that is not stored in this file]"
+    assert set(data) == {widgets.VIEW, "text/plain"}
+
+
+def test_a_picture_is_seen_while_it_is_painted_and_then_goes_away(shown, monkeypatch):
+    monkeypatch.setattr(progress, "quiet", lambda: False)
+    with widgets.live() as show:
+        assert shown == []
+        show(FRAMES[0.2])
+        show(FRAMES[0.5])
+        ((data, _),) = shown  # one place for all
+        image = ipywidgets.widgets.widget._instances[data[widgets.VIEW]["model_id"]]
+        assert bytes(image.value) == plots.jpeg(FRAMES[0.5])
+    assert image.comm is None
+
+
+def test_where_no_bar_would_be_seen_no_picture_is(shown):
+    with widgets.live() as show:
+        show(FRAMES[0.2])
+    assert shown == []

@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler
 from PIL import Image
 
 from sdkit.pictures import art
-from sdkit.recipes import captions, painter, perceptual, unet
+from sdkit.recipes import captions, painter, unet
 
 SETTINGS = painter.Settings(out=Path("o"), teacher=Path("t"), vae=Path("v"), side=32)
 

@@ -1,6 +1,7 @@
 """Lesson 11: its functions do what sdkit and diffusers do."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image
 
-from sdkit import album, generate, latents, photos, prompts, sampler
+from sdkit import album, generate, latents, photos, plots, progress, prompts, sampler
 from sdkit.diffusion.schedule import Schedule
 from tests import strange
 from tests.taught import source_of, taught
@@ -83,11 +84,12 @@ def lab(tiny_pipe, tmp_path):
     settings = generate.Settings(
         "van gogh", strength=0.5, guidance_scale=2.0, num_inference_steps=2, size=64
     )
-    shown, uploads = [], []
+    shown, uploads, taken = [], [], []
     return {
         "files": SimpleNamespace(ROOT=tmp_path),
         "widgets": SimpleNamespace(uploaded=lambda button: uploads, show_lines=shown.extend),
         "button": None,
+        "camera": SimpleNamespace(taken=taken),
         "photos": photos,
         "album": album,
         "generate": generate,
@@ -97,6 +99,7 @@ def lab(tiny_pipe, tmp_path):
         "painted": photos.sample("astronaut"),
         "shown": shown,
         "uploads": uploads,
+        "taken": taken,
     }
 
 
@@ -109,9 +112,10 @@ def test_bad_photographs_of_the_lab_are_named_and_the_others_painted(lab, tmp_pa
     (tmp_path / "private").mkdir()
     strange.write_all(tmp_path / "private")
     lab["uploads"] += [("ann.jpg", b""), ("bob.png", picture()), ("bob.png", picture())]
+    lab["taken"].append(("camera-1.jpg", picture()))
     paint(lab)
-    assert lab["yours"] and len(lab["members"]) == len(strange.USABLE) + 2
-    assert {"bob", "bob-2", "cmyk"} <= set(lab["members"])
+    assert lab["yours"] and len(lab["members"]) == len(strange.USABLE) + 3
+    assert {"bob", "bob-2", "camera-1", "cmyk"} <= set(lab["members"])
     assert len(lab["shown"]) == len(strange.UNUSABLE) + 1
     for name in ("ann.jpg", *strange.UNUSABLE):
         assert sum(line.startswith(f"left out {name}: ") for line in lab["shown"]) == 1
@@ -128,6 +132,91 @@ def test_without_a_photograph_that_can_be_used_the_samples_sit(lab, tmp_path, in
     assert not lab["yours"] and list(lab["members"]) == list(photos.SAMPLES)
     assert len(lab["shown"]) == (inside is not None)
     assert "alone and in the group" in capsys.readouterr().out
+
+
+@pytest.fixture
+def wall(lab):
+    """What the two cells that paint and show the wall use; `shown_grids` has what they show."""
+    scores = {"van gogh": 0.4, "ukiyo-e": 0.6, "oil painting": 0.3, "impressionism": 0.5}
+    lab["uploads"] += [("ann.png", picture()), ("bob.png", picture())]
+    paint(lab)
+    stored, private = [], []
+    lab |= {
+        "styles": [*scores, "a photo"],
+        "results": [*scores, "a photo"],
+        "scales": dict.fromkeys(scores, 2.0),
+        "critic": SimpleNamespace(score=lambda images, style: [scores[style]]),
+        "replace": replace,
+        "progress": progress,
+        "NAME": "tiny",
+        "plots": SimpleNamespace(
+            parameters=plots.parameters,
+            show_grid=lambda *args, **how: (args, how, plots.show_grid(*args, **how)),
+            show=lambda grid, alt: stored.append(grid),
+        ),
+        "stored": stored,
+        "private": private,
+    }
+    lab["widgets"].show_private = private.append
+    exec(source_of("11_style_transfer.ipynb", "code-wall"), lab)  # our own notebook
+    return lab
+
+
+def test_the_wall_shows_each_member_in_the_three_strongest_styles_with_one_table(wall):
+    assert wall["strong"] == ["ukiyo-e", "impressionism", "van gogh"]
+    wall["yours"] = False
+    exec(source_of("11_style_transfer.ipynb", "code-wall-show"), wall)  # our own notebook
+    (((panels, titles, columns, names), how, _),) = wall["stored"]
+    assert columns == 4 and names == ["ann", "bob"] and len(panels) == 8
+    assert titles == [
+        "the photo",
+        *(f"{style}\n(guidance 2)" for style in ("ukiyo-e", "impressionism", "van gogh")),
+    ]
+    assert panels[0] is wall["members"]["ann"] and panels[4] is wall["members"]["bob"]
+    # the last column was painted above, for the group
+    assert panels[3] is wall["portraits"][0] and panels[7] is wall["portraits"][1]
+    (alone,) = generate.style(
+        wall["pipe"],
+        [wall["members"]["bob"]],
+        replace(wall["settings"], prompt="ukiyo-e", guidance_scale=2.0),
+    )
+    assert panels[5].tobytes() == alone.tobytes()
+    assert how["settings"]["prompt"] == "as titled" and how["settings"]["strength"] == 0.5
+
+
+def test_a_wall_of_private_photographs_is_not_stored(wall):
+    assert wall["yours"]
+    exec(source_of("11_style_transfer.ipynb", "code-wall-show"), wall)  # our own notebook
+    assert wall["stored"] == [] and len(wall["private"]) == 1
+
+
+@pytest.mark.parametrize("found, yes, words", [(False, True, "not on"), (True, False, "YES")])
+def test_without_the_real_weights_or_a_yes_no_row_is_painted(capsys, found, yes, words):
+    place = {
+        "models": SimpleNamespace(resolve=lambda name: SimpleNamespace(found=found)),
+        "YES": yes,
+    }
+    exec(source_of("11_style_transfer.ipynb", "code-real"), place)  # our own notebook
+    assert words in capsys.readouterr().out and "large" not in place
+
+
+def test_with_the_real_weights_a_row_of_them_is_shown(wall, tiny_pipe):
+    asked = []
+
+    def settings(prompt):
+        asked.append(prompt)
+        return replace(wall["settings"], prompt=prompt)
+
+    real = SimpleNamespace(
+        found=True, label="sd15", settings=settings, pipeline=lambda task: tiny_pipe
+    )
+    wall |= {"models": SimpleNamespace(resolve=lambda name: real), "YES": True}
+    wall["photo"] = photos.resize(photos.sample("coffee"), 64)
+    exec(source_of("11_style_transfer.ipynb", "code-real"), wall)  # our own notebook
+    (((panels, titles, _), how, _),) = wall["stored"]
+    assert len(panels) == 4 and titles == ["the photo", *wall["strong"]]
+    assert asked == [f"a portrait in the style of {style}" for style in wall["strong"]]
+    assert how["settings"]["model"] == "sd15" and "large" not in wall
 
 
 def picture():

@@ -1,0 +1,83 @@
+"""Progress bars in notebooks, for what works longer than a second.
+
+The functions of the kit that take long show a bar themselves: `sdkit.generate`, `sdkit.upscale`,
+`gans.play` and others. In a lesson, `bar` is for loops. If one bar is inside another, only the
+outer one is shown. Outside notebooks nothing is shown; the commands have bars of their own.
+
+The environment variable TQDM_DISABLE=1 switches the bars off. The tests set it.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, TypeVar
+
+from tqdm.auto import tqdm
+
+Item = TypeVar("Item")
+LEFT = "[a picture while it was painted]"  # what stays of it in a notebook's file
+_busy: list[Any] = []  # the number of the cell in which a bar is open
+
+
+def bar(items: Iterable[Item], what: str = "", total: int | None = None) -> Iterator[Item]:
+    """Go through `items` with a bar: ``for card in progress.bar(cards, "painting"):``.
+
+    what : a word or two before the bar.
+    total : how many items there are, if `items` has no length.
+    """
+    with steps(len(items) if isinstance(items, Sized) else total, what) as shown:
+        for item in items:
+            yield item
+            shown.update()
+
+
+@contextlib.contextmanager
+def steps(total: int | None, what: str = "") -> Iterator[tqdm]:
+    """A bar for something that counts its steps: call `update` of what ``with`` gives.
+
+    It appears after a second and goes away at the end.
+    """
+    cell = _cell()
+    hide = quiet() or cell in _busy
+    with tqdm(total=total, desc=what or None, leave=False, delay=1, disable=hide) as shown:
+        if shown.disable:
+            yield shown
+            return
+        # A bar may stay open after an error in its loop. It has the number of an earlier cell, so
+        # it does not count any more.
+        _busy.append(cell)
+        try:
+            yield shown
+        finally:
+            _busy.remove(cell)
+
+
+@contextlib.contextmanager
+def counted(
+    on_step: Callable[[], object] | None, total: int, what: str
+) -> Iterator[Callable[[], object]]:
+    """What to call after each of `total` steps: `on_step`, or else what moves a bar."""
+    if on_step:
+        yield on_step
+    else:
+        with steps(total, what) as shown:
+            yield shown.update
+
+
+def of_pipeline(iterable: Iterable[Any] | None = None, total: int | None = None) -> Any:
+    """What diffusers' pipelines call for their own bar, as a bar of this module."""
+    return steps(total, "painting") if iterable is None else bar(iterable, "painting", total)
+
+
+def quiet() -> bool:
+    """Whether nothing is shown here: outside a notebook, or with TQDM_DISABLE set."""
+    # tqdm reads the variable itself, but not for the bars of notebooks
+    return _cell() is None or bool(os.environ.get("TQDM_DISABLE"))
+
+
+def _cell() -> int | None:
+    """The number of the notebook's cell that runs, or None outside a notebook."""
+    ipython = sys.modules.get("IPython")  # a notebook has imported it
+    shell = ipython and ipython.get_ipython()
+    return shell.execution_count if shell and hasattr(shell, "kernel") else None
