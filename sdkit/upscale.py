@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from sdkit import __version__, progress
-from sdkit.diffusion import latents as latent
+from sdkit.diffusion.latents import decode
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
 from sdkit.models.picture_settings import check_whole
@@ -258,7 +258,7 @@ def finish(
     coarser : the two agree when both are shrunk to 1/coarser of the sides of `low`. Above 1, the
         single pixels of `low` do not matter.
     """
-    large = tiled(lambda part: latent.decode(vae, part), latents).float().cpu()
+    large = tiled(lambda part: decode(vae, part), latents).float().cpu()
     if coarser > 1:
         low = F.interpolate(
             low, [side // coarser for side in low.shape[2:]], mode="bicubic", antialias=True

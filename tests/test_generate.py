@@ -51,6 +51,28 @@ def test_unusable_settings_are_reported_in_a_sentence(change):
     assert str(caught.value).endswith(".")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strength": 1},
+        {"strength": 0.125},
+        {"guidance_scale": 0},
+        {"guidance_scale": 100},
+        {"num_inference_steps": 1, "strength": 1},
+        {"num_inference_steps": 500},
+        {"size": 64},
+        {"size": 2048},
+        {"seed": 0},
+        {"seed": 2**63 - 1},
+        {"prompt": ""},
+        {"prompt": "x" * 2000},
+        {"negative_prompt": "two lines\n\tare text"},
+    ],
+)
+def test_the_last_value_that_is_allowed_is_allowed(change):
+    assert replace(GOOD, **change).prompt == change.get("prompt", GOOD.prompt)
+
+
 def test_steps_run_is_the_number_of_steps_in_diffusers(tiny_pipe):
     for steps in (1, 7, 10, 18, 30):
         for strength in (0.29, 0.35, 0.5, 0.57, 0.7, 1.0):

@@ -170,7 +170,7 @@ def measure(arguments: Namespace) -> int:
     consent.agree_to_fetch(model, arguments.yes)
     if arguments.size is not None:
         model.settings("", size=arguments.size)  # reports a size that is not allowed
-    from sdkit.evaluate import measure as measures
+    from sdkit.evaluate import measure
 
     def show(
         names: list[str],
@@ -183,7 +183,7 @@ def measure(arguments: Namespace) -> int:
         if folder:
             _save_pictures(folder, model, names, before, after, settings)
 
-    figures = measures.measure_all(
+    figures = measure.measure_all(
         arguments.art,
         model,
         arguments.split,
@@ -192,7 +192,7 @@ def measure(arguments: Namespace) -> int:
         size=arguments.size,
         show=show,
     )
-    print(json.dumps({**figures, "meanings": measures.explain(figures)}, indent=1))
+    print(json.dumps({**figures, "meanings": measure.explain(figures)}, indent=1))
     return 0
 
 
@@ -202,7 +202,7 @@ def bench(arguments: Namespace) -> int:
     if file and os.path.lexists(file):
         raise SdkitError(f"{file} is there already. Name another file for the figures.")
     from sdkit.cli import parser, verbs
-    from sdkit.evaluate import bench as benches
+    from sdkit.evaluate import bench
 
     draw = ["draw", POSTCARD, "--model", arguments.model, "--device", "cpu", "--yes"]
 
@@ -212,16 +212,16 @@ def bench(arguments: Namespace) -> int:
             if verbs.draw(options):
                 raise SdkitError(f"The postcard was not drawn. Try: {COMMAND} {' '.join(draw)}")
 
-    texts, rows = benches.head(arguments.model), []
+    texts, rows = bench.head(arguments.model), []
     for key, text in texts.items():
         print(f"{key + ':':<13}{text}")
-    print(f"\n{benches.TABLE_HEAD}", flush=True)
-    for row in benches.measure(arguments.model, draw_postcard, arguments.quick):
-        print(benches.table_line(row), flush=True)
+    print(f"\n{bench.TABLE_HEAD}", flush=True)
+    for row in bench.measure(arguments.model, draw_postcard, arguments.quick):
+        print(bench.table_line(row), flush=True)
         rows.append(row)
     if file:
         with write_atomically(file, replace=False) as part:
-            part.write_text(benches.report(texts, rows), encoding="utf-8")
+            part.write_text(bench.report(texts, rows), encoding="utf-8")
     return 0
 
 

@@ -64,8 +64,7 @@ def draw(arguments: Namespace) -> int:
     pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
 
-    from sdkit import generate, stages
-    from sdkit import upscale as large
+    from sdkit import generate, stages, upscale
 
     size, count = settings.size, arguments.count
     batches = generate.batches(settings, count)
@@ -79,7 +78,7 @@ def draw(arguments: Namespace) -> int:
             work.append(forecast.painting(painter, again, (size, size), count))
         following.append(stages.enlarge(enlarging, upscaler, size))
         work.append(
-            forecast.enlarging(enlarging, [(size, size)] * count, large.STEPS, large.STRENGTH)
+            forecast.enlarging(enlarging, [(size, size)] * count, upscale.STEPS, upscale.STRENGTH)
         )
     if in_style:
         second, painter = model.settings(in_style, seed=settings.seed), _load(arguments, model)
@@ -195,30 +194,30 @@ def upscale(arguments: Namespace) -> int:
     outputs.make_folder(arguments.out)
     from tqdm import tqdm
 
-    from sdkit import upscale as large
+    from sdkit import upscale
 
     settings = {
         name: getattr(arguments, name)
         for name in ("num_inference_steps", "strength", "noise_level", "seed")
     }
-    large.upscale(pipe, [], **settings)  # reports settings that are not allowed, once
-    note = large.note(upscaler, **settings)
+    upscale.upscale(pipe, [], **settings)  # reports settings that are not allowed, once
+    note = upscale.note(upscaler, **settings)
     found, failed = _find(arguments.pictures)
     sources, sizes = [], []
     for source in found:
         with _report_failure(Path(source).name, failed, print):
             size = photos.open_photo(source).size
-            large.check_size(*size)
+            upscale.check_size(*size)
             sources.append(source)
             sizes.append(size)
     steps = arguments.num_inference_steps, arguments.strength
     consent.agree([forecast.enlarging(pipe, sizes, *steps)], arguments.yes)
-    start, total = time.perf_counter(), len(sources) * large.steps_run(*steps)
+    start, total = time.perf_counter(), len(sources) * upscale.steps_run(*steps)
     with tqdm(total=total, unit="step", disable=None, leave=False) as bar:
         for source in sources:
             with _report_failure(Path(source).name, failed, bar.write):
                 picture, began = photos.open_photo(source), time.perf_counter()
-                (after,) = large.upscale(pipe, [picture], **settings, on_step=bar.update)
+                (after,) = upscale.upscale(pipe, [picture], **settings, on_step=bar.update)
                 name = f"{outputs.stem(source)}-x4"
                 _save(arguments, after, name, note, written, bar.write, began, source)
     return _close(len(written), failed, start)

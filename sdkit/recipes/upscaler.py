@@ -34,7 +34,7 @@ from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 from transformers import CLIPModel, CLIPTokenizer
 
-from sdkit.diffusion import latents as latent
+from sdkit.diffusion.latents import decode, encode
 from sdkit.evaluate import measure
 from sdkit.evaluate.judges import StyleClassifier
 from sdkit.models.loading import scaling_factor_kept
@@ -210,10 +210,10 @@ def decode_small(vae, squares, rng, batch_size=50):
             np.asarray(Image.fromarray(square).reduce(FACTOR))
             for square in squares[first : first + batch_size]
         ]
-        latents = latent.encode(vae, photos.to_batch(small)).cpu()  # (B, C, h, w)
+        latents = encode(vae, photos.to_batch(small)).cpu()  # (B, C, h, w)
         noise = torch.randn(latents.shape, generator=generator)
         noise = noise * torch.rand(len(small), 1, 1, 1, generator=generator)
-        made.append(photos.to_uint8(latent.decode(vae, latents + LATENT_NOISE * noise)))
+        made.append(photos.to_uint8(decode(vae, latents + LATENT_NOISE * noise)))
     return np.concatenate(made)
 
 

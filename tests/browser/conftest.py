@@ -2,7 +2,8 @@
 
 The tests use an installed Chromium (Debian's package, or Chrome) and download none. If there is
 none, they are skipped. The model is the tiny random one of tests/conftest.py, so no test depends on
-what the pictures look like.
+what the pictures look like. Of a lesson only the cells run that its first slider needs: nbval runs
+all cells, with the weights that ship.
 
 The tests are in three files that take about equally long, so that two processes can share them: see
 tests/order.py.
@@ -23,9 +24,13 @@ from sdkit.files import ROOT
 pytest.register_assert_rewrite("tests.browser.lab")
 
 from tests.browser import lab  # noqa: E402 (its assertions must be rewritten first)
+from tests.browser.needed import needed  # noqa: E402
 
-# these lessons ask for more than the tiny model can answer
-SHIPPED = ("06", "07", "08", "09", "10", "12", "17")
+# These lessons ask for more than the tiny model can answer: more channels, and an upscaler.
+SHIPPED = ("07", "10")
+# Code cells of a lesson, counted from 0, that a slider needs by more than a name: cell 1 of lesson
+# 17 writes the file that the next cell reads.
+ALSO = {"17": (1,)}
 OURS = f"import os\nos.environ['SDKIT_DATA'] = {str(ROOT / 'data')!r}"
 
 
@@ -33,8 +38,9 @@ OURS = f"import os\nos.environ['SDKIT_DATA'] = {str(ROOT / 'data')!r}"
 def server(request, tiny_sd, tmp_path_factory):
     """(address, folder) of a JupyterLab with the tiny model.
 
-    In the folder are the beginnings of the lessons in SLIDERS of the file of tests. The server
-    answers only on this machine, and asks for no token.
+    In the folder are the lessons in SLIDERS of the file of tests, up to their first slider and
+    without the cells that it does not need. The server answers only on this machine, and asks for
+    no token.
     """
     home = tmp_path_factory.mktemp("home")
     folder, data, settings = home / "notebooks", home / "data", home / "settings"
@@ -43,8 +49,14 @@ def server(request, tiny_sd, tmp_path_factory):
     _finish(data / "models")
     for path, *_ in request.module.SLIDERS:
         lesson = nbformat.read(ROOT / "notebooks" / path, as_version=4)
-        first = next(i for i, cell in enumerate(lesson.cells) if "frames_slider(" in cell.source)
-        del lesson.cells[first + 1 :]  # nbval runs the rest; here the first slider is enough
+        code = [cell for cell in lesson.cells if cell.cell_type == "code"]
+        first = next(i for i, cell in enumerate(code) if "frames_slider(" in cell.source)
+        places = {*needed([cell.source for cell in code], first), *ALSO.get(path[:2], ())}
+        kept = [code[place].id for place in sorted(places)]
+        end = lesson.cells.index(code[first]) + 1
+        lesson.cells = [
+            cell for cell in lesson.cells[:end] if cell.cell_type != "code" or cell.id in kept
+        ]
         if path.startswith(SHIPPED):
             lesson.cells.insert(0, new_code_cell(OURS))
         for cell in lesson.cells:
@@ -97,7 +109,8 @@ def server(request, tiny_sd, tmp_path_factory):
 def _finish(models):
     """Add what the lessons need beside the tiny Stable Diffusion.
 
-    That is enough steps for strength 0.1, a style classifier and a CLIP.
+    That is enough steps for strength 0.1, a style classifier, a CLIP, and the reader of postcards
+    that ships.
     """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
@@ -107,6 +120,7 @@ def _finish(models):
     defaults = json.loads(path.read_text()) | {"num_inference_steps": 10, "size": 64}
     path.write_text(json.dumps(defaults))
     StyleClassifier(tuple(defaults["styles"]), (8, 16)).save_pretrained(models / "style-classifier")
+    shutil.copytree(ROOT / "data" / "models" / "postcard-reader", models / "postcard-reader")
     tokenizer = CLIPTokenizer.from_pretrained(models / "mini-sd" / "tokenizer")
     tower = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
     words = dict(

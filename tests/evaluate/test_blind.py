@@ -38,6 +38,10 @@ def test_each_photograph_comes_once_and_chance_decides_who_is_on_the_left():
         assert list(key["pairs"]) == [str(k) for k in range(1, 21)]
     lefts = Counter(pair["left"] for key in keys for pair in key["pairs"].values())
     assert abs(lefts["A"] - 1000) < 4 * (2000 / 4) ** 0.5  # 4 sigma of a fair coin
+    # on each place of the page, not only in all: nobody can guess a side from where a pair stands
+    for number in keys[0]["pairs"]:
+        lefts = sum(key["pairs"][number]["left"] == "A" for key in keys)
+        assert abs(lefts - 50) < 4 * (100 / 4) ** 0.5
     first = Counter(key["pairs"]["1"]["name"] for key in keys)
     assert len(first) > 10
     assert blind.make_key(NAMES, "old", "new", 3) == keys[3] != keys[4]

@@ -143,3 +143,12 @@ def test_the_interval_of_an_auc_holds_the_truth_as_often_as_it_says():
     ]
     assert 88 <= sum(low <= truth <= high for _, low, high in found) <= 99
     assert all(low <= value <= high for value, low, high in found)
+
+
+def test_the_interval_of_the_auc_is_as_wide_as_its_variance_says():
+    """Two equal groups: the variance of the AUC is (N + M + 1) / 12NM (Mann and Whitney 1947)."""
+    rng, n, m = np.random.default_rng(2), 80, 100
+    spread = ((n + m + 1) / (12 * n * m)) ** 0.5
+    found = [metrics.auc_interval(rng.normal(size=n), rng.normal(size=m)) for _ in range(20)]
+    widths = [(high - low) / (2 * spread) for _, low, high in found]
+    assert np.mean(widths) == pytest.approx(1.96, rel=0.08)  # the 90 % interval would be 1.64

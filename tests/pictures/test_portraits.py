@@ -92,3 +92,10 @@ def test_a_face_counts_once_if_both_the_picture_and_its_mirror_image_have_it(tur
     mirrored = np.array([nose, little_larger, passer_by], float)
     (kept,) = portraits._agreed(*((mirrored, plain) if turned else (plain, mirrored)))
     np.testing.assert_allclose(kept, [98, 98, 204, 204])  # the mean of face and little_larger
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_box_inside_a_much_larger_one_is_not_the_same_face(turned):
+    """An eye of the picture and the whole face of its mirror image do not confirm each other."""
+    eye, face = np.array([[130, 130, 180, 180]], float), np.array([[100, 100, 200, 200]], float)
+    assert portraits._agreed(*((face, eye) if turned else (eye, face))) == []

@@ -196,3 +196,25 @@ def test_angles_places_and_detect_are_three_views_of_one_number():
 def test_z_is_there_when_nothing_was_found():
     trace = watermark.detect(sample("coffee"), quick=True)
     assert trace.p > 0.01 and 2 < trace.z < 6
+
+
+def test_p_is_the_bound_times_all_places_of_all_sizes_and_of_the_mirror_image():
+    trace = watermark.detect(watermark.embed(sample("coffee")), quick=True)
+    tries = 64 * 64 * 2 * len(watermark.USUAL_SCALES)
+    assert 5 < trace.z < 35  # so that the exponential is a number
+    assert trace.p == pytest.approx(tries * np.exp(-(trace.z**2) / 2))
+
+
+def test_waves_that_pixels_cannot_show_do_not_count():
+    """In a picture made of all waves of at least two pixels, all cosines are 1: z = sqrt(2K)."""
+    rows, columns, phases = watermark._waves()
+    period = 20  # px, of 64: of the waves, the longest 9 per tile in each direction can be shown
+    can = np.maximum(abs(rows), columns) <= 9
+    assert 0.5 < can.mean() < 0.9
+    down, along = np.mgrid[:200, :200]
+    picture = sum(
+        (phase * np.exp(2j * np.pi * (row * down + column * along) / period)).real
+        for row, column, phase in zip(rows[can], columns[can], phases[can])
+    )
+    z = watermark._agreement(picture.astype(np.float32), period / watermark.TILE)
+    assert z[0, 0, 0] == z.max() == pytest.approx((2 * can.sum()) ** 0.5, rel=0.02)

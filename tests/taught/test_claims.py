@@ -7,6 +7,7 @@ no longer true; then a test here fails, and the sentence has to be corrected.
 import re
 
 import nbformat
+import numpy as np
 import pytest
 
 from sdkit import postcards
@@ -55,6 +56,18 @@ def numbers(lesson, cell_id, pattern):
 def says(lesson, cell_id, *lines):
     text = printed(lesson, cell_id)
     return all(line in text for line in lines)
+
+
+def tones():
+    """The table of lesson 17's audit: (10, 6) of tone, lightness before and after, way, counts."""
+    found = numbers(WHOSE, "code-66g", r"# #, painted # # #, painted #")
+    return np.array(found).reshape(10, 6)
+
+
+def clothes():
+    """Lightness of the dark clothes before and after, for both portraits of that audit."""
+    found = numbers(WHOSE, "code-66i", r"clothes: lightness #, painted #")
+    return np.array(found).reshape(2, 2)
 
 
 def table_row(name, *cells):
@@ -794,6 +807,21 @@ CLAIMS = {
         and numbers(WHOSE, "code-65", r"seen 40 times: AUC \d\.\d+ \(# to")[0] > 0.8
         and numbers(WHOSE, "code-65", r"seen 40 times: AUC #")[0] > 0.9
     ),
+    "dark-skin-is-moved-further": lambda: (
+        np.mean(tones()[5:, 3]) > 1.2 * np.mean(tones()[:5, 3])
+        and numbers(WHOSE, "code-66g", r"measured #")[0] > 1.2
+    ),
+    "what-is-dark-gets-lighter": lambda: (
+        (lighter := tones()[:, 2] - tones()[:, 1])[6:].min() >= 3
+        and abs(lighter[:5]).max() <= 2
+        and min(a - b for b, a in clothes()) > lighter.max()
+    ),
+    "dark-faces-are-lost": lambda: (
+        tones()[8:, 5].max() == 0 and tones()[:5, 5].min() == 2 and tones()[9, 4] == 1
+    ),
+    "small-faces-keep-less": lambda: (
+        lambda kept: len(kept) == 4 and kept == sorted(kept) and kept[0] < kept[-1] - 0.2
+    )(numbers(WHOSE, "code-66k", r"px \d,\s+\d #")),
 }
 
 
