@@ -58,16 +58,10 @@ def says(lesson, cell_id, *lines):
     return all(line in text for line in lines)
 
 
-def tones():
-    """The table of lesson 17's audit: (10, 6) of tone, lightness before and after, way, counts."""
-    found = numbers(WHOSE, "code-66g", r"# #, painted # # #, painted #")
-    return np.array(found).reshape(10, 6)
-
-
-def clothes():
-    """Lightness of the dark clothes before and after, for both portraits of that audit."""
-    found = numbers(WHOSE, "code-66i", r"clothes: lightness #, painted #")
-    return np.array(found).reshape(2, 2)
+def dark_cheeks_found():
+    """The share that the card of mini-sd names for faces with the darkest cheeks."""
+    card = (ROOT / "data/models/mini-sd/README.md").read_text(encoding="utf-8")
+    return float(re.search(r"of 26 with the darkest cheeks \| \| (0\.\d+)", card)[1])
 
 
 def table_row(name, *cells):
@@ -809,17 +803,25 @@ CLAIMS = {
         and numbers(WHOSE, "code-65", r"seen 40 times: AUC \d\.\d+ \(# to")[0] > 0.8
         and numbers(WHOSE, "code-65", r"seen 40 times: AUC #")[0] > 0.9
     ),
-    "dark-skin-is-moved-further": lambda: (
-        np.mean(tones()[5:, 3]) > 1.2 * np.mean(tones()[:5, 3])
-        and numbers(WHOSE, "code-66g", r"measured #")[0] > 1.2
+    "dark-cheeks-are-lost-and-few": lambda: (
+        lambda dark, middle, light: (
+            dark[0] < dark[1]
+            and middle[0] == middle[1]
+            and light[0] == light[1]
+            and dark[-1] > max(middle[-2], light[-2])
+            and dark[0] / dark[1] == pytest.approx(dark_cheeks_found(), abs=0.01)
+        )
+    )(
+        *(
+            numbers(WHOSE, "code-66c", rf"{name} third # of # found again: #% \( ?#% to #%\)")
+            for name in ("darkest", "middle", "lightest")
+        )
     ),
-    "what-is-dark-gets-lighter": lambda: (
-        (lighter := tones()[:, 2] - tones()[:, 1])[6:].min() >= 3
-        and abs(lighter[:5]).max() <= 3
-        and min(a - b for b, a in clothes()) > lighter.max()
-    ),
-    "dark-faces-are-lost": lambda: (
-        tones()[8:, 5].max() == 0 and tones()[:5, 5].min() == 2 and tones()[9, 4] == 1
+    "both-ends-go-to-the-middle": lambda: all(
+        painted > dark + 5 and light_painted < light and dark < 10
+        for dark, painted, light, light_painted in np.reshape(
+            numbers(WHOSE, "code-66g", r"lightness #, painted #"), (2, 4)
+        )
     ),
     "small-faces-keep-less": lambda: (
         lambda kept: len(kept) == 4 and kept == sorted(kept) and kept[0] < kept[-1] - 0.2
