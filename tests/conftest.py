@@ -39,6 +39,8 @@ WORDS = [
     "impressionism",
     "oil",
     "painting",
+    "wave",  # the two paintings by name that the booth's tests ask for
+    "lilies",
 ]
 BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
 
