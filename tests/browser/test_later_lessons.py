@@ -11,7 +11,7 @@ pytestmark = lab.NEEDS
 SLIDERS = [
     ("07_unet_denoising.ipynb", "step 15", "step 25", [828, 768]),
     ("08_guidance.ipynb", "scale 1", "scale 2", [512, 512]),
-    ("09_assembled.ipynb", "day 0 %", "day 20 %", [64, 256]),
+    ("09_assembled.ipynb", "steps 1", "steps 3", [128, 256]),
     ("10_super_resolution.ipynb", "strength 0.4", "strength 0.7", [288, 288]),
     ("11_style_transfer.ipynb", "strength 0.6", "strength 0.8", [512, 512]),
 ]
