@@ -17,6 +17,12 @@ NO_PROSE = re.compile(
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 
 
+def prose_of(path):
+    """The Markdown of a notebook."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
 def test_entries_are_in_order_and_name_lessons_that_exist():
     assert list(ENTRIES) == sorted(ENTRIES, key=str.lower)
     numbers = {
@@ -29,12 +35,7 @@ def test_entries_are_in_order_and_name_lessons_that_exist():
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_the_first_use_of_a_term_is_linked_and_no_other(path):
-    cells = [
-        cell.source
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "markdown"
-    ]
-    prose = "\n".join(cells)
+    prose = prose_of(path)
     links = list(LINK.finditer(prose))
     anchors = [link[2] for link in links]
     assert len(anchors) == len(set(anchors)) >= 5
@@ -65,12 +66,7 @@ FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.DOTALL)
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_every_term_that_a_lesson_uses_is_linked(path):
-    cells = [
-        cell.source
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "markdown"
-    ]
-    prose = "\n".join(cells).partition("## Where to read on")[0]
+    prose = prose_of(path).partition("## Where to read on")[0]
     linked = {link[2] for link in LINK.finditer(prose)}
     plain = FORMULA.sub(" ", NO_PROSE.sub(" ", prose))
     for term in set(ENTRIES) - AMBIGUOUS:
