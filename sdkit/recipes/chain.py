@@ -57,11 +57,10 @@ TINY = {
     "painter": dict(
         batch_size=2,
         photographs=1,
-        side=64,
+        side=128,
         sizes=(8, 12),
         drawn=6,
-        short_sides=(64, 80),
-        example_sides=(64, 80),
+        short_sides=(128, 160),
         evaluate=2,
     ),
     "decoder": dict(batch_size=2, size=32, drawn=8, evaluate=1, measured_side=32),

@@ -1,19 +1,18 @@
 """Teach the denoiser to paint: ``python -m sdkit.recipes.painter --art-dir DIR``.
 
 The loss of predicted noise compares numbers of latents one by one. It averages over all ways in
-which strokes could run, so it does not see whether there are strokes. Here the network paints as it
-does in image to image: a photograph is noised part of the way, and a few steps follow. One of the
-clean pictures that it predicts on this way is decoded, and compared by VGG features:
+which strokes could run, so what it learns has no strokes. Here the network paints as it does in
+image to image: a photograph is noised part of the way, and a few steps follow. One of the clean
+pictures that it predicts on this way is decoded, and compared with a painting of the same
+photograph. A program draws that painting (`strokes`), in the colours of a real one.
 
-* with one painting of the style, the one whose colours are nearest. A mean over many paintings is
-  the texture of none of them. The means and covariances of the features should agree, also those of
-  faces alone; and each patch should look like some patch of the painting, and the other way round
-  (relaxed earth mover's distance). This is the style loss of STROTSS (Kolkin et al. 2019).
-* with the photograph: deeper features (Gatys et al. 2016), and the rough colours. Faces count more.
+The strokes of both need not lie at the same places. So what is compared are means and covariances
+of VGG features (Gatys et al. 2016), in small windows: there the strokes should have the same
+direction, width and colours. The latents should agree too, which keeps the forms.
 
 To train a diffusion model by a loss on its predicted pictures is reward fine-tuning (ReFL, Xu et
-al. 2023). The guidance scale that the network is told sets how much the style counts. On the other
-steps the network learns to answer as before, so that it forgets nothing.
+al. 2023). The guidance scale that the network is told sets how far the photograph turns into the
+painting. On the other steps the network learns to answer as before, so that it forgets nothing.
 """
 
 import copy
@@ -28,25 +27,18 @@ import torch
 import torch.nn.functional as F
 from diffusers.training_utils import compute_snr
 from PIL import Image, ImageOps
-from tqdm.auto import tqdm
 
 from sdkit.diffusion import latents
 from sdkit.evaluate import metrics
 from sdkit.pictures import art, photos, portraits
-from sdkit.recipes import captions, guidance, perceptual, training, unet
+from sdkit.recipes import captions, guidance, perceptual, strokes, training, unet
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import command_line
 
-# layers whose means and covariances are compared with those of a painting
-TEXTURE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-PATCHES = TEXTURE[1:]  # layers whose features are compared point by point
-CONTENT = ("relu3_3", "relu4_1")  # layers that are compared place by place
-POINTS = 1024  # places in a picture whose features are compared with those of a painting
-SHIFT = 16  # px
-STROKES = 1.5  # so much larger than the photographs are the paintings that they are compared with
-SMALL_FACE = 0.03  # share of a crop; smaller faces have no statistics of their own
+# layers whose means and covariances are compared, and in windows of how many px
+WINDOWS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128}
 ROUGH = 8  # px; means over squares of this side are the rough colours
-USUAL_SCALE = 5.0  # guidance scale at which the style has its whole weight
+USUAL_SCALE = 7.0  # guidance scale at which the photograph becomes the whole painting
 STARTS = (100, 450)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
 STEP_SHARES = (0.25, 0.25, 0.5)  # how often each of them is learned
@@ -62,23 +54,6 @@ STYLE_SHARES = {
     PHOTO: 0.08,
 }
 OTHER_PAINTERS = {"the great wave": "ukiyo-e", "water lilies": "impressionism"}
-# The paintings of Van Gogh whose strokes are the clearest; other styles learn from all of theirs.
-CLEAR_STROKES = (
-    "self-portrait-1",
-    "vangogh-starry-night",
-    "starry-night-over-the-rhone",
-    "the-mulberry-tree",
-    "olive",
-    "wheatfield-with-crows",
-    "the-church-in-auvers",
-    "thatched-cottages-at-cordeville",
-    "wheat-field-with-sheaves-and-reaper",
-    "sunset-at-wheat-field",
-    "vangogh-irises",
-    "poppy-field",
-    "daubigny-s-garden",
-)
-MOST_EXAMPLES = 16  # paintings of one style
 
 
 @dataclass(frozen=True)
@@ -88,13 +63,13 @@ class Settings(guidance.StudentSettings):
     runs: Path = Path("runs/painter")
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 1400
+    steps: int = 2400
     # photographs in a batch
     photographs: int = 3
-    # side in px of a crop of a photograph or painting
+    # side in px of a crop of a photograph
     side: int = 256
     # share of steps that keep what the network knows
-    keep_share: float = 0.35
+    keep_share: float = 0.3
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
@@ -102,19 +77,14 @@ class Settings(guidance.StudentSettings):
     scales: tuple[int, ...] = (1, 9)
     # short sides in px of the scaled photographs that crops are taken from
     short_sides: tuple[int, ...] = (256, 768)
-    # short sides in px at which paintings are looked at; that which is nearest to `STROKES` times
-    # the short side of the photograph is asked for
-    example_sides: tuple[int, ...] = (416, 768)
     # weight of the means and covariances of features
-    texture_weight: float = 1.2
-    # weight of the relaxed earth mover's distance
-    patch_weight: float = 3.2
-    # weight of the deeper features
-    content_weight: float = 0.4
+    texture_weight: float = 1.0
+    # weight of the squared distance of latents
+    latent_weight: float = 0.3
+    # how much more a face counts in it than the rest
+    face_weight: float = 3.0
     # weight of the rough colours
-    colour_weight: float = 6.0
-    # how much more a face counts than the rest, in the two above
-    face_weight: float = 8.0
+    colour_weight: float = 4.0
     # weight of what lies beyond black and white
     clipping_weight: float = 2.0
     # weight of the answers as before, on the other steps
@@ -125,10 +95,10 @@ class Painting(NamedTuple):
     """A batch of photographs that should become paintings."""
 
     photographs: torch.Tensor  # (B, 3, S, S) in [-1, 1]
+    paintings: torch.Tensor  # (B, 3, S, S) in [-1, 1], what they should become
     faces: torch.Tensor  # (B, 1, S, S) 1 in boxes of faces, else 0
     ids: torch.Tensor  # (B, L) token numbers of the prompts
     scales: torch.Tensor  # (B,) guidance scales
-    examples: list  # of B `Example`s of the style, None for a photograph that stays as it is
     starts: torch.Tensor  # (B,) timesteps at which painting begins
     steps_before: int  # steps of painting before the one that is learned
 
@@ -150,29 +120,18 @@ class Photograph(NamedTuple):
     faces: list
 
 
-class Example(NamedTuple):
-    """What is known of a painting at one scale."""
-
-    colours: np.ndarray  # see `colours_of`
-    whole: dict  # layer in `TEXTURE` -> mean (C,) and covariance (C, C) of the features
-    face: dict  # the same of the middle of a portrait, where the face is; else as ``whole``
-    points: dict  # layer in `PATCHES` -> features (N, C) at random places, the same in all layers
-
-
 class Data(NamedTuple):
     """What batches are made from."""
 
     photographs: dict  # whether it is a portrait -> list of `Photograph`
-    # (style or painting by name, whether it is a portrait, short side) -> list of `Example`
-    examples: dict
+    palettes: dict  # style or painting by name -> list of `strokes.Palette`
     latents: unet.Data
 
 
 def crop(photograph, side, short_sides, rng):
-    """A square of a photograph as uint8 (S, S, 3), its faces (S, S), and the short side in px.
+    """A square of a photograph as uint8 (S, S, 3), and its faces (S, S).
 
-    The short side is that of the whole photograph at this scale. Half of the squares are mirrored.
-    Of a photograph with a face, most show at least a part of it.
+    Half of the squares are mirrored. Of a photograph with a face, most show at least a part of it.
     """
     image, faces = photograph.picture.image, np.array(photograph.faces, float).reshape(-1, 4)
     native, (low, high) = min(image.size), short_sides
@@ -193,7 +152,7 @@ def crop(photograph, side, short_sides, rng):
     square = np.asarray(square)
     if rng.random() < 0.5:
         square, mask = square[:, ::-1], mask[:, ::-1]
-    return square, mask, short
+    return np.ascontiguousarray(square), mask
 
 
 def choose_style(rng):
@@ -206,22 +165,6 @@ def choose_style(rng):
     return OTHER_PAINTERS.get(painting, "van gogh"), painting
 
 
-def colours_of(square):
-    """Means and standard deviations (6,) of the rough colours of a picture, uint8 (H, W, 3)."""
-    rough = F.avg_pool2d(photos.to_batch(square[None]), ROUGH)[0].flatten(1).numpy()
-    return np.concatenate([rough.mean(1), rough.std(1)])
-
-
-def nearest_example(data, name, is_portrait, side, square):
-    """The `Example` whose colours are nearest to those of a photograph, uint8 (S, S, 3).
-
-    name : style or painting by name. For a portrait, portraits are looked at first.
-    """
-    groups = (data.examples.get((name, one, side)) for one in (is_portrait, not is_portrait))
-    colours = colours_of(square)
-    return min(next(filter(None, groups)), key=lambda one: np.square(one.colours - colours).sum())
-
-
 def painting_batch(settings, data, rng):
     """A `Painting` batch of random photographs and styles."""
     columns = []
@@ -229,23 +172,22 @@ def painting_batch(settings, data, rng):
         is_portrait = rng.random() < PORTRAITS
         group = data.photographs[is_portrait]
         photograph = group[rng.integers(len(group))]
-        square, mask, short = crop(photograph, settings.side, settings.short_sides, rng)
+        square, mask = crop(photograph, settings.side, settings.short_sides, rng)
         style, painting = choose_style(rng)
         text = captions.caption(style, is_portrait, rng, painting)
         named = painting and any(name in text for name in captions.PAINTINGS[painting].names)
-        example = None
-        if style != PHOTO:
-            side = min(settings.example_sides, key=lambda one: abs(np.log(STROKES * short / one)))
-            name = painting if named else style
-            example = nearest_example(data, name, is_portrait, side, square)
-        columns.append((square, mask, captions.misspell(text, rng), example))
-    squares, masks, texts, examples = zip(*columns)
+        painted_square, name = square, painting if named else style
+        if name != PHOTO:
+            palette = strokes.nearest(data.palettes[name], square)
+            painted_square = strokes.paint(square, strokes.BRUSHES[name], palette, rng)
+        columns.append((square, painted_square, mask, captions.misspell(text, rng)))
+    squares, paintings, masks, texts = zip(*columns)
     return Painting(
         photos.to_batch(np.stack(squares)),
+        photos.to_batch(np.stack(paintings)),
         torch.from_numpy(np.stack(masks))[:, None],
         unet.tokens(data.latents.tokenizer, list(texts)),
         torch.from_numpy(rng.uniform(*settings.scales, len(texts))).float(),
-        list(examples),
         torch.from_numpy(rng.integers(*STARTS, len(texts))),
         int(rng.choice(STEPS, p=STEP_SHARES)),
     )
@@ -287,133 +229,65 @@ def painted(model, z, batch, text, noise_scheduler):
     return clean(noisy, noise, now, noise_scheduler)
 
 
-def shifted(y, batch):
-    """Painted pictures and the batch without a random part of `SHIFT` px of their margins.
+def part_of_the_way(batch):
+    """What the photographs should become: the more painting, the higher the guidance scale."""
+    share = (batch.scales / USUAL_SCALE)[:, None, None, None]
+    return (batch.photographs + share * (batch.paintings - batch.photographs)).clamp(-1, 1)
 
-    VGG16 looks at a picture on a grid. Without the shift, lines along the grid are learned.
+
+def moments(features, side):
+    """Means (N, C) and covariances (N, C, C) of features (B, C, h, w) in windows of side^2."""
+    channels = features.shape[1]
+    x = features.float().unfold(2, side, side).unfold(3, side, side)  # (B, C, rows, columns, ...)
+    x = x.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels, side * side)
+    mean = x.mean(2, keepdim=True)
+    return mean[..., 0], (x - mean) @ (x - mean).mT / side**2
+
+
+def texture_distance(found, wanted):
+    """Mean distance of the moments of features, as a share of the ``wanted`` ones.
+
+    found, wanted : dicts with the layers in `WINDOWS`. Flat windows do not count more than others.
     """
-    top, left = torch.randint(0, SHIFT + 1, (2,)).tolist()
-    height, width = (side - SHIFT for side in y.shape[-2:])
-    y, photographs, faces = (
-        one[..., top : top + height, left : left + width]
-        for one in (y, batch.photographs, batch.faces)
-    )
-    return y, batch._replace(photographs=photographs, faces=faces)
+    total = 0.0
+    for name, window in WINDOWS.items():
+        width = max(one.shape[-1] for one in found.values())
+        side = window * found[name].shape[-1] // width
+        for one, other in zip(moments(found[name], side), moments(wanted[name], side)):
+            size = other.abs().flatten(1).sum(1)
+            distance = (one - other).abs().flatten(1).sum(1) / (size + 0.1 * size.mean())
+            total = total + distance.mean() / len(WINDOWS)
+    return total
 
 
-def weighted(settings, losses, scales):
-    """The loss of painting, of the ``losses`` from `paint_losses`.
+def paint_losses(settings, z, y, batch, z_wanted, y_wanted, features):
+    """What is wrong with painted latents z and the decoded pictures y: a dict of losses.
 
-    What makes the style counts by the guidance ``scales`` (B,).
+    All are shifted by the same random way first: VGG16 looks at a picture on a grid, and without
+    the shift lines along the grid are learned.
     """
-    style = settings.texture_weight * losses["texture"] + settings.patch_weight * losses["patches"]
-    photograph = (
-        settings.content_weight * losses["content"]
+    side = max(WINDOWS.values())
+    shift = torch.randint(0, side, (2,)).tolist()
+    moved, moved_wanted = (torch.roll(one, shift, (2, 3)) for one in (y, y_wanted))
+    with torch.no_grad():
+        wanted = features(moved_wanted)
+    weights = 1 + settings.face_weight * F.adaptive_avg_pool2d(batch.faces, z.shape[-2:])
+    return {
+        "texture": texture_distance(features(moved), wanted),
+        "latents": ((z - z_wanted).square() * weights).mean(),
+        "colour": F.avg_pool2d(y - y_wanted, ROUGH).square().mean(),
+        "clipping": F.relu(y.abs() - 1).square().mean(),
+    }
+
+
+def weighted(settings, losses):
+    """The loss of painting, of the ``losses`` from `paint_losses`."""
+    return (
+        settings.texture_weight * losses["texture"]
+        + settings.latent_weight * losses["latents"]
         + settings.colour_weight * losses["colour"]
         + settings.clipping_weight * losses["clipping"]
     )
-    return (scales / USUAL_SCALE * style + photograph).mean()
-
-
-def moments(features, weights=None):
-    """Mean (B, C) and covariance (B, C, C) of features (B, C, h, w).
-
-    weights : (B, 1, H, W), how much each place counts; None for all alike.
-    """
-    x = features.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, h w, C)
-    if weights is None:
-        mean = x.mean(1, keepdim=True)
-        return mean[:, 0], (x - mean).mT @ (x - mean) / x.shape[1]
-    w = F.adaptive_avg_pool2d(weights, features.shape[-2:]).flatten(1)[..., None]  # (B, h w, 1)
-    w = w / w.sum(1, keepdim=True).clamp_min(1e-6)
-    mean = (w * x).sum(1, keepdim=True)
-    return mean[:, 0], (x - mean).mT @ (w * (x - mean))
-
-
-def moment_distance(found, wanted):
-    """Distances (B,) of two pairs from `moments`, as shares of the wanted ones."""
-    return sum(
-        (one - other).abs().flatten(1).sum(1) / other.abs().flatten(1).sum(1)
-        for one, other in zip(found, wanted)
-    )
-
-
-def sample(features, places):
-    """Features (B, N, C) of (B, C, h, w) at places (B, N, 2), x and y in [-1, 1]."""
-    found = F.grid_sample(features.float(), places[:, None], align_corners=False)
-    return found[:, :, 0].mT
-
-
-def earth_movers_distance(found, wanted):
-    """Relaxed earth mover's distances (B,) of two lists of features (B, N, C), one of each layer.
-
-    The cost of a pair is the mean over the layers of one minus the cosine, after the mean of each
-    list is taken off. Each point moves to the nearest one of the other picture; what counts is the
-    direction in which that costs more (Kolkin et al. 2019, equation 4).
-    """
-    costs = 0.0
-    for one, other in zip(found, wanted):
-        one, other = (F.normalize(x - x.mean(1, keepdim=True), dim=2) for x in (one, other))
-        costs = costs + (1 - one @ other.mT) / len(found)
-    return torch.maximum(costs.amin(2).mean(1), costs.amin(1).mean(1))
-
-
-def style_losses(batch, found):
-    """Distances of features from those of the examples: "texture" and "patches", both (B,).
-
-    Where there is a face, its texture counts as much as that of the whole crop. A photograph that
-    stays as it is has the distance 0.
-    """
-    rows = [k for k, example in enumerate(batch.examples) if example is not None]
-    losses = dict.fromkeys(
-        ("texture", "patches"), torch.zeros(len(batch.examples), device=batch.faces.device)
-    )
-    if not rows:
-        return losses
-    where = torch.tensor(rows, device=batch.faces.device)
-    examples, faces = [batch.examples[k] for k in rows], batch.faces[rows]
-    found = {name: found[name][rows].float() for name in TEXTURE}
-    has_face = (faces.mean((1, 2, 3)) > SMALL_FACE).float()
-
-    def stacked(part, name):
-        return torch.stack([getattr(one, part)[name] for one in examples]).to(faces)
-
-    def moments_wanted(part, name):
-        pairs = zip(*(getattr(one, part)[name] for one in examples))
-        return [torch.stack(one).to(faces) for one in pairs]
-
-    texture = 0.0
-    for name in TEXTURE:
-        whole = moment_distance(moments(found[name]), moments_wanted("whole", name))
-        face = moment_distance(moments(found[name], faces), moments_wanted("face", name))
-        texture = texture + (whole + has_face * (face - whole) / 2) / len(TEXTURE)
-    places = torch.rand(len(rows), POINTS, 2, device=faces.device) * 2 - 1
-    patches = earth_movers_distance(
-        [sample(found[name], places) for name in PATCHES],
-        [stacked("points", name) for name in PATCHES],
-    )
-    made = {"texture": texture, "patches": patches}
-    return {name: losses[name].index_add(0, where, loss) for name, loss in made.items()}
-
-
-def paint_losses(settings, y, batch, found, wanted):
-    """What is wrong with painted pictures y (B, 3, S, S): a dict of losses, each (B,).
-
-    found, wanted : features of y and of the photographs.
-    """
-    weights = 1 + settings.face_weight * batch.faces
-    content = 0.0
-    for name in CONTENT:
-        distance = perceptual.feature_distance(found[name], wanted[name])
-        rough = F.adaptive_avg_pool2d(weights, distance.shape[-2:])[:, 0]
-        content = content + (distance * rough).mean((1, 2)) / len(CONTENT)
-    colour = F.avg_pool2d(y - batch.photographs, ROUGH).square().mean(1)
-    return {
-        **style_losses(batch, found),
-        "content": content,
-        "colour": (colour * F.avg_pool2d(weights, ROUGH)[:, 0]).mean((1, 2)),
-        "clipping": F.relu(y.abs() - 1).square().mean((1, 2, 3)),
-    }
 
 
 def keep_loss(settings, model, batch, teacher, text, noise_scheduler):
@@ -426,44 +300,13 @@ def keep_loss(settings, model, batch, teacher, text, noise_scheduler):
     return (losses * weights).mean()
 
 
-def example(features, image, short, is_portrait, device):
-    """The `Example` of a painting (PIL image) that is scaled to a short side in px."""
-    scale = short / min(image.size)
-    size = [round(scale * one) // 16 * 16 for one in image.size]  # VGG16 halves it three times
-    square = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
-    found = features(photos.to_batch(square[None]).to(device))
-    generator = torch.Generator().manual_seed(0)
-    places = torch.rand(1, POINTS, 2, generator=generator).to(device) * 2 - 1
-    middle = torch.zeros(1, 1, *square.shape[:2], device=device)
-    height, width = square.shape[:2]
-    middle[..., height // 5 : height * 7 // 10, width // 4 : width * 3 // 4] = 1
-    whole, face, points = {}, {}, {}
-    for name in TEXTURE:
-        whole[name] = [one[0].cpu() for one in moments(found[name])]
-        face[name] = whole[name]
-        if is_portrait:
-            face[name] = [one[0].cpu() for one in moments(found[name], middle)]
-    for name in PATCHES:
-        points[name] = sample(found[name], places)[0].half().cpu()
-    return Example(colours_of(square), whole, face, points)
-
-
-@torch.no_grad()
-def examples(settings, features, pictures, device):
-    """`Data.examples`, of training pictures."""
-    groups = {}
-    for picture in pictures:
-        for name in {picture.style, captions.painting_of(picture.file)} - {PHOTO, None}:
-            groups.setdefault(name, []).append(picture)
-    clear = [one for one in groups.get("van gogh", ()) if Path(one.file).stem in CLEAR_STROKES]
-    if clear:
-        groups["van gogh"] = clear
+def palettes(pictures):
+    """`Data.palettes`, of training pictures."""
     made = {}
-    for name, group in tqdm(groups.items(), desc="examples"):
-        for picture in group[:MOST_EXAMPLES]:
-            for short in settings.example_sides:
-                one = example(features, picture.image, short, picture.is_portrait, device)
-                made.setdefault((name, picture.is_portrait, short), []).append(one)
+    for picture in pictures:
+        palette = strokes.palette_of(np.asarray(picture.image))
+        for name in {picture.style, captions.painting_of(picture.file)} - {PHOTO, None}:
+            made.setdefault(name, []).append(palette)
     return made
 
 
@@ -487,7 +330,7 @@ def measure(settings, model, vae, text_encoder, tokenizer, noise_scheduler):
     torch.manual_seed(settings.seed)
     text = text_encoder(unet.tokens(tokenizer, ["van gogh"] * count)).last_hidden_state
     scales, starts = torch.full((count,), USUAL_SCALE), torch.full((count,), 200)
-    batch = Painting(*[None] * 3, scales, None, starts, STEPS - 1)
+    batch = Painting(*[None] * 4, scales, starts, STEPS - 1)
     made = photos.to_uint8(latents.decode(vae, painted(model, z, batch, text, noise_scheduler)))
     return {
         "octave_ratio, photographs": round(np.median([*map(metrics.octave_ratio, squares)]), 3),
@@ -508,7 +351,7 @@ def main(settings):
     new = copy.deepcopy(old).train().requires_grad_(True)
     new.register_to_config(_name_or_path="mini-sd/unet")  # do not publish a place on this disk
     model = guidance.Guided(new)
-    features = perceptual.VGG16.load(settings.features, {*TEXTURE, *CONTENT}).to(device)
+    features = perceptual.VGG16.load(settings.features, set(WINDOWS)).to(device)
     features = training.with_autocast(accelerator, features)
     optimizer = Muon(*split(model), settings.learning_rate, weight_decay=0.0)
     run = training.Run(settings, accelerator)
@@ -519,7 +362,7 @@ def main(settings):
     if not run.is_over:
         data = Data(
             with_faces([one for one in pictures if one.style == PHOTO]),
-            examples(settings, features, pictures, device),
+            palettes(pictures),
             guidance.load_latents(
                 settings, networks, pictures, redrawn, noise_scheduler, precision
             ),
@@ -537,14 +380,12 @@ def main(settings):
             run.descend(settings.keep_weight * kept)
             run.record(step, kept=kept)
             continue
-        z = encode(batch.photographs).float()
-        y = decode(painted(model, z, batch, text, noise_scheduler))
-        y, batch = shifted(y, batch)
-        with torch.no_grad():
-            wanted = features(batch.photographs)
-        losses = paint_losses(settings, y, batch, features(y), wanted)
-        run.descend(weighted(settings, losses, batch.scales))
-        run.record(step, **{name: loss.mean() for name, loss in losses.items()})
+        y_wanted = part_of_the_way(batch)
+        z, z_wanted = encode(torch.cat([batch.photographs, y_wanted])).float().chunk(2)
+        made = painted(model, z, batch, text, noise_scheduler)
+        losses = paint_losses(settings, made, decode(made), batch, z_wanted, y_wanted, features)
+        run.descend(weighted(settings, losses))
+        run.record(step, **losses)
     if not accelerator.is_main_process:
         return
     model, vae = run.averaged(), vae.cpu()

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from PIL import Image
 
@@ -20,13 +21,14 @@ def scheduler():
     return unet.scheduler()
 
 
-def batch_of(count=2, side=32, **changes):
+def batch_of(count=2, side=128, **changes):
+    photographs, paintings = torch.rand(2, count, 3, side, side) * 2 - 1
     fields = dict(
-        photographs=torch.rand(count, 3, side, side) * 2 - 1,
+        photographs=photographs,
+        paintings=paintings,
         faces=torch.zeros(count, 1, side, side),
         ids=None,
-        scales=torch.full((count,), 5.0),
-        examples=[None] * count,
+        scales=torch.full((count,), painter.USUAL_SCALE),
         starts=torch.tensor([300, 450][:count]),
         steps_before=2,
     )
@@ -34,9 +36,8 @@ def batch_of(count=2, side=32, **changes):
 
 
 def features_of(x):
-    """Stand-in for VGG16: every layer is the picture, at half the size."""
-    small = torch.nn.functional.avg_pool2d(x, 2)
-    return dict.fromkeys({*painter.TEXTURE, *painter.CONTENT}, small)
+    """Stand-in for VGG16: the layers are the picture at full, half and quarter size."""
+    return {name: F.avg_pool2d(x, 2**k) for k, name in enumerate(painter.WINDOWS)}
 
 
 def photograph(size=(90, 60), face=(40, 20, 60, 40)):
@@ -49,8 +50,8 @@ def photograph(size=(90, 60), face=(40, 20, 60, 40)):
 def test_the_mask_of_a_crop_shows_where_the_face_is():
     seen = []
     for seed in range(20):
-        square, mask, short = painter.crop(photograph(), 32, (32, 64), np.random.default_rng(seed))
-        assert square.shape == (32, 32, 3) and mask.shape == (32, 32) and short >= 32
+        square, mask = painter.crop(photograph(), 32, (32, 64), np.random.default_rng(seed))
+        assert square.shape == (32, 32, 3) and mask.shape == (32, 32)
         white = square[..., 0] > 127
         assert (white != (mask > 0)).mean() < 0.07  # the edge is soft
         seen.append(mask.mean())
@@ -59,7 +60,7 @@ def test_the_mask_of_a_crop_shows_where_the_face_is():
 
 def test_a_crop_of_a_photograph_without_faces_has_an_empty_mask():
     empty = photograph()._replace(faces=[])
-    _, mask, _ = painter.crop(empty, 32, (32, 64), np.random.default_rng(0))
+    _, mask = painter.crop(empty, 32, (32, 64), np.random.default_rng(0))
     assert not mask.any()
 
 
@@ -109,195 +110,144 @@ def test_a_network_that_knows_the_noise_paints_what_it_was_given(scheduler, step
     assert asked == [(t, k == steps_before) for k, t in enumerate(timesteps)]
 
 
-def test_nothing_is_wrong_with_a_photograph_that_stays_as_it_is():
-    batch = batch_of()
-    found = features_of(batch.photographs)
-    losses = painter.paint_losses(SETTINGS, batch.photographs, batch, found, found)
-    for loss in losses.values():
-        torch.testing.assert_close(loss, torch.zeros(2), atol=2e-3, rtol=0)
+@pytest.mark.parametrize("scale, share", [(0.0, 0), (3.5, 0.5), (7.0, 1)])
+def test_the_guidance_scale_sets_how_much_painting_is_wanted(scale, share):
+    batch = batch_of(scales=torch.full((2,), scale))
+    expected = (1 - share) * batch.photographs + share * batch.paintings
+    torch.testing.assert_close(painter.part_of_the_way(batch), expected)
 
 
-def test_all_that_is_compared_is_shifted_alike():
-    batch = batch_of(side=48)
-    batch = batch._replace(faces=batch.photographs[:, :1])
-    seen = set()
-    for seed in range(20):
-        torch.manual_seed(seed)
-        y, moved = painter.shifted(batch.photographs, batch)
-        assert y.shape == (2, 3, 32, 32)
-        torch.testing.assert_close(y, moved.photographs)
-        torch.testing.assert_close(y[:, :1], moved.faces)
-        # where the shifted corner comes from
-        seen.add(tuple((batch.photographs[0, 0] == y[0, 0, 0, 0]).nonzero()[0].tolist()))
-    tops, lefts = zip(*seen)
-    assert len(seen) > 15 and max(tops + lefts) <= painter.SHIFT
+def test_more_painting_than_the_whole_stays_between_black_and_white():
+    batch = batch_of(scales=torch.full((2,), 9.0))
+    made = painter.part_of_the_way(batch)
+    assert made.abs().max() <= 1
+    assert ((made - batch.paintings) * (batch.paintings - batch.photographs)).min() >= 0
 
 
-def example_of(colour=0, side=48, is_portrait=False):
-    """An `Example` of a picture of noise, brighter by ``colour``, seen by `features_of`."""
-    pixels = np.random.default_rng(0).integers(0, 100, (side, side, 3)) + colour
-    image = Image.fromarray(pixels.astype(np.uint8))
-    return painter.example(features_of, image, side, is_portrait, "cpu")
+def test_moments_are_those_of_numpy_in_each_window():
+    x = torch.randn(1, 3, 8, 12)
+    means, covariances = painter.moments(x, 4)
+    assert means.shape == (6, 3) and covariances.shape == (6, 3, 3)
+    window = x[0, :, 4:8, 4:8].flatten(1)  # second row, second column of three
+    np.testing.assert_allclose(means[4], window.mean(1), atol=1e-6)
+    np.testing.assert_allclose(covariances[4], np.cov(window, bias=True), atol=1e-5)
 
 
-def test_moments_are_those_of_numpy():
-    x = torch.randn(2, 3, 8, 6)
-    mean, covariance = painter.moments(x)
-    for k in range(2):
-        np.testing.assert_allclose(mean[k], x[k].mean((1, 2)), atol=1e-6)
-        np.testing.assert_allclose(covariance[k], np.cov(x[k].flatten(1), bias=True), atol=1e-5)
+def losses_of(y, y_wanted, z=None, z_wanted=None, **changes):
+    zeros = torch.zeros(len(y), 8, 32, 32)
+    z, z_wanted = (zeros if one is None else one for one in (z, z_wanted))
+    batch = batch_of(len(y), **changes)
+    return painter.paint_losses(SETTINGS, z, y, batch, z_wanted, y_wanted, features_of)
 
 
-def test_moments_of_a_face_are_those_of_its_places():
-    x, faces = torch.randn(1, 3, 8, 8), torch.zeros(1, 1, 16, 16)
-    faces[..., 4:12, 6:14] = 1
-    mean, covariance = painter.moments(x, faces)
-    inside = x[0, :, 2:6, 3:7].flatten(1)
-    np.testing.assert_allclose(mean[0], inside.mean(1), atol=1e-6)
-    np.testing.assert_allclose(covariance[0], np.cov(inside, bias=True), atol=1e-5)
+def test_nothing_is_wrong_with_what_is_wanted():
+    y = batch_of().paintings
+    for name, loss in losses_of(y, y).items():
+        assert loss.item() == pytest.approx(0, abs=1e-6), name
 
 
-def test_a_crop_without_a_face_has_finite_moments():
-    x = torch.randn(1, 3, 8, 8, requires_grad=True)
-    sum(one.sum() for one in painter.moments(x, torch.zeros(1, 1, 8, 8))).backward()
-    assert x.grad.isfinite().all()
+def stripes(angle, phase, side=128):
+    """A grey picture (1, 3, S, S) of stripes of 8 px that run along an angle in degrees."""
+    y, x = np.mgrid[:side, :side]
+    across = x * np.sin(np.radians(angle)) - y * np.cos(np.radians(angle))
+    wave = np.sin(across * 2 * np.pi / 8 + phase) * 0.5
+    return torch.from_numpy(np.stack([wave] * 3)[None]).float()
 
 
-def test_features_are_sampled_where_they_are():
-    x = torch.arange(16.0).view(1, 1, 4, 4)
-    centres = torch.tensor([[[-0.75, -0.75], [0.25, -0.75], [-0.75, 0.75]]])  # x, y
-    torch.testing.assert_close(painter.sample(x, centres)[0, :, 0], torch.tensor([0.0, 2.0, 12.0]))
+def test_the_texture_sees_the_direction_of_strokes_but_not_their_places():
+    def features(x):  # differences to the right, down and along both diagonals
+        kernels = torch.zeros(4, 1, 3, 3)
+        kernels[:, 0, 1, 1] = -1
+        for k, (row, column) in enumerate([(1, 2), (2, 1), (2, 2), (2, 0)]):
+            kernels[k, 0, row, column] = 1
+        maps = F.relu(F.conv2d(x.mean(1, keepdim=True), kernels, padding=1))
+        return {name: F.avg_pool2d(maps, 2**k) for k, name in enumerate(painter.WINDOWS)}
+
+    wanted = features(stripes(45, 0))
+    moved = painter.texture_distance(features(stripes(45, 1)), wanted)
+    turned = painter.texture_distance(features(stripes(-45, 0)), wanted)
+    blurred = painter.texture_distance(features(0.3 * stripes(45, 0)), wanted)
+    assert 4 * moved < min(turned, blurred)
 
 
-def test_the_earth_movers_distance_is_that_of_a_loop_over_points():
-    rng = np.random.default_rng(0)
-    found, wanted = ([rng.standard_normal((count, size)) for size in (3, 5)] for count in (6, 4))
-
-    def cost(i, j):
-        cosines = []
-        for one, other in zip(found, wanted):
-            a, b = one[i] - one.mean(0), other[j] - other.mean(0)
-            cosines.append(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-        return 1 - np.mean(cosines)
-
-    there = np.mean([min(cost(i, j) for j in range(4)) for i in range(6)])
-    back = np.mean([min(cost(i, j) for i in range(6)) for j in range(4)])
-    made = painter.earth_movers_distance(
-        *([torch.from_numpy(one)[None] for one in group] for group in (found, wanted))
+def test_faces_count_more_in_the_latents():
+    y = batch_of(1).paintings
+    z_wanted = torch.ones(1, 8, 32, 32)
+    plain, face = (
+        losses_of(y, y, z_wanted=z_wanted, faces=torch.full((1, 1, 128, 128), share))["latents"]
+        for share in (0.0, 1.0)
     )
-    assert made.item() == pytest.approx(max(there, back))
-
-
-def test_a_picture_is_not_far_from_itself():
-    pixels = torch.randint(0, 256, (48, 48, 3), dtype=torch.uint8).numpy()
-    same = painter.example(features_of, Image.fromarray(pixels), 48, False, "cpu")
-    found = features_of(painter.photos.to_batch(pixels[None]).requires_grad_())
-    near = painter.style_losses(batch_of(1, examples=[same]), found)
-    far = painter.style_losses(batch_of(1, examples=[example_of(colour=150)]), found)
-    assert near["texture"].item() < 1e-5 and far["texture"].item() > 0.1
-    assert near["patches"].item() < 0.1  # both take samples, at other places
-    assert far["patches"].item() < 2
-
-
-def test_the_texture_of_a_face_counts_as_much_as_that_of_the_crop():
-    """The face is flat, so its covariance is missed wholly, and its mean is right."""
-    example = example_of(is_portrait=True)
-    found = features_of(torch.rand(1, 3, 48, 48))
-    mean = example.face["relu2_1"][0].view(1, 3, 1, 1)
-    for name in painter.TEXTURE:
-        found[name] = found[name].clone()
-        found[name][..., :12, :12] = mean
-    faces = torch.zeros(1, 1, 48, 48)
-    without = painter.style_losses(batch_of(1, examples=[example], faces=faces), found)
-    faces[..., :24, :24] = 1
-    with_face = painter.style_losses(batch_of(1, examples=[example], faces=faces), found)
-    expected = (without["texture"] + 1) / 2
-    torch.testing.assert_close(with_face["texture"], expected, atol=1e-4, rtol=0)
-
-
-def test_a_photograph_is_compared_with_the_painting_of_nearest_colours():
-    dark, bright, portrait = example_of(0), example_of(150), example_of(0, is_portrait=True)
-    groups = {("van gogh", False, 48): [bright, dark], ("van gogh", True, 48): [portrait]}
-    data = SimpleNamespace(examples=groups)
-    for level, is_portrait, expected in (
-        (40, False, dark),
-        (200, False, bright),
-        (200, True, portrait),  # portraits first
-    ):
-        square = np.full((32, 32, 3), level, np.uint8)
-        assert painter.nearest_example(data, "van gogh", is_portrait, 48, square) is expected
-    groups.pop(("van gogh", True, 48))
-    assert painter.nearest_example(data, "van gogh", True, 48, square) is bright
-
-
-@pytest.mark.parametrize("name", ["content", "colour"])
-def test_faces_count_more(name):
-    x = torch.zeros(1, 3, 32, 32)
-    batch = batch_of(1, photographs=x + 0.5)
-    wrong = x + 0.7
-    losses = []
-    for faces in (0, 1):
-        one = batch._replace(faces=torch.full((1, 1, 32, 32), float(faces)))
-        found, wanted = features_of(wrong), features_of(one.photographs)
-        losses.append(painter.paint_losses(SETTINGS, wrong, one, found, wanted)[name])
-    torch.testing.assert_close(losses[1], (1 + SETTINGS.face_weight) * losses[0])
+    assert plain.item() == pytest.approx(1)
+    assert face.item() == pytest.approx(1 + SETTINGS.face_weight)
 
 
 def test_only_what_is_beyond_black_and_white_is_clipped():
-    batch = batch_of(1)
-    y = batch.photographs.clone()
+    y = batch_of(1).paintings.clone()
     y[0, 0, 0, :16] = 1.5
     y[0, 0, 1, :16] = -1.5
-    features = features_of(y)
-    losses = painter.paint_losses(SETTINGS, y, batch, features, features)
-    torch.testing.assert_close(losses["clipping"], torch.tensor([0.25 * 32 / (3 * 32 * 32)]))
+    loss = losses_of(y, batch_of(1).paintings)["clipping"]
+    assert loss.item() == pytest.approx(0.25 * 32 / (3 * 128 * 128))
 
 
-def test_the_guidance_scale_weighs_the_style_and_not_the_photograph():
-    names = ("texture", "patches", "content", "colour", "clipping")
-    losses = {name: torch.zeros(1) for name in names}
-
-    def total(name, scale):
-        changed = {**losses, name: torch.ones(1)}
-        return painter.weighted(SETTINGS, changed, torch.tensor([scale])).item()
-
-    assert total("texture", 5.0) == pytest.approx(SETTINGS.texture_weight)
-    assert total("patches", 10.0) == pytest.approx(2 * SETTINGS.patch_weight)
-    for name in ("content", "colour", "clipping"):
-        weight = getattr(SETTINGS, f"{name}_weight")
-        assert total(name, 1.0) == total(name, 9.0) == pytest.approx(weight)
-
-
-def test_examples_are_paintings_with_clear_strokes_and_those_by_name():
-    def picture(file, style, title=""):
-        return art.Picture(file, style, title, Image.new("RGB", (40, 60)))
-
-    pictures = [
-        picture("van_gogh/self-portrait-1.jpg", "van gogh", "Self-Portrait"),
-        picture("van_gogh/olive.jpg", "van gogh"),
-        picture("van_gogh/tree-roots.jpg", "van gogh"),
-        picture("ukiyo_e/a-print.jpg", "ukiyo-e"),
-        picture("photo/x.jpg", "a photo"),
-    ]
-    settings = painter.Settings(
-        out=Path("o"), teacher=Path("t"), vae=Path("v"), example_sides=(32, 48)
-    )
-    made = painter.examples(settings, features_of, pictures, "cpu")
-    assert {key: len(group) for key, group in made.items()} == {
-        (name, is_portrait, side): 1
-        for name, is_portrait in (
-            ("van gogh", True),
-            ("van gogh", False),  # the olive trees
-            ("a self-portrait of van gogh", True),
-            ("ukiyo-e", False),
-        )
-        for side in (32, 48)
+def test_losses_are_weighed_as_the_settings_say():
+    weights = {
+        "texture": SETTINGS.texture_weight,
+        "latents": SETTINGS.latent_weight,
+        "colour": SETTINGS.colour_weight,
+        "clipping": SETTINGS.clipping_weight,
     }
+    losses = {name: torch.tensor(float(k)) for k, name in enumerate(weights)}
+    expected = sum(weight * k for k, weight in enumerate(weights.values()))
+    assert painter.weighted(SETTINGS, losses).item() == pytest.approx(expected)
 
 
-def test_paintings_with_clear_strokes_are_in_the_list_and_for_training():
-    split = {Path(row["file"]).stem: row["split"] for row in art.manifest()}
-    assert {split[name] for name in painter.CLEAR_STROKES} == {"train"}
+def test_a_batch_holds_photographs_and_their_paintings(monkeypatch):
+    captions_seen = []
+    monkeypatch.setattr(
+        painter.unet, "tokens", lambda tokenizer, texts: captions_seen.extend(texts)
+    )
+    settings = painter.Settings(
+        out=Path("o"), teacher=Path("t"), vae=Path("v"), side=64, short_sides=(64, 64)
+    )
+    palette = painter.strokes.Palette(np.array([60.0, 0, 0]), np.array([20.0, 5, 5]))
+    palettes = {key: [palette] for key in (*painter.STYLE_SHARES, *captions.PAINTINGS)}
+    group = [photograph((128, 96))]
+    data = SimpleNamespace(
+        photographs={True: group, False: group},
+        palettes=palettes,
+        latents=SimpleNamespace(tokenizer=None),
+    )
+    for seed in range(8):
+        batch = painter.painting_batch(settings, data, np.random.default_rng(seed))
+        texts, captions_seen[:] = captions_seen[:], []
+        assert batch.photographs.shape == batch.paintings.shape == (3, 3, 64, 64)
+        assert batch.faces.shape == (3, 1, 64, 64)
+        photo_words = captions.NAMES[painter.PHOTO]
+        for text, before, after in zip(texts, batch.photographs, batch.paintings):
+            if any(word in text for word in photo_words):
+                assert torch.equal(before, after)
+            elif "print" not in text:
+                assert not torch.equal(before, after)
+
+
+def test_each_style_has_a_brush():
+    wanted = {*painter.STYLE_SHARES, *captions.PAINTINGS} - {painter.PHOTO, "a painting by name"}
+    assert set(painter.strokes.BRUSHES) == wanted
+
+
+def test_palettes_are_those_of_a_style_and_of_paintings_by_name():
+    def picture(file, style, level):
+        return art.Picture(file, style, "", Image.new("RGB", (40, 60), (level,) * 3))
+
+    made = painter.palettes(
+        [
+            picture("van_gogh/self-portrait-1.jpg", "van gogh", 0),
+            picture("van_gogh/olive.jpg", "van gogh", 255),
+            picture("photo/x.jpg", "a photo", 9),
+        ]
+    )
+    lightness = {name: [round(one.mean[0]) for one in group] for name, group in made.items()}
+    assert lightness == {"van gogh": [0, 100], "a self-portrait of van gogh": [0]}
 
 
 def test_the_teacher_keeps_its_answers_without_loss(scheduler):
