@@ -46,12 +46,12 @@ PORTRAITS = 0.65  # share of portraits among the photographs
 PHOTO = "a photo"
 # How often each style is asked for. A painting by name is drawn from those of its painter.
 STYLE_SHARES = {
-    "van gogh": 0.40,
-    "a painting by name": 0.18,
-    "ukiyo-e": 0.12,
+    "van gogh": 0.32,
+    "a painting by name": 0.30,
+    "ukiyo-e": 0.10,
     "impressionism": 0.12,
     "oil painting": 0.10,
-    PHOTO: 0.08,
+    PHOTO: 0.06,
 }
 OTHER_PAINTERS = {"the great wave": "ukiyo-e", "water lilies": "impressionism"}
 
