@@ -21,7 +21,9 @@ MODEL = (
     "a folder in diffusers' layout, or a .safetensors file"
 )
 DEVICE = "cpu, or a graphics card: cuda (NVIDIA) or mps (Mac) (default: the fastest)"
-DEFAULTS = f"If you leave out a setting, the model has a default ({COMMAND} models lists them)."
+DEFAULTS = (
+    f"The model has a default for each setting that you leave out ({COMMAND} models lists them)."
+)
 MEASURED = ("draw", "clip", "vae", "style", "upscale")  # as in sdkit.evaluate.measure
 PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 
@@ -54,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"sdkit: {unexpected(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nsdkit: stopped; what was written before is whole.", file=sys.stderr)
+        print("\nsdkit: stopped. The files written before are complete.", file=sys.stderr)
         return 130
 
 
@@ -141,7 +143,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=20,
         dest="num_inference_steps",
-        help="number of steps (default 20); only the share that --strength says is run",
+        help="number of steps (default 20); --strength says which share of them is run",
     )
     verb.add_argument(
         "--strength", type=float, default=0.4, help="0 to 1: how much to invent (default 0.4)"
@@ -200,7 +202,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "check",
-        help="say how pictures were made, as far as they tell, and whether signatures hold",
+        help="say what pictures tell about how they were made, and whether signatures hold",
         description="The pictures may come from anywhere. Exit code 0: each has at least one "
         "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read, "
         "or its manifest cannot be checked. 3: a signature does not hold. The highest one counts.",

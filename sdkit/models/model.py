@@ -232,9 +232,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     if os.path.isfile(path / "model_index.json"):
         return Model(label, REGISTRY.get(name), path)
     if os.path.isfile(path / "config.json"):
-        raise SdkitError(
-            f"{name[:100]} is a single network, which paints nothing alone. Take {OTHERS}."
-        )
+        raise SdkitError(f"{name[:100]} is a single network and cannot paint alone. Take {OTHERS}.")
     if name in REGISTRY:
         raise SdkitError(
             f"The weights of {name} are not in {path}. Clone the whole repository, or train "
