@@ -780,7 +780,7 @@ CLAIMS = {
         lambda first, reflow, control: (
             first[0] == control[0] == 0
             and 65 <= reflow[0] <= 85
-            and reflow[4] < first[4]
+            and max(reflow[4], control[4]) < first[4]
             and says(STRAIGHT, "code-36", "8 of 8 clouds")
         )
     )(
