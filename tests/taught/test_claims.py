@@ -80,7 +80,7 @@ def row_of_six(lesson, cell_id, name):
 
 def shares(cell_id, steps):
     """The shares of good points (noise, v, velocity) in a table of lesson 15, for so many steps."""
-    row = rf"(?m)^ *{steps} " + r" *[\d.]+ clouds, #%" * 3
+    row = rf"(?m)^\s*{steps}" + r" [\d.]+ clouds, #%" * 3
     return numbers(STRAIGHT, cell_id, row)
 
 
