@@ -144,13 +144,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--from", required=True, dest="source", help="what PICTURE shows, in a sentence"
     )
     verb.add_argument(
-        "--to", required=True, dest="prompt", help="what it is to show: change a word of --from"
+        "--to", required=True, dest="prompt", help="what it should show: change a word of --from"
     )
     verb.add_argument(
         "--keep",
         type=float,
         default=0.4,
-        help="0 to 1 (default 0.4): for how much of the steps the new words look where the old "
+        help="0 to 1 (default 0.4): share of the steps in which the new words look where the old "
         "ones looked; more keeps the shape, less lets another thing take its place",
     )
     verb.add_argument(
