@@ -6,7 +6,7 @@ columns, so both are small. B is zero at the start, so nothing changes before th
 makes the layers, and diffusers reads the files.
 
 Prior preservation keeps the rest as it was (DreamBooth, Ruiz et al. 2023, arXiv:2208.12242,
-section 3.2): in each step the model also sees pictures of what it knows already. For our model
+section 3.3): in each step the model also sees pictures of what it knows already. For our model
 these are postcards, which our own code draws.
 """
 
@@ -229,8 +229,7 @@ class Learner:
 
     def remove(self) -> None:
         """Take the LoRA out of the networks again. They are then as they were before."""
-        self.unet.delete_adapters(NAME)
-        self.text_encoder.delete_adapter(NAME)
+        self.pipe.unload_lora_weights()
         self.unet.set_attn_processor(self._processors)
         for weight, needed in self._were.items():
             weight.requires_grad_(needed)

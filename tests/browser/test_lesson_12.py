@@ -1,4 +1,4 @@
-"""Lessons 12 and 17 in a real browser, and the Turing test."""
+"""Lessons 12, 13 and 17 in a real browser, and the Turing test."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from tests.browser import lab
 pytestmark = lab.NEEDS
 SLIDERS = [
     ("12_how_good.ipynb", "suspect 1", "suspect 2", [256, 256]),
+    ("13_make_it_yours.ipynb", "strength 1", "strength 1.5", [256, 256]),
     ("17_whose_picture.ipynb", "cut off (px) 0", "cut off (px) 8", [512, 512]),
 ]
 TURING = """
