@@ -61,15 +61,18 @@ def _train(learner: "lora.Learner", out: Path, about: str) -> int:
     try:
         if learner.go_on(unfinished, about):
             print(f"Going on after step {learner.done} of {steps}.")
-        with tqdm(total=steps, initial=learner.done, unit="step", disable=None, leave=False) as bar:
-            try:
-                for done, loss in learner.train():
-                    bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-                    bar.update()
-                    if done % EVERY == 0:
-                        learner.save_progress(unfinished, about)
-            except KeyboardInterrupt:
-                stopped = True
+        with (
+            _interrupt() as asked,
+            tqdm(total=steps, initial=learner.done, unit="step", disable=None, leave=False) as bar,
+        ):
+            for done, loss in learner.train():
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update()
+                if asked:
+                    break
+                if done % EVERY == 0:
+                    learner.save_progress(unfinished, about)
+        stopped = learner.done < steps
         if stopped:
             learner.save_progress(unfinished, about)
         learner.save(out)

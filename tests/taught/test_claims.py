@@ -798,7 +798,9 @@ CLAIMS = {
         numbers(WHOSE, "code-48", r"/ 2\) # # # #"),
     ),
     "members-are-not-told-from-others": lambda: says(WHOSE, "code-59", "holds 0.5: True"),
-    "a-word-brings-the-style": lambda: numbers(MINE, "code-28", "with postcards: style gained #")[0] > 0.5,
+    "a-word-brings-the-style": lambda: (
+        numbers(MINE, "code-28", "with postcards: style gained #")[0] > 0.5
+    ),
     "with-postcards-the-rest-is-kept": lambda: (
         numbers(MINE, "code-28", "with postcards: style gained #, prompts kept #%")[1] >= 85
     ),
@@ -806,9 +808,9 @@ CLAIMS = {
         numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[0] > 0.5
         and numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[1] <= 50
     ),
-    "the-loss-does-not-see-it": lambda: (
-        lambda first, last: last < 0.9 * first
-    )(*numbers(MINE, "code-24", "beginning #, at the end #")),
+    "the-loss-does-not-see-it": lambda: (lambda first, last: last < 0.9 * first)(
+        *numbers(MINE, "code-24", "beginning #, at the end #")
+    ),
     "the-file-is-small": lambda: 0.5 < numbers(MINE, "code-09", "the file: # MB")[0] <= 2,
     "a-layer-is-w-plus-b-a": lambda: says(
         MINE, "code-14", "one part in a million: True; equal without B A: False"
@@ -816,9 +818,9 @@ CLAIMS = {
     "nothing-changes-before-the-first-step": lambda: says(
         MINE, "code-21", "any B: 0.0", "paints as before: True"
     ),
-    "at-strength-0-the-old-picture": lambda: (
-        lambda gains: abs(gains[0]) < 0.3 and gains[4] > 0.5
-    )(numbers(MINE, "code-34", "style gained # # # # # #")),
+    "at-strength-0-the-old-picture": lambda: (lambda gains: abs(gains[0]) < 0.3 and gains[4] > 0.5)(
+        numbers(MINE, "code-34", "style gained # # # # # #")
+    ),
     "night-looks-like-a-member": lambda: numbers(WHOSE, "code-61", r"AUC #, interval")[0] > 0.55,
     "few-pictures-seen-often-are-remembered": lambda: (
         numbers(WHOSE, "code-65", r"seen 0 times: AUC \d\.\d+ \(# to")[0] < 0.5
