@@ -17,6 +17,7 @@ RUNS = [
     ["draw", "a photo, van gogh", "--steps", "2", "--upscale"],
     ["style", "coffee", "--prompt", "picasso", "--grid"],
     ["inpaint", "coffee", "coffee", "--prompt", "a photo"],
+    ["edit", "coffee", "--from", "a photo", "--to", "a painting", "--steps", "2"],
     ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
     ["check", "drawn/a-photo-x4-van-gogh-seed0.png"],
     ["clear", "x.ipynb"],

@@ -167,6 +167,31 @@ def make_parser() -> argparse.ArgumentParser:
     _settings(verb, "inpainted")
     verb.set_defaults(verb=("verbs", "inpaint"))
 
+    verb = verbs.add_parser(
+        "edit", help="change a word of what a picture shows, and keep the rest", epilog=DEFAULTS
+    )
+    verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
+    verb.add_argument(
+        "--from", required=True, dest="source", help="what PICTURE shows, in a sentence"
+    )
+    verb.add_argument(
+        "--to", required=True, dest="prompt", help="what it is to show: change a word of --from"
+    )
+    verb.add_argument(
+        "--keep",
+        type=float,
+        default=0.4,
+        help="0 to 1 (default 0.4): for how much of the steps the new words look where the old "
+        "ones looked; more keeps the shape, less lets another thing take its place",
+    )
+    verb.add_argument(
+        "--everywhere",
+        action="store_true",
+        help="let all of the picture change, not only where the changed words look",
+    )
+    _settings(verb, "edited")
+    verb.set_defaults(verb=("verbs", "edit"))
+
     verb = verbs.add_parser("upscale", help="make pictures of up to 512 pixels four times larger")
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help=PICTURES)
     verb.add_argument(

@@ -150,6 +150,30 @@ def embed_scales(guidance_scales: torch.Tensor, width: int) -> torch.Tensor:
 
 
 @torch.no_grad()
+def ask(
+    unet: nn.Module,
+    latents: torch.Tensor,
+    t: int,
+    prompt_embeds: torch.Tensor,
+    negative_embeds: torch.Tensor,
+    guidance_scale: float,
+) -> torch.Tensor:
+    """The network's answer (B, C, h, w) about `latents` at timestep t, guided as `denoise` says."""
+    prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
+    width = getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
+    if guidance_scale > 1 and width is None:
+        context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])
+        inputs = torch.cat([latents] * 2)  # (2B, C, h, w)
+        uncond, cond = unet(inputs, t, encoder_hidden_states=context).sample.chunk(2)
+        return guide(uncond, cond, guidance_scale)
+    told: dict[str, torch.Tensor] = {}
+    if guidance_scale > 1 and width:
+        scales = torch.full((len(latents),), float(guidance_scale))
+        told = {"timestep_cond": embed_scales(scales, width).to(latents)}
+    return unet(latents, t, encoder_hidden_states=prompt_embeds, **told).sample
+
+
+@torch.no_grad()
 def denoise(
     unet: nn.Module,
     schedule: Schedule,
@@ -173,22 +197,9 @@ def denoise(
     """
     if solver not in ("ddim", "dpm++"):
         raise SdkitError(f"There is no solver {solver!r}. Take 'ddim' or 'dpm++'.")
-    prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
-    width = getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
-    guided = guidance_scale > 1 and width is None
-    told: dict[str, torch.Tensor] = {}
-    if guidance_scale > 1 and width:
-        scales = torch.full((len(latents),), float(guidance_scale))
-        told = {"timestep_cond": embed_scales(scales, width).to(latents)}
-    context, previous = prompt_embeds, None
-    if guided:
-        context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
+    previous = None
     for step, t in enumerate(progress.bar(timesteps, "denoising")):
-        inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
-        output = unet(inputs, t, encoder_hidden_states=context, **told).sample
-        if guided:
-            uncond, cond = output.chunk(2)
-            output = guide(uncond, cond, guidance_scale)  # (B, C, h, w)
+        output = ask(unet, latents, t, prompt_embeds, negative_embeds, guidance_scale)
         t_prev = timesteps[step + 1] if step + 1 < len(timesteps) else -1
         if solver == "ddim":
             latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)

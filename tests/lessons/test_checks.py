@@ -252,6 +252,32 @@ def right_z(picture, key, of=np.cos):
     return of(picture - key).sum() / (len(key) / 2) ** 0.5
 
 
+def right_step(z, noise, abar, abar_next):
+    x0 = (z - (1 - abar) ** 0.5 * noise) / abar**0.5
+    return abar_next**0.5 * x0 + (1 - abar_next) ** 0.5 * noise
+
+
+def right_mixed(old, new, partner):
+    return torch.stack(
+        [new[:, j] if k is None else old[:, k] for j, k in enumerate(partner)], dim=1
+    )
+
+
+def mixed_in_place(old, new, partner):
+    old[:] = old + 1
+    return right_mixed(old, new, partner)
+
+
+def step_in_place(z, noise, abar, abar_next):
+    z[:] = right_step(z, noise, abar, abar_next)
+    return z
+
+
+def right_part(image, truth, where, log=np.log10):
+    difference = image.astype(float)[where] - truth[where]
+    return 10 * log(255**2 / (difference**2).mean())
+
+
 EYE5 = torch.ones(5, 5).bool()
 
 # exercises whose answer is a value; the others want a function
@@ -399,6 +425,20 @@ RIGHT = {
     "11.3": [
         lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
         lambda mask, painted, kept: painted + mask * (kept - painted),
+    ],
+    "16.1": [
+        right_step,
+        lambda z, n, a, b: (b / a) ** 0.5 * (z - (1 - a) ** 0.5 * n) + n * (1 - b) ** 0.5,
+    ],
+    "16.2": [
+        right_mixed,
+        lambda old, new, p: torch.tensor(
+            [[o[k] if k is not None else w for w, k in zip(n, p)] for o, n in zip(old, new)]
+        ),
+    ],
+    "16.3": [
+        right_part,
+        lambda i, t, w: metrics.psnr(np.asarray(i, float)[w], np.asarray(t, float)[w]),
     ],
     "17.1": [
         right_z,
@@ -1549,6 +1589,109 @@ WRONG = {
         (lambda m, p, k: (m * k + (1 - m) * p).reshape(m.shape), "RuntimeError"),
         (lambda m, p, k: m * 7, "where the mask is 1"),
         (lambda m, p, k: 1 / 0, "ZeroDivisionError"),
+    ],
+    "16.1": [
+        (lambda z, n, a, b: (z - (1 - a) ** 0.5 * n) / a**0.5, "Mix the noise in again"),
+        (lambda z, n, a, b: z, "nothing has moved"),
+        (lambda z, n, a, b: b**0.5 * (z - (1 - a) ** 0.5 * n) / a**0.5, "is missing"),
+        (lambda z, n, a, b: (1 - b) ** 0.5 * n, "The picture is missing"),
+        (
+            lambda z, n, a, b: (z - (1 - a) ** 0.5 * n) / a**0.5 + (1 - b) ** 0.5 * n,
+            "a factor of the new level",
+        ),
+        (lambda z, n, a, b: b**0.5 * z + (1 - b) ** 0.5 * n, "Take the picture out first"),
+        (lambda z, n, a, b: b * (z - 0.6 * n) / 0.8 + (1 - b) * n, "take its root"),
+        (
+            lambda z, n, a, b: b**0.5 * (z - (1 - a) * n) / a + (1 - b) ** 0.5 * n,
+            "take its root",
+        ),
+        (
+            lambda z, n, a, b: (1 - b) ** 0.5 * (z - 0.6 * n) / 0.8 + b**0.5 * n,
+            "have changed places",
+        ),
+        (lambda z, n, a, b: b**0.5 * (z - 0.6 * n) / 0.8 - (1 - b) ** 0.5 * n, "the sign"),
+        (lambda z, n, a, b: b**0.5 * (z + 0.6 * n) / 0.8 + (1 - b) ** 0.5 * n, "taken away"),
+        (lambda z, n, a, b: b**0.5 * (z - 0.6 * n) + (1 - b) ** 0.5 * n, "divide by"),
+        (lambda z, n, a, b: b**0.5 * (z - 0.6 * n) / 0.8 + 0.6 * n, "old level still"),
+        (lambda z, n, a, b: 0.8 * (z - 0.6 * n) / 0.8 + (1 - b) ** 0.5 * n, "old level still"),
+        (lambda z, n, a, b: right_step(z, n, b, a), "abar is where z is"),
+        (lambda z, n, a, b: right_step(z, n, 0.64, 0.25), "right for one pair of levels"),
+        (lambda z, n, a, b: right_step(z, n, a, b) + 1, "take the picture out"),
+        (lambda z, n, a, b: right_step(z, n, a, b)[:2], "shape (2,)"),
+        (step_in_place, "was changed"),
+    ],
+    "16.2": [
+        (lambda old, new, p: new, "nothing was borrowed"),
+        (lambda old, new, p: old[:, [k or 0 for k in p]], "None was taken for word 0"),
+        (
+            lambda old, new, p: torch.stack(
+                [0 * new[:, j] if k is None else old[:, k] for j, k in enumerate(p)], 1
+            ),
+            "yours has none",
+        ),
+        (
+            lambda old, new, p: torch.stack(
+                [
+                    new[:, j] if k is None else old[:, min(j, old.shape[1] - 1)]
+                    for j, k in enumerate(p)
+                ],
+                1,
+            ),
+            "use partner[j]",
+        ),
+        (
+            lambda old, new, p: torch.stack(
+                [old[:, k] if k else new[:, j] for j, k in enumerate(p)], 1
+            ),
+            "is None",
+        ),
+        (lambda old, new, p: (right_mixed(old, new, p) + new) / 2, "mixes both"),
+        (lambda old, new, p: right_mixed(old, new, p).T, "words as rows"),
+        (lambda old, new, p: list(right_mixed(old, new, p).T), "wanted is one tensor"),
+        (lambda old, new, p: right_mixed(old, new, p)[:, :2], "shape (3, 2)"),
+        (lambda old, new, p: right_mixed(old, new, p) + 1, "go through partner"),
+        (
+            lambda old, new, p: right_mixed(old, new, [0, None, 2, 1, 3][: new.shape[1]]),
+            "one place and two words",
+        ),
+        (mixed_in_place, "was changed"),
+    ],
+    "16.3": [
+        (lambda i, t, w: right_part(i, t, np.ones_like(w)), "over all pixels"),
+        (lambda i, t, w: right_part(i, t, ~w), "outside the mask"),
+        (
+            lambda i, t, w: right_part(i * w[..., None], t * w[..., None], np.ones_like(w)),
+            "count as right",
+        ),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / ((i - t)[w].astype(float) ** 2).mean()),
+            "have no minus",
+        ),
+        (lambda i, t, w: 10 * np.log10(255**2 / ((i[w] - t[w]) ** 2).mean()), "have no minus"),
+        (lambda i, t, w: -right_part(i, t, w), "upside down"),
+        (lambda i, t, w: right_part(i, t, w) / 10, "ten times the logarithm"),
+        (lambda i, t, w: 2 * right_part(i, t, w), "10, not 20"),
+        (lambda i, t, w: right_part(i, t, w) - 10 * np.log10(255), "is squared, too"),
+        (lambda i, t, w: right_part(i, t, w) - 20 * np.log10(255), "not to 1"),
+        (lambda i, t, w: right_part(i, t, w, np.log), "to base 10"),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / np.abs(i.astype(float) - t)[w].mean()),
+            "square the differences",
+        ),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / (i.astype(float) - t)[w].mean() ** 2),
+            "first the square",
+        ),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / ((i.astype(float) - t)[w] ** 2).sum()),
+            "not their sum",
+        ),
+        (lambda i, t, w: ((i.astype(float) - t)[w] ** 2).mean(), "How many decibels"),
+        (lambda i, t, w: right_part(i, t, w) + 1, "over the masked pixels only"),
+        (
+            lambda i, t, w: right_part(i, t, w) if w.sum() == 10 else 0.0,
+            "right for one mask",
+        ),
     ],
     "17.1": [
         (lambda p, k: np.cos(p - k).sum(), "How large is it by chance"),

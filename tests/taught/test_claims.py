@@ -31,8 +31,7 @@ ASSEMBLED, ENLARGED, STYLE, MEASURES = (
     "11_style_transfer",
     "12_how_good",
 )
-MINE = "13_make_it_yours"
-WHOSE = "17_whose_picture"
+MINE, EDIT, WHOSE = "13_make_it_yours", "16_edit", "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
 
@@ -68,6 +67,13 @@ def dark_cheeks_found():
 def table_row(name, *cells):
     """A row of the table of layers in lesson 17."""
     return f"{name:22} " + "{:>10}{:>6}{:>10}{:>6}".format(*cells)
+
+
+def edits_scored(column):
+    """A column of the table of lesson 16, from the VAE's row to the last method."""
+    names = ("truth through VAE", "redraw", "SDEdit", "inversion", "with maps", "and locally")
+    row = r" # dB # dB # of 6"
+    return [numbers(EDIT, "code-32", rf"(?m)^{name}{row}")[column] for name in names]
 
 
 WAYS = ("bicubic", "regression", "diffusion")
@@ -744,6 +750,44 @@ CLAIMS = {
     ),
     "the-copier-is-found": lambda: (
         numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
+    ),
+    # lesson 16
+    "one-word-changes-and-the-rest-stays": lambda: says(
+        EDIT,
+        "code-05",
+        "at night     the reader sees: house, red, left, sea, night",
+        "in the snow  the reader sees: house, red, left, snow, sunset",
+        "pink         the reader sees: house, pink, left, sea, sunset",
+    ),
+    "guidance-spoils-the-way-back": lambda: (
+        lambda down: down == sorted(down, reverse=True) and down[0] > down[-1] + 6
+    )(numbers(EDIT, "code-13", r"PSNR # dB")),
+    "guidance-on-both-ways-loses-too": lambda: all(
+        down < both < numbers(EDIT, "code-13", r"PSNR # dB")[0]
+        for down, both in zip(
+            numbers(EDIT, "code-13", r"PSNR # dB")[1:], numbers(EDIT, "code-13", r"too: # dB")[1:]
+        )
+    ),
+    "grounds-borrow-longer-than-things": lambda: (
+        lambda boat, flower: boat > flower and flower <= 0.4
+    )(*(numbers(EDIT, "code-24", rf"{name} best share: #")[0] for name in ("boat", "flower"))),
+    "from-row-to-row-more-stays": lambda: (
+        lambda stays: stays == sorted(stays) and stays[2] > stays[1] + 2
+    )(edits_scored(0)[1:]),
+    "the-new-word-comes": lambda: (
+        lambda redraw, noised, inverted, *_: redraw >= 5 and inverted >= 5 and noised < inverted
+    )(*edits_scored(2)[1:]),
+    "what-changes-is-worse": lambda: all(
+        stays > changes + 3 for stays, changes in zip(edits_scored(0), edits_scored(1))
+    ),
+    "a-drawing-becomes-the-sentence": lambda: says(
+        EDIT, "code-40", "strength 0.7: the reader sees a red house, right, sea, sunset"
+    ),
+    "a-louder-word-is-pinker": lambda: (
+        lambda pinks: pinks == sorted(pinks) and pinks[1] - pinks[0] > pinks[3] - pinks[2]
+    )(numbers(EDIT, "code-44", r"in the balloon #")),
+    "pairs-differ": lambda: (lambda both: max(both) >= 6 and min(both) <= 5)(
+        [sum(pair) for pair in np.reshape(numbers(EDIT, "code-48", r"in # of 4"), (4, 2))]
     ),
     # lesson 17
     "one-pixel-breaks-the-signature": lambda: (
