@@ -55,18 +55,20 @@ def predictions(
     """Turn the network's output at timestep t into (pred_x0, pred_epsilon), shaped as `sample`.
 
     The output is read as the schedule's `prediction_type` says: "epsilon" (DDPM, equation 4, solved
-    for x0) or "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D). Any other type
-    raises `SdkitError`.
+    for x0), "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D) or "flow_prediction"
+    (the velocity on a straight road, Liu et al. 2023, arXiv:2209.03003). Any other type raises
+    `SdkitError`.
     """
-    abar = schedule.alpha_cumprod(t)
-    signal, noise = abar.sqrt().item(), (1 - abar).sqrt().item()
+    signal, noise = (factor.item() for factor in schedule.factors(t))
     if schedule.prediction_type == "epsilon":
         return (sample - noise * model_output) / signal, model_output
     if schedule.prediction_type == "v_prediction":  # v = signal * epsilon - noise * x0
         return signal * sample - noise * model_output, signal * model_output + noise * sample
+    if schedule.prediction_type == "flow_prediction":  # velocity = epsilon - x0
+        return sample - noise * model_output, sample + signal * model_output
     raise SdkitError(
         f"Prediction type {schedule.prediction_type!r} is not known here. "
-        "Take a model that predicts epsilon or v."
+        "Take a model that predicts epsilon, v or the velocity."
     )
 
 
@@ -87,12 +89,13 @@ def ddim_step(
     """
     abar, abar_prev = schedule.alpha_cumprod(t), schedule.alpha_cumprod(t_prev)
     pred_x0, pred_epsilon = predictions(schedule, model_output, t, sample)
-    sigma = eta * ((1 - abar_prev) / (1 - abar) * (1 - abar / abar_prev)).sqrt()  # equation 16
+    signal_prev, noise_prev = (factor.item() for factor in schedule.factors(t_prev))
+    fresh = eta**2 * (1 - abar / abar_prev) / (1 - abar)  # share of the noise; equation 16
     # "direction pointing to x_t"
-    direction = (1 - abar_prev - sigma**2).clamp(min=0).sqrt().item() * pred_epsilon
-    prev_sample = abar_prev.sqrt().item() * pred_x0 + direction
+    direction = noise_prev * (1 - fresh).clamp(min=0).sqrt().item() * pred_epsilon
+    prev_sample = signal_prev * pred_x0 + direction
     if eta > 0:
-        prev_sample = prev_sample + sigma.item() * noise
+        prev_sample = prev_sample + noise_prev * fresh.sqrt().item() * noise
     return prev_sample, pred_x0
 
 
@@ -111,20 +114,24 @@ def dpm_step(
     the step equals DDIM, and so does the last step to abar = 1.
     """
     pred_x0, _ = predictions(schedule, model_output, t, sample)
-    (signal, noise), (signal_prev, noise_prev) = (
-        (abar.sqrt().item(), (1 - abar).sqrt().item())
-        for abar in map(schedule.alpha_cumprod, (t, t_prev))
+    (_, noise), (signal_prev, noise_prev) = (
+        (signal.item(), noise.item()) for signal, noise in map(schedule.factors, (t, t_prev))
     )
     if noise_prev == 0:
         return signal_prev * pred_x0, pred_x0
-    # h is the step's length in lambda = log(signal / noise), half the log-SNR
-    D, h = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)
+    # h is the step's length in lambda = log(signal / noise)
+    D, h = pred_x0, _lambda(schedule, t_prev) - _lambda(schedule, t)
     if previous is not None:
         t_before, x0_before = previous
-        abar = schedule.alpha_cumprod(t_before)
-        h_before = math.log(signal / noise) - 0.5 * (abar / (1 - abar)).log().item()
+        h_before = _lambda(schedule, t) - _lambda(schedule, t_before)
         D = pred_x0 + h / (2 * h_before) * (pred_x0 - x0_before)
     return noise_prev / noise * sample - signal_prev * math.expm1(-h) * D, pred_x0
+
+
+def _lambda(schedule: Schedule, t: int) -> float:
+    """log(signal / noise) at timestep t, half the log-SNR; minus infinity where nothing is left."""
+    signal, noise = schedule.factors(t)
+    return (signal / noise).log().item()
 
 
 def guide(uncond: torch.Tensor, cond: torch.Tensor, guidance_scale: float) -> torch.Tensor:

@@ -252,6 +252,10 @@ def right_z(picture, key, of=np.cos):
     return of(picture - key).sum() / (len(key) / 2) ** 0.5
 
 
+def right_bend(path):
+    return path.diff(dim=0).norm(dim=2).sum(0) / (path[-1] - path[0]).norm(dim=1)
+
+
 def right_step(z, noise, abar, abar_next):
     x0 = (z - (1 - abar) ** 0.5 * noise) / abar**0.5
     return abar_next**0.5 * x0 + (1 - abar_next) ** 0.5 * noise
@@ -425,6 +429,20 @@ RIGHT = {
     "11.3": [
         lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
         lambda mask, painted, kept: painted + mask * (kept - painted),
+    ],
+    "15.1": [
+        lambda x, v, u, u_next: x + (u_next - u) * v,
+        lambda x, v, u, u_next: (x - (u - u_next) * v).numpy(),
+    ],
+    "15.2": [
+        right_bend,
+        lambda path: (
+            path.diff(dim=0).norm(dim=-1).sum(0) / (path[0] - path[-1]).norm(dim=-1)
+        ).numpy(),
+    ],
+    "15.3": [
+        lambda u, shift: shift * u / (1 + (shift - 1) * u),
+        lambda u, shift: shift * u / (1 - u + shift * u),
     ],
     "16.1": [
         right_step,
@@ -1589,6 +1607,61 @@ WRONG = {
         (lambda m, p, k: (m * k + (1 - m) * p).reshape(m.shape), "RuntimeError"),
         (lambda m, p, k: m * 7, "where the mask is 1"),
         (lambda m, p, k: 1 / 0, "ZeroDivisionError"),
+    ],
+    "15.1": [
+        (lambda x, v, u, n: x + (u - n) * v, "wrong way"),
+        (lambda x, v, u, n: x - v, "whole unit"),
+        (lambda x, v, u, n: x + v, "towards the noise"),
+        (lambda x, v, u, n: x - u * v, "the clean point"),
+        (lambda x, v, u, n: x - n * v, "where the step ends"),
+        (lambda x, v, u, n: x + n * v, "where the step ends"),
+        (lambda x, v, u, n: (n - u) * v, "way alone"),
+        (lambda x, v, u, n: (1 - n) * x + n * v, "for the noise"),
+        (lambda x, v, u, n: x + (n - u) / u * v, "No further factor"),
+        (lambda x, v, u, n: x, "has not moved"),
+        (lambda x, v, u, n: x[0], "has shape (2,)"),
+        (lambda x, v, u, n: x * 7, "velocity times time"),
+        (lambda x, v, u, n: x - 0.3 * v, "from 1 to 0.75"),
+        (lambda x: x, "TypeError"),
+    ],
+    "15.2": [
+        (lambda p: 1 / right_bend(p), "upside down"),
+        (lambda p: right_bend(p) * (p[-1] - p[0]).norm(dim=1), "length of the path"),
+        (lambda p: (p[-1] - p[0]).norm(dim=1), "How long was the path"),
+        (lambda p: right_bend(p) / (len(p) - 1), "mean piece"),
+        (
+            lambda p: p.diff(dim=0).square().sum((0, 2)) / (p[-1] - p[0]).square().sum(1),
+            "take the root",
+        ),
+        (lambda p: p.diff(dim=0).abs().sum((0, 2)) / (p[-1] - p[0]).abs().sum(1), "in a town"),
+        (lambda p: right_bend(p[[0, -1]]), "nothing is left"),
+        (lambda p: p.norm(dim=2).sum(0) / (p[-1] - p[0]).norm(dim=1), "middle of the plane"),
+        (lambda p: (right_bend(p) - 1) * (p[-1] - p[0]).norm(dim=1), "how many times"),
+        (lambda p: right_bend(p).mean(), "that is the mean"),
+        (
+            lambda p: p.diff(dim=0).norm(dim=2).sum() / (p[-1] - p[0]).norm(dim=1).sum(),
+            "one number for all",
+        ),
+        (lambda p: right_bend(p) - 1, "should give 1"),
+        (lambda p: right_bend(p)[:2], "one number each"),
+        (lambda p: right_bend(p) * 7, "more than 1"),
+        (lambda p, q: p, "TypeError"),
+    ],
+    "15.3": [
+        (lambda u, s: s * u, "more than 1"),
+        (lambda u, s: min(1, s * u), "half of the way"),
+        (lambda u, s: s * u / (1 - u), "Turn it back"),
+        (lambda u, s: u / (u + s * (1 - u)), "towards the picture"),
+        (lambda u, s: s * u / (1 + s * u), "has to give 1"),
+        (lambda u, s: s**2 * u / (1 - u + s**2 * u), "shift squared"),
+        (lambda u, s: s**0.5 * u / (1 - u + s**0.5 * u), "root of shift"),
+        (lambda u, s: u ** (1 / s), "is a power"),
+        (lambda u, s: u**s, "is a power, and"),
+        (lambda u, s: u, "nothing has moved"),
+        (lambda u, s: 0.1, "before and after"),
+        (lambda u, s: 0.75, "right for 0.5 and 3"),
+        (lambda u, s: 3 * u / (1 + 2 * u), "not for 0.5 and 2"),
+        (lambda u: 3.0, "TypeError"),
     ],
     "16.1": [
         (lambda z, n, a, b: (z - (1 - a) ** 0.5 * n) / a**0.5, "Mix the noise in again"),

@@ -31,7 +31,8 @@ ASSEMBLED, ENLARGED, STYLE, MEASURES = (
     "11_style_transfer",
     "12_how_good",
 )
-MINE, EDIT, WHOSE = "13_make_it_yours", "16_edit", "17_whose_picture"
+MINE, STRAIGHT = "13_make_it_yours", "15_straight_roads"
+EDIT, WHOSE = "16_edit", "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
 
@@ -83,6 +84,12 @@ NIGHT = ("real", "real, night only")
 def row_of_six(lesson, cell_id, name):
     """The six numbers after a name in a table over timesteps."""
     return numbers(lesson, cell_id, name + " #" * 6)
+
+
+def shares(cell_id, steps):
+    """The shares of good points (noise, v, velocity) in a table of lesson 15, for so many steps."""
+    row = rf"(?m)^\s*{steps}" + r" [\d.]+ clouds, #%" * 3
+    return numbers(STRAIGHT, cell_id, row)
 
 
 def only(part, beginning):
@@ -751,6 +758,66 @@ CLAIMS = {
     "the-copier-is-found": lambda: (
         numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
     ),
+    # lesson 15
+    "velocity-leads-on-its-own-levels": lambda: (
+        all(
+            velocity > max(noise, v) + 5
+            for noise, v, velocity in (shares("code-18", n) for n in (4, 8))
+        )
+        and max(shares("code-18", 50)) - min(shares("code-18", 50)) <= 4
+        and numbers(STRAIGHT, "code-20", "noise # dB # dB # dB # dB")[:2] == [-45, -22.4]
+    ),
+    "the-lead-is-in-the-levels": lambda: (
+        all(
+            noise >= velocity - 1 and abs(v - velocity) <= 3
+            for noise, v, velocity in (shares("code-22", n) for n in (4, 8, 20, 50))
+        )
+        and abs(numbers(STRAIGHT, "code-22", r"exact: #%")[0] - shares("code-22", 4)[2]) <= 4
+        and shares("code-22", 4)[0] > shares("code-22", 4)[2] + 5
+    ),
+    "only-the-reflow-straightens": lambda: (
+        lambda three, reflow: max(three) - min(three) < 0.1 < min(three) and reflow[0] <= 0.01
+    )(
+        numbers(STRAIGHT, "code-27", r"says \w+ +S = #"),
+        numbers(STRAIGHT, "code-27", r"after reflow S = #"),
+    ),
+    "the-walk-is-twice-as-long": lambda: (
+        lambda first, reflow: 1.7 < first < 2.2 and reflow < 1.02
+    )(*numbers("solutions/15_straight_roads", "code-08", r"have a bend above #")),
+    "one-step-after-the-reflow": lambda: (
+        lambda first, reflow, control: (
+            first[0] == control[0] == 0
+            and 65 <= reflow[0] <= 85
+            and max(reflow[4], control[4]) < first[4]
+            and says(STRAIGHT, "code-36", "8 of 8 clouds")
+        )
+    )(
+        *(
+            numbers(STRAIGHT, "code-35", name + " #%" * 5)
+            for name in ("first walk", "after reflow", "control")
+        )
+    ),
+    "pictures-need-an-answer-for-pure-noise": lambda: (
+        says(STRAIGHT, "code-43", "clean in 4 steps: True", "clean in 20 steps: True")
+        and (
+            lambda mean, noise, velocity: (
+                noise[-1] > 2 * mean[0] and velocity[-1] <= 1.2 * mean[0] and noise[0] <= 0.1
+            )
+        )(
+            numbers(STRAIGHT, "code-46", r"postcards: off by #"),
+            numbers(STRAIGHT, "code-46", r"UNet, noise #"),
+            numbers(STRAIGHT, "code-46", r"UNet, velocity #"),
+        )
+    ),
+    "the-unet-wins-at-this-size": lambda: (
+        says(STRAIGHT, "code-55", "DiT in 20 steps: True")
+        and (lambda unet, dit: abs(unet / dit - 1) < 0.02)(
+            *numbers(STRAIGHT, "code-53", r"(?:UNet|DiT) # million FLOPs")
+        )
+    ),
+    "the-shift-is-that-of-diffusers": lambda: (
+        lambda rows: rows[::2] == rows[1::2] and len(rows) == 8
+    )(numbers("solutions/15_straight_roads", "code-12", r"ours #, diffusers #")),
     # lesson 16
     "one-word-changes-and-the-rest-stays": lambda: says(
         EDIT,
