@@ -915,6 +915,10 @@ CLAIMS = {
     "with-postcards-the-rest-is-kept": lambda: (
         numbers(MINE, "code-28", "with postcards: style gained #, prompts kept #%")[1] >= 85
     ),
+    "no-copies-beyond-the-control": lambda: (
+        numbers(MINE, "code-40", "300 steps its own is nearest in # of 24")[0]
+        <= numbers(MINE, "code-40", " 2 steps its own is nearest in # of 24")[0] + 5
+    ),
     "without-postcards-it-forgets": lambda: (
         numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[0] > 0.5
         and numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[1] <= 50
