@@ -107,6 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="make the picture larger: draw it again at twice the size, then enlarge it four times "
         "(mini-sd does so by default, unless you give a --size)",
     )
+    _lora(verb)
     verb.set_defaults(verb=("verbs", "draw"))
 
     verb = verbs.add_parser(
@@ -125,7 +126,39 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--grid", action="store_true", help="also write a before/after sheet with the settings"
     )
+    _lora(verb)
     verb.set_defaults(verb=("verbs", "style"))
+
+    verb = verbs.add_parser(
+        "learn",
+        help="teach mini-sd a style from five to ten pictures",
+        description="Makes a small file (a LoRA) for the option --lora of draw and style. The name "
+        'of each picture should say what it shows: "a red house in the snow.png". Ctrl-C stops and '
+        "keeps what was learned; the same command goes on. Take pictures that you may use.",
+    )
+    verb.add_argument("folder", metavar="FOLDER", help="folder with the pictures")
+    verb.add_argument(
+        "--word", required=True, help="the new word for the style, for instance chalk"
+    )
+    verb.add_argument("--steps", type=int, default=300, help="number of updates (default 300)")
+    verb.add_argument(
+        "--size",
+        type=int,
+        default=64,
+        help="side of the pictures in pixels while learning (default 64; 128 takes five times as "
+        "long)",
+    )
+    verb.add_argument("--seed", type=int, default=0, help="start of the random numbers (default 0)")
+    verb.add_argument("--model", default="mini", help="mini (default), or a folder of its kind")
+    verb.add_argument("--device", help=DEVICE)
+    verb.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="file for the result (default: learned/WORD.safetensors)",
+    )
+    verb.add_argument("--overwrite", action="store_true", help="replace a file of the same name")
+    verb.set_defaults(verb=("teach", "learn"))
 
     verb = verbs.add_parser("inpaint", help="paint a part of a picture again", epilog=DEFAULTS)
     verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
@@ -364,6 +397,18 @@ def _settings(verb: argparse.ArgumentParser, folder: str) -> None:
         "--yes", action="store_true", help="agree beforehand to long runs and downloads"
     )
     _files(verb, folder)
+
+
+def _lora(verb: argparse.ArgumentParser) -> None:
+    """Give `verb` the option for styles that were learned later."""
+    verb.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE[:SCALE]",
+        help="paint with a learned style (see learn): a LoRA file, or its repository on the hub, "
+        "and how strongly (default 1); its word goes into the prompt; may be given several times",
+    )
 
 
 def _files(verb: argparse.ArgumentParser, folder: str) -> None:

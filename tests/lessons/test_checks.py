@@ -51,6 +51,11 @@ def right_shift(abar, size, base=64):
     return snr / (1 + snr)
 
 
+def right_dreambooth(errors, known, weight):
+    new, old = errors[~known], errors[known]
+    return (new.mean() if len(new) else 0) + weight * (old.mean() if len(old) else 0)
+
+
 def right_paste(target, source, top, left, side, f=4):
     result = target.clone()
     rows, columns = slice(top // f, (top + side) // f), slice(left // f, (left + side) // f)
@@ -405,6 +410,18 @@ RIGHT = {
                 for m, o, f in zip(made, own, fresh)
             )
             / len(made)
+        ),
+    ],
+    "13.1": [
+        lambda W, A, B, s: W + s * B @ A,
+        lambda W, A, B, s: torch.addmm(W, B, A, alpha=s),
+        lambda W, A, B, s: W + torch.einsum("or,ri->oi", B, A).mul(s),
+    ],
+    "13.2": [
+        right_dreambooth,
+        lambda errors, known, weight: (
+            errors[~known].sum() / max(1, int((~known).sum()))
+            + weight * errors[known].sum() / max(1, int(known.sum()))
         ),
     ],
     "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
@@ -1357,6 +1374,38 @@ WRONG = {
         (lambda ts, s, low, high: [s if low <= t <= high else None for t in ts], "is a number"),
         (lambda ts, s, low, high: s, "shape"),
         (lambda ts, s: [s] * len(ts), "TypeError"),
+    ],
+    "13.1": [
+        (lambda W, A, B, s: W + B @ A, "s is missing"),
+        (lambda W, A, B, s: s * B @ A, "Where is W itself"),
+        (lambda W, A, B, s: B @ A, "without s"),
+        (lambda W, A, B, s: W, "unchanged"),
+        (lambda W, A, B, s: s * (W + B @ A), "for the change only"),
+        (lambda W, A, B, s: s * W + B @ A, "and not for W"),
+        (lambda W, A, B, s: (1 - s) * W + s * B @ A, "all of its weight"),
+        (lambda W, A, B, s: W + s / len(A) * B @ A, "rank does not come in"),
+        (lambda W, A, B, s: W - s * B @ A, "the sign"),
+        (lambda W, A, B, s: W + s * B @ (s * A), "comes once"),
+        (lambda W, A, B, s: A @ W.T, "shape of W"),
+        (lambda W, A, B, s: W + 0.7 * B @ A, "another strength"),
+        (lambda W, A, B, s: W.add_(s * B @ A), "W itself was changed"),
+        (lambda W, A, B, s: W + s * A @ B, "RuntimeError"),
+        (lambda W, A: W, "TypeError"),
+    ],
+    "13.2": [
+        (lambda e, k, w: e.mean(), "plain mean"),
+        (lambda e, k, w: ((~k + w * k) * e).mean(), "a mean for each kind"),
+        (lambda e, k, w: ((~k + w * k) * e).sum(), "those are sums"),
+        (lambda e, k, w: e[~k].mean() + e[k].mean(), "the weight of the known ones"),
+        (lambda e, k, w: e[k].mean() + w * e[~k].mean(), "swapped"),
+        (lambda e, k, w: w * (e[k].mean() + e[~k].mean()), "the known ones only"),
+        (lambda e, k, w: (1 - w) * e[~k].mean() + w * e[k].mean(), "full weight"),
+        (lambda e, k, w: e[~k].mean(), "without the known ones"),
+        (lambda e, k, w: e[~k].mean() - w * e[k].mean(), "the sign"),
+        (lambda e, k, w: (e[~k].mean() + w * e[k].mean()) / 2, "divide by two"),
+        (lambda e, k, w: e[~k].mean() + 0.4 * e[k].mean(), "another one"),
+        (lambda e, k, w: e[~k].mean() + w * e[k].mean(), "none of one kind"),
+        (lambda e, k: e, "TypeError"),
     ],
     "12.1": [
         (lambda r, n: around(r / n, 1.96 * (r / n * (1 - r / n) / n) ** 0.5), "simple interval"),

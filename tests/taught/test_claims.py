@@ -31,7 +31,8 @@ ASSEMBLED, ENLARGED, STYLE, MEASURES = (
     "11_style_transfer",
     "12_how_good",
 )
-STRAIGHT, EDIT, WHOSE = "15_straight_roads", "16_edit", "17_whose_picture"
+MINE, STRAIGHT = "13_make_it_yours", "15_straight_roads"
+EDIT, WHOSE = "16_edit", "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
 
@@ -908,6 +909,33 @@ CLAIMS = {
         numbers(WHOSE, "code-48", r"/ 2\) # # # #"),
     ),
     "members-are-not-told-from-others": lambda: says(WHOSE, "code-59", "holds 0.5: True"),
+    "a-word-brings-the-style": lambda: (
+        numbers(MINE, "code-28", "with postcards: style gained #")[0] > 0.5
+    ),
+    "with-postcards-the-rest-is-kept": lambda: (
+        numbers(MINE, "code-28", "with postcards: style gained #, prompts kept #%")[1] >= 85
+    ),
+    "no-copies-beyond-the-control": lambda: (
+        numbers(MINE, "code-40", "300 steps its own is nearest in # of 24")[0]
+        <= numbers(MINE, "code-40", " 2 steps its own is nearest in # of 24")[0] + 5
+    ),
+    "without-postcards-it-forgets": lambda: (
+        numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[0] > 0.5
+        and numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[1] <= 50
+    ),
+    "the-loss-does-not-see-it": lambda: (lambda first, last: last < 0.9 * first)(
+        *numbers(MINE, "code-24", "beginning #, at the end #")
+    ),
+    "the-file-is-small": lambda: 0.5 < numbers(MINE, "code-09", "the file: # MB")[0] <= 2,
+    "a-layer-is-w-plus-b-a": lambda: says(
+        MINE, "code-14", "one part in a million: True; equal without B A: False"
+    ),
+    "nothing-changes-before-the-first-step": lambda: says(
+        MINE, "code-21", "any B: 0.0", "paints as before: True"
+    ),
+    "at-strength-0-the-old-picture": lambda: (lambda gains: abs(gains[0]) < 0.3 and gains[4] > 0.5)(
+        numbers(MINE, "code-34", "style gained # # # # # #")
+    ),
     "night-looks-like-a-member": lambda: numbers(WHOSE, "code-61", r"AUC #, interval")[0] > 0.55,
     "few-pictures-seen-often-are-remembered": lambda: (
         numbers(WHOSE, "code-65", r"seen 0 times: AUC \d\.\d+ \(# to")[0] < 0.5

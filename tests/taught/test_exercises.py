@@ -42,6 +42,8 @@ from tests.taught import taught
         ("12_how_good", "12.1", "wilson"),
         ("12_how_good", "12.2", "fid_of_endless"),
         ("12_how_good", "12.3", "copied"),
+        ("13_make_it_yours", "13.1", "merged"),
+        ("13_make_it_yours", "13.2", "dreambooth_loss"),
         ("15_straight_roads", "15.1", "euler"),
         ("15_straight_roads", "15.2", "bend"),
         ("15_straight_roads", "15.3", "shifted"),
