@@ -21,7 +21,7 @@ PARTS: dict[str, tuple[int, int, int, int, list[str], set[str]]] = {
     "text encoder": (104, 12, 104, 40, ["text encoder"], {"06", "13"}),
     "noise": (104, 64, 104, 40, ["noise"], {"02", "11", "16"}),
     "VAE encoder": (104, 116, 104, 40, ["VAE encoder"], {"05", "11", "16"}),
-    "UNet": (246, 12, 96, 92, ["UNet", "says what", "is noise"], {"03", "07", "11", "13", "15", "16"}),
+    "UNet": (246, 12, 96, 92, ["UNet", "says what", "is noise"], set("03 07 11 13 15 16".split())),
     "guidance": (352, 12, 86, 40, ["guidance"], {"08"}),
     "scheduler": (352, 64, 86, 40, ["scheduler"], {"03", "04", "15"}),
     "VAE decoder": (476, 38, 104, 40, ["VAE decoder"], {"05", "11"}),
