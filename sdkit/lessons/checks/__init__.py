@@ -176,6 +176,7 @@ from sdkit.lessons.checks import (  # noqa: E402, F401
     lesson_11,
     lesson_12,
     lesson_13,
+    lesson_14,
     lesson_15,
     lesson_16,
     lesson_17,
