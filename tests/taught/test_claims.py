@@ -31,7 +31,7 @@ ASSEMBLED, ENLARGED, STYLE, MEASURES = (
     "11_style_transfer",
     "12_how_good",
 )
-MINE, STRAIGHT = "13_make_it_yours", "15_straight_roads"
+MINE, FAST, STRAIGHT = "13_make_it_yours", "14_four_steps", "15_straight_roads"
 EDIT, WHOSE = "16_edit", "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
@@ -75,6 +75,16 @@ def edits_scored(column):
     names = ("truth through VAE", "redraw", "SDEdit", "inversion", "with maps", "and locally")
     row = r" # dB # dB # of 6"
     return [numbers(EDIT, "code-32", rf"(?m)^{name}{row}")[column] for name in names]
+
+
+def by_steps(steps):
+    """A row of the table of lesson 14: [steps, FLOPs, as asked, KID, unlike]."""
+    return numbers(FAST, "code-10", rf"(?m)^\s*({steps}) # # of 48 # #")
+
+
+def good_and_off(cell_id, name, count=2):
+    """Shares of good points and distances to the teacher after a name in lesson 14."""
+    return numbers(FAST, cell_id, rf"(?m)^\s*{name}\s" + r"[^\n\d]*#%[^\n\d]*#" * (count // 2))
 
 
 WAYS = ("bicubic", "regression", "diffusion")
@@ -758,6 +768,52 @@ CLAIMS = {
     "the-copier-is-found": lambda: (
         numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
     ),
+    # lesson 14
+    "few-steps-keep-the-sentence-and-lose-variety": lambda: (
+        (
+            lambda many, four, two: (
+                abs(four[2] - many[2]) <= 5 and many[4] > four[4] + 0.02 and four[4] > two[4]
+            )
+        )(*(by_steps(n) for n in (25, 4, 2)))
+        and says(FAST, "code-10", "measured variety")
+        and numbers(FAST, "code-12", "multiplied by #")[0] > 10
+    ),
+    "one-step-is-too-few": lambda: (
+        lambda many, one: one[2] <= many[2] - 3 and one[3] > 1.5 * many[3] and one[3] > many[3]
+    )(by_steps(25), by_steps(1)),
+    "one-call-is-half-and-not-perfect": lambda: (
+        numbers(FAST, "code-15", r"over one: #") == [2]
+        and (lambda strong, middle, weak: 0.05 < strong < middle < 1 and strong < weak < 1)(
+            *numbers(FAST, "code-15", r"changes, #")
+        )
+    ),
+    "the-reader-hardly-notices": lambda: (
+        (lambda two, one: abs(two - one) <= 4 and min(two, one) >= 16)(
+            *numbers(FAST, "code-18", r"two calls # of 24, one call # of 24")
+        )
+        and (lambda apart, others: apart < 0.7 * others)(
+            *numbers(FAST, "code-18", r"both ways: # grey levels apart; another noise: #")
+        )
+    ),
+    "sixteen-steps-become-one": lambda: (
+        lambda teacher, one: (
+            teacher[2] - one[2] <= 15
+            and one[0] <= 2
+            and [good_and_off("code-28", n, 4)[3] for n in (8, 4, 2, 1)]
+            == sorted(good_and_off("code-28", n, 4)[3] for n in (8, 4, 2, 1))
+        )
+    )(good_and_off("code-28", 16, 4), good_and_off("code-28", 1, 4)),
+    "the-mean-and-the-judge": lambda: (
+        lambda anywhere, pairs, control, judge, both: (
+            anywhere[0] == 0
+            and judge[0] > control[0] > pairs[0]
+            and judge[1] > max(control[1], both[1])
+            and both[0] > pairs[0]
+        )
+    )(*(good_and_off("code-37", name) for name in ("any", "pairs", "control", "judge", "both"))),
+    "a-student-for-one-step-has-one-step": lambda: (
+        lambda one, two, four: max(two, four) <= one + 2
+    )(*numbers(FAST, "code-41", r"steps: #% #% #%")),
     # lesson 15
     "velocity-leads-on-its-own-levels": lambda: (
         all(
