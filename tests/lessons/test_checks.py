@@ -1666,7 +1666,7 @@ WRONG = {
         (lambda t, b, a: t * a / b, "difference of calls"),
         (lambda t, b, a: t // (b - a) + 2, "one picture too many"),
         (lambda t, b, a: 5, "does one picture save"),
-        (lambda t, b, a: t // (b - a) + 1, "not for 1000, 12, 2"),
+        (lambda t, b, a: t // (b - a) + 1, "not for 1000, 12 and 2"),
         (lambda t: t, "TypeError"),
     ],
     "15.1": [
