@@ -39,6 +39,8 @@ from sdkit.recipes.settings import command_line
 WINDOWS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128}
 ROUGH = 8  # px; means over squares of this side are the rough colours
 USUAL_SCALE = 7.0  # guidance scale at which the photograph becomes the whole painting
+FACES_KEEP = 0.3  # share of the photograph that faces keep then
+SOFT_EDGE = 8  # px; half the width of the soft edge of faces
 STARTS = (100, 450)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
 STEP_SHARES = (0.25, 0.25, 0.5)  # how often each of them is learned
@@ -63,13 +65,13 @@ class Settings(guidance.StudentSettings):
     runs: Path = Path("runs/painter")
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 2400
+    steps: int = 2500
     # photographs in a batch
     photographs: int = 3
     # side in px of a crop of a photograph
     side: int = 256
     # share of steps that keep what the network knows
-    keep_share: float = 0.3
+    keep_share: float = 0.5
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
@@ -82,7 +84,7 @@ class Settings(guidance.StudentSettings):
     # weight of the squared distance of latents
     latent_weight: float = 0.3
     # how much more a face counts in it than the rest
-    face_weight: float = 3.0
+    face_weight: float = 6.0
     # weight of the rough colours
     colour_weight: float = 4.0
     # weight of what lies beyond black and white
@@ -230,8 +232,13 @@ def painted(model, z, batch, text, noise_scheduler):
 
 
 def part_of_the_way(batch):
-    """What the photographs should become: the more painting, the higher the guidance scale."""
-    share = (batch.scales / USUAL_SCALE)[:, None, None, None]
+    """What the photographs should become: the more painting, the higher the guidance scale.
+
+    Faces get less of it, so that eyes and glasses stay.
+    """
+    width = 2 * SOFT_EDGE + 1
+    faces = F.avg_pool2d(batch.faces, width, 1, SOFT_EDGE, count_include_pad=False)
+    share = (batch.scales / USUAL_SCALE)[:, None, None, None] * (1 - FACES_KEEP * faces)
     return (batch.photographs + share * (batch.paintings - batch.photographs)).clamp(-1, 1)
 
 

@@ -7,6 +7,7 @@ tensor (Kang et al. 2007, "Coherent line drawing", smooth it in a like way), and
 towards those of a real painting (Reinhard et al. 2001, "Color transfer between images").
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -175,10 +176,16 @@ def shapes(curves, radius):
     return np.concatenate([left, end(-1, 1), right, end(0, -1)], 1)
 
 
+def to_rgb(lab):
+    """CIELAB (..., 3) to uint8 RGB. Colours that no screen has become the nearest of theirs."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
+        return (lab2rgb(lab) * 255).round().astype(np.uint8)
+
+
 def rgb_of(lab):
     """Colours in CIELAB (N, 3) as a list of RGB tuples."""
-    lab = lab.clip((2, -90, -90), (97, 90, 90))
-    return [tuple(one) for one in (lab2rgb(lab[None])[0] * 255).round().astype(int).tolist()]
+    return [*map(tuple, to_rgb(lab.clip((2, -90, -90), (97, 90, 90))[None])[0].tolist())]
 
 
 def draw_strokes(canvas, curves, width, colours, relief):
@@ -238,5 +245,5 @@ def paint(picture, brush, palette, rng):
         lines = with_outlines(np.stack([lab[..., 0]] * 3, -1), brush.outline)[..., 0] - lab[..., 0]
         shaded = rgb2lab(made)
         shaded[..., 0] = (shaded[..., 0] + lines).clip(4, 97)
-        made = (lab2rgb(shaded) * 255).round().astype(np.uint8)
+        made = to_rgb(shaded)
     return made

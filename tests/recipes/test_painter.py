@@ -117,6 +117,17 @@ def test_the_guidance_scale_sets_how_much_painting_is_wanted(scale, share):
     torch.testing.assert_close(painter.part_of_the_way(batch), expected)
 
 
+def test_a_face_keeps_a_share_of_the_photograph_and_has_no_hard_edge():
+    faces = torch.zeros(2, 1, 256, 256)
+    faces[:, :, :, :128] = 1
+    batch = batch_of(scales=torch.full((2,), 7.0), faces=faces)
+    photograph, painting = torch.zeros(2, 3, 256, 256), torch.ones(2, 3, 256, 256)
+    made = painter.part_of_the_way(batch._replace(photographs=photograph, paintings=painting))
+    row = made[0, 0, 128]
+    assert row[64].item() == pytest.approx(0.7) and row[192].item() == pytest.approx(1)
+    assert row.diff().min() >= 0 and row.diff().max() < 0.05
+
+
 def test_more_painting_than_the_whole_stays_between_black_and_white():
     batch = batch_of(scales=torch.full((2,), 9.0))
     made = painter.part_of_the_way(batch)

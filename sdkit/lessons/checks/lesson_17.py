@@ -1,4 +1,4 @@
-"""Checkers of lesson 17, whose picture is it?"""
+"""Checkers of lesson 17, who made this picture?"""
 
 import numpy as np
 
