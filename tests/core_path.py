@@ -13,7 +13,10 @@ from tests import normalise
 
 WORDS, LINES, EXERCISE = 130, 12, 4  # words and lines of code a minute; minutes an exercise
 HOME = ("Where to read on", "The course")  # not read in the lesson
-FURTHER = "*Further: run these cells now, because later cells use them. Read the text after the core path.*"
+FURTHER = (
+    "*Further: run these cells now, because later cells use them. "
+    "Read the text after the core path.*"
+)
 
 
 class Section:

@@ -1,4 +1,4 @@
-"""Lessons 12, 13, 15, 16 and 17 in a real browser, and the Turing test."""
+"""Lessons 12 to 17 in a real browser, and the Turing test."""
 
 import nbformat
 import pytest
@@ -10,6 +10,7 @@ pytestmark = lab.NEEDS
 SLIDERS = [
     ("12_how_good.ipynb", "suspect 1", "suspect 2", [256, 256]),
     ("13_make_it_yours.ipynb", "strength 1", "strength 1.5", [256, 256]),
+    ("14_four_steps.ipynb", "steps 4", "steps 2", [768, 768]),
     ("15_straight_roads.ipynb", "u 1.0", "u 0.8", [352, 352]),
     ("16_edit.ipynb", "share 0", "share 0.2", [256, 256]),
     ("17_whose_picture.ipynb", "cut off (px) 0", "cut off (px) 8", [512, 512]),
