@@ -1,0 +1,110 @@
+"""The page computes in JavaScript what the kit computes in Python: noise, tokens, steps."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdkit import generate, models
+from sdkit.files import ROOT
+from sdkit.pictures import photos
+from sdkit.web import values
+
+WEB = ROOT / "web"
+node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+packages = pytest.mark.skipif(
+    not (WEB / "node_modules").is_dir(), reason="run `npm ci` in the folder web first"
+)
+
+
+def test_the_numbers_for_the_page_are_up_to_date():
+    """If this fails, run: python -m sdkit.web values"""
+    stored = json.loads((WEB / "tests" / "values.json").read_text("utf-8"))
+    fresh = values.values()
+    assert stored.keys() == fresh.keys()
+    for name in ("tokens", "resized", "phrases", "sentences", "style_scales"):
+        assert stored[name] == json.loads(json.dumps(fresh[name]))
+    for name in ("noise", "runs", "scales"):
+        np.testing.assert_allclose(numbers(stored[name]), numbers(fresh[name]), atol=2e-4)
+
+
+def numbers(value):
+    """All numbers in nested lists and dictionaries, in order."""
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value) if not isinstance(value[key], str)]
+    return [n for v in value for n in numbers(v)] if isinstance(value, list) else [value]
+
+
+@node
+def test_the_page_computes_the_same_numbers():
+    done = subprocess.run(
+        ["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory):
+    """A folder with the networks in float32."""
+    pytest.importorskip("onnx", reason="the export needs the package onnx")
+    from sdkit.web.export import export
+
+    folder = tmp_path_factory.mktemp("model")
+    export(folder, exact=True)
+    return folder
+
+
+def painted_by_page(folder, tmp_path, sides, **wish):
+    done = subprocess.run(
+        ["node", "tools/paint.js", str(folder), str(tmp_path / "made")],
+        cwd=WEB,
+        input=json.dumps(wish),
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    width, height = sides
+    made = np.fromfile(tmp_path / "made", np.uint8).reshape(height, width, 4)
+    assert (made[..., 3] == 255).all()
+    return made[..., :3]
+
+
+def difference(made, image):
+    """The mean difference of two pictures, as a share of the range."""
+    return np.abs(made.astype(float) - np.asarray(image, float)).mean() / 255
+
+
+@node
+@packages
+def test_the_page_draws_the_same_picture(exact, tmp_path):
+    model = models.resolve("mini-sd")
+    settings = model.settings("a red house by the sea", "draw", num_inference_steps=4, seed=3)
+    (image,) = generate.draw(model.pipeline("text2img", "cpu", torch.float32), settings)
+    wish = {"prompt": settings.prompt, "seed": 3, "guidance": settings.guidance_scale, "steps": 4}
+    made = painted_by_page(exact, tmp_path, image.size, size=settings.size, **wish)
+    assert difference(made, image) < 1e-2
+    assert difference(made, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) > 2e-2
+
+
+@node
+@packages
+def test_the_page_paints_the_same_picture_from_a_photograph(exact, tmp_path):
+    model = models.resolve("mini-sd")
+    photo = photos.resize(photos.sample("astronaut").crop((100, 0, 400, 200)), 64, 16)
+    settings = model.settings("van gogh", num_inference_steps=6, strength=0.5, size=64, seed=1)
+    pipe = model.pipeline("img2img", "cpu", torch.float32)
+    (image,) = generate.style(pipe, [photo], settings)
+    wish = {"prompt": "van gogh", "seed": 1, "guidance": settings.guidance_scale, "steps": 6}
+    picture = {
+        "width": photo.width,
+        "height": photo.height,
+        "data": [*photo.convert("RGBA").tobytes()],
+    }
+    made = painted_by_page(exact, tmp_path, image.size, strength=0.5, picture=picture, **wish)
+    assert difference(made, image) < 1e-2
+    assert difference(made, photo) > 1e-2
