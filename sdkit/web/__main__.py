@@ -1,4 +1,4 @@
-"""The commands ``python -m sdkit.web export`` and ``python -m sdkit.web values``."""
+"""The commands of the page: ``python -m sdkit.web export | build | serve | values``."""
 
 import argparse
 import sys
@@ -20,6 +20,9 @@ def main() -> int:
         default="ships",
         help="float32 is exact and large; it is for tests",
     )
+    commands.add_parser("build", help="export the networks and build the page (needs node)")
+    serving = commands.add_parser("serve", help="serve the built page on this computer")
+    serving.add_argument("--port", type=int, default=8040)
     values = commands.add_parser("values", help="write the numbers for the tests of the page")
     values.add_argument("--out", type=Path, default=ROOT / "web" / "tests" / "values.json")
     arguments = parser.parse_args()
@@ -28,10 +31,14 @@ def main() -> int:
             from sdkit.web.export import export
 
             export(arguments.out, exact=arguments.precision == "float32")
-        else:
+        elif arguments.command == "values":
             from sdkit.web.values import write
 
             write(arguments.out)
+        else:
+            from sdkit.web import host
+
+            host.build() if arguments.command == "build" else host.serve(arguments.port)
     except SdkitError as error:
         print(error, file=sys.stderr)
         return 2

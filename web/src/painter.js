@@ -72,7 +72,7 @@ export class Painter {
       if (onStep && k + 1 < timesteps.length) {
         // half as wide and high, which takes a quarter of the time
         const picture = await this.#decode(halve(believed, channels, h, w), h >> 1, w >> 1);
-        onStep({ step: k + 1, steps: timesteps.length, picture });
+        await onStep({ step: k + 1, steps: timesteps.length, picture });
       }
     }
     return this.#decode(latents, h, w);
