@@ -292,6 +292,7 @@ function ready() {
   slide($("#steps"), defaults.draw.num_inference_steps);
   write();
   enable();
+  keep();
 }
 
 $("#language").onchange = ({ target }) => speak(target.value);
@@ -299,3 +300,9 @@ const language = navigator.language.startsWith("de") ? "de" : "en";
 $("#language").value = language;
 speak(language);
 worker.postMessage({ kind: "load", folder: new URL("model/", document.baseURI).href });
+
+// After the first visit the page works without a network. The files are fetched again only when the
+// model is here, so that they do not compete.
+function keep() {
+  if (import.meta.env.PROD) navigator.serviceWorker?.register("offline.js").catch(console.warn);
+}
