@@ -12,10 +12,14 @@ from sdkit.files import ROOT
 WEB = ROOT / "web"
 DIST = WEB / "dist"
 MODEL = WEB / "public" / "model"
-# A page with the first two is isolated from other pages, so its WASM may use threads.
+# A page with the first two is isolated from other pages, so its WASM may use threads. The third one
+# stands in index.html, too. As a header it also holds for the worker: no request to another host.
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
+    "worker-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; base-uri 'none'; form-action 'none'",
     "Cache-Control": "no-cache",
 }
 

@@ -1,6 +1,7 @@
 """The page computes in JavaScript what the kit computes in Python: noise, tokens, steps."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -12,10 +13,10 @@ from PIL import Image
 from sdkit import generate, models
 from sdkit.files import ROOT
 from sdkit.pictures import photos
-from sdkit.web import values
+from sdkit.web import host, values
 
 WEB = ROOT / "web"
-node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+node = pytest.mark.skipif(shutil.which("npm") is None, reason="node is not installed")
 packages = pytest.mark.skipif(
     not (WEB / "node_modules").is_dir(), reason="run `npm ci` in the folder web first"
 )
@@ -42,19 +43,33 @@ def numbers(value):
 @node
 def test_the_page_computes_the_same_numbers():
     done = subprocess.run(
-        ["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300
+        [shutil.which("npm"), "test", "--silent"],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-@pytest.fixture(scope="module")
-def exact(tmp_path_factory):
-    """A folder with the networks in float32."""
+def test_page_server_and_service_worker_have_the_same_policy():
+    """It allows requests to the page's own host only."""
+    policy = host.HEADERS["Content-Security-Policy"]
+    assert f'content="{policy}"' in (WEB / "index.html").read_text("utf-8")
+    worker = (WEB / "src" / "offline.js").read_text("utf-8")
+    assert policy in re.sub(r'" \+\s*"', "", worker)
+    sources = {word for rule in policy.split(";") for word in rule.split()[1:]}
+    assert sources == {"'none'", "'self'", "'wasm-unsafe-eval'", "blob:", "data:"}
+
+
+@pytest.fixture(scope="module", params=["float32", "ships"])
+def exported(tmp_path_factory, request):
+    """A folder with the networks, exact and as the page gets them."""
     pytest.importorskip("onnx", reason="the export needs the package onnx")
     from sdkit.web.export import export
 
     folder = tmp_path_factory.mktemp("model")
-    export(folder, exact=True)
+    export(folder, exact=request.param == "float32")
     return folder
 
 
@@ -81,19 +96,19 @@ def difference(made, image):
 
 @node
 @packages
-def test_the_page_draws_the_same_picture(exact, tmp_path):
+def test_the_page_draws_the_same_picture(exported, tmp_path):
     model = models.resolve("mini-sd")
     settings = model.settings("a red house by the sea", "draw", num_inference_steps=4, seed=3)
     (image,) = generate.draw(model.pipeline("text2img", "cpu", torch.float32), settings)
     wish = {"prompt": settings.prompt, "seed": 3, "guidance": settings.guidance_scale, "steps": 4}
-    made = painted_by_page(exact, tmp_path, image.size, size=settings.size, **wish)
+    made = painted_by_page(exported, tmp_path, image.size, size=settings.size, **wish)
     assert difference(made, image) < 1e-2
     assert difference(made, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) > 2e-2
 
 
 @node
 @packages
-def test_the_page_paints_the_same_picture_from_a_photograph(exact, tmp_path):
+def test_the_page_paints_the_same_picture_from_a_photograph(exported, tmp_path):
     model = models.resolve("mini-sd")
     photo = photos.resize(photos.sample("astronaut").crop((100, 0, 400, 200)), 64, 16)
     settings = model.settings("van gogh", num_inference_steps=6, strength=0.5, size=64, seed=1)
@@ -105,6 +120,6 @@ def test_the_page_paints_the_same_picture_from_a_photograph(exact, tmp_path):
         "height": photo.height,
         "data": [*photo.convert("RGBA").tobytes()],
     }
-    made = painted_by_page(exact, tmp_path, image.size, strength=0.5, picture=picture, **wish)
+    made = painted_by_page(exported, tmp_path, image.size, strength=0.5, picture=picture, **wish)
     assert difference(made, image) < 1e-2
     assert difference(made, photo) > 1e-2

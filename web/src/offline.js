@@ -3,6 +3,9 @@
 
 const VERSION = "__VERSION__";
 const FILES = "__FILES__";
+const POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
+  "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
@@ -25,8 +28,9 @@ self.addEventListener("fetch", (event) => {
   event.respondWith(answer(event.request));
 });
 
-// From the cache first. The two headers isolate the page from others, so that WASM may use threads
-// also where the host of the website cannot send headers.
+// From the cache first. The headers do what a host of websites often cannot: the first two isolate
+// the page from others, so that WASM may use threads. The third one stands in index.html, too; as a
+// header it also holds for the worker.
 async function answer(request) {
   const cache = await caches.open(VERSION);
   const found = (await cache.match(request, { ignoreSearch: true })) ?? (await fetch(request));
@@ -34,5 +38,6 @@ async function answer(request) {
   const headers = new Headers(found.headers);
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
+  headers.set("Content-Security-Policy", POLICY);
   return new Response(found.body, { status: found.status, statusText: found.statusText, headers });
 }
