@@ -7,7 +7,6 @@ const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
-const LATER = /model\/(regressor|upscaler|large)\.onnx$/; // no part of the page needs these yet
 
 // Writes the service worker, with the list of all files and a name that changes with any of them.
 const offline = {
@@ -16,7 +15,7 @@ const offline = {
     const listed = readdirSync("dist", { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`.replaceAll("\\", "/").slice("dist/".length))
-      .filter((file) => file !== "offline.js" && !LATER.test(file))
+      .filter((file) => file !== "offline.js")
       .sort();
     const hash = createHash("sha256");
     for (const file of listed) hash.update(file).update(readFileSync(`dist/${file}`));

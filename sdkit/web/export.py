@@ -251,6 +251,9 @@ def settings() -> dict[str, Any]:
             "num_inference_steps": upscale.STEPS,
             "strength": upscale.STRENGTH,
             "scheduler": _scheduler(large.scheduler),
+            # how much of the small picture and how much noise the networks get at noise level 0
+            "signal": float(large.low_res_scheduler.alphas_cumprod[0].sqrt()),
+            "noise": float((1 - large.low_res_scheduler.alphas_cumprod[0]).sqrt()),
         },
         "tokenizer": {
             "vocab": tokenizer["model"]["vocab"],

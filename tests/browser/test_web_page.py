@@ -120,6 +120,16 @@ def test_two_sentences_are_drawn_side_by_side_with_one_seed(tab):
     assert "dog" in tab.inner_text("#draw .says")
 
 
+def test_a_drawn_picture_becomes_four_times_larger(tab):
+    tab.eval_on_selector("#steps", "s => { s.value = 5; s.oninput() }")
+    tab.click("#draw .start")
+    tab.click("#drawn button")
+    tab.locator("#drawn button").wait_for(state="detached")
+    small, large = (128, 128), pixels(tab, "#drawn canvas")
+    assert large.size == (4 * small[0], 4 * small[1])
+    assert "Done in" in tab.inner_text("#draw .says")
+
+
 def test_a_drawing_can_be_stopped(tab):
     tab.click("#draw .start")
     tab.locator("#draw .says").filter(has_text="Step 1 of").wait_for()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdkit import generate, models
+from sdkit import generate, models, upscale
 from sdkit.files import ROOT
 from sdkit.pictures import photos
 from sdkit.web import host, values
@@ -89,6 +89,12 @@ def painted_by_page(folder, tmp_path, sides, **wish):
     return made[..., :3]
 
 
+def as_canvas(image):
+    """A picture as the page has it."""
+    data = [*image.convert("RGBA").tobytes()]
+    return {"width": image.width, "height": image.height, "data": data}
+
+
 def difference(made, image):
     """The mean difference of two pictures, as a share of the range."""
     return np.abs(made.astype(float) - np.asarray(image, float)).mean() / 255
@@ -115,11 +121,23 @@ def test_the_page_paints_the_same_picture_from_a_photograph(exported, tmp_path):
     pipe = model.pipeline("img2img", "cpu", torch.float32)
     (image,) = generate.style(pipe, [photo], settings)
     wish = {"prompt": "van gogh", "seed": 1, "guidance": settings.guidance_scale, "steps": 6}
-    picture = {
-        "width": photo.width,
-        "height": photo.height,
-        "data": [*photo.convert("RGBA").tobytes()],
-    }
-    made = painted_by_page(exported, tmp_path, image.size, strength=0.5, picture=picture, **wish)
+    made = painted_by_page(
+        exported, tmp_path, image.size, strength=0.5, picture=as_canvas(photo), **wish
+    )
     assert difference(made, image) < 1e-2
     assert difference(made, photo) > 1e-2
+
+
+@node
+@packages
+def test_the_page_enlarges_the_same_picture(exported, tmp_path):
+    small = photos.resize(photos.sample("astronaut"), 32, 8).crop((0, 0, 32, 24))
+    shared = models.resolve("mini-sd")
+    pipe = models.resolve("mini-upscaler").upscaler(shared, "cpu", torch.float32)
+    (large,) = upscale.upscale(pipe, [small], seed=2, drawn=True)
+    made = painted_by_page(
+        exported, tmp_path, large.size, enlarge=True, seed=2, picture=as_canvas(small)
+    )
+    assert difference(made, large) < 1e-2
+    # nearer than the picture that is only scaled
+    assert difference(made, large) < difference(np.asarray(small.resize(large.size)), large) / 3

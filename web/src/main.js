@@ -53,7 +53,9 @@ function work(section, job, show) {
   return new Promise((resolve) => {
     onMessage = (data) => {
       if (data.step) {
-        says.textContent = `${text.step} ${data.step} ${text.of} ${data.steps}. ${text.believes}`;
+        says.textContent = `${text.step} ${data.step} ${text.of} ${data.steps}.`;
+        if (!data.picture) return;
+        says.textContent += ` ${text.believes}`;
         show(data.picture);
       } else {
         if (data.error) console.error(data.error);
@@ -138,7 +140,13 @@ function marked(canvas) {
   return copy;
 }
 
-async function offer(link, canvas, wish, kind, origin) {
+// The settings of a further stage, with its name, as the kit writes them into a file.
+function stage(name, settings) {
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [`${key} of the ${name}`, String(value)]));
+}
+
+// Let a link download the picture with its notes. more: further notes.
+async function offer(link, canvas, wish, kind, origin, more = {}) {
   const blob = await new Promise((resolve) => marked(canvas).toBlob(resolve, "image/png"));
   const notes = {
     Software: `sdkit ${settings.version}`,
@@ -149,7 +157,8 @@ async function offer(link, canvas, wish, kind, origin) {
     "Guidance scale": String(wish.guidance),
     Steps: String(wish.steps),
     Seed: String(wish.seed),
-    Size: String(Math.min(canvas.width, canvas.height)),
+    Size: String(wish.size ?? Math.min(canvas.width, canvas.height)),
+    ...more,
   };
   if (link.href) URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(withNotes(new Uint8Array(await blob.arrayBuffer()), notes, origin));
@@ -258,15 +267,40 @@ $(".start", draw).onclick = () =>
       $("#drawn").append(figure);
       const wish = { ...common, prompt };
       if (!(await work(draw, { kind: "draw", wish }, (picture) => show(canvas, picture)))) break;
-      link.className = "button";
-      link.dataset.text = "download";
-      link.textContent = text.download;
-      link.setAttribute("aria-description", text.note);
-      await offer(link, canvas, wish, "a picture painted from a sentence", "trainedAlgorithmicMedia");
-      figure.append(link);
+      await finish(figure, canvas, wish);
     }
     if (strange.length) says.textContent += ` ${text.unknown} ${strange.join(", ")}.`;
   });
+
+// Under a drawn picture: a link for the download, and a button that makes it four times larger.
+async function finish(figure, canvas, wish) {
+  const link = document.createElement("a"), larger = document.createElement("button");
+  const [kind, origin] = ["a picture painted from a sentence", "trainedAlgorithmicMedia"];
+  const { strength: Strength, guidance_scale, num_inference_steps: Steps, size: Size } = settings.defaults.redraw;
+  const again = stage("redrawing", { Strength, "Guidance scale": guidance_scale, Steps, Size });
+  for (const [element, key] of [[link, "download"], [larger, "larger"]]) {
+    element.className = "button";
+    element.dataset.text = key;
+    element.textContent = text[key];
+  }
+  link.setAttribute("aria-description", text.note);
+  larger.type = "button";
+  larger.onclick = () => {
+    if (busy) return;
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const picture = { width: canvas.width, height: canvas.height, data: pixels.data };
+    $(".says", draw).textContent = text.enlarging;
+    running(draw, async () => {
+      const made = await work(draw, { kind: "enlarge", wish, picture }, (large) => show(canvas, large));
+      if (!made) return;
+      larger.remove();
+      const { model: Model, num_inference_steps: Steps, strength: Strength } = settings.upscaler;
+      await offer(link, canvas, wish, kind, origin, { ...again, ...stage("enlargement", { Model, Steps, Strength }) });
+    });
+  };
+  await offer(link, canvas, wish, kind, origin, again);
+  figure.append(link, " ", larger);
+}
 
 // ---- start
 

@@ -1,5 +1,6 @@
 // mini-sd: draws a picture from a sentence, and paints a photograph again. Knows nothing of the page.
 
+import { run } from "./networks.js";
 import { Generator } from "./noise.js";
 import { halve, resize, toNumbers, toPicture } from "./pixels.js";
 import { embedScale, Schedule } from "./schedule.js";
@@ -30,7 +31,7 @@ export class Painter {
     const timesteps = this.schedule.timesteps(wish.steps, wish.strength);
     if (!timesteps.length) throw new Error("less than one step");
     const { width, height } = picture, random = new Generator(wish.seed);
-    const found = await this.#run("encoder", { picture: [toNumbers(picture), [1, 3, height, width]] });
+    const found = await run(this, "encoder", { picture: [toNumbers(picture), [1, 3, height, width]] });
     const grain = random.normal(found.mean.length);
     const clean = found.mean.map((mean, k) => mean + found.std[k] * grain[k]);
     const noisy = this.schedule.addNoise(clean, random.normal(clean.length), timesteps[0]);
@@ -53,14 +54,14 @@ export class Painter {
 
   async #denoise(latents, h, w, wish, timesteps, onStep) {
     const { channels, scale_width: width, tokenizer } = this.settings;
-    const { words } = await this.#run("text", {
+    const { words } = await run(this, "text", {
       tokens: [this.tokenizer.encode(wish.prompt), [1, tokenizer.length]],
     });
     const context = [words, [1, tokenizer.length, words.length / tokenizer.length]];
     const scale = [embedScale(wish.guidance, width), [1, width]];
     let before = null;
     for (const [k, t] of timesteps.entries()) {
-      const { output } = await this.#run("unet", {
+      const { output } = await run(this, "unet", {
         latents: [latents, [1, channels, h, w]],
         t: [Float32Array.of(t), [1]],
         words: context,
@@ -80,17 +81,7 @@ export class Painter {
 
   async #decode(latents, h, w) {
     const { channels, factor } = this.settings;
-    const { picture } = await this.#run("decoder", { latents: [latents, [1, channels, h, w]] });
+    const { picture } = await run(this, "decoder", { latents: [latents, [1, channels, h, w]] });
     return toPicture(picture, w * factor, h * factor);
-  }
-
-  // Run a network. inputs: {name: [numbers, shape]}. Returns {name: numbers}.
-  async #run(network, inputs) {
-    const { Tensor } = this.runtime, feeds = {};
-    for (const [name, [values, shape]] of Object.entries(inputs)) {
-      feeds[name] = new Tensor(values instanceof Int32Array ? "int32" : "float32", values, shape);
-    }
-    const outputs = await this.sessions[network].run(feeds);
-    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
   }
 }

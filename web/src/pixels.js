@@ -44,7 +44,7 @@ export function resize(picture, width, height) {
 function scaleRows(data, from, rows, to) {
   const result = new Uint8ClampedArray(4 * to * rows);
   for (let x = 0; x < to; x++) {
-    const { start, weights } = lanczos(x, from / to, from);
+    const { start, weights } = weigh(x, from / to, from, lanczos, 3);
     for (let y = 0; y < rows; y++)
       for (let c = 0; c < 4; c++) {
         let sum = 0;
@@ -56,17 +56,56 @@ function scaleRows(data, from, rows, to) {
 }
 
 // Which pixels make the new pixel x, and with what weights.
-function lanczos(x, scale, length) {
-  const wide = Math.max(scale, 1), centre = (x + 0.5) * scale, reach = 3 * wide;
+function weigh(x, scale, length, filter, width) {
+  const wide = Math.max(scale, 1), centre = (x + 0.5) * scale, reach = width * wide;
   const start = Math.max(0, Math.trunc(centre - reach + 0.5));
   const end = Math.min(length, Math.trunc(centre + reach + 0.5));
-  const sinc = (v) => (v === 0 ? 1 : Math.sin(Math.PI * v) / (Math.PI * v));
-  const weights = Array.from({ length: end - start }, (_, k) => {
-    const v = (start + k - centre + 0.5) / wide;
-    return Math.abs(v) < 3 ? sinc(v) * sinc(v / 3) : 0;
-  });
+  const weights = Array.from({ length: end - start }, (_, k) => filter((start + k - centre + 0.5) / wide));
   const sum = weights.reduce((a, b) => a + b);
   return { start, weights: weights.map((w) => w / sum) };
+}
+
+const sinc = (v) => (v === 0 ? 1 : Math.sin(Math.PI * v) / (Math.PI * v));
+const lanczos = (v) => (Math.abs(v) < 3 ? sinc(v) * sinc(v / 3) : 0);
+
+// Keys 1981, with a = -0.5.
+function cubic(v) {
+  const d = Math.abs(v);
+  if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+  return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
+}
+
+// Scale numbers in 3 planes with a cubic filter, as torch does with antialias=True.
+export function scaleNumbers(numbers, width, height, newWidth, newHeight) {
+  const along = (data, from, rows, to) => {
+    // rows of `from` numbers become rows of `to`; the result lies column after column
+    const result = new Float32Array(to * rows);
+    for (let x = 0; x < to; x++) {
+      const { start, weights } = weigh(x, from / to, from, cubic, 2);
+      for (let y = 0; y < rows; y++) {
+        let sum = 0;
+        for (let k = 0; k < weights.length; k++) sum += weights[k] * data[y * from + start + k];
+        result[x * rows + y] = sum;
+      }
+    }
+    return result;
+  };
+  const made = new Float32Array(3 * newWidth * newHeight);
+  for (let c = 0; c < 3; c++) {
+    const plane = numbers.subarray(c * width * height, (c + 1) * width * height);
+    const wide = along(plane, width, height, newWidth);
+    made.set(along(wide, height, newWidth, newHeight), c * newWidth * newHeight);
+  }
+  return made;
+}
+
+// Change large numbers so that they shrink to the small ones: back-projection (Irani and Peleg 1991).
+// Both are compared at 1/coarser of the sides of the small picture.
+export function project(large, W, H, small, width, height, coarser) {
+  const [w, h] = [width, height].map((side) => Math.floor(side / coarser));
+  const wanted = scaleNumbers(small, width, height, w, h), is = scaleNumbers(large, W, H, w, h);
+  const missing = scaleNumbers(wanted.map((x, k) => x - is[k]), w, h, W, H);
+  return large.map((x, k) => x + missing[k]);
 }
 
 function transpose(data, width, height) {
