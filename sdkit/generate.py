@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from sdkit import __version__, progress
-from sdkit.diffusion import latents
+from sdkit.diffusion import editing, latents, prompts, sampler
+from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
 from sdkit.models import Model, hardware
 from sdkit.models.picture_settings import MAX_STEPS, Settings, check_whole
@@ -31,6 +32,7 @@ __all__ = [
     "Withheld",
     "batches",
     "draw",
+    "edit",
     "inpaint",
     "note",
     "preview",
@@ -248,6 +250,75 @@ def inpaint(
         np.asarray(painted, np.float32) - np.asarray(image)
     )
     return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def edit(
+    pipe: "StableDiffusionPipeline",
+    image: Image.Image,
+    source: str,
+    settings: Settings,
+    share: float = 0.4,
+    local: bool = True,
+    on_step: Callable[[], object] | None = None,
+    advise: bool = True,
+) -> Image.Image:
+    """Change what the prompt of `settings` says in another way than `source`, and keep the rest.
+
+    pipe : from `models.load`, with the task "text2img" or "img2img".
+    source : what the picture shows now, in words.
+    share, local : how much of the old attention maps stays, and whether the old picture stays
+        where no changed word looks; see `sdkit.diffusion.editing`.
+    on_step : as in `style`. It is called twice for each step: on the way to noise, and back.
+    advise : as in `style`.
+
+    Raises `SdkitError` as `style` does, and if the two prompts are the same.
+    """
+    same = (source.split(), settings.prompt.split())
+    if same[0] == same[1]:
+        raise SdkitError(
+            "The two sentences are the same, so nothing would change. Change a word of the second."
+        )
+    image = photos.resize(image, settings.size)
+    hardware.refuse_too_large(pipe, image.size)
+    if advise:
+        for prompt in (source, settings.prompt):
+            _warn(pipe, prompt, "draw")
+    schedule, steps = Schedule.of(pipe.scheduler), settings.num_inference_steps
+    timesteps = sampler.timesteps(schedule, steps)
+    control = editing.AttentionControl(pipe.tokenizer, source, settings.prompt, share)
+    with (
+        progress.counted(on_step, 2 * steps, "editing") as on_step,
+        hardware.enough_memory(f"for {image.width} x {image.height} pixels"),
+        twice(pipe) if works_twice(pipe, settings) else contextlib.nullcontext(),
+    ):
+        z = latents.encode(pipe.vae, photos.to_tensor(image))  # (1, C, h, w)
+        before, after, without = (
+            prompts.encode(pipe.tokenizer, pipe.text_encoder, text)
+            for text in (source, settings.prompt, settings.negative_prompt)
+        )
+        path = editing.invert(pipe.unet, schedule, z, before, without, timesteps, on_step=on_step)
+        for state in editing.edit(
+            pipe.unet,
+            schedule,
+            path,
+            before,
+            after,
+            without,
+            timesteps,
+            settings.guidance_scale,
+            control,
+            local,
+            on_step,
+        ):
+            broken.refuse_not_finite(state.latents, "latents")
+        x = latents.decode(pipe.vae, state.latents)  # (1, 3, H, W)
+        _, flagged = pipe.run_safety_checker(x, x.device, x.dtype)
+    if flagged and any(flagged):
+        raise Withheld([None])
+    broken.refuse_not_finite(x, "pixels")
+    edited = photos.to_image(x)
+    broken.refuse_one_colour(edited, image)
+    return edited
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import fnmatch
 LONGEST_FIRST = [
     "tests/browser/*",
     "notebooks/01*",
-    "notebooks/1[127]*",
+    "notebooks/1[1267]*",
     "notebooks/0[78]*",
     "notebooks/[01]*",
     "notebooks/solutions/*",

@@ -37,6 +37,7 @@ WAYS = {
     "inpaint": lambda style, draw, photo: generate.inpaint(
         draw, photo, Image.new("L", photo.size, 255), SETTINGS
     ),
+    "edit": lambda style, draw, photo: generate.edit(draw, photo, "a", SETTINGS),
 }
 
 

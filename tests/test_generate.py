@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sdkit import generate, latents, models, photos
+from sdkit import editing, generate, latents, models, photos, prompts, sampler
+from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
 
 GOOD = generate.Settings(
@@ -326,6 +327,42 @@ def test_an_unsuitable_mask_is_reported_in_a_sentence(text2img, wrong, sentence)
         generate.inpaint(text2img, Image.new("RGB", (64, 64)), wrong, DRAW)
 
 
+def test_an_edit_is_inversion_and_then_the_controlled_steps(text2img, monkeypatch):
+    """The parts are held to diffusers in tests/diffusion/test_editing.py; here they are joined."""
+    photo = photos.resize(photos.sample("astronaut"), 64)
+    settings, counted = replace(DRAW, prompt="a c", negative_prompt="x"), []
+    edited = generate.edit(
+        text2img, photo, "a b", settings, 0.5, False, lambda: counted.append(1), advise=False
+    )
+    schedule = Schedule.of(text2img.scheduler)
+    timesteps = sampler.timesteps(schedule, settings.num_inference_steps)
+    before, after, without = (
+        prompts.encode(text2img.tokenizer, text2img.text_encoder, text)
+        for text in ("a b", "a c", "x")
+    )
+    z = latents.encode(text2img.vae, photos.to_tensor(photo))
+    path = editing.invert(text2img.unet, schedule, z, before, without, timesteps)
+    control = editing.AttentionControl(text2img.tokenizer, "a b", "a c", 0.5)
+    scale = settings.guidance_scale
+    *_, last = editing.edit(
+        text2img.unet, schedule, path, before, after, without, timesteps, scale, control
+    )
+    expected = photos.to_image(latents.decode(text2img.vae, last.latents))
+    np.testing.assert_array_equal(np.asarray(edited), np.asarray(expected))
+    assert len(counted) == 2 * settings.num_inference_steps
+    # nothing may change: what is left is the picture after encoding and decoding
+    nowhere = torch.zeros(1, 1, 16, 16)
+    monkeypatch.setattr(editing.AttentionControl, "mask", lambda control, h, w: nowhere)
+    local = generate.edit(text2img, photo, "a b", settings, 0.5, advise=False)
+    kept = photos.to_image(latents.decode(text2img.vae, z))
+    np.testing.assert_array_equal(np.asarray(local), np.asarray(kept))
+
+
+def test_an_edit_of_nothing_is_refused(text2img):
+    with pytest.raises(SdkitError, match="are the same"):
+        generate.edit(text2img, Image.new("RGB", (64, 64)), f" {DRAW.prompt} ", DRAW)
+
+
 @pytest.fixture(scope="module")
 def checked(tiny_sd, tmp_path_factory):
     """The tiny model with a safety checker that flags all pictures or none: {flags all: folder}."""
@@ -375,6 +412,8 @@ def test_a_safety_checker_stays_on_and_is_reported_in_a_sentence(checked):
         generate.style(style, [photo], GOOD)
     with pytest.raises(generate.Withheld):
         generate.inpaint(draw, photo, mask(32, 64), DRAW)
+    with pytest.raises(SdkitError, match="safety checker"):
+        generate.edit(draw, photo, "a cat", DRAW)
     with pytest.raises(generate.Withheld, match="2 of 2"):
         generate.draw(draw, DRAW, 2)
     passing = models.load(checked[False], device="cpu")
@@ -404,6 +443,7 @@ def test_the_words_of_a_prompt_are_looked_up_once_for_all_pictures(tiny_pipe, te
         lambda **k: generate.redraw(tiny_pipe, two, replace(DRAW, **zebra), **k),
         lambda **k: generate.draw(text2img, replace(DRAW, **zebra), 2, **k),
         lambda **k: generate.inpaint(text2img, two[0], mask(0, 64), replace(DRAW, **zebra), **k),
+        lambda **k: generate.edit(text2img, two[0], "a photo", replace(DRAW, **zebra), **k),
     ):
         for advise in (True, False):
             recwarn.clear()

@@ -3,22 +3,26 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from sdkit.cli import parser
 from sdkit.files import ROOT
 
 RUNS = [
-    ["draw", "a photo, van gogh", "--steps", "2", "--upscale"],
+    ["draw", "a house, van gogh", "--steps", "2", "--upscale"],
     ["style", "coffee", "--prompt", "picasso", "--grid"],
     ["inpaint", "coffee", "coffee", "--prompt", "a photo"],
-    ["upscale", "drawn/a-photo-x4-van-gogh-seed0.png"],
-    ["check", "drawn/a-photo-x4-van-gogh-seed0.png"],
+    ["edit", "coffee", "--from", "a red house", "--to", "a blue house", "--steps", "2"],
+    ["learn", "mine", "--word", "dots", "--steps", "1", "--size", "32"],
+    ["upscale", "drawn/a-house-x4-van-gogh-seed0.png"],
+    ["check", "drawn/a-house-x4-van-gogh-seed0.png"],
     ["clear", "x.ipynb"],
     ["models"],
     ["doctor"],
@@ -48,6 +52,13 @@ clean = {
 
 def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
     (tmp_path / "x.ipynb").write_text('{"cells": [], "metadata": {}}')
+    (tmp_path / "mine").mkdir()
+    for level in (50, 100, 200):
+        Image.new("L", (40, 40), level).save(tmp_path / "mine" / f"a red house {level}.png")
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    words = Path("models", "mini-sd", "words.json")  # learn asks for the words of the postcards
+    shutil.copy(ROOT / "data" / words, data / words)
     done = subprocess.run(
         [
             sys.executable,
@@ -59,7 +70,7 @@ def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env={**clean, "PYTHONPATH": str(ROOT), "SDKIT_DATA": str(tiny_data), "NO_SOCKETS": "1"},
+        env={**clean, "PYTHONPATH": str(ROOT), "SDKIT_DATA": str(data), "NO_SOCKETS": "1"},
     )
     assert done.returncode == 0, done.stderr
     codes, attempts = json.loads(done.stdout.splitlines()[-1])

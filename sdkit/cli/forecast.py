@@ -129,6 +129,17 @@ def painting(
     return Work(what, calls, pipe._execution_device)
 
 
+def editing(pipe: "DiffusionPipeline", settings: models.Settings, size: tuple[int, int]) -> Work:
+    """What `generate.edit` does to a picture of `size` (width, height in px)."""
+    work = painting(pipe, settings, size)
+    there = Calls(
+        pipe.unet, (1, *work.calls[0].shape[1:]), work.calls[0].times, words=work.calls[0].words
+    )
+    back = replace(there, shape=(2 * work.calls[0].shape[0], *there.shape[1:]))
+    what = f"{settings.steps_run} steps to noise and as many back, at {size[0]} x {size[1]} pixels"
+    return Work(what, [there, back, *work.calls[1:]], work.device)
+
+
 def enlarging(
     pipe: "DiffusionPipeline",
     sizes: Iterable[tuple[int, int]],

@@ -21,7 +21,9 @@ MODEL = (
     "a folder in diffusers' layout, or a .safetensors file"
 )
 DEVICE = "cpu, or a graphics card: cuda (NVIDIA) or mps (Mac) (default: the fastest)"
-DEFAULTS = f"If you leave out a setting, the model has a default ({COMMAND} models lists them)."
+DEFAULTS = (
+    f"The model has a default for each setting that you leave out ({COMMAND} models lists them)."
+)
 MEASURED = ("draw", "clip", "vae", "style", "upscale")  # as in sdkit.evaluate.measure
 PICTURES = f"picture file, folder, or sample photo: {', '.join(SAMPLES)}"
 
@@ -54,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"sdkit: {unexpected(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nsdkit: stopped; what was written before is whole.", file=sys.stderr)
+        print("\nsdkit: stopped. The files written before are complete.", file=sys.stderr)
         return 130
 
 
@@ -105,6 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="make the picture larger: draw it again at twice the size, then enlarge it four times "
         "(mini-sd does so by default, unless you give a --size)",
     )
+    _lora(verb)
     verb.set_defaults(verb=("verbs", "draw"))
 
     verb = verbs.add_parser(
@@ -123,7 +126,39 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--grid", action="store_true", help="also write a before/after sheet with the settings"
     )
+    _lora(verb)
     verb.set_defaults(verb=("verbs", "style"))
+
+    verb = verbs.add_parser(
+        "learn",
+        help="teach mini-sd a style from five to ten pictures",
+        description="Makes a small file (a LoRA) for the option --lora of draw and style. The name "
+        'of each picture should say what it shows: "a red house in the snow.png". Ctrl-C stops and '
+        "keeps what was learned; the same command goes on. Take pictures that you may use.",
+    )
+    verb.add_argument("folder", metavar="FOLDER", help="folder with the pictures")
+    verb.add_argument(
+        "--word", required=True, help="the new word for the style, for instance chalk"
+    )
+    verb.add_argument("--steps", type=int, default=300, help="number of updates (default 300)")
+    verb.add_argument(
+        "--size",
+        type=int,
+        default=64,
+        help="side of the pictures in pixels while learning (default 64; 128 takes five times as "
+        "long)",
+    )
+    verb.add_argument("--seed", type=int, default=0, help="start of the random numbers (default 0)")
+    verb.add_argument("--model", default="mini", help="mini (default), or a folder of its kind")
+    verb.add_argument("--device", help=DEVICE)
+    verb.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="file for the result (default: learned/WORD.safetensors)",
+    )
+    verb.add_argument("--overwrite", action="store_true", help="replace a file of the same name")
+    verb.set_defaults(verb=("teach", "learn"))
 
     verb = verbs.add_parser("inpaint", help="paint a part of a picture again", epilog=DEFAULTS)
     verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
@@ -134,6 +169,31 @@ def make_parser() -> argparse.ArgumentParser:
     _settings(verb, "inpainted")
     verb.set_defaults(verb=("verbs", "inpaint"))
 
+    verb = verbs.add_parser(
+        "edit", help="change a word of what a picture shows, and keep the rest", epilog=DEFAULTS
+    )
+    verb.add_argument("photo", metavar="PICTURE", help=PICTURES.replace(", folder", ""))
+    verb.add_argument(
+        "--from", required=True, dest="source", help="what PICTURE shows, in a sentence"
+    )
+    verb.add_argument(
+        "--to", required=True, dest="prompt", help="what it should show: change a word of --from"
+    )
+    verb.add_argument(
+        "--keep",
+        type=float,
+        default=0.4,
+        help="0 to 1 (default 0.4): share of the steps in which the new words look where the old "
+        "ones looked; more keeps the shape, less lets another thing take its place",
+    )
+    verb.add_argument(
+        "--everywhere",
+        action="store_true",
+        help="let all of the picture change, not only where the changed words look",
+    )
+    _settings(verb, "edited")
+    verb.set_defaults(verb=("verbs", "edit"))
+
     verb = verbs.add_parser("upscale", help="make pictures of up to 512 pixels four times larger")
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help=PICTURES)
     verb.add_argument(
@@ -141,7 +201,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=20,
         dest="num_inference_steps",
-        help="number of steps (default 20); only the share that --strength says is run",
+        help="number of steps (default 20); --strength says which share of them is run",
     )
     verb.add_argument(
         "--strength", type=float, default=0.4, help="0 to 1: how much to invent (default 0.4)"
@@ -200,7 +260,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "check",
-        help="say how pictures were made, as far as they tell, and whether signatures hold",
+        help="say what pictures tell about how they were made, and whether signatures hold",
         description="The pictures may come from anywhere. Exit code 0: each has at least one "
         "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read, "
         "or its manifest cannot be checked. 3: a signature does not hold. The highest one counts.",
@@ -337,6 +397,18 @@ def _settings(verb: argparse.ArgumentParser, folder: str) -> None:
         "--yes", action="store_true", help="agree beforehand to long runs and downloads"
     )
     _files(verb, folder)
+
+
+def _lora(verb: argparse.ArgumentParser) -> None:
+    """Give `verb` the option for styles that were learned later."""
+    verb.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE[:SCALE]",
+        help="paint with a learned style (see learn): a LoRA file, or its repository on the hub, "
+        "and how strongly (default 1); its word goes into the prompt; may be given several times",
+    )
 
 
 def _files(verb: argparse.ArgumentParser, folder: str) -> None:

@@ -27,5 +27,5 @@ def booth(arguments: Namespace) -> int:
     try:
         server.open_booth(options)
     except KeyboardInterrupt:
-        print("\nThe photo booth is closed. Nothing of the visitors is left.")
+        print("\nThe photo booth is closed. It has kept nothing of its visitors.")
     return 0

@@ -1,4 +1,6 @@
-"""The verbs that work on files: draw, style, inpaint and upscale make pictures, clear removes them.
+"""The verbs that work on files: draw, style, inpaint, edit and upscale make pictures.
+
+clear removes them from notebooks, check says how they were made.
 
 torch and diffusers take seconds to import, so each verb imports them when it needs them. The parser
 has checked the arguments.
@@ -11,13 +13,14 @@ import time
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from sdkit import models
-from sdkit.cli import consent, forecast
+from sdkit import models, postcards
+from sdkit.cli import consent, forecast, teach
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.files import expand
 from sdkit.models import hardware
@@ -39,32 +42,36 @@ if TYPE_CHECKING:
     from sdkit.pictures import portraits
 
 SHEET = 4  # photographs on one before/after sheet
+# how mini-sd edits postcards best, measured in lesson 16: at the size of its second drawing
+EDIT = {"size": 128, "guidance_scale": 1.0, "num_inference_steps": 25}
 
 
 def draw(arguments: Namespace) -> int:
     """Draw pictures from a sentence; then make them larger, or paint them in a style, if asked."""
     model = _model(arguments)
+    used = teach.loras(arguments)
     prompt, named = model.split_style(" ".join(arguments.prompt))
     in_style, own = arguments.style or named, model.defaults
     larger = arguments.upscale
     if larger is None:  # not said; mini-sd draws small pictures and says in its defaults: enlarge
         larger = arguments.size is None and own.get("draw", {}).get("upscale", False)
     upscaler = models.resolve("mini-upscaler") if larger else None
-    if why := model.refusal(prompt, "draw"):
+    known = teach.without_words(prompt, used)
+    if why := model.refusal(known, "draw"):
         raise SdkitError(why)
     sentence, added = model.complete(prompt, arguments.seed)
     settings = _settings(arguments, model, sentence, "draw")
     outputs.make_folder(arguments.out)
-    _advise(model, prompt, "draw")
-    if in_style:
-        _advise(model, in_style, "style")
+    _advise(model, known, "draw")
+    if in_style and (known_style := teach.without_words(in_style, used)):
+        _advise(model, known_style, "style")
     if added:
         print(f"You did not say: {', '.join(added)}. The seed chose this. Drawn: {sentence}")
     enlarging = _load_upscaler(arguments, upscaler, model) if upscaler else None
     pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
 
-    from sdkit import generate, stages, upscale
+    from sdkit import generate, lora, stages, upscale
 
     size, count = settings.size, arguments.count
     batches = generate.batches(settings, count)
@@ -76,7 +83,9 @@ def draw(arguments: Namespace) -> int:
             painter, size = _load(arguments, model), again.size
             following.append(stages.paint_again(painter, again, "redrawing"))
             work.append(forecast.painting(painter, again, (size, size), count))
-        following.append(stages.enlarge(enlarging, upscaler, size))
+        last = stages.enlarge(enlarging, upscaler, size)
+        # it shares the text encoder, and has not learned what the LoRAs say
+        following.append(replace(last, apply=lora.paused(pipe, last.apply)))
         work.append(
             forecast.enlarging(enlarging, [(size, size)] * count, upscale.STEPS, upscale.STRENGTH)
         )
@@ -87,7 +96,7 @@ def draw(arguments: Namespace) -> int:
         )
         work.append(forecast.painting(painter, second, (second.size, second.size), count))
     consent.agree(work, arguments.yes)
-    note = generate.note(settings, model, "a picture painted from a sentence")
+    note = generate.note(settings, model, "a picture painted from a sentence") | teach.note(used)
     for stage in following:
         note |= stage.note
     name = outputs.slug(prompt) + "".join(stage.tail for stage in following)
@@ -95,7 +104,10 @@ def draw(arguments: Namespace) -> int:
     steps += count * sum(stage.steps for stage in following)
     written: list[Path] = []
     failed: list[str] = []
-    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
+    with (
+        lora.applied(pipe, used),
+        tqdm(total=steps, unit="step", disable=None, leave=False) as bar,
+    ):
         drawn: list[Image.Image | None]
         try:
             drawn = [*generate.draw(pipe, settings, count, bar.update, advise=False)]
@@ -144,25 +156,68 @@ def inpaint(arguments: Namespace) -> int:
     return 0
 
 
+def edit(arguments: Namespace) -> int:
+    """Change a word of what a picture shows, and keep the rest."""
+    model = _model(arguments)
+    for sentence in (arguments.source, arguments.prompt):
+        if why := model.refusal(sentence, "draw"):
+            raise SdkitError(why)
+    settings = _settings(arguments, model, arguments.prompt, "edit")
+    outputs.make_folder(arguments.out)
+    for sentence in (arguments.source, arguments.prompt):
+        _advise(model, sentence, "draw")
+    image = photos.open_photo(arguments.photo)
+    pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
+    from tqdm import tqdm
+
+    from sdkit import generate
+
+    size, steps = photos.resized_size(image, settings.size), settings.num_inference_steps
+    hardware.refuse_too_large(pipe, size)
+    consent.agree([forecast.editing(pipe, settings, size)], arguments.yes)
+    note = generate.note(settings, model, "a picture edited")
+    note |= {"Prompt before": arguments.source, "Kept": f"{arguments.keep:g}"}
+    name = f"{outputs.stem(arguments.photo)}-{_tail(settings)}"
+    with tqdm(total=2 * steps, unit="step", disable=None, leave=False) as bar:
+        edited = generate.edit(
+            pipe,
+            image,
+            arguments.source,
+            settings,
+            arguments.keep,
+            not arguments.everywhere,
+            bar.update,
+            advise=False,
+        )
+        _save(arguments, edited, name, note, [], bar.write, began, arguments.photo)
+    return 0
+
+
 def style(arguments: Namespace) -> int:
     """Paint photographs in a style. If one cannot be used, say why and go on with the others."""
     model = _model(arguments)
     settings = _settings(arguments, model, arguments.prompt, "style")
+    used = teach.loras(arguments)
     outputs.make_folder(arguments.out)
-    _advise(model, arguments.prompt, "style")
+    known = teach.without_words(arguments.prompt, used)
+    if known or not used:
+        _advise(model, known, "style")
     sources, failed = _find(arguments.photos)
     # before the photographs are opened, so that a fault of the model is reported once
     pipe = _load(arguments, model) if sources else None
     from tqdm import tqdm
 
-    from sdkit import generate
+    from sdkit import generate, lora
 
-    note = generate.note(settings, model)
+    note = generate.note(settings, model) | teach.note(used)
     written: list[Path] = []
     pairs: list[tuple[Image.Image, Image.Image, str]] = []
     start, agreed = time.perf_counter(), False
     parts = _parts(sources, arguments.crop, failed)
-    with tqdm(total=len(parts) * settings.steps_run, unit="step", disable=None, leave=False) as bar:
+    with (
+        lora.applied(pipe, used if sources else []),
+        tqdm(total=len(parts) * settings.steps_run, unit="step", disable=None, leave=False) as bar,
+    ):
         for source, tail, box in parts:
             with _report_failure(f"{Path(source).name}{tail}", failed, bar.write):
                 photo = photos.open_photo(source)
@@ -317,7 +372,8 @@ def _model(arguments: Namespace) -> models.Model:
 
 def _settings(arguments: Namespace, model: models.Model, prompt: str, task: str) -> models.Settings:
     """The settings of the model for this task, changed by the options that were given."""
-    changes = {
+    own = EDIT if task == "edit" and _draws_postcards(model) else {}
+    changes = own | {
         name: getattr(arguments, name)
         for name in ("strength", "guidance_scale", "num_inference_steps", "size")
         if getattr(arguments, name, None) is not None
@@ -325,6 +381,10 @@ def _settings(arguments: Namespace, model: models.Model, prompt: str, task: str)
     return model.settings(
         prompt, task, negative_prompt=arguments.negative_prompt, seed=arguments.seed, **changes
     )
+
+
+def _draws_postcards(model: models.Model) -> bool:
+    return bool(model.known_words and {*postcards.THINGS} <= model.known_words)
 
 
 def _load(arguments: Namespace, model: models.Model, task: str = "img2img") -> "DiffusionPipeline":

@@ -67,7 +67,7 @@ def known_words(folder: str | Path) -> set[str] | None:
         return set(listed)
     except (OSError, ValueError, RecursionError) as error:
         raise SdkitError(
-            f"{path} is damaged: it must be a list of words. Put it back from where it came."
+            f"{path} is damaged: it must be a list of words. Copy it again from where it came."
         ) from error
 
 

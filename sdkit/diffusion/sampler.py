@@ -55,18 +55,20 @@ def predictions(
     """Turn the network's output at timestep t into (pred_x0, pred_epsilon), shaped as `sample`.
 
     The output is read as the schedule's `prediction_type` says: "epsilon" (DDPM, equation 4, solved
-    for x0) or "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D). Any other type
-    raises `SdkitError`.
+    for x0), "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D) or "flow_prediction"
+    (the velocity on a straight road, Liu et al. 2023, arXiv:2209.03003). Any other type raises
+    `SdkitError`.
     """
-    abar = schedule.alpha_cumprod(t)
-    signal, noise = abar.sqrt().item(), (1 - abar).sqrt().item()
+    signal, noise = (factor.item() for factor in schedule.factors(t))
     if schedule.prediction_type == "epsilon":
         return (sample - noise * model_output) / signal, model_output
     if schedule.prediction_type == "v_prediction":  # v = signal * epsilon - noise * x0
         return signal * sample - noise * model_output, signal * model_output + noise * sample
+    if schedule.prediction_type == "flow_prediction":  # velocity = epsilon - x0
+        return sample - noise * model_output, sample + signal * model_output
     raise SdkitError(
         f"Prediction type {schedule.prediction_type!r} is not known here. "
-        "Take a model that predicts epsilon or v."
+        "Take a model that predicts epsilon, v or the velocity."
     )
 
 
@@ -87,12 +89,13 @@ def ddim_step(
     """
     abar, abar_prev = schedule.alpha_cumprod(t), schedule.alpha_cumprod(t_prev)
     pred_x0, pred_epsilon = predictions(schedule, model_output, t, sample)
-    sigma = eta * ((1 - abar_prev) / (1 - abar) * (1 - abar / abar_prev)).sqrt()  # equation 16
+    signal_prev, noise_prev = (factor.item() for factor in schedule.factors(t_prev))
+    fresh = eta**2 * (1 - abar / abar_prev) / (1 - abar)  # share of the noise; equation 16
     # "direction pointing to x_t"
-    direction = (1 - abar_prev - sigma**2).clamp(min=0).sqrt().item() * pred_epsilon
-    prev_sample = abar_prev.sqrt().item() * pred_x0 + direction
+    direction = noise_prev * (1 - fresh).clamp(min=0).sqrt().item() * pred_epsilon
+    prev_sample = signal_prev * pred_x0 + direction
     if eta > 0:
-        prev_sample = prev_sample + sigma.item() * noise
+        prev_sample = prev_sample + noise_prev * fresh.sqrt().item() * noise
     return prev_sample, pred_x0
 
 
@@ -111,20 +114,24 @@ def dpm_step(
     the step equals DDIM, and so does the last step to abar = 1.
     """
     pred_x0, _ = predictions(schedule, model_output, t, sample)
-    (signal, noise), (signal_prev, noise_prev) = (
-        (abar.sqrt().item(), (1 - abar).sqrt().item())
-        for abar in map(schedule.alpha_cumprod, (t, t_prev))
+    (_, noise), (signal_prev, noise_prev) = (
+        (signal.item(), noise.item()) for signal, noise in map(schedule.factors, (t, t_prev))
     )
     if noise_prev == 0:
         return signal_prev * pred_x0, pred_x0
-    # h is the step's length in lambda = log(signal / noise), half the log-SNR
-    D, h = pred_x0, math.log(signal_prev / noise_prev) - math.log(signal / noise)
+    # h is the step's length in lambda = log(signal / noise)
+    D, h = pred_x0, _lambda(schedule, t_prev) - _lambda(schedule, t)
     if previous is not None:
         t_before, x0_before = previous
-        abar = schedule.alpha_cumprod(t_before)
-        h_before = math.log(signal / noise) - 0.5 * (abar / (1 - abar)).log().item()
+        h_before = _lambda(schedule, t) - _lambda(schedule, t_before)
         D = pred_x0 + h / (2 * h_before) * (pred_x0 - x0_before)
     return noise_prev / noise * sample - signal_prev * math.expm1(-h) * D, pred_x0
+
+
+def _lambda(schedule: Schedule, t: int) -> float:
+    """log(signal / noise) at timestep t, half the log-SNR; minus infinity where nothing is left."""
+    signal, noise = schedule.factors(t)
+    return (signal / noise).log().item()
 
 
 def guide(uncond: torch.Tensor, cond: torch.Tensor, guidance_scale: float) -> torch.Tensor:
@@ -147,6 +154,30 @@ def embed_scales(guidance_scales: torch.Tensor, width: int) -> torch.Tensor:
     rates = torch.exp(torch.arange(half) * (-math.log(10000) / (half - 1)))
     angles = (guidance_scales[:, None] - 1) * 1000 * rates.to(guidance_scales)  # (B, width / 2)
     return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+@torch.no_grad()
+def ask(
+    unet: nn.Module,
+    latents: torch.Tensor,
+    t: int,
+    prompt_embeds: torch.Tensor,
+    negative_embeds: torch.Tensor,
+    guidance_scale: float,
+) -> torch.Tensor:
+    """The network's answer (B, C, h, w) about `latents` at timestep t, guided as `denoise` says."""
+    prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
+    width = getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
+    if guidance_scale > 1 and width is None:
+        context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])
+        inputs = torch.cat([latents] * 2)  # (2B, C, h, w)
+        uncond, cond = unet(inputs, t, encoder_hidden_states=context).sample.chunk(2)
+        return guide(uncond, cond, guidance_scale)
+    told: dict[str, torch.Tensor] = {}
+    if guidance_scale > 1 and width:
+        scales = torch.full((len(latents),), float(guidance_scale))
+        told = {"timestep_cond": embed_scales(scales, width).to(latents)}
+    return unet(latents, t, encoder_hidden_states=prompt_embeds, **told).sample
 
 
 @torch.no_grad()
@@ -173,22 +204,9 @@ def denoise(
     """
     if solver not in ("ddim", "dpm++"):
         raise SdkitError(f"There is no solver {solver!r}. Take 'ddim' or 'dpm++'.")
-    prompt_embeds = prompt_embeds.expand(len(latents), -1, -1)
-    width = getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
-    guided = guidance_scale > 1 and width is None
-    told: dict[str, torch.Tensor] = {}
-    if guidance_scale > 1 and width:
-        scales = torch.full((len(latents),), float(guidance_scale))
-        told = {"timestep_cond": embed_scales(scales, width).to(latents)}
-    context, previous = prompt_embeds, None
-    if guided:
-        context = torch.cat([negative_embeds.expand_as(prompt_embeds), prompt_embeds])  # (2B, L, D)
+    previous = None
     for step, t in enumerate(progress.bar(timesteps, "denoising")):
-        inputs = torch.cat([latents] * 2) if guided else latents  # (2B or B, C, h, w)
-        output = unet(inputs, t, encoder_hidden_states=context, **told).sample
-        if guided:
-            uncond, cond = output.chunk(2)
-            output = guide(uncond, cond, guidance_scale)  # (B, C, h, w)
+        output = ask(unet, latents, t, prompt_embeds, negative_embeds, guidance_scale)
         t_prev = timesteps[step + 1] if step + 1 < len(timesteps) else -1
         if solver == "ddim":
             latents, pred_x0 = ddim_step(schedule, output, t, t_prev, latents)

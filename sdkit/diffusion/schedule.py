@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from sdkit.errors import SdkitError
+
 
 class Schedule:
     """A noise schedule of T steps.
@@ -21,8 +23,9 @@ class Schedule:
     betas : (T,) tensor or sequence, each in (0, 1]
     final_alpha_cumprod : abar at the end of the chain, after the step from timestep 0. None means
         abar_0, as in Stable Diffusion (`set_alpha_to_one=False`). The DDIM paper has 1.
-    prediction_type : what the network was trained to predict: "epsilon" (the noise) or
-        "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D).
+    prediction_type : what the network was trained to predict: "epsilon" (the noise),
+        "v_prediction" (Salimans & Ho 2022, arXiv:2202.00512, appendix D), or "flow_prediction"
+        (the velocity noise - x0 on a straight road; Liu et al. 2023, arXiv:2209.03003).
     """
 
     def __init__(
@@ -55,9 +58,21 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.betas)
 
-    def alpha_cumprod(self, t: int) -> torch.Tensor:
-        """abar at timestep t, a scalar; `final_alpha_cumprod` for t < 0."""
-        return self.alphas_cumprod[t] if t >= 0 else self.final_alpha_cumprod
+    def alpha_cumprod(self, t: int | torch.Tensor) -> torch.Tensor:
+        """abar at timestep(s) t, shaped as t; `final_alpha_cumprod` for t < 0."""
+        t = torch.as_tensor(t, device="cpu")
+        return torch.where(t < 0, self.final_alpha_cumprod, self.alphas_cumprod[t.clamp(min=0)])
+
+    def factors(self, t: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The factors of the picture and of the noise at timestep(s) t, both shaped as t.
+
+        Their squares add up to 1: sqrt(abar) and sqrt(1 - abar). On a straight road the factors
+        themselves add up to 1: 1 - u and u, with the same signal-to-noise ratio.
+        """
+        abar = self.alpha_cumprod(t)
+        signal, noise = abar.sqrt(), (1 - abar).sqrt()
+        total = signal + noise if self.prediction_type == "flow_prediction" else 1
+        return signal / total, noise / total
 
     def snr_db(self, t: int | slice | torch.Tensor = slice(None)) -> torch.Tensor:
         """Signal-to-noise ratio abar / (1 - abar) in decibels at timestep(s) t; (T,) by default."""
@@ -69,12 +84,29 @@ class Schedule:
     ) -> torch.Tensor:
         """Noise x0 to timestep t in one jump: sqrt(abar_t) x0 + sqrt(1 - abar_t) noise.
 
-        DDPM, equation 4. x0 and noise are (B, ...); t is an int, or (B,) ints, one per picture.
+        DDPM, equation 4; on a straight road (1 - u) x0 + u noise. x0 and noise are (B, ...); t is
+        an int, or (B,) ints, one per picture.
         """
-        t = torch.as_tensor(t, device="cpu")
-        abar = self.alphas_cumprod[t].reshape(-1, *[1] * (x0.ndim - 1))  # (B or 1, 1, 1, ...)
-        abar = abar.to(x0.device)
-        return abar.sqrt().to(x0.dtype) * x0 + (1 - abar).sqrt().to(x0.dtype) * noise
+        signal, strength = self._factors_like(x0, t)
+        return signal * x0 + strength * noise
+
+    def target(self, x0: torch.Tensor, noise: torch.Tensor, t: int | torch.Tensor) -> torch.Tensor:
+        """What the network should answer to `add_noise(x0, noise, t)`, by `prediction_type`."""
+        if self.prediction_type == "epsilon":
+            return noise
+        if self.prediction_type == "v_prediction":
+            signal, strength = self._factors_like(x0, t)
+            return signal * noise - strength * x0
+        if self.prediction_type == "flow_prediction":
+            return noise - x0  # the slope of the straight line from x0 to the noise
+        raise SdkitError(f"Prediction type {self.prediction_type!r} is not known here.")
+
+    def _factors_like(
+        self, x0: torch.Tensor, t: int | torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`factors` as tensors (B or 1, 1, 1, ...) that multiply x0 (B, ...)."""
+        signal, noise = (f.reshape(-1, *[1] * (x0.ndim - 1)).to(x0) for f in self.factors(t))
+        return signal, noise
 
 
 def linear(
@@ -116,3 +148,16 @@ def log_linear(
     snr = 10 ** (torch.linspace(start_db, end_db, num_train_timesteps, dtype=torch.float64) / 10)
     abar = torch.cat([torch.ones(1, dtype=torch.float64), snr / (1 + snr)])  # (T + 1,)
     return Schedule(1 - abar[1:] / abar[:-1], final_alpha_cumprod=1.0)
+
+
+def straight(num_train_timesteps: int = 1000) -> Schedule:
+    """A straight road from picture to noise: x_t = (1 - u) x0 + u noise, u = 1/T, 2/T, ..., 1.
+
+    Rectified flow (Liu et al. 2023, arXiv:2209.03003, equation 1) and flow matching (Lipman et al.
+    2023, arXiv:2210.02747) walk it, and the network predicts the velocity. Timestep t of T has u =
+    (t + 1) / T; the last one is pure noise. Both papers count from noise to data. The direction
+    here is that of diffusers and of Stable Diffusion 3.
+    """
+    u = torch.arange(num_train_timesteps + 1, dtype=torch.float64) / num_train_timesteps
+    abar = (1 - u) ** 2 / ((1 - u) ** 2 + u**2)  # (T + 1,), the share of the variance
+    return Schedule(1 - abar[1:] / abar[:-1], 1.0, "flow_prediction")

@@ -18,12 +18,12 @@ ALL = frozenset({"00", "09"})  # lessons about the whole machine
 
 # name of a part: x, y, width, height, its lines of text, the lessons that take it apart
 PARTS: dict[str, tuple[int, int, int, int, list[str], set[str]]] = {
-    "text encoder": (104, 12, 104, 40, ["text encoder"], {"06"}),
-    "noise": (104, 64, 104, 40, ["noise"], {"02", "11"}),
-    "VAE encoder": (104, 116, 104, 40, ["VAE encoder"], {"05", "11"}),
-    "UNet": (246, 12, 96, 92, ["UNet", "says what", "is noise"], {"03", "07", "11"}),
+    "text encoder": (104, 12, 104, 40, ["text encoder"], {"06", "13"}),
+    "noise": (104, 64, 104, 40, ["noise"], {"02", "11", "16"}),
+    "VAE encoder": (104, 116, 104, 40, ["VAE encoder"], {"05", "11", "16"}),
+    "UNet": (246, 12, 96, 92, ["UNet", "says what", "is noise"], set("03 07 11 13 15 16".split())),
     "guidance": (352, 12, 86, 40, ["guidance"], {"08"}),
-    "scheduler": (352, 64, 86, 40, ["scheduler"], {"03", "04"}),
+    "scheduler": (352, 64, 86, 40, ["scheduler"], {"03", "04", "15"}),
     "VAE decoder": (476, 38, 104, 40, ["VAE decoder"], {"05", "11"}),
     "super-resolution": (618, 12, 130, 40, ["super-resolution"], {"10"}),
     "judges": (618, 64, 130, 40, ["is it good?", "whose is it?"], {"12", "17"}),

@@ -5,6 +5,7 @@ The slider's pictures were computed before, so it needs no model.
 
 import contextlib
 import html
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import numpy as np
 import traitlets
 from IPython.display import display
 from matplotlib.figure import Figure
+from PIL import Image
 
 from sdkit import progress
 from sdkit.errors import SdkitError
 from sdkit.lessons import plots
+from sdkit.pictures import photos
 
 SMALLEST = 256  # px on the page; smaller frames are enlarged to it
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -167,6 +170,43 @@ def camera() -> Camera:
     text = "[a camera: run the cell to use it]"
     display({VIEW: data[VIEW], "text/plain": text}, raw=True)
     return box
+
+
+class DrawingPad(anywidget.AnyWidget):
+    """A square to draw on with a mouse, a pen or a finger; `picture` gives what is on it."""
+
+    _esm = Path(__file__).parent / "pad.js"
+    _css = Path(__file__).parent / "pad.css"
+    start = traitlets.Bytes(b"").tag(sync=True)  # PNG of what is on the pad at first
+    strokes = traitlets.Int(0).tag(sync=True)  # lines that were drawn
+
+    def __init__(self, start: Image.Image) -> None:
+        file = io.BytesIO()
+        start.convert("RGB").save(file, "PNG")
+        self._drawn: Image.Image = start.convert("RGB")
+        super().__init__(start=file.getvalue())
+        self.on_msg(self._heard)
+
+    def _heard(self, _: Any, message: Any, buffers: list[Any]) -> None:
+        if isinstance(message, dict) and message.get("type") == "drawing" and buffers:
+            self._drawn = photos.open_photo(Image.open(io.BytesIO(bytes(buffers[0]))))
+            self.strokes += 1
+
+    def picture(self) -> Image.Image:
+        """What is on the pad now, as an RGB picture of the size of the first one."""
+        return self._drawn.copy()
+
+
+def drawing_pad(start: Image.Image) -> DrawingPad:
+    """Display a pad to draw on, with `start` on it; see `DrawingPad.picture`.
+
+    The notebook file keeps only a sentence.
+    """
+    pad = DrawingPad(start)
+    data, _ = pad._repr_mimebundle_()
+    text = "[a pad to draw on: run the cell to use it]"
+    display({VIEW: data[VIEW], "text/plain": text}, raw=True)
+    return pad
 
 
 def upload_button() -> ipywidgets.FileUpload:

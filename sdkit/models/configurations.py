@@ -162,7 +162,7 @@ def read(path: Path, most: int = LARGEST) -> dict[str, Any]:
         return config
     except (OSError, ValueError, RecursionError) as error:
         raise SdkitError(
-            f"{path} is missing or damaged. Put it back from where it came."
+            f"{path} is missing or damaged. Copy it again from where it came."
         ) from error
 
 

@@ -76,6 +76,11 @@ class Gone(SdkitError):
     """The repository is not on the hub (any more). Another repository may hold the same weights."""
 
 
+def is_repository(name: str) -> bool:
+    """Whether a name has the form of a repository on the hub: owner/name."""
+    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name))
+
+
 def cached(repo: str, file: str | None = None) -> Path | None:
     """The folder of a repository in the hub's cache, or None if something is missing. No network.
 

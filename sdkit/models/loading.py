@@ -214,7 +214,7 @@ def no_upscaler(name: str) -> SdkitError:
 def _cannot_load(where: Path, error: Exception) -> SdkitError:
     reason = " ".join(str(error).split())[:300]
     return SdkitError(
-        f"The weights in {where} cannot be loaded ({reason}). Put them back from where they came."
+        f"The weights in {where} cannot be loaded ({reason}). Copy them again from where they came."
     )
 
 
@@ -309,7 +309,7 @@ def network(cls: Any, folder: Path, **options: Any) -> Any:
             # the libraries would take them for the weights, without a word
             raise SdkitError(
                 f"The weights in {path} are whole numbers ({odd}), and a network needs numbers "
-                "with a fraction. Put them back from where they came."
+                "with a fraction. Copy them again from where they came."
             )
     if issubclass(cls, transformers.PreTrainedModel):
         options["ignore_mismatched_sizes"] = True  # so that it reports the shapes; see below
@@ -327,7 +327,7 @@ def network(cls: Any, folder: Path, **options: Any) -> Any:
         if names:
             raise SdkitError(
                 f"The weights in {folder} do not fit its config.json: they {fault} {names[0]} "
-                f"({len(names)} of this kind). Put them back from where they came."
+                f"({len(names)} of this kind). Copy them again from where they came."
             )
     return made.eval()
 
@@ -349,7 +349,7 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
                 if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
                     raise SdkitError(
                         f"{tensor_name} {fault} the {name} of {where}, so it would paint nothing. "
-                        "Put the weights back from where they came."
+                        "Copy the weights again from where they came."
                     )
         elif name.endswith("scheduler"):
             part.set_timesteps(2)
@@ -359,14 +359,14 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
         if parts["tokenizer"].pad_token is None:
             raise SdkitError(
                 f"The tokenizer of {where} has no pad_token, which fills up a short prompt. "
-                "Put the folder tokenizer back from where it came."
+                "Copy the folder tokenizer again from where it came."
             )
         tokens = parts["tokenizer"].get_vocab()
         known = parts["text_encoder"].config.vocab_size
         if len(tokens) < known / 2 or max(tokens.values()) >= known:
             raise SdkitError(
                 f"The tokenizer of {where} has a vocabulary of {len(tokens)} tokens, and its "
-                f"text_encoder knows {known}. Put the folder tokenizer back from where it came."
+                f"text_encoder knows {known}. Copy the folder tokenizer again from where it came."
             )
 
 

@@ -138,13 +138,19 @@ class Model:
         """
         return advice.refusal(prompt, self.known_words, task, self.styles)
 
+    @property
+    def knows_postcards(self) -> bool:
+        """Whether the model has learned the words of the kit's postcards."""
+        words = {*postcards.THINGS, *postcards.COLOURS}
+        return bool(self.known_words) and words <= (self.known_words or set())
+
     def complete(self, prompt: str, seed: int) -> tuple[str, list[str]]:
         """The prompt for a drawing with what it leaves unsaid, and what was added to it.
 
         Nothing is added for a model that does not know the postcards' words. See
         `sdkit.postcards.complete`.
         """
-        if not self.known_words or not {*postcards.THINGS, *postcards.COLOURS} <= self.known_words:
+        if not self.knows_postcards:
             return prompt, []
         return postcards.complete(prompt, seed)
 
@@ -232,15 +238,13 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     if os.path.isfile(path / "model_index.json"):
         return Model(label, REGISTRY.get(name), path)
     if os.path.isfile(path / "config.json"):
-        raise SdkitError(
-            f"{name[:100]} is a single network, which paints nothing alone. Take {OTHERS}."
-        )
+        raise SdkitError(f"{name[:100]} is a single network and cannot paint alone. Take {OTHERS}.")
     if name in REGISTRY:
         raise SdkitError(
             f"The weights of {name} are not in {path}. Clone the whole repository, or train "
             "them: python -m sdkit.recipes --art DIR."
         )
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not os.path.exists(path):
+    if hub.is_repository(name) and not os.path.exists(path):
         return Model(name, None, hub.cached(name))
     raise SdkitError(
         f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the "

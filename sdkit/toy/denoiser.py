@@ -1,4 +1,4 @@
-"""A small network that predicts the noise in points of the plane, and its training."""
+"""A small network that denoises points of the plane, and its training."""
 
 from collections.abc import Callable
 
@@ -19,21 +19,22 @@ def fourier_features(x: torch.Tensor, octaves: int) -> torch.Tensor:
 
 
 class PointDenoiser(nn.Module):
-    """An MLP that predicts the noise in points of the plane.
+    """An MLP that predicts the noise in points of the plane, or v, or the velocity.
 
-    ``forward(x, t)``: x (B, 2) noisy points, of unit variance in each coordinate; t an int or (B,)
-    timesteps of `schedule`; returns the predicted epsilon (B, 2).
+    ``forward(x, t)``: x (B, 2) points, noised by `schedule` from points of unit variance in each
+    coordinate; t an int or (B,) timesteps of `schedule`; returns what the schedule's
+    `prediction_type` says, (B, 2).
 
-    The term ``sqrt(1 - abar) x`` is the best linear prediction of the noise. The MLP adds
-    ``sqrt(abar) v``, where v has unit scale at every noise level (compare Karras et al. 2022,
-    arXiv:2206.00364, section 5). The last layer starts at zero, so training starts at the linear
-    prediction.
+    The MLP gives v, which has unit scale at every noise level (compare Karras et al. 2022,
+    arXiv:2206.00364, section 5). The noise is ``sqrt(1 - abar) x + sqrt(abar) v``, whose first term
+    is its best linear prediction. The last layer starts at zero, so training starts there. The
+    velocity is the noise minus the clean point.
     """
 
     def __init__(self, schedule: Schedule, width: int = 64, octaves: int = 6):
         super().__init__()
         self.register_buffer("abar", schedule.alphas_cumprod.float())
-        self.octaves = octaves
+        self.prediction_type, self.octaves = schedule.prediction_type, octaves
         self.mlp = nn.Sequential(
             nn.Linear(2 + 4 * octaves + 7, width),  # x and its features, the level and its six
             nn.SiLU(),
@@ -46,11 +47,20 @@ class PointDenoiser(nn.Module):
 
     def forward(self, x: torch.Tensor, t: int | torch.Tensor) -> torch.Tensor:
         abar = self.abar[t].expand(len(x))[:, None]  # (B, 1)
-        level = torch.logit(abar) / 4  # (B, 1) log-SNR, scaled to about -2.6 to 2.6
+        signal, noise = abar.sqrt(), (1 - abar).sqrt()
+        if self.prediction_type == "flow_prediction":
+            x = x * (signal + noise)  # from a straight road; now of unit variance
+        level = torch.logit(abar, 1e-6) / 4  # (B, 1) log-SNR, scaled to about -2.6 to 2.6
         inputs = torch.cat(
             [x, fourier_features(x, self.octaves), level, fourier_features(level, 3)], 1
         )  # (B, 2 + 4 octaves + 1 + 6)
-        return (1 - abar).sqrt() * x + abar.sqrt() * self.mlp(inputs)  # (B, 2)
+        v = self.mlp(inputs)  # (B, 2)
+        if self.prediction_type == "v_prediction":
+            return v
+        epsilon = noise * x + signal * v
+        if self.prediction_type == "flow_prediction":
+            return epsilon - (signal * x - noise * v)
+        return epsilon
 
 
 def train_points(
@@ -64,10 +74,11 @@ def train_points(
 ) -> torch.Tensor:
     """Train K `PointDenoiser` at the same time, each on its own points; returns losses (steps, K).
 
-    `draw(n, generator)` gives (n, 2) points of unit variance. This is DDPM's algorithm 1 (Ho et
-    al. 2020) with three changes that save time: each batch holds every timestep equally often; the
-    learning rate falls to zero, so the last weights are good ones; and the K networks run as one,
-    with their weights stacked.
+    `draw(n, generator)` gives (n, 2) points of unit variance. The networks learn the target that
+    belongs to the schedule's `prediction_type`. This is DDPM's algorithm 1 (Ho et al. 2020) with
+    three changes that save time: each batch holds every timestep equally often; the learning rate
+    falls to zero, so the last weights are good ones; and the K networks run as one, with their
+    weights stacked.
     """
     weights, _ = torch.func.stack_module_state(nets)  # each tensor (K, ...)
 
@@ -87,7 +98,8 @@ def train_points(
         x0 = draw(batch_size * len(nets), generator).view(batch_size, -1, 2)  # (B, K, 2)
         noise = torch.randn(x0.shape, generator=generator)
         x_t = schedule.add_noise(x0, noise, t)
-        error = predict(weights, x_t.transpose(0, 1), t) - noise.transpose(0, 1)  # (K, B, 2)
+        target = schedule.target(x0, noise, t).transpose(0, 1)
+        error = predict(weights, x_t.transpose(0, 1), t) - target  # (K, B, 2)
         loss = error.square().mean((1, 2))  # (K,), DDPM's equation 14
         optimizer.zero_grad()
         loss.sum().backward()

@@ -28,8 +28,8 @@ from tests.browser import lab  # noqa: E402 (its assertions must be rewritten fi
 from tests.browser.needed import needed  # noqa: E402
 
 # These lessons ask for more than the tiny model can answer: a picture that follows a word, more
-# channels, and an upscaler.
-SHIPPED = ("06", "07", "10")
+# channels, an upscaler, and the reader of postcards.
+SHIPPED = ("06", "07", "10", "16")
 # Code cells of a lesson, counted from 0, that a slider needs by more than a name: cell 1 of lesson
 # 17 writes the file that the next cell reads.
 ALSO = {"17": (1,)}

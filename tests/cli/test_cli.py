@@ -1,5 +1,6 @@
 """The command line from outside: what is written, what is said, and the exit code."""
 
+import contextlib
 import json
 import os
 import re
@@ -315,6 +316,55 @@ def test_inpaint_writes_the_picture_that_the_function_gives(work):
     )
     with Image.open(work / "inpainted" / "face-a-photo-seed0.png") as image:
         np.testing.assert_array_equal(image, expected)
+
+
+def test_edit_writes_the_picture_that_the_function_gives(work, capsys):
+    photos.resize(photos.sample("astronaut"), 64).save("face.png")
+    sentences = ["--from", "a photo", "--to", "a painting"]
+    assert cli.main(["edit", "face.png", *sentences, "--steps", "3", "--keep", "0.5"]) == 0
+    settings = models.settings("a painting", task="edit", num_inference_steps=3)
+    with Image.open(work / "edited" / "face-a-painting-seed0.png") as image:
+        expected = generate.edit(
+            models.load(task="text2img", device="cpu"),
+            photos.open_photo("face.png"),
+            "a photo",
+            settings,
+            0.5,
+        )
+        np.testing.assert_array_equal(image, expected)
+        image.text.pop("XML:com.adobe.xmp")
+        note = generate.note(settings, "mini-sd", "a picture edited")
+        assert image.text == note | {"Prompt before": "a photo", "Kept": "0.5"}
+    capsys.readouterr()
+    for wrong, sentence in (
+        (["--from", "a photo", "--to", "a  photo"], "are the same"),
+        ([*sentences, "--keep", "1.5"], "outside 0 to 1"),
+        ([*sentences, "--steps", "0"], "whole number"),
+        (["--from", "a photo"], "Something is missing: --to"),
+    ):
+        with contextlib.suppress(SystemExit):
+            assert cli.main(["edit", "face.png", *wrong]) == 2
+        error = capsys.readouterr().err
+        assert sentence in error and len(error.splitlines()) == 1
+    assert [path.name for path in (work / "edited").iterdir()] == ["face-a-painting-seed0.png"]
+
+
+def test_an_edit_of_a_postcard_has_settings_of_its_own(painter_of_postcards, work, capsys):
+    photos.resize(photos.sample("coffee"), 64).save("card.png")
+    verb = ["edit", "card.png", "--model", painter_of_postcards, "--from", "a red house", "--to"]
+    assert cli.main([*verb, "a blue house", "--everywhere"]) == 0
+    with Image.open(work / "edited" / "card-a-blue-house-seed0.png") as image:
+        assert min(image.size) == 128 and image.text["Guidance scale"] == "1"
+        whole = np.asarray(image)
+    assert cli.main([*verb, "a blue house", "--out", "local"]) == 0
+    with Image.open(work / "local" / "card-a-blue-house-seed0.png") as image:
+        assert (np.asarray(image) != whole).any()
+    assert cli.main([*verb, "a blue house", "--size", "64", "--out", "small"]) == 0
+    with Image.open(work / "small" / "card-a-blue-house-seed0.png") as image:
+        assert min(image.size) == 64
+    capsys.readouterr()
+    assert cli.main([*verb, "a dog"]) == 2
+    assert "It can draw: house" in capsys.readouterr().err
 
 
 def test_unknown_words_of_a_drawing_are_named(work, capsys):

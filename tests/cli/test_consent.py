@@ -69,6 +69,7 @@ def test_no_verb_downloads_or_runs_long_without_consent(
         ["draw", "x"],
         ["style", "coffee", "--prompt", "x"],
         ["inpaint", "coffee", "coffee", "--prompt", "x"],
+        ["edit", "coffee", "--from", "x", "--to", "y"],
     ):
         for model in ("sd15", "lcm", "some-one/tiny"):
             assert cli.main([*verb, "--model", model]) == 2
@@ -97,6 +98,7 @@ def test_no_verb_downloads_or_runs_long_without_consent(
     for verb in (
         ["draw", "van gogh"],
         ["inpaint", "coffee", "coffee", "--prompt", "x"],
+        ["edit", "coffee", "--from", "a photo", "--to", "a painting"],
         ["upscale", "small.png", "small.png"],
     ):
         assert cli.main(verb) == 2

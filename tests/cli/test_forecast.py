@@ -152,6 +152,8 @@ def made(monkeypatch):
         (["draw", "a photo", "--count", "3"], 1),
         (["draw", "a photo", "--count", "3", "--upscale", "--style", "van gogh"], 4),
         (["inpaint", "coffee", "coffee", "--prompt", "a photo", "--steps", "3"], 1),
+        (["edit", "coffee", "--from", "a photo", "--to", "a painting", "--steps", "3"], 1),
+        (["edit", "small.png", "--from", "a photo", "--to", "a wave", "--guidance-scale", "1"], 1),
         (["upscale", "wide.png", "small.png", "--steps", "5"], 1),
         (["upscale", "wide.png", "--steps", "2", "--strength", "1"], 1),
     ],

@@ -9,10 +9,11 @@ from diffusers import (
     DDPMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
     StableDiffusionPipeline,
 )
 
-from sdkit import latents, models, photos, prompts, sampler, schedule
+from sdkit import latents, models, photos, points, prompts, sampler, schedule
 from sdkit.errors import SdkitError
 from sdkit.files import models_dir
 
@@ -263,3 +264,84 @@ def test_schedule_keeps_the_prediction_type_of_the_scheduler():
     for prediction_type in ("epsilon", "v_prediction"):
         sched = schedule.Schedule.of(ddim(prediction_type=prediction_type))
         assert sched.prediction_type == prediction_type
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 50])
+def test_steps_on_a_straight_road_are_those_of_diffusers(n):
+    """FlowMatchEulerDiscreteScheduler, from pure noise to the end, to 1e-6."""
+    scheduler, road = FlowMatchEulerDiscreteScheduler(1000), schedule.straight(1000)
+    x = expected = torch.randn(3, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    visited = [round(1000 * (1 - k / n)) - 1 for k in range(n)]
+    scheduler.set_timesteps(sigmas=[(t + 1) / 1000 for t in visited])
+    for t, t_prev, timestep in zip(visited, [*visited[1:], -1], scheduler.timesteps):
+        velocity = (2 * x + 0.001 * t).sin()
+        expected = scheduler.step(velocity, timestep, x).prev_sample
+        x, x0 = sampler.ddim_step(road, velocity, t, t_prev, x)
+        torch.testing.assert_close(x, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(x, x0)
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_dpm_steps_on_a_straight_road_are_those_of_diffusers(n):
+    scheduler = DPMSolverMultistepScheduler(
+        1000,
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=1.0,
+        final_sigmas_type="zero",
+    )
+    scheduler.set_timesteps(n)
+    road, previous = schedule.straight(1000), None
+    visited = [round(1000 * u.item()) - 1 for u in scheduler.sigmas[:-1]]
+    scheduler.sigmas = torch.tensor([(t + 1) / 1000 for t in visited] + [0.0])
+    x = torch.randn(3, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    for t, t_prev, timestep in zip(visited, [*visited[1:], -1], scheduler.timesteps):
+        velocity = (2 * x + 0.001 * t).sin()
+        expected = scheduler.step(velocity, timestep, x).prev_sample
+        x, x0 = sampler.dpm_step(road, velocity, t, t_prev, x, previous)
+        previous = t, x0
+        torch.testing.assert_close(x, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_fresh_noise_on_a_straight_road_leaves_the_level_as_it_should_be():
+    """With eta = 1 and the true answer, the noise that is left has the factor u of its timestep."""
+    road, generator = schedule.straight(100), torch.Generator().manual_seed(0)
+    x0 = torch.full((200_000, 1), 3.0)
+    noise, fresh = torch.randn(2, 200_000, 1, generator=generator).unbind()
+    x = road.add_noise(x0, noise, 79)
+    for eta in (0.0, 0.6, 1.0):
+        there, _ = sampler.ddim_step(road, noise - x0, 79, 39, x, eta, fresh)
+        assert there.mean().item() == pytest.approx(0.6 * 3, abs=0.005)
+        assert there.std().item() == pytest.approx(0.4, abs=0.005)
+        overlap = torch.corrcoef(torch.cat([there, noise], 1).T)[0, 1].item()
+        # the variance that step 39 of the chain keeps: abar_t / abar_prev, times its noise
+        abar, abar_prev = road.alpha_cumprod(79).item(), road.alpha_cumprod(39).item()
+        kept = 1 - eta**2 * (1 - abar / abar_prev) / (1 - abar)
+        assert overlap == pytest.approx(kept**0.5, abs=0.01)
+
+
+def test_noise_v_and_velocity_walk_to_the_same_points_through_the_same_noise_levels():
+    """The velocity of a mixture is known. So are the noise and v, and they give the same steps."""
+    ring = points.Mixture(points.RING.centres.double(), 0.1)
+    straight, ends = schedule.straight(40), []
+
+    def network(road):
+        def answer(x, t):
+            signal, strength = road.factors(t)
+            mixture = points.Mixture(
+                signal * ring.centres, float((signal * ring.sigma) ** 2 + strength**2) ** 0.5
+            )
+            noise = -strength * mixture.score(x)  # the mean of the noise (Vincent 2011)
+            clean = (x - strength * noise) / signal if signal > 0 else x * 0
+            return road.target(clean, noise, t)
+
+        return answer
+
+    for kind in ("epsilon", "v_prediction", "flow_prediction"):
+        road = schedule.Schedule(straight.betas, 1.0, kind)
+        x0, noise = torch.randn(2, 60, 2, generator=torch.Generator().manual_seed(0)).double()
+        x, visited = road.add_noise(x0, noise, 35), [35, 30, 20, 10, 3]
+        *_, (_, x) = sampler.denoise_points(network(road), road, x, None, visited, 0.0)
+        ends.append(x)
+    torch.testing.assert_close(ends[0], ends[1], atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(ends[0], ends[2], atol=1e-6, rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sdkit import looks, metrics
@@ -94,3 +95,21 @@ def test_the_octave_ratio_leaves_out_pictures_that_would_have_to_be_enlarged():
     assert figures["octave ratio, 256 px"] != figures["octave ratio, 512 px"]
     assert "octave ratio, 512 px" not in looks.summary([small], 512)
     assert looks.summary([]) == {}
+
+
+def test_style_numbers_of_stripes_by_hand():
+    x = torch.zeros(1, 3, 4, 4)
+    x[0, 0, :, ::2] = 1.0  # red: columns 1 0 1 0
+    numbers = looks.style_numbers(x)[0]
+    assert numbers.shape == (9,)
+    # mean one half; standard deviation of sixteen numbers, half of them 1; each step across is 1
+    expected = [0.5, 0, 0, (16 / 15 / 4) ** 0.5, 0, 0, 1, 0, 0]
+    np.testing.assert_allclose(numbers, expected, atol=1e-6)
+
+
+def test_style_gained_is_the_share_of_the_way():
+    before, wanted = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
+    for share in (-0.5, 0, 0.25, 1):
+        after = before + share * (wanted - before)
+        assert looks.style_gained(before, after, wanted) == pytest.approx(share, abs=1e-6)
+    assert looks.style_gained(before, 2 * wanted, wanted) == pytest.approx(0)  # too far counts

@@ -51,6 +51,11 @@ def right_shift(abar, size, base=64):
     return snr / (1 + snr)
 
 
+def right_dreambooth(errors, known, weight):
+    new, old = errors[~known], errors[known]
+    return (new.mean() if len(new) else 0) + weight * (old.mean() if len(old) else 0)
+
+
 def right_paste(target, source, top, left, side, f=4):
     result = target.clone()
     rows, columns = slice(top // f, (top + side) // f), slice(left // f, (left + side) // f)
@@ -247,6 +252,36 @@ def right_z(picture, key, of=np.cos):
     return of(picture - key).sum() / (len(key) / 2) ** 0.5
 
 
+def right_bend(path):
+    return path.diff(dim=0).norm(dim=2).sum(0) / (path[-1] - path[0]).norm(dim=1)
+
+
+def right_step(z, noise, abar, abar_next):
+    x0 = (z - (1 - abar) ** 0.5 * noise) / abar**0.5
+    return abar_next**0.5 * x0 + (1 - abar_next) ** 0.5 * noise
+
+
+def right_mixed(old, new, partner):
+    return torch.stack(
+        [new[:, j] if k is None else old[:, k] for j, k in enumerate(partner)], dim=1
+    )
+
+
+def mixed_in_place(old, new, partner):
+    old[:] = old + 1
+    return right_mixed(old, new, partner)
+
+
+def step_in_place(z, noise, abar, abar_next):
+    z[:] = right_step(z, noise, abar, abar_next)
+    return z
+
+
+def right_part(image, truth, where, log=np.log10):
+    difference = image.astype(float)[where] - truth[where]
+    return 10 * log(255**2 / (difference**2).mean())
+
+
 EYE5 = torch.ones(5, 5).bool()
 
 # exercises whose answer is a value; the others want a function
@@ -377,11 +412,51 @@ RIGHT = {
             / len(made)
         ),
     ],
+    "13.1": [
+        lambda W, A, B, s: W + s * B @ A,
+        lambda W, A, B, s: torch.addmm(W, B, A, alpha=s),
+        lambda W, A, B, s: W + torch.einsum("or,ri->oi", B, A).mul(s),
+    ],
+    "13.2": [
+        right_dreambooth,
+        lambda errors, known, weight: (
+            errors[~known].sum() / max(1, int((~known).sum()))
+            + weight * errors[known].sum() / max(1, int(known.sum()))
+        ),
+    ],
     "11.1": [10, 10.0, np.int64(10), torch.tensor(10), "10"],
     "11.2": [right_pick],
     "11.3": [
         lambda mask, painted, kept: mask * kept + (1 - mask) * painted,
         lambda mask, painted, kept: painted + mask * (kept - painted),
+    ],
+    "15.1": [
+        lambda x, v, u, u_next: x + (u_next - u) * v,
+        lambda x, v, u, u_next: (x - (u - u_next) * v).numpy(),
+    ],
+    "15.2": [
+        right_bend,
+        lambda path: (
+            path.diff(dim=0).norm(dim=-1).sum(0) / (path[0] - path[-1]).norm(dim=-1)
+        ).numpy(),
+    ],
+    "15.3": [
+        lambda u, shift: shift * u / (1 + (shift - 1) * u),
+        lambda u, shift: shift * u / (1 - u + shift * u),
+    ],
+    "16.1": [
+        right_step,
+        lambda z, n, a, b: (b / a) ** 0.5 * (z - (1 - a) ** 0.5 * n) + n * (1 - b) ** 0.5,
+    ],
+    "16.2": [
+        right_mixed,
+        lambda old, new, p: torch.tensor(
+            [[o[k] if k is not None else w for w, k in zip(n, p)] for o, n in zip(old, new)]
+        ),
+    ],
+    "16.3": [
+        right_part,
+        lambda i, t, w: metrics.psnr(np.asarray(i, float)[w], np.asarray(t, float)[w]),
     ],
     "17.1": [
         right_z,
@@ -1300,6 +1375,38 @@ WRONG = {
         (lambda ts, s, low, high: s, "shape"),
         (lambda ts, s: [s] * len(ts), "TypeError"),
     ],
+    "13.1": [
+        (lambda W, A, B, s: W + B @ A, "s is missing"),
+        (lambda W, A, B, s: s * B @ A, "Where is W itself"),
+        (lambda W, A, B, s: B @ A, "without s"),
+        (lambda W, A, B, s: W, "unchanged"),
+        (lambda W, A, B, s: s * (W + B @ A), "for the change only"),
+        (lambda W, A, B, s: s * W + B @ A, "and not for W"),
+        (lambda W, A, B, s: (1 - s) * W + s * B @ A, "all of its weight"),
+        (lambda W, A, B, s: W + s / len(A) * B @ A, "rank does not come in"),
+        (lambda W, A, B, s: W - s * B @ A, "the sign"),
+        (lambda W, A, B, s: W + s * B @ (s * A), "comes once"),
+        (lambda W, A, B, s: A @ W.T, "shape of W"),
+        (lambda W, A, B, s: W + 0.7 * B @ A, "another strength"),
+        (lambda W, A, B, s: W.add_(s * B @ A), "W itself was changed"),
+        (lambda W, A, B, s: W + s * A @ B, "RuntimeError"),
+        (lambda W, A: W, "TypeError"),
+    ],
+    "13.2": [
+        (lambda e, k, w: e.mean(), "plain mean"),
+        (lambda e, k, w: ((~k + w * k) * e).mean(), "a mean for each kind"),
+        (lambda e, k, w: ((~k + w * k) * e).sum(), "those are sums"),
+        (lambda e, k, w: e[~k].mean() + e[k].mean(), "the weight of the known ones"),
+        (lambda e, k, w: e[k].mean() + w * e[~k].mean(), "swapped"),
+        (lambda e, k, w: w * (e[k].mean() + e[~k].mean()), "the known ones only"),
+        (lambda e, k, w: (1 - w) * e[~k].mean() + w * e[k].mean(), "full weight"),
+        (lambda e, k, w: e[~k].mean(), "without the known ones"),
+        (lambda e, k, w: e[~k].mean() - w * e[k].mean(), "the sign"),
+        (lambda e, k, w: (e[~k].mean() + w * e[k].mean()) / 2, "divide by two"),
+        (lambda e, k, w: e[~k].mean() + 0.4 * e[k].mean(), "another one"),
+        (lambda e, k, w: e[~k].mean() + w * e[k].mean(), "none of one kind"),
+        (lambda e, k: e, "TypeError"),
+    ],
     "12.1": [
         (lambda r, n: around(r / n, 1.96 * (r / n * (1 - r / n) / n) ** 0.5), "simple interval"),
         (
@@ -1500,6 +1607,164 @@ WRONG = {
         (lambda m, p, k: (m * k + (1 - m) * p).reshape(m.shape), "RuntimeError"),
         (lambda m, p, k: m * 7, "where the mask is 1"),
         (lambda m, p, k: 1 / 0, "ZeroDivisionError"),
+    ],
+    "15.1": [
+        (lambda x, v, u, n: x + (u - n) * v, "wrong way"),
+        (lambda x, v, u, n: x - v, "whole unit"),
+        (lambda x, v, u, n: x + v, "towards the noise"),
+        (lambda x, v, u, n: x - u * v, "the clean point"),
+        (lambda x, v, u, n: x - n * v, "where the step ends"),
+        (lambda x, v, u, n: x + n * v, "where the step ends"),
+        (lambda x, v, u, n: (n - u) * v, "way alone"),
+        (lambda x, v, u, n: (1 - n) * x + n * v, "for the noise"),
+        (lambda x, v, u, n: x + (n - u) / u * v, "No further factor"),
+        (lambda x, v, u, n: x, "has not moved"),
+        (lambda x, v, u, n: x[0], "has shape (2,)"),
+        (lambda x, v, u, n: x * 7, "velocity times time"),
+        (lambda x, v, u, n: x - 0.3 * v, "from 1 to 0.75"),
+        (lambda x: x, "TypeError"),
+    ],
+    "15.2": [
+        (lambda p: 1 / right_bend(p), "upside down"),
+        (lambda p: right_bend(p) * (p[-1] - p[0]).norm(dim=1), "length of the path"),
+        (lambda p: (p[-1] - p[0]).norm(dim=1), "How long was the path"),
+        (lambda p: right_bend(p) / (len(p) - 1), "mean piece"),
+        (
+            lambda p: p.diff(dim=0).square().sum((0, 2)) / (p[-1] - p[0]).square().sum(1),
+            "take the root",
+        ),
+        (lambda p: p.diff(dim=0).abs().sum((0, 2)) / (p[-1] - p[0]).abs().sum(1), "in a town"),
+        (lambda p: right_bend(p[[0, -1]]), "nothing is left"),
+        (lambda p: p.norm(dim=2).sum(0) / (p[-1] - p[0]).norm(dim=1), "middle of the plane"),
+        (lambda p: (right_bend(p) - 1) * (p[-1] - p[0]).norm(dim=1), "how many times"),
+        (lambda p: right_bend(p).mean(), "that is the mean"),
+        (
+            lambda p: p.diff(dim=0).norm(dim=2).sum() / (p[-1] - p[0]).norm(dim=1).sum(),
+            "one number for all",
+        ),
+        (lambda p: right_bend(p) - 1, "should give 1"),
+        (lambda p: right_bend(p)[:2], "one number each"),
+        (lambda p: right_bend(p) * 7, "more than 1"),
+        (lambda p, q: p, "TypeError"),
+    ],
+    "15.3": [
+        (lambda u, s: s * u, "more than 1"),
+        (lambda u, s: min(1, s * u), "half of the way"),
+        (lambda u, s: s * u / (1 - u), "Turn it back"),
+        (lambda u, s: u / (u + s * (1 - u)), "towards the picture"),
+        (lambda u, s: s * u / (1 + s * u), "has to give 1"),
+        (lambda u, s: s**2 * u / (1 - u + s**2 * u), "shift squared"),
+        (lambda u, s: s**0.5 * u / (1 - u + s**0.5 * u), "root of shift"),
+        (lambda u, s: u ** (1 / s), "is a power"),
+        (lambda u, s: u**s, "is a power, and"),
+        (lambda u, s: u, "nothing has moved"),
+        (lambda u, s: 0.1, "before and after"),
+        (lambda u, s: 0.75, "right for 0.5 and 3"),
+        (lambda u, s: 3 * u / (1 + 2 * u), "not for 0.5 and 2"),
+        (lambda u: 3.0, "TypeError"),
+    ],
+    "16.1": [
+        (lambda z, n, a, b: (z - (1 - a) ** 0.5 * n) / a**0.5, "Mix the noise in again"),
+        (lambda z, n, a, b: z, "nothing has moved"),
+        (lambda z, n, a, b: b**0.5 * (z - (1 - a) ** 0.5 * n) / a**0.5, "is missing"),
+        (lambda z, n, a, b: (1 - b) ** 0.5 * n, "The picture is missing"),
+        (
+            lambda z, n, a, b: (z - (1 - a) ** 0.5 * n) / a**0.5 + (1 - b) ** 0.5 * n,
+            "a factor of the new level",
+        ),
+        (lambda z, n, a, b: b**0.5 * z + (1 - b) ** 0.5 * n, "Take the picture out first"),
+        (lambda z, n, a, b: b * (z - 0.6 * n) / 0.8 + (1 - b) * n, "take its root"),
+        (
+            lambda z, n, a, b: b**0.5 * (z - (1 - a) * n) / a + (1 - b) ** 0.5 * n,
+            "take its root",
+        ),
+        (
+            lambda z, n, a, b: (1 - b) ** 0.5 * (z - 0.6 * n) / 0.8 + b**0.5 * n,
+            "have changed places",
+        ),
+        (lambda z, n, a, b: b**0.5 * (z - 0.6 * n) / 0.8 - (1 - b) ** 0.5 * n, "the sign"),
+        (lambda z, n, a, b: b**0.5 * (z + 0.6 * n) / 0.8 + (1 - b) ** 0.5 * n, "taken away"),
+        (lambda z, n, a, b: b**0.5 * (z - 0.6 * n) + (1 - b) ** 0.5 * n, "divide by"),
+        (lambda z, n, a, b: b**0.5 * (z - 0.6 * n) / 0.8 + 0.6 * n, "old level still"),
+        (lambda z, n, a, b: 0.8 * (z - 0.6 * n) / 0.8 + (1 - b) ** 0.5 * n, "old level still"),
+        (lambda z, n, a, b: right_step(z, n, b, a), "abar is where z is"),
+        (lambda z, n, a, b: right_step(z, n, 0.64, 0.25), "right for one pair of levels"),
+        (lambda z, n, a, b: right_step(z, n, a, b) + 1, "take the picture out"),
+        (lambda z, n, a, b: right_step(z, n, a, b)[:2], "shape (2,)"),
+        (step_in_place, "was changed"),
+    ],
+    "16.2": [
+        (lambda old, new, p: new, "nothing was borrowed"),
+        (lambda old, new, p: old[:, [k or 0 for k in p]], "None was taken for word 0"),
+        (
+            lambda old, new, p: torch.stack(
+                [0 * new[:, j] if k is None else old[:, k] for j, k in enumerate(p)], 1
+            ),
+            "yours has none",
+        ),
+        (
+            lambda old, new, p: torch.stack(
+                [
+                    new[:, j] if k is None else old[:, min(j, old.shape[1] - 1)]
+                    for j, k in enumerate(p)
+                ],
+                1,
+            ),
+            "use partner[j]",
+        ),
+        (
+            lambda old, new, p: torch.stack(
+                [old[:, k] if k else new[:, j] for j, k in enumerate(p)], 1
+            ),
+            "is None",
+        ),
+        (lambda old, new, p: (right_mixed(old, new, p) + new) / 2, "mixes both"),
+        (lambda old, new, p: right_mixed(old, new, p).T, "words as rows"),
+        (lambda old, new, p: list(right_mixed(old, new, p).T), "wanted is one tensor"),
+        (lambda old, new, p: right_mixed(old, new, p)[:, :2], "shape (3, 2)"),
+        (lambda old, new, p: right_mixed(old, new, p) + 1, "go through partner"),
+        (
+            lambda old, new, p: right_mixed(old, new, [0, None, 2, 1, 3][: new.shape[1]]),
+            "one place and two words",
+        ),
+        (mixed_in_place, "was changed"),
+    ],
+    "16.3": [
+        (lambda i, t, w: right_part(i, t, np.ones_like(w)), "over all pixels"),
+        (lambda i, t, w: right_part(i, t, ~w), "outside the mask"),
+        (
+            lambda i, t, w: right_part(i * w[..., None], t * w[..., None], np.ones_like(w)),
+            "count as right",
+        ),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / ((i - t)[w].astype(float) ** 2).mean()),
+            "have no minus",
+        ),
+        (lambda i, t, w: 10 * np.log10(255**2 / ((i[w] - t[w]) ** 2).mean()), "have no minus"),
+        (lambda i, t, w: -right_part(i, t, w), "upside down"),
+        (lambda i, t, w: right_part(i, t, w) / 10, "ten times the logarithm"),
+        (lambda i, t, w: 2 * right_part(i, t, w), "10, not 20"),
+        (lambda i, t, w: right_part(i, t, w) - 10 * np.log10(255), "is squared, too"),
+        (lambda i, t, w: right_part(i, t, w) - 20 * np.log10(255), "not to 1"),
+        (lambda i, t, w: right_part(i, t, w, np.log), "to base 10"),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / np.abs(i.astype(float) - t)[w].mean()),
+            "square the differences",
+        ),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / (i.astype(float) - t)[w].mean() ** 2),
+            "first the square",
+        ),
+        (
+            lambda i, t, w: 10 * np.log10(255**2 / ((i.astype(float) - t)[w] ** 2).sum()),
+            "not their sum",
+        ),
+        (lambda i, t, w: ((i.astype(float) - t)[w] ** 2).mean(), "How many decibels"),
+        (lambda i, t, w: right_part(i, t, w) + 1, "over the masked pixels only"),
+        (
+            lambda i, t, w: right_part(i, t, w) if w.sum() == 10 else 0.0,
+            "right for one mask",
+        ),
     ],
     "17.1": [
         (lambda p, k: np.cos(p - k).sum(), "How large is it by chance"),

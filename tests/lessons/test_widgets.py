@@ -135,6 +135,26 @@ def test_a_camera_keeps_what_the_page_sends_and_forgets_it(shown):
     assert camera.taken == [] and camera.count == 0
 
 
+def test_a_pad_keeps_what_the_page_sends(shown):
+    pad = widgets.drawing_pad(Image.new("RGB", (8, 8), (0, 0, 250)))
+    ((data, _),) = shown
+    assert data["text/plain"] == "[a pad to draw on: run the cell to use it]"
+    assert set(data) == {widgets.VIEW, "text/plain"}
+    with Image.open(io.BytesIO(pad.start)) as first:
+        assert first.format == "PNG" and first.getpixel((3, 3)) == (0, 0, 250)
+    assert pad.picture().getpixel((3, 3)) == (0, 0, 250) and pad.strokes == 0
+    file = io.BytesIO()
+    Image.new("RGBA", (8, 8), (200, 30, 30, 255)).save(file, "PNG")
+    for nothing in (None, {}, {"type": "drawing"}):
+        pad._heard(pad, nothing, [])
+    assert pad.strokes == 0
+    pad._heard(pad, {"type": "drawing"}, [memoryview(file.getvalue())])
+    assert pad.strokes == 1 and pad.picture().mode == "RGB"
+    assert pad.picture().getpixel((3, 3)) == (200, 30, 30)
+    pad.picture().putpixel((3, 3), (0, 0, 0))  # a copy
+    assert pad.picture().getpixel((3, 3)) == (200, 30, 30)
+
+
 def test_a_private_picture_is_shown_but_not_stored(shown):
     widgets.show_private(plots.show_grid([FRAMES[0.2]]))
     ((data, _),) = shown

@@ -257,9 +257,11 @@ def test_results_of_every_verb_contain_only_pixels_of_the_photo(
     assert cli.main(["upscale", "in", "--out", "out", "--steps", "3"]) == 0
     for name in secrets:
         assert cli.main(["inpaint", f"in/{name}", "mask.png", *few]) == 0
+        edit = ["--from", "a photo", "--to", "van gogh", *few[2:]]
+        assert cli.main(["edit", f"in/{name}", *edit]) == 0
     assert cli.main(["draw", "a photo", "--steps", "2", "--out", "out"]) == 0
     made = sorted((work / "out").iterdir())
-    assert len(made) == 3 * len(secrets) - (-len(secrets) // 4) + 1  # sheets of four, one drawing
+    assert len(made) == 4 * len(secrets) - (-len(secrets) // 4) + 1  # sheets of four, one drawing
     assert {path.name: leaks(path) for path in made if leaks(path)} == {}
     assert all(b"caBX" in path.read_bytes() for path in made)
     for path in made:
@@ -289,6 +291,7 @@ def test_git_ignores_photographs():
         "styled/me.png",
         "upscaled/me.png",
         "inpainted/me.png",
+        "edited/me.png",
         "notebooks/styled/me.png",
         "notebooks/.ipynb_checkpoints/x.ipynb",
         "styled/.0123.part",

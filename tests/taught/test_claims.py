@@ -31,7 +31,8 @@ ASSEMBLED, ENLARGED, STYLE, MEASURES = (
     "11_style_transfer",
     "12_how_good",
 )
-WHOSE = "17_whose_picture"
+MINE, STRAIGHT = "13_make_it_yours", "15_straight_roads"
+EDIT, WHOSE = "16_edit", "17_whose_picture"
 NUMBER = r"(-?[\d,]*\.?\d+)"
 TABLE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
 
@@ -69,6 +70,13 @@ def table_row(name, *cells):
     return f"{name:22} " + "{:>10}{:>6}{:>10}{:>6}".format(*cells)
 
 
+def edits_scored(column):
+    """A column of the table of lesson 16, from the VAE's row to the last method."""
+    names = ("truth through VAE", "redraw", "SDEdit", "inversion", "with maps", "and locally")
+    row = r" # dB # dB # of 6"
+    return [numbers(EDIT, "code-32", rf"(?m)^{name}{row}")[column] for name in names]
+
+
 WAYS = ("bicubic", "regression", "diffusion")
 NIGHT = ("real", "real, night only")
 
@@ -76,6 +84,12 @@ NIGHT = ("real", "real, night only")
 def row_of_six(lesson, cell_id, name):
     """The six numbers after a name in a table over timesteps."""
     return numbers(lesson, cell_id, name + " #" * 6)
+
+
+def shares(cell_id, steps):
+    """The shares of good points (noise, v, velocity) in a table of lesson 15, for so many steps."""
+    row = rf"(?m)^\s*{steps}" + r" [\d.]+ clouds, #%" * 3
+    return numbers(STRAIGHT, cell_id, row)
 
 
 def only(part, beginning):
@@ -744,6 +758,104 @@ CLAIMS = {
     "the-copier-is-found": lambda: (
         numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
     ),
+    # lesson 15
+    "velocity-leads-on-its-own-levels": lambda: (
+        all(
+            velocity > max(noise, v) + 5
+            for noise, v, velocity in (shares("code-18", n) for n in (4, 8))
+        )
+        and max(shares("code-18", 50)) - min(shares("code-18", 50)) <= 4
+        and numbers(STRAIGHT, "code-20", "noise # dB # dB # dB # dB")[:2] == [-45, -22.4]
+    ),
+    "the-lead-is-in-the-levels": lambda: (
+        all(
+            noise >= velocity - 1 and abs(v - velocity) <= 3
+            for noise, v, velocity in (shares("code-22", n) for n in (4, 8, 20, 50))
+        )
+        and abs(numbers(STRAIGHT, "code-22", r"exact: #%")[0] - shares("code-22", 4)[2]) <= 4
+        and shares("code-22", 4)[0] > shares("code-22", 4)[2] + 5
+    ),
+    "only-the-reflow-straightens": lambda: (
+        lambda three, reflow: max(three) - min(three) < 0.1 < min(three) and reflow[0] <= 0.01
+    )(
+        numbers(STRAIGHT, "code-27", r"says \w+ +S = #"),
+        numbers(STRAIGHT, "code-27", r"after reflow S = #"),
+    ),
+    "the-walk-is-twice-as-long": lambda: (
+        lambda first, reflow: 1.7 < first < 2.2 and reflow < 1.02
+    )(*numbers("solutions/15_straight_roads", "code-08", r"have a bend above #")),
+    "one-step-after-the-reflow": lambda: (
+        lambda first, reflow, control: (
+            first[0] == control[0] == 0
+            and 65 <= reflow[0] <= 85
+            and max(reflow[4], control[4]) < first[4]
+            and says(STRAIGHT, "code-36", "8 of 8 clouds")
+        )
+    )(
+        *(
+            numbers(STRAIGHT, "code-35", name + " #%" * 5)
+            for name in ("first walk", "after reflow", "control")
+        )
+    ),
+    "pictures-need-an-answer-for-pure-noise": lambda: (
+        says(STRAIGHT, "code-43", "clean in 4 steps: True", "clean in 20 steps: True")
+        and (
+            lambda mean, noise, velocity: (
+                noise[-1] > 2 * mean[0] and velocity[-1] <= 1.2 * mean[0] and noise[0] <= 0.1
+            )
+        )(
+            numbers(STRAIGHT, "code-46", r"postcards: off by #"),
+            numbers(STRAIGHT, "code-46", r"UNet, noise #"),
+            numbers(STRAIGHT, "code-46", r"UNet, velocity #"),
+        )
+    ),
+    "the-unet-wins-at-this-size": lambda: (
+        says(STRAIGHT, "code-55", "DiT in 20 steps: True")
+        and (lambda unet, dit: abs(unet / dit - 1) < 0.02)(
+            *numbers(STRAIGHT, "code-53", r"(?:UNet|DiT) # million FLOPs")
+        )
+    ),
+    "the-shift-is-that-of-diffusers": lambda: (
+        lambda rows: rows[::2] == rows[1::2] and len(rows) == 8
+    )(numbers("solutions/15_straight_roads", "code-12", r"ours #, diffusers #")),
+    # lesson 16
+    "one-word-changes-and-the-rest-stays": lambda: says(
+        EDIT,
+        "code-05",
+        "at night     the reader sees: house, red, left, sea, night",
+        "in the snow  the reader sees: house, red, left, snow, sunset",
+        "pink         the reader sees: house, pink, left, sea, sunset",
+    ),
+    "guidance-spoils-the-way-back": lambda: (
+        lambda down: down == sorted(down, reverse=True) and down[0] > down[-1] + 6
+    )(numbers(EDIT, "code-13", r"PSNR # dB")),
+    "guidance-on-both-ways-loses-too": lambda: all(
+        down < both < numbers(EDIT, "code-13", r"PSNR # dB")[0]
+        for down, both in zip(
+            numbers(EDIT, "code-13", r"PSNR # dB")[1:], numbers(EDIT, "code-13", r"too: # dB")[1:]
+        )
+    ),
+    "grounds-borrow-longer-than-things": lambda: (
+        lambda boat, flower: boat > flower and flower <= 0.4
+    )(*(numbers(EDIT, "code-24", rf"{name} best share: #")[0] for name in ("boat", "flower"))),
+    "from-row-to-row-more-stays": lambda: (
+        lambda stays: stays == sorted(stays) and stays[2] > stays[1] + 2
+    )(edits_scored(0)[1:]),
+    "the-new-word-comes": lambda: (
+        lambda redraw, noised, inverted, *_: redraw >= 5 and inverted >= 5 and noised < inverted
+    )(*edits_scored(2)[1:]),
+    "what-changes-is-worse": lambda: all(
+        stays > changes + 3 for stays, changes in zip(edits_scored(0), edits_scored(1))
+    ),
+    "a-drawing-becomes-the-sentence": lambda: says(
+        EDIT, "code-40", "strength 0.7: the reader sees a red house, right, sea, sunset"
+    ),
+    "a-louder-word-is-pinker": lambda: (
+        lambda pinks: pinks == sorted(pinks) and pinks[1] - pinks[0] > pinks[3] - pinks[2]
+    )(numbers(EDIT, "code-44", r"in the balloon #")),
+    "pairs-differ": lambda: (lambda both: max(both) >= 6 and min(both) <= 5)(
+        [sum(pair) for pair in np.reshape(numbers(EDIT, "code-48", r"in # of 4"), (4, 2))]
+    ),
     # lesson 17
     "one-pixel-breaks-the-signature": lambda: (
         says(WHOSE, "code-11", table_row("as written", "yes", "yes", "holds", "yes"))
@@ -797,6 +909,33 @@ CLAIMS = {
         numbers(WHOSE, "code-48", r"/ 2\) # # # #"),
     ),
     "members-are-not-told-from-others": lambda: says(WHOSE, "code-59", "holds 0.5: True"),
+    "a-word-brings-the-style": lambda: (
+        numbers(MINE, "code-28", "with postcards: style gained #")[0] > 0.5
+    ),
+    "with-postcards-the-rest-is-kept": lambda: (
+        numbers(MINE, "code-28", "with postcards: style gained #, prompts kept #%")[1] >= 85
+    ),
+    "no-copies-beyond-the-control": lambda: (
+        numbers(MINE, "code-40", "300 steps its own is nearest in # of 24")[0]
+        <= numbers(MINE, "code-40", " 2 steps its own is nearest in # of 24")[0] + 5
+    ),
+    "without-postcards-it-forgets": lambda: (
+        numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[0] > 0.5
+        and numbers(MINE, "code-28", "without: style gained #, prompts kept #%")[1] <= 50
+    ),
+    "the-loss-does-not-see-it": lambda: (lambda first, last: last < 0.9 * first)(
+        *numbers(MINE, "code-24", "beginning #, at the end #")
+    ),
+    "the-file-is-small": lambda: 0.5 < numbers(MINE, "code-09", "the file: # MB")[0] <= 2,
+    "a-layer-is-w-plus-b-a": lambda: says(
+        MINE, "code-14", "one part in a million: True; equal without B A: False"
+    ),
+    "nothing-changes-before-the-first-step": lambda: says(
+        MINE, "code-21", "any B: 0.0", "paints as before: True"
+    ),
+    "at-strength-0-the-old-picture": lambda: (lambda gains: abs(gains[0]) < 0.3 and gains[4] > 0.5)(
+        numbers(MINE, "code-34", "style gained # # # # # #")
+    ),
     "night-looks-like-a-member": lambda: numbers(WHOSE, "code-61", r"AUC #, interval")[0] > 0.55,
     "few-pictures-seen-often-are-remembered": lambda: (
         numbers(WHOSE, "code-65", r"seen 0 times: AUC \d\.\d+ \(# to")[0] < 0.5

@@ -107,6 +107,9 @@ def test_training_spreads_timesteps_evenly_and_starts_at_the_loss_of_the_linear_
             seen.append((x0.shape, t))
             return CHAIN.add_noise(x0, noise, t)
 
+        def target(self, x0, noise, t):
+            return CHAIN.target(x0, noise, t)
+
     def draw(n, generator):
         drawn.append(n)
         return GRID.sample(n, generator)
@@ -122,3 +125,40 @@ def test_training_spreads_timesteps_evenly_and_starts_at_the_loss_of_the_linear_
     few = list(range(0, 200, 20))
     denoiser.train_points(nets, Recorder(), draw, torch.Generator(), steps=1, batch_size=10)
     assert seen[1][1].tolist() == few
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "flow_prediction"])
+def test_one_network_answers_with_the_noise_v_or_the_velocity(kind):
+    """With the same weights at the same noise level, each answer gives the same clean point."""
+    straight, x0, noise = schedule.straight(20), torch.randn(9, 2), torch.randn(9, 2)
+    road = schedule.Schedule(straight.betas, 1.0, kind)
+    torch.manual_seed(0)
+    net, first = denoiser.PointDenoiser(road, 8), denoiser.PointDenoiser(straight, 8)
+    first.mlp[-1].weight.data = torch.randn(2, 8)
+    net.load_state_dict(first.state_dict())
+    for t in (0, 9, 18):
+        answers = [
+            sampler.predictions(way, one(x, t), t, x)
+            for way, one in ((road, net), (straight, first))
+            for x in [way.add_noise(x0, noise, t)]
+        ]
+        torch.testing.assert_close(*answers, atol=1e-3, rtol=1e-3)
+    assert net(noise, 19).isfinite().all()  # pure noise
+
+
+def test_training_follows_the_velocity_to_the_best_possible_loss():
+    """One Gaussian of variance 1: the best velocity is linear, and its loss is 1 / (1 - 2u + 2u^2).
+
+    For x = (1 - u) x0 + u noise, cov(noise - x0, x) = 2u - 1 and var(x) = (1 - u)^2 + u^2. The
+    variance of the velocity is 2; what x does not explain is 2 - (2u - 1)^2 / var(x).
+    """
+    road, u = schedule.straight(100), torch.arange(1, 101) / 100
+    losses = denoiser.train_points(
+        [denoiser.PointDenoiser(road)],
+        road,
+        lambda n, generator: torch.randn(n, 2, generator=generator),
+        torch.Generator().manual_seed(0),
+        steps=1,
+        batch_size=100_000,
+    )
+    assert losses.item() == pytest.approx((1 / (1 - 2 * u + 2 * u**2)).mean().item(), abs=0.01)

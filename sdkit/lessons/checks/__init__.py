@@ -175,5 +175,8 @@ from sdkit.lessons.checks import (  # noqa: E402, F401
     lesson_10,
     lesson_11,
     lesson_12,
+    lesson_13,
+    lesson_15,
+    lesson_16,
     lesson_17,
 )
