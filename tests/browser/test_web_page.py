@@ -175,18 +175,21 @@ def test_the_page_is_isolated_so_that_wasm_has_threads(tab):
     assert tab.evaluate("crossOriginIsolated")
 
 
-def test_after_the_first_visit_the_page_works_without_a_network(browser, address):
-    """And without the server: nothing but the service worker can answer."""
+def test_after_the_first_visit_the_page_works_without_a_network(browser):
+    """And without the server: only the service worker can answer."""
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    page.goto(address)
-    page.wait_for_selector("#draw .start:enabled")
-    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
-    context.set_offline(True)
+    with host.server() as opened:
+        thread = threading.Thread(target=opened.serve_forever)
+        thread.start()
+        page.goto(f"http://127.0.0.1:{opened.server_port}/")
+        page.wait_for_selector("#draw .start:enabled")
+        page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        opened.shutdown()
+        thread.join()
     page.reload()
     page.wait_for_selector("#draw .start:enabled")
-    assert page.evaluate("navigator.onLine") is False
     page.eval_on_selector("#steps", "s => { s.value = 5; s.oninput() }")
     page.click("#draw .start")
     page.wait_for_selector("#drawn figure a")
