@@ -185,7 +185,11 @@ def test_after_the_first_visit_the_page_works_without_a_network(browser):
         thread.start()
         page.goto(f"http://127.0.0.1:{opened.server_port}/")
         page.wait_for_selector("#draw .start:enabled")
-        page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        page.evaluate(
+            "limit => Promise.race([navigator.serviceWorker.ready, new Promise((_, fail) => "
+            "setTimeout(fail, limit, new Error('no service worker')))]).then(() => null)",
+            PATIENCE,
+        )
         opened.shutdown()
         thread.join()
     page.reload()
