@@ -138,13 +138,7 @@ class Learner:
         x = photos.to_batch(
             [ImageOps.fit(picture, side, Image.Resampling.LANCZOS) for picture in pictures]
         )
-        tokens = self.pipe.tokenizer(
-            list(captions),
-            padding="max_length",
-            truncation=True,
-            max_length=self.pipe.tokenizer.model_max_length,
-            return_tensors="pt",
-        ).input_ids
+        tokens = prompts.tokens(self.pipe.tokenizer, list(captions))
         z = torch.cat([latents.encode(self.pipe.vae, some) for some in x.split(8)])
         return z, tokens.to(z.device)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from sdkit import models, postcards
+from sdkit import models
 from sdkit.cli import consent, forecast, teach
 from sdkit.errors import SdkitError, plain, unexpected
 from sdkit.files import expand
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from sdkit.pictures import portraits
 
 SHEET = 4  # photographs on one before/after sheet
-# how mini-sd edits postcards best, measured in lesson 16: at the size of its second drawing
-EDIT = {"size": 128, "guidance_scale": 1.0, "num_inference_steps": 25}
 
 
 def draw(arguments: Namespace) -> int:
@@ -372,8 +370,7 @@ def _model(arguments: Namespace) -> models.Model:
 
 def _settings(arguments: Namespace, model: models.Model, prompt: str, task: str) -> models.Settings:
     """The settings of the model for this task, changed by the options that were given."""
-    own = EDIT if task == "edit" and _draws_postcards(model) else {}
-    changes = own | {
+    changes = {
         name: getattr(arguments, name)
         for name in ("strength", "guidance_scale", "num_inference_steps", "size")
         if getattr(arguments, name, None) is not None
@@ -381,10 +378,6 @@ def _settings(arguments: Namespace, model: models.Model, prompt: str, task: str)
     return model.settings(
         prompt, task, negative_prompt=arguments.negative_prompt, seed=arguments.seed, **changes
     )
-
-
-def _draws_postcards(model: models.Model) -> bool:
-    return bool(model.known_words and {*postcards.THINGS} <= model.known_words)
 
 
 def _load(arguments: Namespace, model: models.Model, task: str = "img2img") -> "DiffusionPipeline":

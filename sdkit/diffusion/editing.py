@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sdkit import progress
-from sdkit.diffusion import sampler
+from sdkit.diffusion import prompts, sampler
 from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
 
@@ -119,7 +119,7 @@ class AttentionControl:
     ):
         if not 0 <= share <= 1:
             raise SdkitError(f"The share of the steps, {share!r:.20}, is outside 0 to 1.")
-        ids = [token_ids(tokenizer, prompt) for prompt in (source, target)]
+        ids = [prompts.tokens(tokenizer, [prompt])[0].tolist() for prompt in (source, target)]
         self.aligned, self.share = align(*ids), share
         self.done = 0.0  # how much of the steps are done, 0 to 1
         self.factors = torch.ones(len(ids[1]))  # (L,)
@@ -280,7 +280,7 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
 
     Raises `SdkitError` if the prompt does not have it.
     """
-    ids = token_ids(tokenizer, prompt)
+    ids = prompts.tokens(tokenizer, [prompt])[0].tolist()
     wanted = tokenizer(word, add_special_tokens=False).input_ids
     found = [
         k
@@ -291,10 +291,3 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
     if not found:
         raise SdkitError(f"The sentence {prompt[:80]!r} does not have {word[:40]!r}. Take another.")
     return found
-
-
-def token_ids(tokenizer: Any, prompt: str) -> list[int]:
-    """The L tokens of a prompt, padded and cut as in `prompts.encode`."""
-    return tokenizer(
-        prompt, padding="max_length", max_length=tokenizer.model_max_length, truncation=True
-    ).input_ids

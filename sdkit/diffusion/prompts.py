@@ -21,24 +21,29 @@ LARGEST_LIST = 10_000_000  # bytes of a list of words; the shipped one has 1,500
 STOP_WORDS = set("a an and as at by for from in is it like of on or the this to with".split())
 
 
-def encode(tokenizer: Any, text_encoder: Any, prompts: str | list[str]) -> "torch.Tensor":
-    """Embed a prompt, or a list of B prompts, as (B, L, D) with L = `tokenizer.model_max_length`.
+def tokens(tokenizer: Any, texts: list[str]) -> "torch.Tensor":
+    """Token numbers (B, L) of B texts, with L = `tokenizer.model_max_length`.
 
-    As in Stable Diffusion's pipelines, shorter prompts are padded to L tokens and longer ones are
+    As in Stable Diffusion's pipelines, shorter texts are padded to L tokens and longer ones are
     cut.
     """
-    import torch
-
-    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-    tokens = tokenizer(
-        prompts,
+    return tokenizer(
+        texts,
         padding="max_length",
         max_length=tokenizer.model_max_length,
         truncation=True,
         return_tensors="pt",
-    ).input_ids  # (B, L)
+    ).input_ids
+
+
+def encode(tokenizer: Any, text_encoder: Any, prompts: str | list[str]) -> "torch.Tensor":
+    """Embed a prompt, or a list of B prompts, as (B, L, D); see `tokens` for L."""
+    import torch
+
+    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+    ids = tokens(tokenizer, prompts).to(text_encoder.device)  # (B, L)
     with torch.no_grad():
-        return text_encoder(tokens.to(text_encoder.device))[0]  # (B, L, D)
+        return text_encoder(ids)[0]  # (B, L, D)
 
 
 def words(text: str) -> list[str]:

@@ -89,7 +89,7 @@ class Model:
     def settings(self, prompt: str, task: str = "style", **changes: Any) -> Settings:
         """The settings of this model for a prompt and a task.
 
-        task : "style", "draw", "redraw" or "inpaint".
+        task : "style", "draw", "redraw", "inpaint" or "edit".
         changes : settings that replace the model's own.
 
         Raises `SdkitError` if a setting is not allowed.

@@ -88,7 +88,7 @@ def check_defaults(values: dict[str, Any]) -> None:
 
     values : the settings, as in `sdkit.models.Model.defaults`.
     """
-    for task in (None, "draw", "redraw", "inpaint"):
+    for task in (None, "draw", "redraw", "inpaint", "edit"):
         own = values.get(task, {}) if task else values
         if not isinstance(own, dict):
             raise SdkitError(f"{task} is not a list of settings in braces. Write some.")

@@ -23,6 +23,7 @@ from skimage.feature import canny
 from transformers import CLIPTokenizer
 
 from sdkit import postcards
+from sdkit.diffusion import prompts
 from sdkit.evaluate.judges import PostcardReader
 from sdkit.recipes import cards, training, unet
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
@@ -103,14 +104,6 @@ def new_network(settings, denoiser):
     )
 
 
-def _tokens(tokenizer, texts):
-    """Token numbers (N, L) as the pipeline makes them, with the tokenizer's own L."""
-    length = tokenizer.model_max_length
-    return tokenizer(
-        texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-    ).input_ids
-
-
 def make_batch(settings, data, rng):
     """A `Batch` of noised postcards with their edges."""
     chosen = rng.integers(len(data.cards), size=settings.batch_size)
@@ -130,7 +123,7 @@ def make_batch(settings, data, rng):
         data.noise_scheduler.add_noise(latents, noise, timesteps),
         noise,
         timesteps,
-        _tokens(data.tokenizer, said),
+        prompts.tokens(data.tokenizer, said),
         torch.from_numpy(np.stack(edges)),
     )
 

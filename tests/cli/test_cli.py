@@ -378,6 +378,9 @@ def painter_of_postcards(work, tiny_sd):
     folder = shutil.copytree(tiny_sd, work / "postcards")
     words = {*postcards.words(), "van", "gogh"}
     (folder / "words.json").write_text(json.dumps(sorted(words)))
+    defaults = json.loads((folder / "defaults.json").read_text())
+    defaults["edit"] = {"size": 128, "guidance_scale": 1.0, "num_inference_steps": 25}
+    (folder / "defaults.json").write_text(json.dumps(defaults))
     return str(folder)
 
 

@@ -205,6 +205,8 @@ NOTES = {
     "Description",
     "Model",
     "Prompt",
+    "Prompt before",
+    "Kept",
     "Negative prompt",
     "Strength",
     "Guidance scale",

@@ -12,10 +12,9 @@ from tests.taught import taught
 MINE = "13_make_it_yours.ipynb"
 
 
-def test_merged_weights_paint_as_the_file_beside_them(tiny_sd, tmp_path):
+def test_merged_weights_paint_as_the_file_beside_them(tiny_sd, tmp_path, monkeypatch):
     """The cell of section 2: melt the matrices into the UNet, convolutions among them."""
-    cells = taught(MINE) | {"merged": taught(f"solutions/{MINE}")["merged"]}
-    melt = taught(MINE)["melt"]
+    melt, merged = taught(MINE)["melt"], taught(f"solutions/{MINE}")["merged"]
     pipe = models.load(tiny_sd, "text2img", device="cpu")
     rng = np.random.default_rng(0)
     pictures = [Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))] * 3
@@ -32,7 +31,8 @@ def test_merged_weights_paint_as_the_file_beside_them(tiny_sd, tmp_path):
             expected = pipe.unet(z, 500, words).sample
         before = {key: w.clone() for key, w in pipe.unet.state_dict().items()}
         held = {k: w.float() for k, w in load_file(tmp_path / "dots.safetensors").items()}
-        melt.__globals__.update(learned=held, merged=cells["merged"])
+        monkeypatch.setitem(melt.__globals__, "learned", held)
+        monkeypatch.setitem(melt.__globals__, "merged", merged)
         melt(pipe.unet, "unet.", 0.8)
         made = pipe.unet(z, 500, words).sample
         pipe.unet.load_state_dict(before)
