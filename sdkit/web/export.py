@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from sdkit import __version__, models, postcards, upscale
+from sdkit.diffusion.attention import attention_maps
 from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
 
@@ -47,7 +48,7 @@ class Part:
     network : takes tensors and returns one tensor or several.
     inputs : {name: example}. The examples fix the shapes, apart from `dynamic`.
     outputs : the names of what comes out.
-    dynamic : {name: the axes whose length may change}.
+    dynamic : {name of an input or output: the axes whose length may change}.
     """
 
     network: nn.Module
@@ -75,7 +76,8 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
 
     text : the numbers of the tokens (1, L) -> embeddings (1, L, D).
     unet : noisy latents, timestep (1,), embeddings, embedding of the guidance scale -> what the
-        network predicts. All zeros for the embedding of the scale mean: no guidance.
+        network predicts, and how strongly each place attends to each token (1, places, L). All
+        zeros for the embedding of the scale mean: no guidance.
     encoder : a picture in [-1, 1] -> mean and standard deviation of its latents, scaled.
     decoder : latents -> a picture in about [-1, 1]. It is not clipped.
     regressor, upscaler, large : the two networks of the upscaler, for a small picture without
@@ -95,8 +97,13 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
 
     def predict(
         latents: torch.Tensor, t: torch.Tensor, words: torch.Tensor, scale: torch.Tensor
-    ) -> torch.Tensor:
-        return unet(latents, t, words, timestep_cond=scale).sample
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        with attention_maps(unet) as maps:
+            output = unet(latents, t, words, timestep_cond=scale).sample
+        # as in lesson 07: the mean over the heads and over the layers with the most places
+        most = max(weights.shape[2] for weights in maps.values())
+        finest = [weights.mean(1) for weights in maps.values() if weights.shape[2] == most]
+        return output, torch.stack(finest).mean(0)
 
     def regress(small: torch.Tensor) -> torch.Tensor:
         nothing = torch.zeros_like(small[:, :1]).expand(-1, channels, -1, -1)
@@ -123,8 +130,8 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         "unet": Part(
             Call(predict, unet),
             {"latents": latents, "t": t, "words": words, "scale": scale},
-            ["output"],
-            {"latents": both},
+            ["output", "attention"],
+            {"latents": both, "attention": (1,)},
         ),
         "encoder": Part(
             Call(encode, vae), {"picture": picture}, ["mean", "std"], {"picture": both}
@@ -164,7 +171,7 @@ def write_onnx(part: Part, path: Path, stored: str = "float32") -> None:
     stored : "float32", "float16" or "int8", the form of the weights in the file.
     """
     onnx = _onnx()
-    names = {2: "height", 3: "width"}
+    names = {1: "places", 2: "height", 3: "width"}
     axes = {name: {axis: names[axis] for axis in own} for name, own in part.dynamic.items()}
     with torch.no_grad(), warnings.catch_warnings(), write_atomically(path) as unfinished:
         warnings.simplefilter("ignore")  # tracing warns about every check of a shape

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from sdkit.diffusion.attention import attention_maps
 from sdkit.web import export
 
 pytest.importorskip("onnx", reason="the export needs the package onnx")
@@ -51,6 +52,22 @@ def test_a_file_in_float32_gives_what_the_network_gives(parts, name, tmp_path):
             run(tmp_path / "part.onnx", inputs), torch_gives(part, inputs), strict=True
         ):
             np.testing.assert_allclose(made, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_attention_for_the_page_is_that_of_lesson_07(parts):
+    """The mean over heads and over the layers with the most places, for each place and token."""
+    latents, t, words, scale = parts["unet"].inputs.values()
+    unet = parts["unet"].network.networks[0]
+    with torch.no_grad():
+        attention = torch_gives(parts["unet"], parts["unet"].inputs)[1]
+        with attention_maps(unet) as maps:
+            unet(latents, t, words, timestep_cond=scale)
+    places = latents.shape[2] * latents.shape[3] // 4
+    assert attention.shape == (1, places, words.shape[1])
+    finest = torch.stack([m.mean(1) for m in maps.values() if m.shape[2] == places])
+    np.testing.assert_allclose(attention, finest.mean(0), atol=1e-6)
+    np.testing.assert_allclose(attention.sum(2), 1, atol=1e-5)
+    assert attention.max() > 2 * attention.mean()  # else it would say nothing
 
 
 @pytest.mark.parametrize("stored, loss", [("float16", 2e-3), ("int8", 3e-2)])

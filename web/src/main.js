@@ -1,14 +1,17 @@
 // The page: what is shown and what happens on a click. The worker does the painting.
 
+import { Look } from "./look.js";
 import { Camera, fromFile } from "./photo.js";
 import { withNotes } from "./png.js";
 import { scaleFor, sentence, unknown } from "./prompts.js";
 import { STRINGS } from "./strings.js";
 
 const $ = (selector, within = document) => within.querySelector(selector);
-const paint = $("#paint"), draw = $("#draw");
+const paint = $("#paint"), draw = $("#draw"), look = $("#look");
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 let text = STRINGS.en, settings = null, photo = null, busy = false, onMessage = null;
+let glance = null; // a promise while the model looks at the reader's own noise level
+const looking = new Look(look, show);
 
 // ---- language
 
@@ -20,6 +23,7 @@ function speak(language) {
     element.textContent = text[element.dataset.text];
   });
   document.querySelectorAll("canvas[data-label]").forEach(label);
+  looking.speak(text);
   if (settings) $("#loading").textContent = text.loaded;
 }
 
@@ -56,13 +60,13 @@ function work(section, job, show) {
         says.textContent = `${text.step} ${data.step} ${text.of} ${data.steps}.`;
         if (!data.picture) return;
         says.textContent += ` ${text.believes}`;
-        show(data.picture);
+        show(data.picture, data);
       } else {
         if (data.error) console.error(data.error);
         says.textContent = data.picture
           ? `${text.done} ${data.seconds.toFixed(1)} ${text.seconds}.`
           : data.error ? text.broken : text.stopped;
-        if (data.picture) show(data.picture);
+        if (data.picture) show(data.picture, data);
         resolve(data.picture ? data : null);
       }
     };
@@ -75,6 +79,7 @@ async function running(section, task) {
   enable();
   $(".stop", section).hidden = false;
   try {
+    await glance;
     await task();
   } finally {
     busy = false;
@@ -86,10 +91,10 @@ async function running(section, task) {
 
 function enable() {
   $(".start", paint).disabled = busy || !settings || !photo;
-  $(".start", draw).disabled = busy || !settings;
+  $(".start", draw).disabled = $(".start", look).disabled = busy || !settings;
 }
 
-for (const section of [paint, draw]) {
+for (const section of [paint, draw, look]) {
   $(".stop", section).onclick = () => worker.postMessage({ kind: "stop" });
 }
 
@@ -109,6 +114,8 @@ function chips(fieldset, name, choices, chosen, onChange) {
 }
 
 const chosen = (name) => $(`input[name="${name}"]:checked`)?.value ?? "";
+
+const seedOf = (input) => Math.min(4294967295, Math.max(0, Math.trunc(Number(input.value)) || 0));
 
 function slide(input, value) {
   const output = input.parentElement.querySelector("output");
@@ -213,7 +220,7 @@ $("#divider").oninput = ({ target }) => $(".layers").style.setProperty("--shown"
 
 $(".start", paint).onclick = () =>
   running(paint, async () => {
-    const prompt = chosen("style"), seed = 0;
+    const prompt = chosen("style"), seed = seedOf($("#photo-seed"));
     const strength = Number($("#strength").value), steps = settings.defaults.num_inference_steps;
     const wish = { prompt, seed, strength, steps, guidance: scaleFor(prompt, settings.defaults) };
     $(".saving", paint).hidden = true;
@@ -225,6 +232,23 @@ $(".start", paint).onclick = () =>
   });
 
 // ---- Draw a sentence
+
+// What "Draw a sentence" asks for, without the sentence.
+function asked() {
+  const [guidance, steps] = ["#guidance", "#steps"].map((input) => Number($(input).value));
+  return { seed: seedOf($("#seed")), guidance, steps, size: settings.defaults.draw.size };
+}
+
+function empty(prompts, says) {
+  const one = prompts.some((prompt) => !prompt.trim());
+  if (one) says.textContent = text.empty;
+  return one;
+}
+
+function nameUnknown(prompts, says) {
+  const strange = unknown(prompts.join(" "), settings.words);
+  if (strange.length) says.textContent += ` ${text.unknown} ${strange.join(", ")}.`;
+}
 
 function write() {
   const parts = Object.keys(settings.grammar.parts);
@@ -241,17 +265,8 @@ $(".start", draw).onclick = () =>
   running(draw, async () => {
     const says = $(".says", draw), prompts = [$("#sentence").value];
     if ($("#two").checked) prompts.push($("#second").value);
-    const strange = unknown(prompts.join(" "), settings.words);
-    if (!prompts.every((prompt) => prompt.trim())) {
-      says.textContent = text.empty;
-      return;
-    }
-    const common = {
-      seed: Math.min(4294967295, Math.max(0, Math.trunc(Number($("#seed").value)) || 0)),
-      guidance: Number($("#guidance").value),
-      steps: Number($("#steps").value),
-      size: settings.defaults.draw.size,
-    };
+    if (empty(prompts, says)) return;
+    const common = asked();
     $("#drawn").replaceChildren();
     for (const prompt of prompts) {
       const figure = document.createElement("figure"), canvas = document.createElement("canvas");
@@ -269,7 +284,7 @@ $(".start", draw).onclick = () =>
       if (!(await work(draw, { kind: "draw", wish }, (picture) => show(canvas, picture)))) break;
       await finish(figure, canvas, wish);
     }
-    if (strange.length) says.textContent += ` ${text.unknown} ${strange.join(", ")}.`;
+    nameUnknown(prompts, says);
   });
 
 // Under a drawn picture: a link for the download, and a button that makes it four times larger.
@@ -302,10 +317,44 @@ async function finish(figure, canvas, wish) {
   figure.append(link, " ", larger);
 }
 
+// ---- Look inside
+
+let looked = null; // the wish of the drawing that is shown
+
+$(".start", look).onclick = () =>
+  running(look, async () => {
+    const prompt = $("#sentence").value, says = $(".says", look);
+    if (empty([prompt], says)) return;
+    looked = { ...asked(), prompt, inside: true };
+    looking.clear();
+    const keep = (_, data) => data.step && looking.add(data);
+    if (await work(look, { kind: "draw", wish: looked }, keep)) $("#level").disabled = false;
+    nameUnknown([prompt], says);
+  });
+
+// The slider may move on while the model looks; then it looks again.
+$("#level").oninput = () => {
+  if (!busy) glance ??= follow().finally(() => (glance = null));
+};
+
+async function follow() {
+  for (let t = null; !busy && t !== Number($("#level").value); ) {
+    t = Number($("#level").value);
+    const clean = looking.clean;
+    const seen = await new Promise((resolve) => {
+      onMessage = resolve;
+      worker.postMessage({ kind: "glance", wish: looked, clean, t });
+    });
+    if (seen.error) console.error(seen.error);
+    else looking.glanced(seen);
+  }
+}
+
 // ---- start
 
 function ready() {
   const { defaults, grammar } = settings;
+  looking.ready(settings);
   $("#loading").textContent = text.loaded;
   $("#loaded").hidden = true;
   chips($("#styles"), "style", defaults.styles.map((style) => [style, style]), defaults.styles[0]);

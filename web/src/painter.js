@@ -44,6 +44,7 @@ export class Painter {
   async drawTwice(wish, onStep) {
     const again = { ...this.settings.defaults.redraw, prompt: wish.prompt, seed: wish.seed };
     again.guidance = again.guidance_scale;
+    again.inside = wish.inside;
     again.steps = again.num_inference_steps;
     const more = this.schedule.timesteps(again.steps, again.strength).length;
     const small = await this.draw(wish, (at) => onStep?.({ ...at, steps: at.steps + more }));
@@ -52,29 +53,57 @@ export class Painter {
     );
   }
 
+  // Add noise to clean latents up to timestep t, and let the network look at them once.
+  // clean: {numbers, height, width}. Returns what a step of `denoise` shows with wish.inside.
+  async glance(clean, t, wish) {
+    const { numbers, height, width } = clean;
+    const noise = new Generator(wish.seed).normal(numbers.length);
+    const noisy = this.schedule.addNoise(numbers, noise, t);
+    const told = await this.#tell(wish);
+    const inside = this.#inside(noisy, t, await this.#ask(noisy, height, width, t, told, true), height, width, told);
+    return { inside, picture: await this.#decode(inside.believed, height, width) };
+  }
+
+  // What the network is told beside the latents: the words and the guidance scale.
+  async #tell(wish) {
+    const { scale_width: width, tokenizer } = this.settings;
+    const tokens = this.tokenizer.encode(wish.prompt);
+    const { words } = await run(this, "text", { tokens: [tokens, [1, tokenizer.length]] });
+    return {
+      tokens,
+      words: [words, [1, tokenizer.length, words.length / tokenizer.length]],
+      scale: [embedScale(wish.guidance, width), [1, width]],
+    };
+  }
+
+  #ask(latents, h, w, t, { words, scale }, inside) {
+    const inputs = { latents: [latents, [1, this.settings.channels, h, w]], t: [Float32Array.of(t), [1]], words, scale };
+    return run(this, "unet", inputs, inside ? ["output", "attention"] : ["output"]);
+  }
+
+  // All numbers of one step, for those who want to look inside.
+  #inside(latents, t, { output, attention }, height, width, { tokens, words }) {
+    const believed = this.schedule.believed(latents, output, t), noise = this.schedule.noiseIn(latents, output, t);
+    const { signal, noise: grain } = this.schedule.levels(t);
+    return { t, signal, grain, height, width, latents, noise, believed, attention, tokens, words: words[0] };
+  }
+
+  // wish.inside: `onStep` also gets {inside}, also after the last step, and larger pictures.
   async #denoise(latents, h, w, wish, timesteps, onStep) {
-    const { channels, scale_width: width, tokenizer } = this.settings;
-    const { words } = await run(this, "text", {
-      tokens: [this.tokenizer.encode(wish.prompt), [1, tokenizer.length]],
-    });
-    const context = [words, [1, tokenizer.length, words.length / tokenizer.length]];
-    const scale = [embedScale(wish.guidance, width), [1, width]];
+    const { channels } = this.settings, told = await this.#tell(wish);
     let before = null;
     for (const [k, t] of timesteps.entries()) {
-      const { output } = await run(this, "unet", {
-        latents: [latents, [1, channels, h, w]],
-        t: [Float32Array.of(t), [1]],
-        words: context,
-        scale,
-      });
-      const believed = this.schedule.believed(latents, output, t);
+      const made = await this.#ask(latents, h, w, t, told, wish.inside);
+      const believed = this.schedule.believed(latents, made.output, t);
+      const at = { step: k + 1, steps: timesteps.length };
+      if (wish.inside) at.inside = this.#inside(latents, t, made, h, w, told);
       latents = this.schedule.step(latents, believed, t, timesteps[k + 1] ?? -1, before);
       before = { t, believed };
-      if (onStep && k + 1 < timesteps.length) {
-        // half as wide and high, which takes a quarter of the time
-        const picture = await this.#decode(halve(believed, channels, h, w), h >> 1, w >> 1);
-        await onStep({ step: k + 1, steps: timesteps.length, picture });
-      }
+      if (!onStep || (at.step === at.steps && !wish.inside)) continue;
+      at.picture = wish.inside
+        ? await this.#decode(believed, h, w)
+        : await this.#decode(halve(believed, channels, h, w), h >> 1, w >> 1); // takes a quarter of the time
+      await onStep(at);
     }
     return this.#decode(latents, h, w);
   }

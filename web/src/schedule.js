@@ -44,6 +44,13 @@ export class Schedule {
       : latents.map((x, k) => signal * x - noise * output[k]); // "v_prediction"
   }
 
+  // The noise that the network takes to be in the latents at timestep t.
+  noiseIn(latents, output, t) {
+    if (this.prediction_type === "epsilon") return output;
+    const { signal, noise } = this.levels(t);
+    return latents.map((x, k) => noise * x + signal * output[k]);
+  }
+
   // One step from t to `next` (-1: the end). `before` is {t, believed} of the step before, or null.
   step(latents, believed, t, next, before) {
     const now = this.levels(t), then = this.levels(next);

@@ -1,8 +1,8 @@
 // Loads the networks and paints, beside the page, so that the page stays usable.
 //
-// The page sends {kind: "load", folder}, {kind: "draw", "paint" or "enlarge", wish, picture} or
+// The page sends {kind: "load", folder}, {kind: "draw", "paint", "enlarge" or "glance", wish, picture} or
 // {kind: "stop"}. It gets {loading: share}, {settings}, {step, steps, picture}, {picture, seconds},
-// {stopped}, {failed} or {error}.
+// {stopped}, {failed} or {error}. With wish.inside a step has also {inside}; a glance has it, too.
 
 import * as runtime from "onnxruntime-web/wasm";
 import moduleUrl from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
@@ -48,7 +48,7 @@ async function download(url, onBytes) {
   }
 }
 
-async function work({ kind, wish, picture }) {
+async function work({ kind, wish, picture, clean, t }) {
   stopped = false;
   const began = performance.now();
   const onStep = async (at) => {
@@ -56,15 +56,16 @@ async function work({ kind, wish, picture }) {
     await new Promise((resume) => setTimeout(resume)); // lets a "stop" come in
     if (stopped) throw new Error("stopped");
   };
-  let made;
+  let made, inside;
   if (kind === "draw") made = await painter.drawTwice(wish, onStep);
   else if (kind === "paint") made = await painter.paint(picture, wish, onStep);
+  else if (kind === "glance") ({ picture: made, inside } = await painter.glance(clean, t, wish));
   else {
     const { settings } = painter; // the networks come when they are needed for the first time
     enlarger ??= new enlarging.Enlarger(runtime, await open(enlarging.NETWORKS, settings), settings);
     made = await enlarger.enlarge(picture, wish.seed, onStep);
   }
-  self.postMessage({ picture: made, seconds: (performance.now() - began) / 1000 });
+  self.postMessage({ picture: made, inside, seconds: (performance.now() - began) / 1000 });
 }
 
 self.onmessage = async ({ data }) => {
