@@ -5,6 +5,7 @@ import shutil
 import threading
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -93,6 +94,23 @@ def test_a_photo_is_painted_and_downloaded_with_its_note(tab, tmp_path):
     found = layers.read(tmp_path / "painted.png", None)
     assert "Made with AI: a photograph restyled" in found.text
     assert found.xmp
+    assert Image.open(tmp_path / "painted.png").text["Seed"] == "0"
+
+
+def test_another_seed_paints_another_picture(tab, tmp_path):
+    choose_photo(tab)
+    pictures = {}
+    for seed in ("7", "8"):
+        tab.fill("#photo-seed", seed)
+        tab.click("#paint .start")
+        tab.wait_for_selector("#paint .stop", state="visible")
+        tab.wait_for_selector("#paint .saving a:visible")
+        pictures[seed] = pixels(tab, "#paint .after")
+        with tab.expect_download() as waiting:
+            tab.click("#paint .saving a")
+        waiting.value.save_as(tmp_path / f"{seed}.png")
+        assert Image.open(tmp_path / f"{seed}.png").text["Seed"] == seed
+    assert pictures["7"] != pictures["8"]
 
 
 def test_the_camera_gives_a_photo(tab):
@@ -118,6 +136,55 @@ def test_two_sentences_are_drawn_side_by_side_with_one_seed(tab):
     assert [picture.size for picture in pictures] == [(128, 128)] * 2
     assert pictures[0] != pictures[1]
     assert "dog" in tab.inner_text("#draw .says")
+
+
+def look_inside(tab):
+    """Draw in five steps with the numbers shown; the redrawing at twice the size has more steps."""
+    tab.eval_on_selector("#steps", "s => { s.value = 5; s.oninput() }")
+    tab.click("#look .start")
+    tab.wait_for_selector("#level:enabled")
+    return int(tab.get_attribute("#which", "max"))
+
+
+def test_the_numbers_of_every_step_can_be_seen(tab):
+    settings = json.loads((host.DIST / "model" / "model.json").read_text("utf-8"))
+    again = settings["defaults"]["redraw"]
+    steps = look_inside(tab)
+    assert steps == 5 + int(again["num_inference_steps"] * again["strength"])
+    chips = tab.locator("#tokens label").all_inner_texts()
+    words = [chip.split(" (")[0].strip() for chip in chips]
+    assert words == ["START", *"a red house by the sea at dawn".split(), "END"]
+    assert 0 < sum(int(chip.split(": ")[1].rstrip("%")) for chip in chips) <= 105  # rounded
+    # the slider at the end, with the keyboard alone: the picture is the one that was drawn
+    assert tab.inner_text("#which ~ output") == f"{steps} of {steps}"
+    last = {name: pixels(tab, f"#machine .{name}") for name in ("believed", "latents", "noise")}
+    assert last["believed"].size == (again["size"],) * 2
+    tab.focus("#which")
+    tab.keyboard.press("Home")
+    assert f"1 of {steps}" in tab.inner_text("#which ~ output")
+    for name, picture in last.items():
+        assert pixels(tab, f"#machine .{name}") != picture
+    # another word has another map
+    maps = [pixels(tab, "#machine .attention")]
+    tab.focus("#tokens :checked")
+    tab.keyboard.press("ArrowRight")
+    maps.append(pixels(tab, "#machine .attention"))
+    assert maps[0] != maps[1]
+
+
+def test_a_reader_chooses_the_noise_level(tab):
+    """With hardly any noise the model believes in the finished picture; in thick noise it errs."""
+    look_inside(tab)
+    finished = np.asarray(pixels(tab, "#machine .believed"), float)
+    errors = {}
+    for key in ("Home", "End"):
+        tab.focus("#level")
+        tab.keyboard.press(key)
+        t = tab.input_value("#level")
+        tab.locator("#look .at").filter(has_text=f"noise level: t = {t},").wait_for()
+        errors[t] = np.abs(np.asarray(pixels(tab, "#machine .believed"), float) - finished).mean()
+    assert list(errors) == ["0", "999"]
+    assert errors["0"] < 5 < errors["999"]  # of 255
 
 
 def test_a_drawn_picture_becomes_four_times_larger(tab):
@@ -164,6 +231,7 @@ def test_the_page_has_no_barrier_in_either_language(tab):
     assert tab.inner_text("#draw-title") == words[language]
     assert tab.evaluate("document.documentElement.lang") == language
     choose_photo(tab)
+    look_inside(tab)
     found = Axe().run(tab).response["violations"]
     assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found] == []
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")

@@ -16,7 +16,17 @@ from sdkit.pictures import photos
 from sdkit.web import host, values
 
 WEB = ROOT / "web"
-node = pytest.mark.skipif(shutil.which("npm") is None, reason="node is not installed")
+
+
+def new_enough():
+    """Is there an npm, and a node of version 20 or newer?"""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return False
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+    return int(said.strip().removeprefix("v").split(".")[0]) >= 20
+
+
+node = pytest.mark.skipif(not new_enough(), reason="node 20 or newer is not installed")
 packages = pytest.mark.skipif(
     not (WEB / "node_modules").is_dir(), reason="run `npm ci` in the folder web first"
 )

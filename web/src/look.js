@@ -22,7 +22,8 @@ export class Look {
   ready(settings) {
     const { vocab, end } = settings.tokenizer;
     Object.assign(this, { settings, end, names: new Map(Object.entries(vocab).map(([name, id]) => [id, name])) });
-    this.find("#level").max = settings.scheduler.num_train_timesteps - 1;
+    const level = this.find("#level"), steps = settings.scheduler.num_train_timesteps;
+    Object.assign(level, { max: steps - 1, value: Math.floor(steps / 2) });
     this.#level();
   }
 
@@ -64,10 +65,13 @@ export class Look {
     const { tokens } = this.steps[0].inside;
     this.count = tokens.indexOf(this.end) + 1;
     this.find("#tokens").querySelectorAll("label").forEach((chip) => chip.remove());
+    // chosen at first: the thing that is drawn, or else the last word
+    const things = this.settings.grammar.parts.thing.map((thing) => this.settings.tokenizer.vocab[`${thing}</w>`]);
+    const thing = tokens.subarray(0, this.count).findIndex((id) => things.includes(id));
+    const first = thing < 0 ? Math.max(0, this.count - 2) : thing;
     for (let k = 0; k < this.count; k++) {
       const chip = document.createElement("label"), input = document.createElement("input");
-      // at first the last word, which is often the thing that the sentence ends with
-      Object.assign(input, { type: "radio", name: "token", value: k, checked: k === Math.max(0, this.count - 2) });
+      Object.assign(input, { type: "radio", name: "token", value: k, checked: k === first });
       chip.append(input, " ", document.createElement("span"));
       this.find("#tokens").append(chip);
     }
