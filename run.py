@@ -9,7 +9,8 @@
     python3 run.py test                               run every test and every notebook
     python3 run.py COMMAND --help                     explain a command and its options
 
-There are also: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site, web.
+There are also: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site,
+web.
 
 The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
 most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
