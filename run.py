@@ -9,7 +9,8 @@
     python3 run.py test                               run every test and every notebook
     python3 run.py COMMAND --help                     explain a command and its options
 
-There are also: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site.
+There are also: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site,
+web.
 
 The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
 most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
@@ -73,6 +74,7 @@ VERBS = ("lab", "style", "draw", "booth", "doctor", "test") + (
     "bench",
     "compare",
     "site",
+    "web",
 )
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 LAB = [
@@ -423,8 +425,11 @@ def hand_over(verb, options):
         variables = dict(TEST_ENVIRONMENT, **variables)
     else:
         folder = Path.cwd()  # photographs are named from where the person stands
-        site = [str(ROOT / "docs" / "site" / "build.py")]
-        command += (site if verb == "site" else ["-m", "sdkit", verb]) + options
+        own = {
+            "site": [str(ROOT / "docs" / "site" / "build.py")],
+            "web": ["-m", "sdkit.web"] + ([] if options else ["serve"]),
+        }
+        command += own.get(verb, ["-m", "sdkit", verb]) + options
     return become(command, folder, variables)
 
 

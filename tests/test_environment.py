@@ -153,8 +153,14 @@ def test_the_site_is_published_from_main_only_and_with_no_more_rights_than_that_
     assert parsed[True]["push"]["branches"] == ["main"] and "pull_request" not in parsed[True]
     assert parsed["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
     jobs = parsed["jobs"]
-    (command,) = commands(jobs["build"])
-    assert command.startswith("python run.py site --out site --repository ")
+    building = commands(jobs["build"])
+    assert building[0].startswith("python run.py site --out site --repository ")
+    # the page is tested before it joins the site
+    assert building[2:] == [
+        "python run.py web build",
+        "python run.py test tests/web tests/browser/test_web_page.py",
+        "cp -r web/dist site/web",
+    ]
     (upload,) = [s for s in jobs["build"]["steps"] if "upload-pages" in s.get("uses", "")]
     assert upload["with"]["path"] == "site"
     assert jobs["publish"]["needs"] == "build"

@@ -1,0 +1,79 @@
+// Loads the networks and paints, beside the page, so that the page stays usable.
+//
+// The page sends {kind: "load", folder}, {kind: "draw", "paint", "enlarge" or "glance", wish, picture} or
+// {kind: "stop"}. It gets {loading: share}, {settings}, {step, steps, picture}, {picture, seconds},
+// {stopped}, {failed} or {error}. With wish.inside a step has also {inside}; a glance has it, too.
+
+import * as runtime from "onnxruntime-web/wasm";
+import moduleUrl from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
+import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import * as enlarging from "./enlarger.js";
+import * as painting from "./painter.js";
+
+const here = (path) => new URL(path, self.location.href).href;
+runtime.env.wasm.wasmPaths = { mjs: here(moduleUrl), wasm: here(wasmUrl) };
+// Threads need a page that is isolated from others; one thread works everywhere.
+runtime.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
+
+let painter = null, enlarger = null, stopped = false, folder = "";
+
+async function load() {
+  const settings = await (await fetch(`${folder}model.json`)).json();
+  const sessions = await open(painting.NETWORKS, settings, (share) => self.postMessage({ loading: share }));
+  painter = new painting.Painter(runtime, sessions, settings);
+  self.postMessage({ settings });
+}
+
+// Fetch networks and get them ready. onShare(share): as the bytes come in.
+async function open(names, settings, onShare) {
+  const total = names.reduce((sum, name) => sum + settings.bytes[`${name}.onnx`], 0);
+  const sessions = {};
+  let done = 0;
+  for (const name of names) {
+    const bytes = await download(`${folder}${name}.onnx`, (count) => onShare?.((done += count) / total));
+    sessions[name] = await runtime.InferenceSession.create(bytes);
+  }
+  return sessions;
+}
+
+async function download(url, onBytes) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  const parts = [];
+  for (const reader = response.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value);
+    onBytes(value.length);
+  }
+}
+
+async function work({ kind, wish, picture, clean, t }) {
+  stopped = false;
+  const began = performance.now();
+  const onStep = async (at) => {
+    self.postMessage(at);
+    await new Promise((resume) => setTimeout(resume)); // lets a "stop" come in
+    if (stopped) throw new Error("stopped");
+  };
+  let made, inside;
+  if (kind === "draw") made = await painter.drawTwice(wish, onStep);
+  else if (kind === "paint") made = await painter.paint(picture, wish, onStep);
+  else if (kind === "glance") ({ picture: made, inside } = await painter.glance(clean, t, wish));
+  else {
+    const { settings } = painter; // the networks come when they are needed for the first time
+    enlarger ??= new enlarging.Enlarger(runtime, await open(enlarging.NETWORKS, settings), settings);
+    made = await enlarger.enlarge(picture, wish.seed, onStep);
+  }
+  self.postMessage({ picture: made, inside, seconds: (performance.now() - began) / 1000 });
+}
+
+self.onmessage = async ({ data }) => {
+  if (data.kind === "stop") stopped = true;
+  else if (data.kind === "load") {
+    folder = data.folder;
+    await load().catch((error) => self.postMessage({ failed: String(error) }));
+  } else {
+    await work(data).catch((error) => self.postMessage(stopped ? { stopped } : { error: String(error) }));
+  }
+};
