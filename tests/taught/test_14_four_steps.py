@@ -6,24 +6,17 @@ import torch
 from diffusers import DDIMScheduler
 
 from sdkit import denoiser, points, sampler, schedule
-from tests.taught import taught
+from tests.taught.clouds import CLOUDS, lesson_on_clouds, seeded
 
 LESSON = "14_four_steps.ipynb"
 T = 128
 ROAD = schedule.straight(T)
-CLOUDS = points.Mixture(1.4 * points.RING.centres, 0.1)
 SIGMA = 0.5  # of the Gaussian data
 
 
 @pytest.fixture
 def lesson():
-    namespace = taught(LESSON)
-    namespace.update(T=T, CLOUDS=CLOUDS, road=ROAD)  # what the functions take from other cells
-    return namespace
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return lesson_on_clouds(LESSON, T)
 
 
 def slope(u):

@@ -6,23 +6,16 @@ from diffusers import DiTTransformer2DModel, FlowMatchEulerDiscreteScheduler
 from diffusers.models.attention_processor import AttnProcessor
 
 from sdkit import denoiser, points, sampler, schedule
-from tests.taught import taught
+from tests.taught.clouds import CLOUDS, lesson_on_clouds, seeded
 
 LESSON = "15_straight_roads.ipynb"
 T = 200
 ROAD = schedule.straight(T)
-CLOUDS = points.Mixture(1.4 * points.RING.centres, 0.1)
 
 
 @pytest.fixture
 def lesson():
-    namespace = taught(LESSON)
-    namespace.update(T=T, CLOUDS=CLOUDS, road=ROAD)  # what the functions take from other cells
-    return namespace
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return lesson_on_clouds(LESSON, T)
 
 
 def velocity(x, t, u=None):
