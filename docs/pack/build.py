@@ -52,7 +52,11 @@ DETAILS = re.compile(r"\n*<details>.*?</details>", re.S)
 FOLDED = re.compile(r"<details>\s*<summary>Answer</summary>(.*?)</details>", re.S)
 MEASURED = re.compile(r"^(.*): your guess none, measured (.*)$", re.M)
 FURTHER = "*Further: run these cells now, because later cells use them."
-LONG = 55  # words on a slide, above which the letters are smaller
+SHORT, LONG = 30, 55  # words on a slide, up to which letters are larger, above which smaller
+INTRO = 45  # words of the first paragraph of a section that a slide shows; the rest is a note
+SENTENCE = re.compile(r"(?<=[.?!])(?<!al\.)\s+(?=[A-Z*`(\"'])")
+ROWS = 8  # of a table on a slide
+PREDICT = re.compile(r"\*\*[Pp]redict\.?\*\*")
 WORDS = 8  # words explained on a handout
 
 
@@ -85,6 +89,7 @@ class Step:
     words: str = ""
     figure: Figure | None = None
     notes: str = ""
+    after: bool = False  # whether it answers a guess
 
 
 @dataclass
@@ -93,6 +98,7 @@ class Section:
 
     title: str
     intro: str
+    notes: str
     further: bool
     steps: list[Step] = field(default_factory=list)
 
@@ -116,8 +122,10 @@ class Lesson:
     def number(self) -> str:
         return self.stem[:2]
 
-    def steps(self, kind: str) -> list[Step]:
-        return [step for section in self.sections for step in section.steps if step.kind == kind]
+    def core(self, kind: str) -> list[Step]:
+        """The steps of a kind in the sections of the core path."""
+        sections = [section for section in self.sections if not section.further]
+        return [step for section in sections for step in section.steps if step.kind == kind]
 
 
 def read(path: Path) -> list[dict]:
@@ -155,12 +163,21 @@ def guess(before: list[dict], label: str) -> str:
         if cell["cell_type"] != "markdown":
             continue
         for part in reversed(paragraphs(cell["source"])):
-            if (at := part.find("**Predict")) >= 0:
-                words = re.sub(r"^\*\*Predict\.?\*\*[:.,]? *", "", part[at:])
-                return words[:1].upper() + words[1:]
+            if found := PREDICT.search(part):
+                return _asked(found[0], part[found.end() :], label)
         if cell["source"].startswith("## "):
             break
     return f"Make your guess: *{label}*."
+
+
+def _asked(mark: str, rest: str, label: str) -> str:
+    """A prediction as a text of its own. mark : how the lesson wrote "Predict"."""
+    words = re.sub(r"^([:.,]| first[:,]|, then look\.)\s*", "", rest)
+    if words == rest and not mark.endswith(".**"):  # "**Predict** the share" keeps its verb
+        return "Predict" + rest
+    words = words.strip()
+    words = words[:1].upper() + words[1:]
+    return words if "?" in words else f"Make your guess: *{label}*. {words}"
 
 
 def lesson(root: Path, stem: str) -> Lesson:
@@ -203,24 +220,48 @@ def _sections(cells: list[dict]) -> Iterator[Section]:
             continue
         further = FURTHER in body
         parts = [part for part in paragraphs(body) if not part.startswith("*Further")]
-        section = Section(head[3:], _start_of(parts), further)
+        section = Section(head[3:], _start_of(parts), "\n\n".join(parts), further)
         for k in range(start, end):
             section.steps += _steps(cells, k, end, section.title)
         yield section
 
 
 def _start_of(parts: list[str]) -> str:
-    """The first paragraph of a section, if it is prose; without the prediction in it."""
-    if not parts or parts[0].startswith(("|", "$$", "```", "#", "*", "-", "<")):
+    """The first paragraph of a section, without a prediction in it.
+
+    If it ends with a colon, the formula or table below belongs to it.
+    """
+    if not parts or parts[0].startswith("#"):
         return ""
-    return parts[0].partition("**Predict")[0].strip()
+    start = PREDICT.split(parts[0])[0].strip()
+    if start.startswith("* "):  # of a long list, only what it is about
+        leads = re.findall(r"^\* \*\*(.*?)\*\*", start, re.M)
+        return "\n".join(f"* {lead}" for lead in leads)
+    start = re.sub(r"(?<=[.?!])[^.?!]*,$", "", start)  # "Before you run it, **predict**"
+    for part in parts[1:2]:
+        table = part.startswith("|") and part.count("\n") < ROWS
+        if part.startswith("$$") or (start.endswith(":") and (table or part.startswith("```"))):
+            return f"{start}\n\n{part}"
+    return re.sub(r":$", ".", shortened(SENTENCE.split(start), INTRO))
+
+
+def shortened(sentences: list[str], most: int) -> str:
+    """As many sentences from the start as have `most` words together, but at least one."""
+    kept = sentences[:1]
+    for sentence in sentences[1:]:
+        if len(" ".join([*kept, sentence]).split()) > most:
+            break
+        kept.append(sentence)
+    return " ".join(kept)
 
 
 def _steps(cells: list[dict], k: int, end: int, title: str) -> Iterator[Step]:
     cell = cells[k]
     source = cell["source"]
     if cell["cell_type"] == "markdown":
-        for found in re.finditer(r"^### (Exercise \d\d\.\d.*?)\n(.*?)(?=^##|\Z)", source, re.M | re.S):
+        for found in re.finditer(
+            r"^### (Exercise \d\d\.\d.*?)\n(.*?)(?=^##|\Z)", source, re.M | re.S
+        ):
             yield Step("exercise", found[1].strip(), found[2].strip())
         return
     labels = re.findall(r"checks\.predict\(\s*\"(.*?)\"", source)
@@ -233,7 +274,7 @@ def _steps(cells: list[dict], k: int, end: int, title: str) -> Iterator[Step]:
         yield Step("answer", label, value.strip(), notes=happened)
     if SLIDE in tags(cell):
         for figure in figures(cell):
-            yield Step("figure", title, figure=figure, notes=happened)
+            yield Step("figure", title, "", figure, happened, AFTER_GUESS in tags(cell))
 
 
 def _words(root: Path, cells: list[dict]) -> list[tuple[str, str]]:
@@ -436,8 +477,9 @@ class Pack(build_site.Site):
 
 
 def size(text: str) -> str:
-    """The class of a slide's words: "long" if they need smaller letters."""
-    return "long" if len(text.split()) > LONG else ""
+    """The class of a slide's words: "short" and "long" have larger and smaller letters."""
+    count = len(text.split())
+    return "short" if count <= SHORT else "long" if count > LONG else ""
 
 
 def for_students(cell: dict) -> dict:
@@ -460,13 +502,15 @@ def with_solutions(cells: list[dict], solutions: list[dict]) -> Iterator[dict]:
         if cell["cell_type"] != "code" or not found:
             continue
         asks = found[0]
-        code = next(c["source"] for c in solutions if c["cell_type"] == "code" and asks in c["source"])
-        text = f"<details><summary>Solution {found[1]}</summary>\n\n```python\n{code}\n```\n\n</details>"
+        code = next(
+            c["source"] for c in solutions if c["cell_type"] == "code" and asks in c["source"]
+        )
+        head = f"<details><summary>Solution {found[1]}</summary>"
         yield {
             "cell_type": "markdown",
             "id": f"solution-{found[1].replace('.', '-')}",
             "metadata": {},
-            "source": text,
+            "source": f"{head}\n\n```python\n{code}\n```\n\n</details>",
         }
 
 
