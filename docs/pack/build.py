@@ -3,9 +3,9 @@
     python3 run.py pack [--out FOLDER]
 
 All of it is made from the lessons in notebooks/ and the pages in docs/. The folder `students` holds
-no solutions; `students.zip` is the same folder. Every page works from a disk, without a server, and
-asks no other machine for anything. The main figures of a lesson are those of the cells with the tag
-"slide".
+no solutions and no answers, and `students.zip` is the same folder. Every page works from a disk,
+without a server, and asks no other machine for anything. The main figures of a lesson are those of
+the cells with the tag "slide".
 """
 
 import argparse
@@ -172,7 +172,7 @@ def guess(before: list[dict], label: str) -> str:
 
 def _asked(mark: str, rest: str, label: str) -> str:
     """A prediction as a text of its own. mark : how the lesson wrote "Predict"."""
-    words = re.sub(r"^([:.,]| first[:,]|, then look\.)\s*", "", rest)
+    words = re.sub(r"^(, then look\.| first[:,]|[:.,])\s*", "", rest)
     if words == rest and not mark.endswith(".**"):  # "**Predict** the share" keeps its verb
         return "Predict" + rest
     words = words.strip()
@@ -335,13 +335,13 @@ class Pack(build_site.Site):
     def build(self) -> None:
         """Write the whole pack."""
         for one in self.lessons:
-            self._write("students/slides", one, SLIDES)
+            self._write("slides", one, SLIDES)
             self._write("students/handouts", one, HANDOUT)
             for folder in ("students", "teachers"):
                 self._notebook(one, folder)
         self.copy_to(TICKETS, "students/exit-tickets.html")
-        for name in ("LICENSE-lessons", "docs/pack/reveal/LICENSE"):
-            self.copy_to(name, "students/" + name.replace("docs/pack/reveal/", "reveal-"))
+        self.copy_to("LICENSE-lessons", "students/LICENSE-lessons.txt")
+        self.copy_to("docs/pack/reveal/LICENSE", "slides/LICENSE-reveal.txt")
         for page in self.pages:
             self._markdown(page)
             self._sheet(page.address, page.title, page.body)
