@@ -5,7 +5,8 @@
 All of it is made from the lessons in notebooks/ and the pages in docs/. The folder `students` holds
 no solutions and no answers, and `students.zip` is the same folder. Every page works from a disk,
 without a server, and asks no other machine for anything. The main figures of a lesson are those of
-the cells with the tag "slide".
+the cells with the tag "slide". The folder reveal holds reveal.js 6.0.2, unchanged from its package
+on npm.
 """
 
 import argparse
