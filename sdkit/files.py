@@ -115,4 +115,4 @@ def _put(part: Path, path: Path) -> None:
             open(path, "x").close()
             os.replace(part, path)
     except FileExistsError as error:
-        raise AlreadyThere(f"{path} is there already. Choose another name.") from error
+        raise AlreadyThere(f"{path} exists already. Choose another name.") from error

@@ -50,9 +50,8 @@ class UnknownWords(UserWarning):
 
 
 class Withheld(SdkitError):
-    """The safety checker of the model held pictures back.
-
-    images : what was painted, with None for each picture that was held back.
+    """The safety checker of the model held pictures back. images : the pictures, with None for each
+    one that was held back.
     """
 
     def __init__(self, images: list[Image.Image | None]) -> None:

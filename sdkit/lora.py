@@ -81,13 +81,13 @@ class Recipe:
             ("seed", self.seed, 0, 2**31 - 1),
         ):
             if not low <= value <= high:
-                raise SdkitError(f"{what} is {value}. Take {low} to {high}.")
+                raise SdkitError(f"{what} is {value}. Choose {low} to {high}.")
         if self.size % 16:
-            raise SdkitError(f"size is {self.size}. Take a multiple of 16, such as 64 or 128.")
+            raise SdkitError(f"size is {self.size}. Choose a multiple of 16, such as 64 or 128.")
         if not 0 < self.rate < 1:
-            raise SdkitError(f"rate is {self.rate:g}. Take a number between 0 and 1, such as 4e-3.")
+            raise SdkitError(f"rate is {self.rate:g}. Choose one between 0 and 1, such as 4e-3.")
         if not 0 <= self.prior < 1:
-            raise SdkitError(f"prior is {self.prior:g}. Take 0 or more, and less than 1.")
+            raise SdkitError(f"prior is {self.prior:g}. Choose 0 or more, and less than 1.")
 
 
 class Learner:
@@ -319,12 +319,12 @@ def check_word(word: str, known: set[str] | None = None) -> str:
     found = prompts.words(word)
     if len(found) != 1 or len(word.strip()) > 30:
         raise SdkitError(
-            f"--word is {word[:40]!r}. Take one word of at most 30 letters, such as chalk."
+            f"--word is {word[:40]!r}. Choose one word of at most 30 letters, such as chalk."
         )
     if known and found[0] in known | prompts.STOP_WORDS:
         raise SdkitError(
             f"The model knows the word {found[0]!r} already, and it would lose its meaning. "
-            "Take a word that is new to it, such as chalk."
+            "Use a word that is new to it, such as chalk."
         )
     return found[0]
 
@@ -365,7 +365,7 @@ def split(text: str) -> tuple[str, float]:
         return text, 1.0
     if not (math.isfinite(scale) and abs(scale) <= LARGEST_SCALE):
         raise SdkitError(
-            f"The scale of a LoRA is {number[:20]}. Take {-LARGEST_SCALE:g} to {LARGEST_SCALE:g}; "
+            f"The scale of a LoRA is {number[:20]}. Use {-LARGEST_SCALE:g} to {LARGEST_SCALE:g}; "
             "1 is as it was learned, 0 is without it."
         )
     return file, scale
@@ -402,7 +402,7 @@ def read(path: str | os.PathLike, scale: float = 1.0) -> Lora:
         raise SdkitError(f"There is no LoRA file {str(path)[:200]}. Check the path and the name.")
     if file.suffix in formats.PICKLES:
         raise SdkitError(
-            f"{shown} may hold programs and is not opened. Take a .safetensors file instead."
+            f"{shown} may hold programs and is not opened. Use a .safetensors file instead."
         )
     try:
         if file.stat().st_size > LARGEST_FILE:
@@ -414,7 +414,7 @@ def read(path: str | os.PathLike, scale: float = 1.0) -> Lora:
         if isinstance(error, SdkitError):
             raise
         raise SdkitError(
-            f"{shown} cannot be read as a LoRA. Take a .safetensors file that `learn` or another "
+            f"{shown} cannot be read as a LoRA. Use a .safetensors file that `learn` or another "
             "program has written."
         ) from error
     if not any("lora" in name for name in names):
@@ -466,7 +466,7 @@ def _load(pipe: Any, lora: Lora, name: str) -> None:
     other = SdkitError(
         f"{lora.path.name} does not fit {label}. "
         + (f"It was learned on {lora.base}: add --model {lora.base}." if lora.base else "")
-        + ("" if lora.base else "Take a LoRA that was made for it, or another --model.")
+        + ("" if lora.base else "Use a LoRA that was made for it, or another --model.")
     )
     if lora.base and lora.base != label:
         raise other

@@ -261,7 +261,7 @@ def test_a_python_that_is_too_old_or_too_new_looks_for_another_one(
     monkeypatch.setattr(run.platform, "python_version", lambda: "%d.%d.%d" % version)
     assert run.main(["style", "astronaut"]) == 2
     shown = capsys.readouterr()
-    assert "This is Python %d.%d.%d; the kit runs on 3.11 to 3.13." % version in shown.out
+    assert "This is Python %d.%d.%d. The kit runs on 3.11 to 3.13." % version in shown.out
     assert "install one" in shown.err and not pip.calls
     monkeypatch.setattr(
         run, "ask", lambda command: "(3, 11)\n" if command[0] == "python3.11" else ""

@@ -226,7 +226,7 @@ def _check_kinds(folder: Path, part: str, config: dict[str, Any]) -> None:
 def _unfit(folder: Path, fault: str) -> SdkitError:
     return SdkitError(
         f"{folder.name} cannot be used: {fault}. Copy or download it again. If that does not "
-        f"help, take {OTHERS}."
+        f"help, use {OTHERS}."
     )
 
 

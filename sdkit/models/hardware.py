@@ -226,7 +226,7 @@ def refuse_too_large(pipe: Any, size: tuple[int, int]) -> None:
     if need > free:
         raise SdkitError(
             f"{size[0]} x {size[1]} pixels take at least {need / 1e9:.1f} GB of memory, and "
-            f"{free / 1e9:.1f} GB are free. Take a smaller size (--size), or close other programs."
+            f"{free / 1e9:.1f} GB are free. Use a smaller size (--size), or close other programs."
         )
 
 
@@ -239,13 +239,13 @@ def refuse_what_cannot_fit(name: str, weights: float, device: str) -> None:
     if weights > free:
         raise SdkitError(
             f"{name} takes {weights / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
-            "Close other programs, or take a smaller model: small, or the kit's own, mini."
+            "Close other programs, or use a smaller model: small, or the kit's own, mini."
         )
 
 
 @contextlib.contextmanager
 def enough_memory(
-    what: str, remedy: str = "Take a smaller size, or close other programs."
+    what: str, remedy: str = "Use a smaller size, or close other programs."
 ) -> Iterator[None]:
     """Turn the errors that torch raises when memory runs out into a sentence.
 

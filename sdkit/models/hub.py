@@ -35,21 +35,21 @@ SMALL = 10_000_000  # bytes; a smaller file needs no progress bar
 
 SENTENCES = {
     "offline": "{repo} is not on this computer, and HF_HUB_OFFLINE forbids downloads. "
-    "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.",
+    "Unset HF_HUB_OFFLINE, or use the kit's own model: mini.",
     "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, "
     "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
     "name": "{repo!r} cannot be a name on the hub. A name is owner/name. "
     "{command} models lists some.",
     "busy": "Another program is fetching {repo} right now. Wait for it, then run this again.",
-    "gone": "{repo} is not on the hub: it was removed, is private, or is misspelt. Take {others}.",
+    "gone": "{repo} is not on the hub: it was removed, is private, or is misspelt. Use {others}.",
     "layout": "{repo} is not in the folder layout of diffusers (it has no model_index.json). "
-    "Take another model, or download its .safetensors file and give its path.",
+    "Use another model, or download its .safetensors file and give its path.",
     "gated": "{repo} is gated: you must accept its licence first. Open {hub}/{repo} in a browser, "
     "log in and accept it. Then run `hf auth login` here, once.",
     "token": "The hub does not accept your token any more. Run `hf auth login` again, or "
     "`hf auth logout` (and unset HF_TOKEN): public models need no token.",
     "refused by the hub": "The hub refused access to {repo} ({what}). Run `hf auth login` with an "
-    "account that may read it, or take {others}.",
+    "account that may read it, or use {others}.",
     "refused by a proxy": "A proxy or firewall on the way to the hub refused access to {repo} "
     "({what}). Ask those who run this network to allow it, or use another network.",
     "proxy login": "The proxy of this network needs a login (HTTP 407). Put name and password into "
@@ -57,7 +57,7 @@ SENTENCES = {
     "certificate": "The certificate of {hub} is not trusted ({what}). The proxy of a school or "
     "company often causes this. Ask for its certificate, and set SSL_CERT_FILE to that .pem file.",
     "missing": "The file {what} of {repo} is missing on the hub. "
-    "Run this again later. If it is still missing, take {others}.",
+    "Run this again later. If it is still missing, use {others}.",
     "damaged": "{what} of {repo} arrived damaged (its checksum is wrong) and was deleted. "
     "Run this again. If it happens again, a proxy may be changing files: use another network.",
     "trouble": "The hub {what}. Run this again in a few minutes: what has arrived is kept.",

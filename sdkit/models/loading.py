@@ -63,7 +63,7 @@ def pipeline(parts: dict[str, Any], task: str) -> "DiffusionPipeline":
     except Exception as error:  # an odd value in a configuration
         reason = " ".join(str(error).split())[:300]
         raise SdkitError(
-            f"The parts of this model do not fit together ({reason}). Take {OTHERS}."
+            f"The parts of this model do not fit together ({reason}). Use {OTHERS}."
         ) from error
     pipe.progress_bar = progress.of_pipeline
     return pipe
@@ -102,7 +102,7 @@ def load(
         with (
             quiet_libraries(),
             hardware.enough_memory(
-                f"to load {where.name}", "Close other programs, or take a smaller model."
+                f"to load {where.name}", "Close other programs, or use a smaller model."
             ),
         ):
             if where.is_file():
@@ -208,7 +208,7 @@ def load_upscaler(
 
 def no_upscaler(name: str) -> SdkitError:
     """The error for a model that cannot enlarge pictures."""
-    return SdkitError(f"{name} is not an upscaler. Take mini-upscaler, or a folder of its kind.")
+    return SdkitError(f"{name} is not an upscaler. Use mini-upscaler, or a folder of its kind.")
 
 
 def _cannot_load(where: Path, error: Exception) -> SdkitError:

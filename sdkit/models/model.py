@@ -182,7 +182,7 @@ class Model:
                 pipe = loading.pipeline(parts, task)
                 pipe.sdkit_model = self
                 with hardware.enough_memory(
-                    f"on {device} to load {self.label}", "Take a smaller model."
+                    f"on {device} to load {self.label}", "Use a smaller model."
                 ):
                     pipes[task] = hardware.place(pipe, device, shortage)
             return pipes[task]
@@ -238,7 +238,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     if os.path.isfile(path / "model_index.json"):
         return Model(label, REGISTRY.get(name), path)
     if os.path.isfile(path / "config.json"):
-        raise SdkitError(f"{name[:100]} is a single network and cannot paint alone. Take {OTHERS}.")
+        raise SdkitError(f"{name[:100]} is a single network and cannot paint alone. Use {OTHERS}.")
     if name in REGISTRY:
         raise SdkitError(
             f"The weights of {name} are not in {path}. Clone the whole repository, or train "
@@ -247,7 +247,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     if hub.is_repository(name) and not os.path.exists(path):
         return Model(name, None, hub.cached(name))
     raise SdkitError(
-        f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the "
+        f"There is no model {name[:100]!r}. Use {', '.join(['mini', *REAL])}, a repository on the "
         "hub (owner/name), a folder with a model_index.json, or a .safetensors file."
     )
 

@@ -74,7 +74,7 @@ class Settings:
             need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
             raise SdkitError(
                 f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less "
-                f"than one step, so nothing would be painted. Take {need}."
+                f"than one step, so nothing would be painted. Use {need}."
             )
 
     @property

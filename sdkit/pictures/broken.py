@@ -12,7 +12,7 @@ from sdkit.errors import COMMAND, SdkitError
 
 REMEDY = (
     f"Its weights may be damaged: {COMMAND} doctor checks those of the kit. Or half precision is "
-    "too coarse for it: take --device cpu, or load it with dtype=torch.float32."
+    "too coarse for it: use --device cpu, or load it with dtype=torch.float32."
 )
 
 

@@ -80,5 +80,5 @@ def apply(name: str, image: Image.Image) -> Image.Image:
     Raises `SdkitError` for another name.
     """
     if name not in FILTERS:
-        raise SdkitError(f"There is no filter {name[:50]!r}. Take one of: {', '.join(FILTERS)}.")
+        raise SdkitError(f"There is no filter {name[:50]!r}. Choose one of: {', '.join(FILTERS)}.")
     return FILTERS[name](image.convert("RGB"))

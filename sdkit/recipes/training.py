@@ -232,7 +232,7 @@ class Run:
         if changed:
             raise SdkitError(
                 f"{self.folder} holds a training with other settings ({', '.join(changed)}). "
-                "Take the same settings again, or another folder (--runs), or delete that one."
+                "Use the same settings, choose another folder (--runs), or delete this one."
             )
         progress = read_progress(self.folder)
         self.accelerator.load_state(str(last))
@@ -306,7 +306,7 @@ class Run:
         if not all(map(math.isfinite, figures.values())):
             raise SdkitError(
                 f"In step {step} a loss is not a finite number: {figures}. {self.folder} still has "
-                "the last checkpoint before that. Take a smaller learning rate or look at the data."
+                "the last checkpoint before that. Use a smaller learning rate or look at the data."
             )
         self.log.append({"step": step, **figures})
 

@@ -82,7 +82,7 @@ def test_files_are_replaced_only_with_overwrite(work, capsys):
         "coffee-van-gogh-seed0-2.png",
         "coffee-van-gogh-seed0.png",
     ]
-    assert "is there already" in capsys.readouterr().out
+    assert "exists already" in capsys.readouterr().out
 
 
 def test_a_folder_of_strange_files(work, capsys):
@@ -186,8 +186,8 @@ def test_unreadable_options_give_one_sentence_and_exit_code_2(capsys, arguments)
         (["style", "x", "--prompt", "x", "--strength", "big"], "--strength must be a number, not"),
         (["style", "x", "--prompt"], "After --prompt something is missing."),
         (["style", "x", "--prompt", "x", "--bigger"], "These words are not understood: --bigger."),
-        (["style", "x", "--prompt", "x", "--crop", "ears"], "--crop cannot be 'ears'. Take: "),
-        (["stlye"], "COMMAND cannot be 'stlye'. Take: "),
+        (["style", "x", "--prompt", "x", "--crop", "ears"], "--crop cannot be 'ears'. Use: "),
+        (["stlye"], "COMMAND cannot be 'stlye'. Use: "),
     ],
 )
 def test_a_slip_on_the_command_line_gives_a_plain_sentence(capsys, arguments, sentence):
