@@ -5,7 +5,7 @@ they are and learns a small change beside them: W x + s B A x. A has `rank` rows
 columns, so both are small. B is zero at the start, so nothing changes before the first step. peft
 makes the layers, and diffusers reads the files.
 
-Prior preservation keeps the rest as it was (DreamBooth, Ruiz et al. 2023, arXiv:2208.12242,
+Prior preservation keeps what the model knew before (DreamBooth, Ruiz et al. 2023, arXiv:2208.12242,
 section 3.3): in each step the model also sees pictures of what it knows already. For our model
 these are postcards, which our own code draws.
 """
@@ -97,9 +97,9 @@ class Learner:
     captions : what each of them shows, without the word.
     word : the new word. Half of the time it stands before the caption, half of the time after it.
 
-    The networks have the LoRA until `remove`, so the pipeline paints with what is learned so far.
-    Step k draws its random numbers from the seed and k alone. So a training that was stopped goes
-    on as if it had not been.
+    The networks have the LoRA until `remove`, so the pipeline paints with the result so far. Step k
+    draws its random numbers from the seed and k alone. So a stopped training goes on as if nobody
+    had stopped it.
     """
 
     def __init__(
@@ -228,10 +228,10 @@ class Learner:
         for weight, needed in self._were.items():
             weight.requires_grad_(needed)
 
-    # What is kept to go on later: the weights, AdamW's two means of each, and the number of steps.
+    # Saved for going on later: the weights, AdamW's two means of each, and the number of steps.
 
     def save_progress(self, path: str | os.PathLike, about: str) -> None:
-        """Write what is needed to go on with this training later.
+        """Write the data that are needed for going on with this training later.
 
         about : a fingerprint of pictures, captions and settings; see `fingerprint`.
         """
@@ -303,7 +303,7 @@ def mark(caption: str, word: str, before: bool = False) -> str:
 def fingerprint(
     pictures: Sequence[Image.Image], captions: Sequence[str], word: str, recipe: Recipe, base: str
 ) -> str:
-    """A checksum of all that decides what a training learns."""
+    """A checksum of everything that decides the result of a training."""
     found = hashlib.sha256(json.dumps([captions, word, asdict(recipe), base]).encode())
     for picture in pictures:
         found.update(str(picture.size).encode() + picture.tobytes())
@@ -330,10 +330,11 @@ def check_word(word: str, known: set[str] | None = None) -> str:
 
 
 def caption_of(path: Path, known: set[str] | None = None) -> str:
-    """What a picture shows, as far as its file says it.
+    """What a picture shows, by the name of its file or a text beside it.
 
-    A file of the same name that ends in .txt says it. Without one, the name of the picture does, if
-    the model knows at least two of its words: "a red house in the snow.png". Otherwise "".
+    A file of the same name with the ending .txt comes first. Without it, the name of the picture
+    counts, if the model knows at least two of its words: "a red house in the snow.png". Otherwise
+    "".
 
     Raises `SdkitError` if the text cannot be read.
     """
@@ -352,7 +353,7 @@ def caption_of(path: Path, known: set[str] | None = None) -> str:
 
 
 def split(text: str) -> tuple[str, float]:
-    """Split what --lora gives, FILE or FILE:SCALE, into the file and the scale (1 by default).
+    """Split the value of --lora, FILE or FILE:SCALE, into the file and the scale (1 by default).
 
     Raises `SdkitError` for a scale that is too large.
     """
@@ -386,7 +387,7 @@ class Lora:
 
     @property
     def label(self) -> str:
-        """What notes say. It is never a path on this disk."""
+        """The name for notes. It is never a path on this disk."""
         word = f", word {self.word}" if self.word else ""
         return f"{self.path.name}, scale {self.scale:g}{word}"
 

@@ -192,7 +192,7 @@ def test_the_path_to_the_kit_is_right_after_the_folder_is_moved(run, pip):
     [
         (NO_INDEX, "No package index answers"),
         (DISK_FULL, "The disk is full"),
-        ("ERROR: No matching distribution found for torch==2.13.0\n", "none with this package"),
+        ("ERROR: No matching distribution found for torch==2.13.0\n", "did not find this package"),
         (
             "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n",
             "certificate",

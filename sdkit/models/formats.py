@@ -1,4 +1,4 @@
-"""Look into the files of a model before they are loaded, and refuse unsuitable ones.
+"""Check the files of a model before they are loaded, and refuse unsuitable ones.
 
 Refused are pickled weights, models that bring their own program code, and other kinds of model.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from sdkit.errors import OTHERS, SdkitError
 
-# the class of each part, or how its name begins
+# the class of each part, or the beginning of its name
 CLASSES = {
     "unet": "UNet2DConditionModel",
     "vae": "AutoencoderKL",
@@ -183,7 +183,7 @@ def count_parameters(path: Path) -> int:
 def not_fractions(path: Path) -> str | None:
     """The first tensor in a safetensors file that holds no numbers with a fraction, or None.
 
-    The numbers of positions, which old versions saved, are whole and may be. Raises one of
+    The numbers of positions, which old versions saved, are whole, and this is right. Raises one of
     `DAMAGED` if the file has no header.
     """
     for name, entry in header(path).items():

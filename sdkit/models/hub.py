@@ -21,8 +21,8 @@ from urllib.parse import unquote
 from sdkit.errors import COMMAND, OTHERS, SdkitError
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
 
-TIMEOUT = 20  # seconds without progress, after which a download is given up
-TRIES = 3  # attempts at a large file that bring nothing new, after which it is given up
+TIMEOUT = 20  # a download stops after so many seconds without progress
+TRIES = 3  # a download stops after so many attempts that bring nothing new of a large file
 NONSENSE = (
     ValueError,
     LookupError,
@@ -113,7 +113,7 @@ def fetch(repo: str, file: str | None = None, weights: bool = True) -> Path:
     # the value "on" is the kit's own switch; see sdkit/__init__.py
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
         raise _error("offline", repo)
-    close_session()  # a kernel lives long: read the settings anew, and forget cookies
+    close_session()  # a kernel runs for a long time: read the settings again, and forget cookies
     try:
         get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
     except Exception as error:
@@ -170,7 +170,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
             _bring_large(repo, info.sha, entry, blobs, bar)
         snapshot_download(repo, revision=info.sha, allow_patterns=names, tqdm_class=bar)
         if missing := [name for name in names if not (folder / name).is_file()]:
-            # the client keeps the hub's listing for good, even a wrong one
+            # the client keeps the hub's listing for ever, even a wrong one
             (blobs.parent / "trees" / f"{info.sha}.json").unlink(missing_ok=True)
             raise _error("missing", repo, missing[0])
         damaged = [e for e in entries if not _right(folder / e.rfilename, e, blobs, bar)]
@@ -197,7 +197,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
 def _bring_large(repo: str, commit: str, entry, blobs: Path, bar) -> None:
     """Download a large file to where the client looks for it, and go on from what is there of it.
 
-    `snapshot_download` would bring it too, but deletes what has arrived when it fails.
+    `snapshot_download` could do this, too, but when it fails it deletes the part that has arrived.
     """
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HTTPError
@@ -259,7 +259,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
     """Do `work` in a thread, and raise `TimeoutError` after `TIMEOUT` seconds without progress.
 
     `work` gets a tqdm class for its progress bars. The client's own time limits do not end
-    everything: the lookup of a name, or a server that sends a byte now and then, can take for ever.
+    everything: the lookup of a name, or a server that sends a byte now and then, may never end.
     """
     from huggingface_hub.utils import close_session, get_session
     from tqdm.auto import tqdm
@@ -331,7 +331,7 @@ def _explain(error: Exception, repo: str) -> SdkitError:
     )
 
     if isinstance(error, LocalEntryNotFoundError) and error.__cause__:
-        error = error.__cause__  # the client says "not in the cache", and the reason lies behind it
+        error = error.__cause__  # the client says "not in the cache", and hides the reason
     text, kind = str(error), type(error).__name__
     if isinstance(error, HFValidationError):
         return _error("name", repo)

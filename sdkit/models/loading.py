@@ -34,10 +34,10 @@ PIPELINES = {
 
 @contextlib.contextmanager
 def garbage_collection_paused() -> Iterator[None]:
-    """Do not look for garbage in this block.
+    """Switch Python's search for garbage off in this block.
 
-    Importing torch, transformers and diffusers makes about a million objects that all stay. To look
-    through them for garbage again and again takes a fifth of the time of the imports.
+    Importing torch, transformers and diffusers makes about a million objects that all stay. The
+    repeated search of these objects takes a fifth of the time of the imports.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -115,7 +115,7 @@ def load(
     except SdkitError:
         raise
     except Exception as error:
-        # almost anything: OSError, SafetensorError, KeyError, ...
+        # many kinds: OSError, SafetensorError, KeyError, ...
         raise _cannot_load(where, error) from error
     scheduler = parts["scheduler"]
     # PNDM calls the network once more than it has steps, and needs more steps for the same quality
@@ -132,8 +132,8 @@ def load(
 def quiet_libraries() -> Iterator[None]:
     """Let diffusers and transformers say nothing in this block.
 
-    Loading takes a second, and their progress bars would stay on the screen. What they report
-    about the weights is a table; this module makes a sentence of it.
+    Loading takes a second, and their progress bars would stay on the screen. They report on the
+    weights in a table. This module makes a sentence of it.
     """
     import diffusers.utils.logging
     import transformers.utils.logging

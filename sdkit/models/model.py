@@ -125,7 +125,7 @@ class Model:
         return (match[1], match[2].lower()) if match else (prompt, None)
 
     def advice(self, prompt: str, task: str = "") -> str | None:
-        """What to say about words of `prompt` that the model did not see in training, or None.
+        """A note on words of `prompt` that the model did not see in training, or None.
 
         See `sdkit.diffusion.advice.advice`.
         """
@@ -145,7 +145,7 @@ class Model:
         return bool(self.known_words) and words <= (self.known_words or set())
 
     def complete(self, prompt: str, seed: int) -> tuple[str, list[str]]:
-        """The prompt for a drawing with what it leaves unsaid, and what was added to it.
+        """The prompt for a drawing with its missing parts, and a list of the parts that were added.
 
         Nothing is added for a model that does not know the postcards' words. See
         `sdkit.postcards.complete`.
@@ -215,7 +215,7 @@ class Model:
 
 
 def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
-    """The model that `name` means.
+    """The model of this name.
 
     name : a name in the registry ("mini" is short for "mini-sd"), a folder in diffusers' layout, a
         .safetensors file, or a repository on the hub, owner/name. A `Model` is returned as it is.
@@ -232,7 +232,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
         return Model(name, entry, found)
     path = model_dir(name) if name in REGISTRY else expand(name)
     label = name if name in REGISTRY else Path(os.path.abspath(path)).name
-    # os.path because its functions answer False for a name that no disk takes
+    # os.path, because its functions answer False for an impossible name
     if os.path.isfile(path) or path.suffix == ".safetensors" or path.suffix in formats.PICKLES:
         return Model(label, None, formats.check_file(path))
     if os.path.isfile(path / "model_index.json"):
@@ -253,7 +253,7 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
 
 
 def _first(repos: tuple[str, ...], get: Callable[[str], Path]) -> Path:
-    """What `get` gives for the first of `repos` that is still on the hub."""
+    """The result of `get` for the first of `repos` that is still on the hub."""
     for repo, following in zip(repos, [*repos[1:], None]):
         try:
             return get(repo)

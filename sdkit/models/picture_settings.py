@@ -1,4 +1,4 @@
-"""All the numbers and words that decide about a picture, checked when they are put together.
+"""All numbers and words that decide about a picture. They are checked when they are put together.
 
 torch is not imported here, so a wrong setting is reported at once.
 """

@@ -1,7 +1,6 @@
-"""Refuse what is no picture: numbers that are not finite, or one colour all over.
+"""Refuse broken pictures: numbers that are not finite, or one colour everywhere.
 
-Both come from a network that cannot compute. Saved as a picture, they would be black, and nobody
-would know why.
+Both come from a broken network. Saved as pictures, they would be black, and nobody would know why.
 """
 
 from typing import Any

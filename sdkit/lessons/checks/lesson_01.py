@@ -93,7 +93,7 @@ def _loss_of_discriminator(loss):
 def _covered(covered):
     """covered(x, centres, sigma): the number of modes with a sample within 3 sigma."""
     sigma = 0.1
-    # Ten modes in a row, 2 apart. This says how far the nearest sample of mode 0, 1, ..., 8 is.
+    # Ten modes in a row, 2 apart. These are the distances of the nearest samples of modes 0 to 8.
     # Mode 9 has no sample. Each wrong limit covers another number of modes.
     offsets = [
         (0.01, 0),
