@@ -306,7 +306,7 @@ def network(cls: Any, folder: Path, **options: Any) -> Any:
 
     for path in sorted(folder.glob("*.safetensors")):
         if odd := formats.not_fractions(path):
-            # the libraries would take them for the weights, without a word
+            # the libraries would use them as the weights, without a message
             raise SdkitError(
                 f"The weights in {path} are whole numbers ({odd}), and a network needs numbers "
                 "with a fraction. Copy them again from where they came."
@@ -345,7 +345,7 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
             tensors = [*part.named_parameters(), *part.named_buffers()]
             for tensor_name, tensor in tensors:
                 fault = "is missing from" if tensor.is_meta else "is not finite (NaN) in"
-                # one bad number makes the sum bad; this is much faster than to look at each
+                # one bad number makes the sum bad; this is much faster than a test of each number
                 if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
                     raise SdkitError(
                         f"{tensor_name} {fault} the {name} of {where}, so it would paint nothing. "

@@ -79,7 +79,7 @@ class Settings:
 
     @property
     def steps_run(self) -> int:
-        """How many steps really run, int(num_inference_steps * strength), as in diffusers."""
+        """The number of steps that run, int(num_inference_steps * strength), as in diffusers."""
         return int(self.num_inference_steps * self.strength)
 
 

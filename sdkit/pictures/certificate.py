@@ -1,5 +1,4 @@
-"""The key with which this computer signs pictures, and its certificate. No authority confirms
-it."""
+"""The key with which this computer signs pictures, and its certificate."""
 
 import contextlib
 import datetime

@@ -1,6 +1,6 @@
 """Train everything: ``python -m sdkit.recipes --art DIR``.
 
-``python -m sdkit.recipes --checksums`` only makes the list of checksums anew.
+``python -m sdkit.recipes --checksums`` only makes the list of checksums again.
 """
 
 import argparse
