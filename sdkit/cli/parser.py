@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 # Messages of argparse, and the same in plain English. A message that is not here stays as it is.
 SENTENCES = (
     (r"^the following arguments are required: ", "Something is missing: "),
-    (r"^unrecognized arguments: ", "These words are not understood: "),
+    (r"^unrecognized arguments: ", "Unknown words: "),
     (r"^argument (\S+): invalid int value: ", r"\1 must be a whole number, not "),
     (r"^argument (\S+): invalid float value: ", r"\1 must be a number, not "),
     (

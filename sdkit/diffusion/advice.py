@@ -119,7 +119,7 @@ def refusal(
         return f"{_no_words(prompt)} {can(known, task, styles)}{example}"
     tips = _tips(said, known, task)
     return (
-        f"Nothing in {prompt!r:.80} is among what this model can paint. {tips}{' ' * bool(tips)}"
+        f"This model cannot paint {prompt!r:.80}. {tips}{' ' * bool(tips)}"
         f"{can(known, task, styles)}{example}"
     )
 

@@ -69,16 +69,16 @@ MEANINGS = {
     "style score of real paintings": "probability of the style for held-out real paintings",
     "KID of photos": "distance of the photographs, as they are, to held-out real paintings",
     "KID of styled photos": "distance of the styled photographs to held-out real paintings, in "
-    "features that no loss has seen; 0 is best",
-    "KID of other real paintings": "distance of training paintings to held-out ones: hardly a "
-    "painter can do better",
+    "features that no training of the painter used; 0 is best",
+    "KID of other real paintings": "distance of training paintings to held-out ones; no painter "
+    "can be much better",
     "blurred SSIM": "how much of the larger shapes is kept, 1 at most",
     "faces found before": "photographs in which a cascade finds a face",
     "share of them found again": "share of these photographs in whose styled version the cascade "
     "finds a face, too",
     "clipped share": "share of pixels at the end of the scale; real Van Goghs have 0.01, 0.06 in "
     "the worst picture",
-    "faces": "number of faces that MTCNN, which no loss has seen, finds in the photographs",
+    "faces": "number of faces that MTCNN finds in the photographs; no training used MTCNN",
     "found again": "share of these faces that it finds in the styled pictures at the same place: "
     "[share, low, high] with the 95 % interval",
     "landmarks moved": "how far eyes, nose and mouth moved, in eye distances; median of the faces",

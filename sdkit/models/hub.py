@@ -37,7 +37,7 @@ SENTENCES = {
     "offline": "{repo} is not on this computer, and HF_HUB_OFFLINE forbids downloads. "
     "Unset HF_HUB_OFFLINE, or use the kit's own model: mini.",
     "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, "
-    "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
+    "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and correct or unset the wrong one.",
     "name": "{repo!r} cannot be a name on the hub. A name is owner/name. "
     "{command} models lists some.",
     "busy": "Another program is fetching {repo} right now. Wait for it, then run this again.",
@@ -51,7 +51,7 @@ SENTENCES = {
     "refused by the hub": "The hub refused access to {repo} ({what}). Run `hf auth login` with an "
     "account that may read it, or use {others}.",
     "refused by a proxy": "A proxy or firewall on the way to the hub refused access to {repo} "
-    "({what}). Ask those who run this network to allow it, or use another network.",
+    "({what}). Ask the people who run this network to allow it, or use another network.",
     "proxy login": "The proxy of this network needs a login (HTTP 407). Put name and password into "
     "the proxy's address, HTTPS_PROXY=http://name:password@host:port, and run this again.",
     "certificate": "The certificate of {hub} is not trusted ({what}). The proxy of a school or "
