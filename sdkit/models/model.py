@@ -113,7 +113,7 @@ class Model:
         """Split "a red house by the sea, van gogh" into ("a red house by the sea", "van gogh").
 
         The style is one of `styles`. It stands at the end of the prompt, after a comma, "by" or "in
-        the style of", and something stands before it. If not, the result is (prompt, None).
+        the style of", and something comes before it. If not, the result is (prompt, None).
         """
         if not self.styles:
             return prompt, None

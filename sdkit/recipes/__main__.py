@@ -42,7 +42,7 @@ def main(arguments=None):
     parser.add_argument(
         "--checksums",
         action="store_true",
-        help="train nothing; only make the list of checksums beside the networks anew",
+        help="train nothing; only make the list of checksums beside the networks again",
     )
     args = parser.parse_args(arguments)
     if not args.art and not args.checksums:

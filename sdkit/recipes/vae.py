@@ -337,7 +337,7 @@ def align(vae, reference, batches):
     A linear map of the channels: whitening, then the rotation of the orthogonal Procrustes problem
     (Schönemann 1966). It becomes part of one convolution of 1x1 px on either side. Pictures come
     back as before, and a UNet that was trained on the latents of ``reference`` has less to learn
-    anew. Both are compared on ``batches`` of pictures (B, 3, H, W) in [-1, 1].
+    again. Both are compared on ``batches`` of pictures (B, 3, H, W) in [-1, 1].
     """
     # (N, 2C)
     hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])

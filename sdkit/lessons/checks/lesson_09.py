@@ -75,7 +75,7 @@ def _first_latents(first_latents):
         return ["guidance doubles the batch only inside the loop. Both halves start alike.", last]
     if answer.shape != wanted.shape:
         return [
-            f"the shape is {tuple(answer.shape)}, wanted is (1, channels, rows, columns).",
+            f"the shape is {tuple(answer.shape)}, not (1, channels, rows, columns).",
             last,
         ]
     if not torch.equal(answer, ask(6, 32, 4, 14.6)):
@@ -143,7 +143,7 @@ def _mix(mix):
         return ["one of the arguments itself was changed. Make a new tensor.", last]
     if isinstance(answer, (list, tuple)):
         return [
-            "wanted is one tensor with a row for each share, not a list. No loop is needed.",
+            "give one tensor with a row for each share, not a list. No loop is needed.",
             last,
         ]
     answer = torch.as_tensor(answer)
@@ -158,8 +158,7 @@ def _mix(mix):
         return ["an axis of length 1 is too much: (N, L, D), not (N, 1, L, D).", last]
     if answer.shape != wanted.shape:
         return [
-            f"for three shares that has shape {tuple(answer.shape)}, "
-            f"wanted is {tuple(wanted.shape)}.",
+            f"for three shares that has shape {tuple(answer.shape)}, give {tuple(wanted.shape)}.",
             last,
         ]
     column = share.reshape(-1, 1, 1)
