@@ -884,7 +884,7 @@ WRONG = {
         (lambda q, k, v: masked(q, k, v, lambda s: back(s, hidden=0)), "exp(0) = 1"),
         (lambda q, k, v: masked(q, k, v, after=lambda w: back(w, hidden=0)), "no longer add up"),
         (lambda q, k, v: masked(q, k, v, back, axis=0), "wrong axis"),
-        (lambda q, k, v: masked(2 * q, k, v, back), "A division is missing"),
+        (lambda q, k, v: masked(2 * q, k, v, back), "One division of attention is missing"),
         (lambda q, k, v: masked(q / 2, k, v, back), "not by its root"),
         (lambda q, k, v: masked(q * (4 / 5) ** 0.5, k, v, back), "not of L"),
         (lambda q, k, v: masked(q, k, v, lambda s: back(s, 1)), "one column too many"),

@@ -142,7 +142,7 @@ def _shifted(shifted):
         (abar / 16, "abar itself was multiplied. It is the SNR, abar / (1 - abar), that must be."),
         (
             snr / 4 / (1 + snr / 4),
-            "the side counts twice, for a picture has two of them: square the ratio.",
+            "the side counts twice, because a picture has two of them: square the ratio.",
         ),
         (snr * 16 / (1 + snr * 16), "the wrong way round: a larger picture needs a lower SNR."),
         (abar, "nothing has changed: where do base and size come in?"),

@@ -80,7 +80,7 @@ def _heun(heun):
         ),
         (
             x + move * (first + slope(euler, sigma)) / 2,
-            "ask for the second slope at sigma_next, for there Euler's step ends.",
+            "ask for the second slope at sigma_next, because Euler's step ends there.",
         ),
         (x + move * (first + second), "the two slopes were added up. Take their mean."),
         (x + move * second, "that steps with the second slope alone. Take the mean of both."),

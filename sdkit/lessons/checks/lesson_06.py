@@ -158,7 +158,7 @@ def _causal_attention(causal_attention):
         ),
         (
             _attention(2 * q, k, v, mask),
-            "the mask is right. A division is missing that attention has.",
+            "the mask is right. One division of attention is missing.",
         ),
         (
             _attention(q / 2, k, v, mask),

@@ -56,7 +56,7 @@ def _meet(meet):
         ),
         (
             torch.cat([skip, larger], 1),
-            "the other order: what comes from below stands first, then the skip.",
+            "the other order: what comes from below is first, then the skip.",
         ),
         (
             torch.cat([larger, skip], 3),

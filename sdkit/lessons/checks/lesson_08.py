@@ -38,7 +38,7 @@ def _amplify(amplify):
             "that makes all of the answer louder, the noise as well. "
             "Amplify only what the prompt adds.",
         ),
-        (3 * change, "that is the difference alone. Where does one stand at scale 0?"),
+        (3 * change, "that is the difference alone. What is the answer at scale 0?"),
         (u + 3 * c, "at scale 1 it should be cond, without any uncond left."),
         (3 * c - u, "at scale 1 it should be cond: the shares of cond and uncond add up to 1."),
         ((u + c) / 2, "that is the middle between the two. Use scale."),

@@ -23,7 +23,7 @@ def _looked_at(times):
         (24, "count the steps, not the gaps between them. And how long is the batch?"),
         (625, "the steps do not multiply with one another. What does each call hold?"),
         (150, "the scale of 3 says how strong guidance is, not how often the UNet is called."),
-        (1, "the loop stands inside paint: count its rounds."),
+        (1, "the loop is inside paint: count its rounds."),
         (2, "that is one round of the loop."),
         (26, "the decoder is another network. And how long is the batch of a call?"),
         (51, "the decoder is another network."),
@@ -44,7 +44,7 @@ def _first_latents(first_latents):
         generator = torch.Generator().manual_seed(seed)
         answer = answer_of(first_latents, channels, size, f, sigma, generator)
         if isinstance(answer, torch.Size) or not hasattr(answer, "__len__"):
-            raise TypeError("a tensor of noise is wanted")
+            raise TypeError("give a tensor of noise")
         return torch.as_tensor(answer)
 
     wanted = 14.6 * torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(3))

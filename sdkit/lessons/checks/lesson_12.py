@@ -46,11 +46,11 @@ def _wilson(wilson):
         (
             p + ends * Z * wald,
             "that is the simple interval, p plus and minus z standard deviations. "
-            "At 10 of 10 it has no width at all, which nobody believes.",
+            "At 10 of 10 it has no width at all, and nobody believes that.",
         ),
         (p + ends * Z * root / below, "the middle is not p: it lies a little nearer to one half."),
         (p + ends * Z * root, "the middle is not p: it lies a little nearer to one half."),
-        (middle + ends * Z * root, "nearly. Look at what stands below the line in both parts."),
+        (middle + ends * Z * root, "nearly. Look at the denominators of both parts."),
         (
             middle + ends * Z * root / below,
             "the half width is divided as it should be. The middle is not yet.",
