@@ -1395,7 +1395,7 @@ WRONG = {
         (lambda W, A, B, s: s * (W + B @ A), "for the change only"),
         (lambda W, A, B, s: s * W + B @ A, "and not for W"),
         (lambda W, A, B, s: (1 - s) * W + s * B @ A, "all of its weight"),
-        (lambda W, A, B, s: W + s / len(A) * B @ A, "rank does not come in"),
+        (lambda W, A, B, s: W + s / len(A) * B @ A, "do not use the rank"),
         (lambda W, A, B, s: W - s * B @ A, "the sign"),
         (lambda W, A, B, s: W + s * B @ (s * A), "comes once"),
         (lambda W, A, B, s: A @ W.T, "shape of W"),
@@ -1426,7 +1426,10 @@ WRONG = {
             "nearer to one half",
         ),
         (lambda r, n: around(r / n, wilson_parts(r, n)[2]), "nearer to one half"),
-        (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]), "below the line"),
+        (
+            lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]),
+            "the denominators",
+        ),
         (
             lambda r, n: around(
                 sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2] / wilson_parts(r, n)[3]
@@ -1697,7 +1700,7 @@ WRONG = {
         (lambda p: p.diff(dim=0).abs().sum((0, 2)) / (p[-1] - p[0]).abs().sum(1), "in a town"),
         (lambda p: right_bend(p[[0, -1]]), "nothing is left"),
         (lambda p: p.norm(dim=2).sum(0) / (p[-1] - p[0]).norm(dim=1), "middle of the plane"),
-        (lambda p: (right_bend(p) - 1) * (p[-1] - p[0]).norm(dim=1), "how many times"),
+        (lambda p: (right_bend(p) - 1) * (p[-1] - p[0]).norm(dim=1), "How many times"),
         (lambda p: right_bend(p).mean(), "that is the mean"),
         (
             lambda p: p.diff(dim=0).norm(dim=2).sum() / (p[-1] - p[0]).norm(dim=1).sum(),
