@@ -192,7 +192,7 @@ def test_the_path_to_the_kit_is_right_after_the_folder_is_moved(run, pip):
     [
         (NO_INDEX, "No package index answers"),
         (DISK_FULL, "The disk is full"),
-        ("ERROR: No matching distribution found for torch==2.13.0\n", "none with this package"),
+        ("ERROR: No matching distribution found for torch==2.13.0\n", "did not find this package"),
         (
             "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n",
             "certificate",
@@ -261,7 +261,7 @@ def test_a_python_that_is_too_old_or_too_new_looks_for_another_one(
     monkeypatch.setattr(run.platform, "python_version", lambda: "%d.%d.%d" % version)
     assert run.main(["style", "astronaut"]) == 2
     shown = capsys.readouterr()
-    assert "This is Python %d.%d.%d; the kit runs on 3.11 to 3.13." % version in shown.out
+    assert "This is Python %d.%d.%d. The kit runs on 3.11 to 3.13." % version in shown.out
     assert "install one" in shown.err and not pip.calls
     monkeypatch.setattr(
         run, "ask", lambda command: "(3, 11)\n" if command[0] == "python3.11" else ""
