@@ -346,7 +346,7 @@ CLAIMS = {
         10 <= behind <= 15 for behind in numbers(LATENTS, "code-50", r"behind by # # # dB")
     ),
     "the-cloud-is-thin": lambda: (
-        numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
+        numbers(LATENTS, "code-56", r"1 cloud widths: # dB to the picture")[0] > 50
     ),
     # lesson 06
     "rare-words-fall-into-letters": lambda: says(
