@@ -700,7 +700,7 @@ CLAIMS = {
         numbers(STYLE, "code-08", r"strength 1.0: .* layout #, of")[0] > 0.3
     ),
     "loop-by-hand-is-the-pipeline": lambda: (
-        numbers(STYLE, "code-15", r"being 0 and white 1: #") == [0]
+        numbers(STYLE, "code-15", r"white is 1\): #") == [0]
     ),
     "content-falls-with-strength": lambda: (
         lambda content: content == sorted(content, reverse=True) and content[-1] < content[0]
