@@ -10,7 +10,7 @@
     python3 run.py COMMAND --help                     explain a command and its options
 
 There are also: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site,
-web.
+pack, web.
 
 The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
 most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
@@ -74,6 +74,7 @@ VERBS = ("lab", "style", "draw", "booth", "doctor", "test") + (
     "bench",
     "compare",
     "site",
+    "pack",
     "web",
 )
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
@@ -427,6 +428,7 @@ def hand_over(verb, options):
         folder = Path.cwd()  # photographs are named from where the person stands
         own = {
             "site": [str(ROOT / "docs" / "site" / "build.py")],
+            "pack": [str(ROOT / "docs" / "pack" / "build.py")],
             "web": ["-m", "sdkit.web"] + ([] if options else ["serve"]),
         }
         command += own.get(verb, ["-m", "sdkit", verb]) + options

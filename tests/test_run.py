@@ -115,7 +115,7 @@ def test_run_py_knows_the_commands_of_the_kit(run):
     from sdkit.cli import parser
 
     commands = parser.make_parser()._subparsers._group_actions[0].choices
-    assert set(run.VERBS) == {*commands, "lab", "site", "test", "web"}
+    assert set(run.VERBS) == {*commands, "lab", "pack", "site", "test", "web"}
     assert all(verb in run.__doc__ for verb in run.VERBS)
 
 
@@ -421,6 +421,13 @@ def test_the_verb_site_builds_from_the_sources_of_the_site(run, pip, monkeypatch
     ((command, folder, _),) = pip.became
     assert command[1:] == [str(run.ROOT / "docs/site/build.py"), "--out", "pages"]
     assert folder == tmp_path and (ROOT / "docs/site/build.py").is_file()
+
+
+def test_the_verb_pack_builds_from_the_sources_of_the_pack(run, pip):
+    run.main(["pack", "--out", "class"])
+    ((command, _, _),) = pip.became
+    assert command[1:] == [str(run.ROOT / "docs/pack/build.py"), "--out", "class"]
+    assert (ROOT / "docs/pack/build.py").is_file()
 
 
 def test_the_verb_web_serves_the_page_unless_told_otherwise(run, pip):
