@@ -346,7 +346,7 @@ CLAIMS = {
         10 <= behind <= 15 for behind in numbers(LATENTS, "code-50", r"behind by # # # dB")
     ),
     "the-cloud-is-thin": lambda: (
-        numbers(LATENTS, "code-56", r"1 cloud widths: .* same to # dB")[0] > 50
+        numbers(LATENTS, "code-56", r"1 cloud widths: # dB to the picture")[0] > 50
     ),
     # lesson 06
     "rare-words-fall-into-letters": lambda: says(
@@ -700,7 +700,7 @@ CLAIMS = {
         numbers(STYLE, "code-08", r"strength 1.0: .* layout #, of")[0] > 0.3
     ),
     "loop-by-hand-is-the-pipeline": lambda: (
-        numbers(STYLE, "code-15", r"being 0 and white 1: #") == [0]
+        numbers(STYLE, "code-15", r"white is 1\): #") == [0]
     ),
     "content-falls-with-strength": lambda: (
         lambda content: content == sorted(content, reverse=True) and content[-1] < content[0]
