@@ -290,7 +290,7 @@ def test_a_worker_that_is_killed_while_it_paints_is_replaced_and_the_visitor_is_
         page = visitor(booth)
         take_sample(page)
         page.get_by_text("More", exact=True).click()
-        page.get_by_label("Strength").fill("0.8")
+        page.locator("input.strength").fill("0.8")
         page.get_by_role("button", name="Paint me").click()
         page.wait_for_function("document.querySelector('.painting progress').value > 0")
         first = booth._running["worker"]
