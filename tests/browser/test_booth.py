@@ -9,6 +9,7 @@ import shutil
 import sys
 import urllib.parse
 from io import BytesIO
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -360,7 +361,9 @@ def test_nothing_is_written_without_a_click(tiny_sd, visitor, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path / "here")
 
     def files():
-        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+        folders = [tmp_path, Path(booth._folders[0].name)]
+        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return {path: path.stat().st_mtime_ns for path in found}
 
     with opened(tiny_sd.parent.parent) as booth:
         page = visitor(booth)
