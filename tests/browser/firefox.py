@@ -122,12 +122,17 @@ class Page:
 
     def find(self, selector, text=""):
         """The first visible element that a CSS selector fits and whose text begins so."""
-        find = f"""[...document.querySelectorAll({json.dumps(selector)})].find(
+        found = f"""[...document.querySelectorAll({json.dumps(selector)})].find(
             n => n.checkVisibility() && n.textContent.trim().startsWith({json.dumps(text)}))"""
-        self.wait(find)
+        self.wait(found)
+        self.ask(f"{found}.scrollIntoView({{ block: 'center', behavior: 'instant' }})")
+        return self._element(found)
+
+    def _element(self, expression):
+        """An element of the page, as the commands of the standard name it."""
         answer = self._send(
             "script.evaluate",
-            expression=f"(n => (n.scrollIntoView({{block: 'center', behavior: 'instant'}}), n))({find})",
+            expression=expression,
             target={"context": self._page},
             awaitPromise=False,
         )
@@ -151,13 +156,7 @@ class Page:
 
     def choose(self, selector, files):
         """Give files to a field for files."""
-        answer = self._send(
-            "script.evaluate",
-            expression=f"document.querySelector({json.dumps(selector)})",
-            target={"context": self._page},
-            awaitPromise=False,
-        )
-        element = {"sharedId": answer["result"]["sharedId"]}
+        element = self._element(f"document.querySelector({json.dumps(selector)})")
         paths = [str(file) for file in files]
         self._send("input.setFiles", context=self._page, element=element, files=paths)
 

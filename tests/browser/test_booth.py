@@ -135,6 +135,30 @@ def test_several_files_can_be_dropped(booth, visitor, tmp_path):
     assert page.locator(".photos img").nth(1).get_attribute("alt") == "two.png"
 
 
+@pytest.mark.parametrize("width, height", [(1280, 860), (900, 700), (390, 844)])
+@pytest.mark.parametrize("shape", [(400, 110), (160, 120), (110, 400)])
+def test_a_picture_of_any_shape_stays_in_its_frame(booth, visitor, width, height, shape, tmp_path):
+    page = visitor(booth, width, height)
+    Image.new("RGB", shape, "teal").save(tmp_path / "shape.png")
+
+    def within_the_frame(selector):
+        frame, picture = (page.locator(s).bounding_box() for s in (".frame", selector))
+        for place, length in (("x", "width"), ("y", "height")):
+            assert frame[place] < picture[place]
+            assert picture[place] + picture[length] < frame[place] + frame[length]
+        assert picture["height"] < height  # nobody has to scroll to see it whole
+        return picture["width"] / picture["height"]
+
+    page.locator(".upload input").set_input_files(tmp_path / "shape.png")
+    shows(page, "photo")
+    within_the_frame(".photo img")
+    paint(page)
+    picture = page.locator(".compare .after")
+    natural = picture.evaluate("i => i.naturalWidth / i.naturalHeight")
+    assert within_the_frame(".compare .after") == pytest.approx(natural, rel=0.02)
+    page.screenshot(path=tmp_path / "shape.jpg")
+
+
 def test_the_slider_is_moved_by_keyboard(booth, visitor, tmp_path):
     page = visitor(booth)
     take_sample(page)
