@@ -63,6 +63,16 @@ class Page:
                 env={**os.environ, "HOME": self._folder.name},
             )
 
+        try:
+            self._connect(log)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _connect(self, log):
+        """Find in the log where Firefox listens, and begin."""
+
         def address():
             return re.search(r"BiDi listening on (ws://\S+)", log.read_text())
 
@@ -76,7 +86,6 @@ class Page:
         self._page = self._send("browsingContext.getTree")["contexts"][0]["context"]
         viewport = {"width": 1280, "height": 860}
         self._send("browsingContext.setViewport", context=self._page, viewport=viewport)
-        return self
 
     def __exit__(self, *_):
         self._process.terminate()

@@ -117,6 +117,20 @@ def test_a_phone_photograph_is_taken_and_a_broken_file_is_named(booth, visitor, 
     assert shape == pytest.approx(upright.height / upright.width, rel=0.05)
 
 
+def test_of_several_people_the_nearest_is_chosen_first(booth, visitor, tmp_path):
+    near = photos.sample("astronaut").crop((100, 0, 400, 400))
+    group = Image.new("RGB", (480, 400), "grey")
+    group.paste(near.resize((180, 240)), (0, 160))
+    group.paste(near, (180, 0))
+    group.save(tmp_path / "us.png")
+    page = visitor(booth)
+    page.locator(".upload input").set_input_files(tmp_path / "us.png")
+    shows(page, "photo")
+    assert page.locator(".cut").all_inner_texts() == ["Person 1", "Person 2", "Whole picture"]
+    assert page.locator(".cut:has(:checked)").inner_text() == "Person 2"
+    assert page.locator(".photo img").get_attribute("alt") == "us.png: Person 2"
+
+
 def test_several_files_can_be_dropped(booth, visitor, tmp_path):
     page = visitor(booth)
     picture = BytesIO()
