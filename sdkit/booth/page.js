@@ -584,7 +584,7 @@ function render({ model, el }) {
   // A page whose kernel is gone starts again, as soon as the server answers.
   const timer = setInterval(async () => {
     try {
-      say({ type: "ping" });
+      say({ type: first ? "ping" : "hello" }); // the first hello or its answer can be lost
     } catch {
       // the connection is closed for good; the time since the last answer tells
     }

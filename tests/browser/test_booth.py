@@ -372,6 +372,36 @@ def test_a_page_whose_kernel_is_killed_opens_again(booth, visitor):
     take_sample(page)
 
 
+def test_a_page_says_hello_until_it_is_answered(browser):
+    """On a busy machine a connection can break while the page opens."""
+    page = browser.new_page()
+    page.set_default_timeout(lab.PATIENCE * 1000)
+    page.evaluate(
+        """async (source) => {
+            const file = new Blob([source], { type: "text/javascript" });
+            const { default: widget } = await import(URL.createObjectURL(file));
+            window.said = [];
+            const model = {
+                get: () => false,
+                on: (_, heard) => (window.heard = heard),
+                send: ({ type }) => window.said.push(type),
+            };
+            widget.render({ model, el: document.body });
+        }""",
+        (ROOT / "sdkit" / "booth" / "page.js").read_text(encoding="utf-8"),
+    )
+    page.wait_for_function("said.join() == 'hello,hello,hello'")
+    count = "said.filter(type => type == 'hello').length"
+    hellos = page.evaluate(
+        f"""(heard({{ type: "welcome", styles: [{{ prompt: "x", label: "X" }}], paintings: [],
+            samples: [], strength: 0.5, seconds: 9 }}, []), {count})"""
+    )
+    page.wait_for_selector(".booth.ready")
+    page.wait_for_function("said.at(-1) == 'ping'")
+    assert page.evaluate(count) == hellos
+    page.close()
+
+
 def test_a_page_that_is_closed_ends_its_kernel(booth, visitor):
     page = visitor(booth)
     kernel = kernel_of(page, booth)
