@@ -198,14 +198,14 @@ function render({ model, el }) {
     refresh();
   }
 
-  function addPhoto({ photo: number, name, cuts, people }, buffers) {
+  function addPhoto({ photo: number, name, cuts, people, first }, buffers) {
     photos.set(number, { name, cuts: cuts.map((label, k) => ({ label, url: link(buffers[k]) })) });
     const button = make("button", { type: "button", className: "thumb" });
     button.dataset.number = number;
     button.append(make("img", { src: photos.get(number).cuts.at(-1).url, alt: name }));
-    button.onclick = () => showPhoto(number, 0);
+    button.onclick = () => showPhoto(number, first);
     $(".photos").append(button);
-    showPhoto(number, 0);
+    showPhoto(number, first);
     tell(people ? `${name}: ${people} found.` : `${name} is ready. No face was found.`);
   }
 
@@ -584,7 +584,7 @@ function render({ model, el }) {
   // A page whose kernel is gone starts again, as soon as the server answers.
   const timer = setInterval(async () => {
     try {
-      say({ type: "ping" });
+      say({ type: first ? "ping" : "hello" }); // the first hello or its answer can be lost
     } catch {
       // the connection is closed for good; the time since the last answer tells
     }

@@ -74,8 +74,10 @@ class Options:
         return self.ip in LOOPBACK
 
 
-def voila_settings(options: Options, port: int, token: str | None) -> dict[str, dict[str, Any]]:
-    """The settings of Voilà, by its classes."""
+def voila_settings(
+    options: Options, port: int, token: str | None, folder: str
+) -> dict[str, dict[str, Any]]:
+    """The settings of Voilà, by its classes. In `folder` are the sockets of its kernels."""
     return {
         "Voila": {
             "ip": options.ip,
@@ -85,6 +87,7 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
             "open_browser": False,
             "log_level": "ERROR",
             "config_file_paths": [],
+            "connection_dir_root": folder,
             "tornado_settings": {
                 "websocket_max_message_size": MESSAGE,
                 # A closing page ends its kernel by a request that has no such cookie. Other sites
@@ -172,15 +175,15 @@ class Booth:
         self.address = f"http://{_host(options.ip)}:{self._port}/"
         if token:
             self.address += f"?token={token}"
-        settings = voila_settings(options, self._port, token)
+        # The folder of the sockets and the browser's profile. They are deleted with this object, at
+        # the latest when the process ends.
+        self._folders = [worker.new_folder()]
+        settings = voila_settings(options, self._port, token, self._folders[0].name)
         program = "from sdkit.booth import server; server."
         self._commands = {
             "worker": [sys.executable, "-c", f"{program}be_worker({options.model!r})"],
             "page": [sys.executable, "-c", f"{program}show_page({settings!r})"],
         }
-        # The folder of the worker's address and the browser's profile. They are deleted with this
-        # object, at the latest when the process ends.
-        self._folders = [worker.new_folder()]
         address = worker.address_in(self._folders[0].name)
         self._environment = _environment(options, f"{address} {secrets.token_hex(32)}")
         if options.kiosk:

@@ -247,6 +247,8 @@ class Visit:
         labels = ["Portrait"] if len(people) == 1 else [f"Person {k + 1}" for k in range(99)]
         cuts = [Cut(label, person) for label, person in zip(labels, people)]
         cuts.append(Cut("Whole picture", image))
+        # the nearest person is the one that stands before the camera
+        first = max(range(len(people)), key=lambda k: people[k].height, default=0)
         number = self._keep(has, has.photos, cuts)
         self._say(
             {
@@ -255,6 +257,7 @@ class Visit:
                 "name": name,
                 "cuts": [cut.label for cut in cuts],
                 "people": len(people),
+                "first": first,
             },
             [_jpeg(cut.image, SHOWN) for cut in cuts],
         )

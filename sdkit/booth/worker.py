@@ -28,6 +28,9 @@ from sdkit.models.picture_settings import Settings
 VARIABLE = "SDKIT_BOOTH"  # environment variable: the address of the worker, a space, and its key
 TRIES = 3  # for one picture, when the worker dies meanwhile
 PATIENCE = 60  # seconds to wait for a worker that starts again
+LONGEST = 103  # bytes of a socket's path on macOS; Linux allows 107
+# the longest path of a socket below `new_folder`: one of a kernel that Voilà has started
+SOCKET = "voila_12345678/kernel-12345678-1234-1234-1234-123456789012-ipc-1"
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,14 @@ def _refuse_closed(connection: Connection) -> None:
 
 
 def new_folder() -> tempfile.TemporaryDirectory:
-    """A folder for the address of a worker, that only this user of this machine can reach."""
-    return tempfile.TemporaryDirectory(prefix="sdkit-booth-")
+    """A folder for the sockets of a worker and of kernels, that only this user can reach.
+
+    It is in /tmp if the usual place for temporary files has too long a path, as it has on macOS.
+    """
+    place = tempfile.gettempdir()
+    longest = os.path.join(place, "sdkit-booth-12345678", SOCKET)
+    too_long = os.name != "nt" and len(os.fsencode(longest)) > LONGEST
+    return tempfile.TemporaryDirectory(prefix="sdkit-booth-", dir="/tmp" if too_long else place)
 
 
 def address_in(folder: str) -> str:

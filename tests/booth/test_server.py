@@ -11,7 +11,7 @@ import tempfile
 import psutil
 import pytest
 
-from sdkit.booth import page, server
+from sdkit.booth import page, server, worker
 from sdkit.cli import parser
 from sdkit.errors import SdkitError
 from sdkit.files import ROOT
@@ -36,7 +36,7 @@ def test_wrong_options_are_refused(options, words):
 def test_only_a_booth_for_this_machine_has_no_token(ip, local):
     options = server.Options(ip=ip)
     assert options.local is local
-    assert server.voila_settings(options, 1, None)["Voila"]["tornado_settings"][
+    assert server.voila_settings(options, 1, None, "x")["Voila"]["tornado_settings"][
         "allow_remote_access"
     ] is (not local)
     if ip != "::1":  # not every machine has IPv6
@@ -105,10 +105,11 @@ def test_a_visitor_may_close_the_browser_of_a_kiosk_as_often_as_they_like(monkey
 
 def test_no_folder_is_left_when_a_booth_is_closed_dropped_or_cannot_open(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(worker, "LONGEST", 1000)  # nobody opens a socket here
     waiting = [sys.executable, "-c", "import time; time.sleep(3600)"]
     monkeypatch.setattr(server, "kiosk_command", lambda address, profile: waiting)
     booth = server.Booth(server.Options(kiosk=True))
-    assert len(list(tmp_path.iterdir())) == 2  # of the worker and of the browser
+    assert len(list(tmp_path.iterdir())) == 2  # of the sockets and of the browser
     booth._commands = dict.fromkeys(("worker", "page"), waiting)
     with booth:
         pass
@@ -119,6 +120,7 @@ def test_no_folder_is_left_when_a_booth_is_closed_dropped_or_cannot_open(monkeyp
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(worker, "LONGEST", 1000)
     monkeypatch.setattr(server.shutil, "which", lambda name: None)
     monkeypatch.setattr(server, "PLACES", ())
     with pytest.raises(SdkitError, match="F11"):
@@ -132,7 +134,7 @@ def test_no_folder_is_left_when_a_booth_is_closed_dropped_or_cannot_open(monkeyp
 def test_a_booth_that_is_ended_from_outside_leaves_no_worker_and_no_folder(tmp_path, end):
     """It has a worker without a model and, instead of the page, a process that waits."""
     program = (
-        "import sys; from sdkit.booth import server, worker; "
+        "import sys; from sdkit.booth import server, worker; worker.LONGEST = 1000; "
         "waiting = [sys.executable, '-c', 'import time; time.sleep(3600)']; "
         "server.Booth.wait_until_open = lambda booth: None; begin = server.Booth.__init__; "
         "server.Booth.__init__ = lambda booth, options: (begin(booth, options), "

@@ -91,6 +91,18 @@ def test_each_person_of_a_group_and_the_group_can_be_chosen(page):
     assert message["cuts"] == ["Person 1", "Person 2", "Whole picture"]
 
 
+def test_the_nearest_person_is_chosen_first(page):
+    """Somebody in the background, or a thing that looks like a face, may stand further left."""
+    near = photos.sample("astronaut").crop((100, 0, 400, 400))
+    far = near.resize((180, 240))
+    for others, first in (((0, 160), (180, 0)), 1), (((300, 160), (0, 0)), 0):
+        group = Image.new("RGB", (480, 400), "grey")
+        group.paste(far, others[0])
+        group.paste(near, others[1])
+        ((message, _),) = page.hear({"type": "photo", "name": "us.jpg"}, jpeg(group))
+        assert (message["people"], message["first"]) == (2, first)
+
+
 def test_a_picture_without_faces_is_whole(page):
     ((message, _),) = page.hear({"type": "sample", "name": "coffee"})
     assert message["cuts"] == ["Whole picture"] and message["people"] == 0

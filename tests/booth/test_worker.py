@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from multiprocessing import AuthenticationError, util
@@ -169,6 +171,25 @@ def test_only_this_user_reaches_the_address():
     with worker.new_folder() as folder:
         assert os.path.dirname(worker.address_in(folder)) == folder
         assert os.stat(folder).st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such sockets")
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_socket_of_a_kernel_can_be_opened_also_if_temporary_files_have_a_long_path(
+    monkeypatch, deep
+):
+    """On macOS they have one. Without the care of `new_folder`, no page would open there."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as usual:
+        if deep:
+            usual = os.path.join(usual, 70 * "x")
+            os.mkdir(usual)
+        monkeypatch.setattr(tempfile, "tempdir", usual)
+        with worker.new_folder() as folder, socket.socket(socket.AF_UNIX) as one:
+            assert (os.path.dirname(folder) == usual) is not deep
+            path = os.path.join(folder, worker.SOCKET)
+            os.mkdir(os.path.dirname(path))
+            one.bind(path)
+            assert len(os.fsencode(path)) <= worker.LONGEST
 
 
 def test_the_kernel_of_a_visitor_does_not_load_torch():

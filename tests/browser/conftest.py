@@ -22,7 +22,7 @@ from nbformat.v4 import new_code_cell
 
 from sdkit.files import ROOT
 
-pytest.register_assert_rewrite("tests.browser.lab")
+pytest.register_assert_rewrite("tests.browser.lab", "tests.browser.booths")
 
 from tests.browser import lab  # noqa: E402 (its assertions must be rewritten first)
 from tests.browser.needed import needed  # noqa: E402

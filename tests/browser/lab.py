@@ -23,12 +23,13 @@ try:
 except ImportError:
     sync_playwright = None
 
+NEEDS_PLAYWRIGHT = pytest.mark.skipif(
+    sync_playwright is None, reason="playwright is not installed (pip install playwright)"
+)
 NEEDS = [
+    NEEDS_PLAYWRIGHT,
     pytest.mark.skipif(
         CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"
-    ),
-    pytest.mark.skipif(
-        sync_playwright is None, reason="playwright is not installed (pip install playwright)"
     ),
 ]
 PATIENCE = 600  # seconds; a busy machine is slow, not wrong

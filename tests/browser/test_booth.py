@@ -3,39 +3,34 @@
 The browser has a camera that shows a test picture, and the model is the tiny random one.
 """
 
-import contextlib
 import http.client
 import re
 import shutil
 import sys
 import urllib.parse
 from io import BytesIO
+from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from sdkit.booth import server as booth_server
 from sdkit.files import ROOT
 from sdkit.pictures import photos
 from tests.browser import lab
+from tests.browser.booths import HEIC, download, opened, paint, shows, take_sample
+from tests.normalise import METADATA
 
 pytestmark = lab.NEEDS
-HEIC = ROOT / "tests" / "pictures" / "heic" / "turned-6.heic"
 SLIDERS = []  # the fixture `server` wants lessons with sliders
+USE_CAMERA = """
+found = album.named(camera.taken)
+print("members:", {name: image.size for name, image in album.open_each(found, print)})
+""".strip()
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-
-
-@contextlib.contextmanager
-def opened(data, **options):
-    """An open booth with the networks of the folder `data`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SDKIT_DATA", str(data))
-        patch.setenv("OMP_NUM_THREADS", "1")  # as in tests/browser/conftest.py
-        with booth_server.Booth(booth_server.Options(**{"port": 18866, **options})) as booth:
-            booth.wait_until_open()
-            yield booth
 
 
 @pytest.fixture(scope="module")
@@ -83,28 +78,6 @@ def visitor(browser, heard):
         context.close()
 
 
-def shows(page, view):
-    page.wait_for_selector(f".frame[data-view={view}]")
-
-
-def take_sample(page, name="Astronaut"):
-    page.get_by_role("button", name=name).click()
-    shows(page, "photo")
-
-
-def paint(page, button="Paint me"):
-    page.get_by_role("button", name=button).click()
-    shows(page, "sheet" if button == "All styles" else "compare")
-
-
-def download(page, button):
-    """The name and the bytes of the file that a button saves."""
-    with page.expect_download() as saved:
-        page.get_by_role("button", name=button).click()
-    with open(saved.value.path(), "rb") as file:
-        return saved.value.suggested_filename, file.read()
-
-
 def test_a_visitor_looks_into_the_camera_and_is_painted(booth, visitor, tmp_path):
     page = visitor(booth)
     assert page.get_by_role("button", name="Paint me").is_disabled()
@@ -144,6 +117,20 @@ def test_a_phone_photograph_is_taken_and_a_broken_file_is_named(booth, visitor, 
     assert shape == pytest.approx(upright.height / upright.width, rel=0.05)
 
 
+def test_of_several_people_the_nearest_is_chosen_first(booth, visitor, tmp_path):
+    near = photos.sample("astronaut").crop((100, 0, 400, 400))
+    group = Image.new("RGB", (480, 400), "grey")
+    group.paste(near.resize((180, 240)), (0, 160))
+    group.paste(near, (180, 0))
+    group.save(tmp_path / "us.png")
+    page = visitor(booth)
+    page.locator(".upload input").set_input_files(tmp_path / "us.png")
+    shows(page, "photo")
+    assert page.locator(".cut").all_inner_texts() == ["Person 1", "Person 2", "Whole picture"]
+    assert page.locator(".cut:has(:checked)").inner_text() == "Person 2"
+    assert page.locator(".photo img").get_attribute("alt") == "us.png: Person 2"
+
+
 def test_several_files_can_be_dropped(booth, visitor, tmp_path):
     page = visitor(booth)
     picture = BytesIO()
@@ -160,6 +147,30 @@ def test_several_files_can_be_dropped(booth, visitor, tmp_path):
     page.dispatch_event(".frame", "drop", {"dataTransfer": dropped})
     page.wait_for_function("document.querySelectorAll('.photos button').length == 2")
     assert page.locator(".photos img").nth(1).get_attribute("alt") == "two.png"
+
+
+@pytest.mark.parametrize("width, height", [(1280, 860), (900, 700), (390, 844)])
+@pytest.mark.parametrize("shape", [(400, 110), (160, 120), (110, 400)])
+def test_a_picture_of_any_shape_stays_in_its_frame(booth, visitor, width, height, shape, tmp_path):
+    page = visitor(booth, width, height)
+    Image.new("RGB", shape, "teal").save(tmp_path / "shape.png")
+
+    def within_the_frame(selector):
+        frame, picture = (page.locator(s).bounding_box() for s in (".frame", selector))
+        for place, length in (("x", "width"), ("y", "height")):
+            assert frame[place] < picture[place]
+            assert picture[place] + picture[length] < frame[place] + frame[length]
+        assert picture["height"] < height  # nobody has to scroll to see it whole
+        return picture["width"] / picture["height"]
+
+    page.locator(".upload input").set_input_files(tmp_path / "shape.png")
+    shows(page, "photo")
+    within_the_frame(".photo img")
+    paint(page)
+    picture = page.locator(".compare .after")
+    natural = picture.evaluate("i => i.naturalWidth / i.naturalHeight")
+    assert within_the_frame(".compare .after") == pytest.approx(natural, rel=0.02)
+    page.screenshot(path=tmp_path / "shape.jpg")
 
 
 def test_the_slider_is_moved_by_keyboard(booth, visitor, tmp_path):
@@ -293,7 +304,7 @@ def test_two_visitors_do_not_see_each_other(booth, visitor):
     assert other.locator(".gallery .thumb").count() == 1
 
 
-def test_a_worker_that_is_killed_starts_again(booth, visitor):
+def test_a_worker_that_is_killed_before_an_order_starts_again(booth, visitor):
     page = visitor(booth)
     take_sample(page)
     booth._running["worker"].kill()
@@ -301,6 +312,35 @@ def test_a_worker_that_is_killed_starts_again(booth, visitor):
     booth._running["worker"].wait()
     booth.mend()
     shows(page, "compare")
+
+
+# a worker that gets stuck in the middle of a picture, after it has shown one step
+STUCK = (
+    "import itertools, time; from sdkit import generate; calls = itertools.count(); "
+    "show = generate.preview; "
+    "generate.preview = lambda *step: time.sleep(3600) if next(calls) else show(*step)"
+)
+
+
+def test_a_worker_that_is_killed_while_it_paints_is_replaced_and_the_visitor_is_told(
+    tiny_sd, visitor
+):
+    with opened(tiny_sd.parent.parent, worker=STUCK) as booth:
+        page = visitor(booth)
+        take_sample(page)
+        page.get_by_text("More", exact=True).click()
+        page.locator("input.strength").fill("0.8")
+        page.get_by_role("button", name="Paint me").click()
+        page.wait_for_function("document.querySelector('.painting progress').value > 0")
+        first = booth._running["worker"]
+        assert page.locator(".frame").get_attribute("data-view") == "painting"
+        first.kill()
+        first.wait()
+        booth.mend()
+        page.locator(".alerts").get_by_text("The painting stopped, and begins again.").wait_for()
+        shows(page, "compare")
+        assert page.locator(".gallery .thumb").count() == 1
+        assert booth._running["worker"].pid != first.pid
 
 
 def kernel_of(page, booth):
@@ -332,11 +372,110 @@ def test_a_page_whose_kernel_is_killed_opens_again(booth, visitor):
     take_sample(page)
 
 
+def test_a_page_says_hello_until_it_is_answered(browser):
+    """On a busy machine a connection can break while the page opens."""
+    page = browser.new_page()
+    page.set_default_timeout(lab.PATIENCE * 1000)
+    page.evaluate(
+        """async (source) => {
+            const file = new Blob([source], { type: "text/javascript" });
+            const { default: widget } = await import(URL.createObjectURL(file));
+            window.said = [];
+            const model = {
+                get: () => false,
+                on: (_, heard) => (window.heard = heard),
+                send: ({ type }) => window.said.push(type),
+            };
+            widget.render({ model, el: document.body });
+        }""",
+        (ROOT / "sdkit" / "booth" / "page.js").read_text(encoding="utf-8"),
+    )
+    page.wait_for_function("said.join() == 'hello,hello,hello'")
+    count = "said.filter(type => type == 'hello').length"
+    hellos = page.evaluate(
+        f"""(heard({{ type: "welcome", styles: [{{ prompt: "x", label: "X" }}], paintings: [],
+            samples: [], strength: 0.5, seconds: 9 }}, []), {count})"""
+    )
+    page.wait_for_selector(".booth.ready")
+    page.wait_for_function("said.at(-1) == 'ping'")
+    assert page.evaluate(count) == hellos
+    page.close()
+
+
 def test_a_page_that_is_closed_ends_its_kernel(booth, visitor):
     page = visitor(booth)
     kernel = kernel_of(page, booth)
     page.goto("about:blank")
     lab.wait(lambda: not kernel.is_running(), "the kernel goes on")
+
+
+def test_the_page_is_reached_from_this_machine_only(booth):
+    page = psutil.Process(booth._running["page"].pid)
+    addresses = {
+        connection.laddr.ip
+        for process in [page, *page.children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_nothing_is_written_without_a_click(tiny_sd, visitor, tmp_path, monkeypatch):
+    """The booth has a home, a folder for temporary files and a place to run of its own."""
+    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_RUNTIME_DIR"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def files():
+        folders = [tmp_path, Path(booth._folders[0].name)]
+        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return {path: path.stat().st_mtime_ns for path in found}
+
+    with opened(tiny_sd.parent.parent) as booth:
+        page = visitor(booth)
+        take_sample(page, "Cat")
+        page.get_by_role("button", name="Forget me").click()
+        shows(page, "empty")
+        before = files()
+        page.locator(".upload input").set_input_files(HEIC)
+        shows(page, "photo")
+        paint(page)
+        paint(page, "All styles")
+        assert files() == before
+        processes = [psutil.Process(one.pid) for one in booth._running.values()]
+        written = {
+            file.path
+            for parent in processes
+            for process in [parent, *parent.children(recursive=True)]
+            for file in process.open_files()
+            if file.mode[0] in "wa" and file.path.startswith(str(tmp_path))
+        }
+        assert written == set()
+
+
+@pytest.mark.slow
+def test_thirty_visits_leave_no_memory_behind(booth, visitor):
+    page = visitor(booth)
+    kernel, worker = kernel_of(page, booth), psutil.Process(booth._running["worker"].pid)
+    used = []
+    for number in range(30):
+        page.locator(".upload input").set_input_files(HEIC)
+        shows(page, "photo")
+        page.get_by_text("More", exact=True).click()
+        page.get_by_label("Seed").fill(str(number))
+        paint(page)
+        paint(page, "All styles")
+        download(page, "Sheet to print")
+        page.get_by_role("button", name="Forget me").click()
+        shows(page, "empty")
+        page.request_gc()
+        blobs = page.evaluate("performance.memory.usedJSHeapSize")
+        used.append([process.memory_info().rss for process in (kernel, worker)] + [blobs])
+    print("MB of kernel, worker and page:", [[round(n / 1e6) for n in row] for row in used[::5]])
+    grown = [last - tenth for tenth, last in zip(used[9], used[29])]
+    assert max(grown) < 20e6, grown  # a photograph of a phone alone has 36 MB in memory
 
 
 def test_no_file_of_the_disk_is_served_and_no_other_site_is_answered(booth):
@@ -587,6 +726,38 @@ def test_a_kiosk_fills_the_screen_and_begins_anew_after_each_visit(
         booth.mend()
         assert booth._running["browser"].pid != first.pid
         take_sample(its_page())
+
+
+def test_a_lesson_has_a_camera_whose_photographs_are_not_stored(browser, server, heard):
+    _, folder = server
+    cells = ["from sdkit import album, widgets\ncamera = widgets.camera()", USE_CAMERA]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=METADATA)
+    nbformat.write(notebook, folder / "camera.ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(lab.PATIENCE * 1000)
+    page.on("request", lambda request: heard[0].append(request.url))
+    lab.run_all(page, server, "camera.ipynb")
+    assert page.get_by_text("members: {}").count() == 1
+    for number in (1, 2):
+        page.get_by_role("button", name="Camera", exact=True).click()
+        page.get_by_role("button", name="Take it in 3 seconds").click()
+        page.get_by_text(f"{number} taken").wait_for()
+    assert page.locator(".sdkit-camera .taken img").count() == 2
+    assert page.evaluate("document.querySelector('.sdkit-camera video').srcObject") is None
+    page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.keyboard.press("Shift+Enter")
+    page.get_by_text("members: {'camera-1': (").wait_for()
+    page.keyboard.press("Control+s")
+    saved = folder / "camera.ipynb"
+    lab.wait(lambda: "camera-1" in saved.read_text(), "the notebook was not saved")
+    assert "base64" not in saved.read_text() and "widget-state" not in saved.read_text()
+    page.get_by_role("button", name="Forget them").click()
+    page.wait_for_function("!document.querySelector('.sdkit-camera .taken img')")
+    page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.keyboard.press("Shift+Enter")
+    page.get_by_text("members: {}").wait_for()
+    context.close()
 
 
 def test_the_notebook_runs_in_jupyterlab_too(browser, server, heard):
