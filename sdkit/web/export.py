@@ -24,6 +24,7 @@ from sdkit import __version__, models, postcards, upscale
 from sdkit.diffusion.attention import attention_maps
 from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
+from sdkit.web import patches
 
 OPSET = 18
 # A smaller tensor stays in float32: norms and biases hardly count for the size of the file.
@@ -79,7 +80,8 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         network predicts, and how strongly each place attends to each token (1, places, L). All
         zeros for the embedding of the scale mean: no guidance.
     encoder : a picture in [-1, 1] -> mean and standard deviation of its latents, scaled.
-    decoder : latents -> a picture in about [-1, 1]. It is not clipped.
+    decoder : latents, statistics of its norms -> a picture in about [-1, 1], not clipped, and the
+        statistics that were used (`patches.statistics`). All zeros mean: its own statistics.
     regressor, upscaler, large : the two networks of the upscaler, for a small picture without
         noise, and the decoder for the large picture.
     """
@@ -92,8 +94,19 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         factor = vae.config.scaling_factor
         return posterior.mean * factor, posterior.std * factor
 
-    def decode(own: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda latents: own.decode(latents / own.config.scaling_factor).sample
+    def decoder(own: Any) -> Part:
+        def decode(latents: torch.Tensor, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with patches.statistics(own.decoder, given) as used:
+                picture = own.decode(latents / own.config.scaling_factor).sample
+            return picture, torch.stack(used)
+
+        own_statistics = torch.zeros(patches.count(own.decoder))
+        return Part(
+            Call(decode, own),
+            {"latents": latents, "given": own_statistics},
+            ["picture", "used"],
+            {"latents": both},
+        )
 
     def predict(
         latents: torch.Tensor, t: torch.Tensor, words: torch.Tensor, scale: torch.Tensor
@@ -136,9 +149,7 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         "encoder": Part(
             Call(encode, vae), {"picture": picture}, ["mean", "std"], {"picture": both}
         ),
-        "decoder": Part(
-            Call(decode(vae), vae), {"latents": latents}, ["picture"], {"latents": both}
-        ),
+        "decoder": decoder(vae),
         "regressor": Part(
             Call(regress, upscaler.regressor), {"small": small}, ["latents"], {"small": both}
         ),
@@ -148,12 +159,7 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
             ["output"],
             {"latents": both, "small": both},
         ),
-        "large": Part(
-            Call(decode(upscaler.vae), upscaler.vae),
-            {"latents": latents},
-            ["picture"],
-            {"latents": both},
-        ),
+        "large": decoder(upscaler.vae),
     }
 
 
@@ -252,6 +258,10 @@ def settings() -> dict[str, Any]:
         "factor": 2 ** (len(pipe.vae.config.block_out_channels) - 1),
         "channels": pipe.vae.config.latent_channels,
         "scale_width": pipe.unet.config.time_cond_proj_dim,
+        "statistics": {
+            "decoder": patches.count(pipe.vae.decoder),
+            "large": patches.count(large.vae.decoder),
+        },
         "scheduler": _scheduler(pipe.scheduler),
         "upscaler": {
             "model": "mini-upscaler",

@@ -58,6 +58,7 @@ function work(section, job, show) {
     onMessage = (data) => {
       if (data.step) {
         says.textContent = `${text.step} ${data.step} ${text.of} ${data.steps}.`;
+        if (data.patch) says.textContent += ` ${text.patch} ${data.patch} ${text.of} ${data.patches}.`;
         if (!data.picture) return;
         says.textContent += ` ${text.believes}`;
         show(data.picture, data);
@@ -348,6 +349,22 @@ async function follow() {
     if (seen.error) console.error(seen.error);
     else looking.glanced(seen);
   }
+}
+
+$("#decode").onclick = () => {
+  if (!busy) glance ??= decode().finally(() => (glance = null));
+};
+
+async function decode() {
+  const clean = looking.shown;
+  await new Promise((resolve) => {
+    onMessage = (data) => {
+      if (data.picture) looking.decoded(clean, data);
+      if (data.error) console.error(data.error);
+      if (!data.patch) resolve();
+    };
+    worker.postMessage({ kind: "patches", clean });
+  });
 }
 
 // ---- start

@@ -2,11 +2,13 @@
 
 import { run } from "./networks.js";
 import { Generator } from "./noise.js";
+import { decode } from "./patches.js";
 import { halve, resize, toNumbers, toPicture } from "./pixels.js";
 import { embedScale, Schedule } from "./schedule.js";
 import { Tokenizer } from "./tokenizer.js";
 
 export const NETWORKS = ["text", "unet", "encoder", "decoder"];
+const ACROSS = 4, MARGIN = 3; // patches beside each other that are shown, and how far each looks beyond
 
 export class Painter {
   // runtime: the package onnxruntime-web. sessions: {name: a session of the runtime}, for NETWORKS.
@@ -107,12 +109,20 @@ export class Painter {
         : await this.#decode(believed, h, w);
       await onStep(at);
     }
-    return this.#decode(latents, h, w);
+    const at = { step: timesteps.length, steps: timesteps.length };
+    return this.#decode(latents, h, w, onStep && (({ patch, patches }) => onStep({ ...at, patch, patches })));
   }
 
-  async #decode(latents, h, w) {
-    const { channels, factor } = this.settings;
-    const { picture } = await run(this, "decoder", { latents: [latents, [1, channels, h, w]] });
-    return toPicture(picture, w * factor, h * factor);
+  // Decode clean latents in 16 patches or fewer, to see them one after the other. clean: as in `glance`.
+  // onPatch({patch, patches, left, top, picture}): each patch, and where it lies in the picture.
+  async decodeInPatches({ numbers, height, width }, onPatch) {
+    const overlap = 2 * MARGIN, side = Math.ceil((Math.max(height, width) - overlap) / ACROSS) + overlap;
+    const show = ({ numbers, width, height, ...at }) => onPatch({ ...at, picture: toPicture(numbers, width, height) });
+    return this.#decode(numbers, height, width, show, { largest: 0, side, overlap });
+  }
+
+  async #decode(latents, h, w, onPatch, how) {
+    const { factor } = this.settings, [H, W] = [h * factor, w * factor];
+    return toPicture(await decode(this, "decoder", latents, h, w, { ...how, onPatch }), W, H);
   }
 }

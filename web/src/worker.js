@@ -1,8 +1,9 @@
 // Loads the networks and paints, beside the page, so that the page stays usable.
 //
-// The page sends {kind: "load", folder}, {kind: "draw", "paint", "enlarge" or "glance", wish, picture} or
-// {kind: "stop"}. It gets {loading: share}, {settings}, {step, steps, picture}, {picture, seconds},
-// {stopped}, {failed} or {error}. With wish.inside a step has also {inside}; a glance has it, too.
+// The page sends {kind: "load", folder}, {kind: "draw", "paint", "enlarge", "glance" or "patches", wish, picture}
+// or {kind: "stop"}. It gets {loading: share}, {settings}, {step, steps, picture}, {picture, seconds},
+// {stopped}, {failed} or {error}. With wish.inside a step has also {inside}; a glance has it, too. While a
+// large picture is decoded it gets {step, steps, patch, patches}, and for "patches" the patches themselves.
 
 import * as runtime from "onnxruntime-web/wasm";
 import moduleUrl from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
@@ -59,6 +60,7 @@ async function work({ kind, wish, picture, clean, t }) {
   let made, inside;
   if (kind === "draw") made = await painter.drawTwice(wish, onStep);
   else if (kind === "paint") made = await painter.paint(picture, wish, onStep);
+  else if (kind === "patches") made = await painter.decodeInPatches(clean, onStep);
   else if (kind === "glance") ({ picture: made, inside } = await painter.glance(clean, t, wish));
   else {
     const { settings } = painter; // the networks come when they are needed for the first time
