@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
-from sdkit import __version__, models, postcards, upscale
+from sdkit import __version__, generate, models, postcards, upscale
 from sdkit.diffusion.attention import attention_maps
 from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
@@ -288,6 +289,28 @@ def settings() -> dict[str, Any]:
     }
 
 
+def check() -> dict[str, Any]:
+    """A small picture as PyTorch paints it, with which the page tests a graphics chip.
+
+    Every `step`-th pixel of every `step`-th row is there; `Painter.check` makes the picture before.
+    """
+    model, side, step = models.resolve("mini-sd"), 64, 4
+    down, right = np.indices((side, side), np.uint8) * 4
+    before = Image.fromarray(np.stack([right, down, 252 - right], 2))
+    settings = model.settings("van gogh", num_inference_steps=2, strength=0.5, size=side)
+    pipe = model.pipeline("img2img", "cpu", torch.float32)
+    (after,) = generate.style(pipe, [before], settings, on_step=lambda: None)
+    wish = {
+        "prompt": settings.prompt,
+        "seed": settings.seed,
+        "guidance": settings.guidance_scale,
+        "steps": settings.num_inference_steps,
+        "strength": settings.strength,
+    }
+    pixels = np.asarray(after)[::step, ::step]
+    return {"side": side, "step": step, "wish": wish, "after": pixels.flatten().tolist()}
+
+
 def _scheduler(scheduler: Any) -> dict[str, Any]:
     """The settings of a scheduler that the page needs. Raises `SdkitError` for another kind."""
     config = scheduler.config
@@ -319,7 +342,7 @@ def export(folder: Path, exact: bool = False) -> dict[str, int]:
         write_onnx(part, path, "float32" if exact else STORED[name])
         sizes[path.name] = path.stat().st_size
         print(f"{path.name:<16}{sizes[path.name] / 1e6:7.2f} MB", flush=True)
-    listed = {**settings(), "bytes": sizes}
+    listed = {**settings(), "check": check(), "bytes": sizes}
     with write_atomically(folder / "model.json") as unfinished:
         unfinished.write_text(json.dumps(listed, ensure_ascii=False), "utf-8")
     print(f"{'in all':<16}{sum(sizes.values()) / 1e6:7.2f} MB")

@@ -9,6 +9,7 @@ import { Tokenizer } from "./tokenizer.js";
 
 export const NETWORKS = ["text", "unet", "encoder", "decoder"];
 const ACROSS = 4, MARGIN = 3; // patches beside each other that are shown, and how far each looks beyond
+const WRONG = 0.02; // mean difference, as a share of the range, that the check allows
 
 export class Painter {
   // runtime: the package onnxruntime-web. sessions: {name: a session of the runtime}, for NETWORKS.
@@ -16,6 +17,21 @@ export class Painter {
     Object.assign(this, { runtime, sessions, settings });
     this.schedule = new Schedule(settings.scheduler);
     this.tokenizer = new Tokenizer(settings.tokenizer);
+  }
+
+  // Paint the picture of settings.check, which uses each network once. Throws if the result is another one
+  // than in PyTorch; a graphics chip or its driver may compute wrongly without saying so.
+  async check() {
+    const { side, step, wish, after } = this.settings.check, data = new Uint8ClampedArray(4 * side * side);
+    for (let y = 0, i = 0; y < side; y++)
+      for (let x = 0; x < side; x++, i += 4) data.set([4 * x, 4 * y, 252 - 4 * x, 255], i);
+    const made = await this.paint({ width: side, height: side, data }, wish);
+    let wrong = 0, k = 0;
+    for (let y = 0; y < side; y += step)
+      for (let x = 0; x < side; x += step)
+        for (let c = 0; c < 3; c++) wrong += Math.abs(made.data[4 * (y * side + x) + c] - after[k++]);
+    wrong /= 255 * k;
+    if (!(wrong < WRONG)) throw new Error(`the picture of the check is wrong by ${wrong}`);
   }
 
   // Draw a square picture from a sentence, from noise alone.
