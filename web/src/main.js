@@ -414,7 +414,8 @@ async function mayUseGraphics() {
   if (!navigator.gpu || asked === "processor") return false;
   try {
     const adapter = await navigator.gpu.requestAdapter();
-    return Boolean(adapter) && (asked === "graphics" || !adapter.info?.isFallbackAdapter);
+    if (asked === "graphics") return adapter ? "simulated" : false;
+    return Boolean(adapter) && !adapter.info?.isFallbackAdapter;
   } catch (error) {
     console.warn(error);
     return true; // the worker tries, too, and says what happened

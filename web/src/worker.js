@@ -16,6 +16,7 @@ import * as painting from "./painter.js";
 const here = (path) => new URL(path, self.location.href).href;
 // Threads need a page that is isolated from others; one thread works everywhere.
 const threads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
+const PATIENCE = 30_000; // ms for the small picture with which a graphics chip is tested
 let painter = null, enlarger = null, stopped = false, folder = "";
 let runtime = null, providers = []; // what computes
 
@@ -24,14 +25,15 @@ async function onProcessor() {
   return [wasm, ["wasm"]];
 }
 
-async function onGraphics() {
-  if (!(await navigator.gpu.requestAdapter())) throw new Error("no adapter for WebGPU");
+async function onGraphics(simulated) {
+  const adapter = await navigator.gpu.requestAdapter();
+  if (!adapter || (adapter.info?.isFallbackAdapter && !simulated)) throw new Error("no adapter for WebGPU");
   const graphics = await import("onnxruntime-web/webgpu");
   Object.assign(graphics.env.wasm, { wasmPaths: { mjs: here(gpuModuleUrl), wasm: here(gpuWasmUrl) }, numThreads: threads });
   return [graphics, ["webgpu"]];
 }
 
-// gpu: may the graphics chip be tried? The page gets {settings, computes: "graphics", "processor" or "fallback"}.
+// gpu: may the graphics chip be tried? "simulated": also one that the processor simulates. The page gets {settings, computes: "graphics", "processor" or "fallback"}.
 async function load(gpu) {
   const settings = await (await fetch(`${folder}model.json`)).json();
   const begin = async (prepare) => {
@@ -42,8 +44,9 @@ async function load(gpu) {
   let computes = gpu ? "graphics" : "processor";
   if (gpu) {
     try {
-      painter = await begin(onGraphics);
-      await painter.check();
+      painter = await begin(() => onGraphics(gpu === "simulated"));
+      const late = new Promise((_, fail) => setTimeout(fail, PATIENCE, new Error("the graphics chip is slow")));
+      await Promise.race([painter.check(), late]);
     } catch (error) {
       console.warn(error);
       [painter, computes] = [null, "fallback"];
