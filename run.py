@@ -9,16 +9,16 @@
     python3 run.py test                               run every test and every notebook
     python3 run.py COMMAND --help                     explain a command and its options
 
-There are also: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site,
-web.
+More commands: inpaint, edit, learn, upscale, check, clear, models, measure, bench, compare, site,
+pack, web.
 
-The first call sets up .venv with the exact versions of requirements.lock. This takes some minutes,
-most of them for the download, and 2 GB of disk. Later calls start at once. The kit needs Python
-3.11, 3.12 or 3.13.
+The first call sets up .venv with the exact versions of requirements.lock. The download takes some
+minutes, and the packages take 2 GB of disk. Later calls start at once. The kit needs Python 3.11,
+3.12 or 3.13.
 
     SDKIT_TORCH=cpu|cuda|default   the build of torch. If it is not set: cuda if an NVIDIA GPU
                                    answers, else cpu. default: the build that pip finds first.
-    SDKIT_WHEELS=FOLDER            install only from this folder of wheels, without an index.
+    SDKIT_WHEELS=FOLDER            install only from this folder of wheels, without a network.
                                    To fill it: pip download -r requirements.lock -d FOLDER
 """
 
@@ -74,6 +74,7 @@ VERBS = ("lab", "style", "draw", "booth", "doctor", "test") + (
     "bench",
     "compare",
     "site",
+    "pack",
     "web",
 )
 FORCED = {"PYTHONUTF8": "1", "PIP_USER": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
@@ -139,9 +140,9 @@ CAUSES = (
     ),
     (
         r"No matching distribution found",
-        "pip found no index, or none with this package: "
-        "check the network and `python3 -m pip config list`,\n"
-        "or the folder SDKIT_WHEELS (fill it on a machine of the same kind).",
+        "pip did not find this package: "
+        "check the network and `python3 -m pip config list`.\n"
+        "If you set SDKIT_WHEELS, fill that folder on a machine of the same kind.",
     ),
     (
         r"Permission denied|Errno (13|30)\b|WinError (5|32)\b",
@@ -244,7 +245,7 @@ def pip_sources(flavour):
         with contextlib.suppress(OSError):
             urllib.request.urlopen(extra + "/torch/", timeout=5).close()
             return ["--extra-index-url", extra]
-        say("%s does not answer, so pip takes torch from where it is set up to look." % extra)
+        say("%s does not answer, so pip takes torch from its usual index." % extra)
         if flavour == "cpu":
             say(
                 "If that is the build for CUDA, it works as well, but it downloads 2.75 GB "
@@ -424,9 +425,10 @@ def hand_over(verb, options):
         command += TEST + options
         variables = dict(TEST_ENVIRONMENT, **variables)
     else:
-        folder = Path.cwd()  # photographs are named from where the person stands
+        folder = Path.cwd()  # names of photographs start from the person's folder
         own = {
             "site": [str(ROOT / "docs" / "site" / "build.py")],
+            "pack": [str(ROOT / "docs" / "pack" / "build.py")],
             "web": ["-m", "sdkit.web"] + ([] if options else ["serve"]),
         }
         command += own.get(verb, ["-m", "sdkit", verb]) + options
@@ -439,7 +441,7 @@ def main(argv):
         print(__doc__.strip())
         return 0
     try:
-        if argv[0] not in VERBS and not argv[0].startswith("-"):  # a slip should install nothing
+        if argv[0] not in VERBS and not argv[0].startswith("-"):  # a typing error installs nothing
             near = difflib.get_close_matches(argv[0], VERBS, 1)
             raise Trouble(
                 "There is no command %s. %sSee: %s run.py --help"
@@ -452,7 +454,7 @@ def main(argv):
         if sys.version_info[:2] in PYTHONS:
             set_up()
             return hand_over(argv[0], argv[1:])
-        say("This is Python %s; the kit runs on 3.11 to 3.13." % platform.python_version())
+        say("This is Python %s. The kit runs on 3.11 to 3.13." % platform.python_version())
         other = suitable_python()
         if not other:
             raise Trouble(
@@ -465,7 +467,7 @@ def main(argv):
         print("\nrun.py: %s" % what, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped. The next start does again what is not finished.", file=sys.stderr)
+        print("\nStopped. Start again to finish.", file=sys.stderr)
         return 130
 
 

@@ -27,14 +27,14 @@ def run() -> NoReturn:
     """Run one verb of the command line and end with its exit status."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        # a signal that is ignored stays ignored: nohup needs that
+        # if a signal is ignored, leave it so: nohup needs this
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
 
-    # Importing torch, transformers and diffusers makes most of a million objects, and nearly all of
-    # them stay. Python would look for garbage among them more than a thousand times, which takes a
-    # sixth of the time until the first step. A picture leaves a few dozen objects behind, so memory
-    # does not grow.
+    # The imports of torch, transformers and diffusers make nearly a million objects, and almost all
+    # of them stay. Python would search them for garbage more than a thousand times. That is a sixth
+    # of the time until the first step. A picture leaves a few dozen objects behind, so memory does
+    # not grow.
     gc.set_threshold(1_000_000)
 
     from sdkit.cli import main  # this takes a moment, and Ctrl-C must work meanwhile

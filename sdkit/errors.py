@@ -3,13 +3,13 @@
 import errno
 import os
 
-# what a person types before a verb, for sentences that name one; run.py has set it to its own call
+# the command before a verb, for messages that name a verb; run.py sets it to its own call
 COMMAND = os.environ.get("SDKIT_COMMAND", "sdkit")
-OTHERS = f"another model ({COMMAND} models lists them)"  # what many sentences advise to take
+OTHERS = f"another model ({COMMAND} models lists them)"  # many messages suggest this
 
 
 class SdkitError(ValueError):
-    """A fault that a person can put right.
+    """A fault that a person can correct.
 
     Its text is one line: one sentence says what is wrong, and one says what to do.
     """
@@ -29,7 +29,7 @@ class AlreadyThere(SdkitError):
 def plain(text: object) -> str:
     """`text` as one line, with ? for each character that is not printable.
 
-    The name of a file may hold control characters, and a terminal would obey them.
+    The name of a file may contain control characters, and a terminal would obey them.
     """
     return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
 

@@ -73,10 +73,10 @@ def config_dir() -> Path:
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike, replace: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, and rename that file to `path` if the block succeeds.
+    """Yield a temporary path beside `path`, and rename this file to `path` if the block succeeds.
 
-    So the file is there whole or not at all, even if the program is stopped. Missing parent folders
-    are made.
+    So the file is complete or does not exist, even if the program is stopped. Missing parent
+    folders are made.
 
     replace : False raises `AlreadyThere` if there is a file at `path` when the new one is ready.
 
@@ -95,7 +95,7 @@ def write_atomically(path: str | os.PathLike, replace: bool = True) -> Iterator[
             f"Cannot write {path}: {reason}. Choose another folder, or make room on the disk."
         ) from error
     finally:
-        # it may be gone: renamed, or never written
+        # it may not exist: renamed, or never written
         with contextlib.suppress(OSError):
             part.unlink()
 
@@ -115,4 +115,4 @@ def _put(part: Path, path: Path) -> None:
             open(path, "x").close()
             os.replace(part, path)
     except FileExistsError as error:
-        raise AlreadyThere(f"{path} is there already. Choose another name.") from error
+        raise AlreadyThere(f"{path} exists already. Choose another name.") from error

@@ -52,7 +52,7 @@ class UnknownWords(UserWarning):
 class Withheld(SdkitError):
     """The safety checker of the model held pictures back.
 
-    images : what was painted, with None for each picture that was held back.
+    images : the pictures, with None for each one that was held back.
     """
 
     def __init__(self, images: list[Image.Image | None]) -> None:
@@ -162,7 +162,7 @@ def redraw(
 
     The k-th picture has the seed settings.seed + k. Users of Stable Diffusion call this "hires
     fix"; it is a cascade with one network (Ho et al. 2022, arXiv:2106.15282). In the small picture
-    the network sees everything at once and decides what is where; in the large one it has room for
+    the network sees everything at once and decides where things are; in the large one it can add
     details.
     """
     if advise:
@@ -262,7 +262,7 @@ def edit(
     on_step: Callable[[], object] | None = None,
     advise: bool = True,
 ) -> Image.Image:
-    """Change what the prompt of `settings` says in another way than `source`, and keep the rest.
+    """Change the parts in which the prompt of `settings` differs from `source`, and keep the rest.
 
     pipe : from `models.load`, with the task "text2img" or "img2img".
     source : what the picture shows now, in words.
@@ -323,7 +323,7 @@ def edit(
 
 @torch.no_grad()
 def preview(pipe: Any, tensors: torch.Tensor) -> Image.Image:
-    """What the model believes after a step that the picture will be: RGB, half as wide and high.
+    """The picture that the model expects after a step: RGB, half as wide and high.
 
     tensors : the latents (1, C, h, w) after the step.
 
@@ -363,9 +363,9 @@ def _largest_in_one_call(pipe: Any) -> float | None:
 
 @contextlib.contextmanager
 def twice(pipe: Any) -> Iterator[None]:
-    """Within it, a pipeline asks its UNet as if guidance had not been distilled into it.
+    """In this block, a pipeline calls its UNet as if guidance had not been distilled into it.
 
-    So guidance asks the UNet twice, and without guidance it is asked without a scale.
+    So there are two calls with guidance, and one call without a scale if there is no guidance.
     """
     distilled = pipe.unet.config.time_cond_proj_dim
     pipe.unet.register_to_config(time_cond_proj_dim=None)
@@ -378,7 +378,7 @@ def twice(pipe: Any) -> Iterator[None]:
 def _warn(pipe: Any, prompt: str, task: str) -> None:
     """Warn with `UnknownWords`, if the pipeline comes from a `Model` that has advice.
 
-    An empty prompt gives no warning: a program that passes one means it.
+    An empty prompt gives no warning, because a program passes it on purpose.
     """
     model = getattr(pipe, "sdkit_model", None)
     if model is not None and prompt.strip() and (sentence := model.advice(prompt, task)):
@@ -403,7 +403,7 @@ def _run(
     source : the picture that is painted again, if any.
     on_preview : as in `style`.
 
-    Raises `SdkitError` if what comes out is no picture; see `sdkit.pictures.broken`.
+    Raises `SdkitError` if the result is no picture; see `sdkit.pictures.broken`.
     """
 
     def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:

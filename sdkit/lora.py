@@ -5,7 +5,7 @@ they are and learns a small change beside them: W x + s B A x. A has `rank` rows
 columns, so both are small. B is zero at the start, so nothing changes before the first step. peft
 makes the layers, and diffusers reads the files.
 
-Prior preservation keeps the rest as it was (DreamBooth, Ruiz et al. 2023, arXiv:2208.12242,
+Prior preservation keeps what the model knew before (DreamBooth, Ruiz et al. 2023, arXiv:2208.12242,
 section 3.3): in each step the model also sees pictures of what it knows already. For our model
 these are postcards, which our own code draws.
 """
@@ -81,13 +81,13 @@ class Recipe:
             ("seed", self.seed, 0, 2**31 - 1),
         ):
             if not low <= value <= high:
-                raise SdkitError(f"{what} is {value}. Take {low} to {high}.")
+                raise SdkitError(f"{what} is {value}. Choose {low} to {high}.")
         if self.size % 16:
-            raise SdkitError(f"size is {self.size}. Take a multiple of 16, such as 64 or 128.")
+            raise SdkitError(f"size is {self.size}. Choose a multiple of 16, such as 64 or 128.")
         if not 0 < self.rate < 1:
-            raise SdkitError(f"rate is {self.rate:g}. Take a number between 0 and 1, such as 4e-3.")
+            raise SdkitError(f"rate is {self.rate:g}. Choose one between 0 and 1, such as 4e-3.")
         if not 0 <= self.prior < 1:
-            raise SdkitError(f"prior is {self.prior:g}. Take 0 or more, and less than 1.")
+            raise SdkitError(f"prior is {self.prior:g}. Choose 0 or more, and less than 1.")
 
 
 class Learner:
@@ -97,9 +97,9 @@ class Learner:
     captions : what each of them shows, without the word.
     word : the new word. Half of the time it stands before the caption, half of the time after it.
 
-    The networks have the LoRA until `remove`, so the pipeline paints with what is learned so far.
-    Step k draws its random numbers from the seed and k alone. So a training that was stopped goes
-    on as if it had not been.
+    The networks have the LoRA until `remove`, so the pipeline paints with the result so far. Step k
+    draws its random numbers from the seed and k alone. So a stopped training goes on as if nobody
+    had stopped it.
     """
 
     def __init__(
@@ -228,10 +228,10 @@ class Learner:
         for weight, needed in self._were.items():
             weight.requires_grad_(needed)
 
-    # What is kept to go on later: the weights, AdamW's two means of each, and the number of steps.
+    # Saved for going on later: the weights, AdamW's two means of each, and the number of steps.
 
     def save_progress(self, path: str | os.PathLike, about: str) -> None:
-        """Write what is needed to go on with this training later.
+        """Write the data that are needed for going on with this training later.
 
         about : a fingerprint of pictures, captions and settings; see `fingerprint`.
         """
@@ -303,7 +303,7 @@ def mark(caption: str, word: str, before: bool = False) -> str:
 def fingerprint(
     pictures: Sequence[Image.Image], captions: Sequence[str], word: str, recipe: Recipe, base: str
 ) -> str:
-    """A checksum of all that decides what a training learns."""
+    """A checksum of everything that decides the result of a training."""
     found = hashlib.sha256(json.dumps([captions, word, asdict(recipe), base]).encode())
     for picture in pictures:
         found.update(str(picture.size).encode() + picture.tobytes())
@@ -319,21 +319,22 @@ def check_word(word: str, known: set[str] | None = None) -> str:
     found = prompts.words(word)
     if len(found) != 1 or len(word.strip()) > 30:
         raise SdkitError(
-            f"--word is {word[:40]!r}. Take one word of at most 30 letters, such as chalk."
+            f"--word is {word[:40]!r}. Choose one word of at most 30 letters, such as chalk."
         )
     if known and found[0] in known | prompts.STOP_WORDS:
         raise SdkitError(
             f"The model knows the word {found[0]!r} already, and it would lose its meaning. "
-            "Take a word that is new to it, such as chalk."
+            "Use a word that is new to it, such as chalk."
         )
     return found[0]
 
 
 def caption_of(path: Path, known: set[str] | None = None) -> str:
-    """What a picture shows, as far as its file says it.
+    """What a picture shows, by the name of its file or a text beside it.
 
-    A file of the same name that ends in .txt says it. Without one, the name of the picture does, if
-    the model knows at least two of its words: "a red house in the snow.png". Otherwise "".
+    A file of the same name with the ending .txt comes first. Without it, the name of the picture
+    counts, if the model knows at least two of its words: "a red house in the snow.png". Otherwise
+    "".
 
     Raises `SdkitError` if the text cannot be read.
     """
@@ -352,7 +353,7 @@ def caption_of(path: Path, known: set[str] | None = None) -> str:
 
 
 def split(text: str) -> tuple[str, float]:
-    """Split what --lora gives, FILE or FILE:SCALE, into the file and the scale (1 by default).
+    """Split the value of --lora, FILE or FILE:SCALE, into the file and the scale (1 by default).
 
     Raises `SdkitError` for a scale that is too large.
     """
@@ -365,7 +366,7 @@ def split(text: str) -> tuple[str, float]:
         return text, 1.0
     if not (math.isfinite(scale) and abs(scale) <= LARGEST_SCALE):
         raise SdkitError(
-            f"The scale of a LoRA is {number[:20]}. Take {-LARGEST_SCALE:g} to {LARGEST_SCALE:g}; "
+            f"The scale of a LoRA is {number[:20]}. Use {-LARGEST_SCALE:g} to {LARGEST_SCALE:g}; "
             "1 is as it was learned, 0 is without it."
         )
     return file, scale
@@ -386,7 +387,7 @@ class Lora:
 
     @property
     def label(self) -> str:
-        """What notes say. It is never a path on this disk."""
+        """The name for notes. It is never a path on this disk."""
         word = f", word {self.word}" if self.word else ""
         return f"{self.path.name}, scale {self.scale:g}{word}"
 
@@ -402,7 +403,7 @@ def read(path: str | os.PathLike, scale: float = 1.0) -> Lora:
         raise SdkitError(f"There is no LoRA file {str(path)[:200]}. Check the path and the name.")
     if file.suffix in formats.PICKLES:
         raise SdkitError(
-            f"{shown} may hold programs and is not opened. Take a .safetensors file instead."
+            f"{shown} may hold programs and is not opened. Use a .safetensors file instead."
         )
     try:
         if file.stat().st_size > LARGEST_FILE:
@@ -414,7 +415,7 @@ def read(path: str | os.PathLike, scale: float = 1.0) -> Lora:
         if isinstance(error, SdkitError):
             raise
         raise SdkitError(
-            f"{shown} cannot be read as a LoRA. Take a .safetensors file that `learn` or another "
+            f"{shown} cannot be read as a LoRA. Use a .safetensors file that `learn` or another "
             "program has written."
         ) from error
     if not any("lora" in name for name in names):
@@ -466,7 +467,7 @@ def _load(pipe: Any, lora: Lora, name: str) -> None:
     other = SdkitError(
         f"{lora.path.name} does not fit {label}. "
         + (f"It was learned on {lora.base}: add --model {lora.base}." if lora.base else "")
-        + ("" if lora.base else "Take a LoRA that was made for it, or another --model.")
+        + ("" if lora.base else "Use a LoRA that was made for it, or another --model.")
     )
     if lora.base and lora.base != label:
         raise other

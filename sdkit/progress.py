@@ -1,8 +1,8 @@
-"""Progress bars in notebooks, for what works longer than a second.
+"""Progress bars in notebooks, for work that takes longer than a second.
 
-The functions of the kit that take long show a bar themselves: `sdkit.generate`, `sdkit.upscale`,
-`gans.play` and others. In a lesson, `bar` is for loops. If one bar is inside another, only the
-outer one is shown. Outside notebooks nothing is shown; the commands have bars of their own.
+The slow functions of the kit show a bar themselves: `sdkit.generate`, `sdkit.upscale`, `gans.play`
+and others. In a lesson, `bar` is for loops. If one bar is inside another, only the outer one is
+shown. Outside notebooks nothing is shown. The commands have their own bars.
 
 The environment variable TQDM_DISABLE=1 switches the bars off. The tests set it.
 """
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tqdm.auto import tqdm
 
 Item = TypeVar("Item")
-LEFT = "[a picture while it was painted]"  # what stays of it in a notebook's file
+LEFT = "[a picture while it was painted]"  # the file of a notebook keeps this
 _busy: list[Any] = []  # the number of the cell in which a bar is open
 
 
@@ -34,9 +34,9 @@ def bar(items: Iterable[Item], what: str = "", total: int | None = None) -> Iter
 
 @contextlib.contextmanager
 def steps(total: int | None, what: str = "") -> Iterator[tqdm]:
-    """A bar for something that counts its steps: call `update` of what ``with`` gives.
+    """A bar for work that counts its steps: ``with`` gives the bar; call its `update`.
 
-    It appears after a second and goes away at the end.
+    It appears after a second and disappears at the end.
     """
     cell = _cell()
     hide = quiet() or cell in _busy
@@ -57,7 +57,7 @@ def steps(total: int | None, what: str = "") -> Iterator[tqdm]:
 def counted(
     on_step: Callable[[], object] | None, total: int, what: str
 ) -> Iterator[Callable[[], object]]:
-    """What to call after each of `total` steps: `on_step`, or else what moves a bar."""
+    """The function to call after each of `total` steps: `on_step`, or one that moves a bar."""
     if on_step:
         yield on_step
     else:
@@ -66,7 +66,7 @@ def counted(
 
 
 def of_pipeline(iterable: Iterable[Any] | None = None, total: int | None = None) -> Any:
-    """What diffusers' pipelines call for their own bar, as a bar of this module."""
+    """A bar of this module in place of the bar of diffusers' pipelines."""
     return steps(total, "painting") if iterable is None else bar(iterable, "painting", total)
 
 

@@ -1,4 +1,4 @@
-"""What may follow after a picture was drawn: drawn again, enlarged, or painted in a style."""
+"""Stages after a picture was drawn: draw it again, enlarge it, or paint it in a style."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. It makes the next picture out of the last one."""
+    """One stage. It makes the next picture from the last one."""
 
     # apply(image, seed, on_step) gives the next picture, and calls on_step() after each step
     apply: Callable[..., Image.Image]

@@ -5,7 +5,7 @@ them at every step (Rombach et al. 2022, arXiv:2112.10752, section 4.4). At stre
 from pure noise. Below 1 it starts from the picture that the regressor predicts in one step, with
 noise added (SDEdit: Meng et al. 2022, arXiv:2108.01073). The regressor predicts the mean of all
 large pictures that fit the small one. With less noise the result stays nearer to that mean, and
-less of it is invented.
+less of the result is invented.
 
 A picture beyond 144 px is done in overlapping tiles. Their predictions are averaged before each
 step (MultiDiffusion: Bar-Tal et al. 2023, arXiv:2302.08113, equation 5), so there are no seams.
@@ -112,7 +112,7 @@ def enlarged(
 
 
 def steps_run(num_inference_steps: int, strength: float) -> int:
-    """How many steps really run, int(num_inference_steps * strength).
+    """The number of steps that run, int(num_inference_steps * strength).
 
     Raises `SdkitError` if that is less than one, or if `strength` is not a number from 0 to 1.
     """
@@ -219,7 +219,7 @@ def tiled(
             weight = torch.outer(*(window(side, overlap * factor) for side in part.shape[2:])).to(
                 part
             )
-            if not len(total):  # the first tile tells the shape of the result
+            if not len(total):  # the first tile gives the shape of the result
                 total = part.new_zeros(*part.shape[:2], factor * height, factor * width)
                 weights = torch.zeros_like(total[:1, :1])
             place = (
@@ -270,7 +270,7 @@ def project(large: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
     """Change large (B, 3, H, W) so that it shrinks to low (B, 3, h, w): back-projection.
 
     One iteration (Irani and Peleg 1991, "Improving resolution by image registration"). The small
-    picture tells what is wrong in broad areas, colours above all. The change is smooth, and removes
+    picture shows the errors of broad areas, above all in colours. The change is smooth, and removes
     most of this error.
     """
     missing = low - F.interpolate(large, low.shape[2:], mode="bicubic", antialias=True)

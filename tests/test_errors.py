@@ -38,6 +38,6 @@ def test_sentences_name_commands_as_the_person_calls_them(command):
         check=True,
     ).stdout
     name = command or "sdkit"
-    assert f"Take another model ({name} models lists them)." in said
+    assert f"Use another model ({name} models lists them)." in said
     assert f"usage: {name} style" in said
     assert f"({name} models lists them)" in " ".join(said.partition("usage:")[2].split())

@@ -78,7 +78,7 @@ def test_the_readme_gives_the_size_of_mini_sd():
 def verbs():
     """What may stand behind ``run.py``."""
     commands = parser.make_parser()._subparsers._group_actions[0].choices
-    return {*commands, "lab", "site", "test", "web"}
+    return {*commands, "lab", "pack", "site", "test", "web"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -115,7 +115,7 @@ def test_run_py_knows_the_commands_of_the_kit(run):
     from sdkit.cli import parser
 
     commands = parser.make_parser()._subparsers._group_actions[0].choices
-    assert set(run.VERBS) == {*commands, "lab", "site", "test", "web"}
+    assert set(run.VERBS) == {*commands, "lab", "pack", "site", "test", "web"}
     assert all(verb in run.__doc__ for verb in run.VERBS)
 
 
@@ -192,7 +192,7 @@ def test_the_path_to_the_kit_is_right_after_the_folder_is_moved(run, pip):
     [
         (NO_INDEX, "No package index answers"),
         (DISK_FULL, "The disk is full"),
-        ("ERROR: No matching distribution found for torch==2.13.0\n", "none with this package"),
+        ("ERROR: No matching distribution found for torch==2.13.0\n", "did not find this package"),
         (
             "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))\n",
             "certificate",
@@ -261,7 +261,7 @@ def test_a_python_that_is_too_old_or_too_new_looks_for_another_one(
     monkeypatch.setattr(run.platform, "python_version", lambda: "%d.%d.%d" % version)
     assert run.main(["style", "astronaut"]) == 2
     shown = capsys.readouterr()
-    assert "This is Python %d.%d.%d; the kit runs on 3.11 to 3.13." % version in shown.out
+    assert "This is Python %d.%d.%d. The kit runs on 3.11 to 3.13." % version in shown.out
     assert "install one" in shown.err and not pip.calls
     monkeypatch.setattr(
         run, "ask", lambda command: "(3, 11)\n" if command[0] == "python3.11" else ""
@@ -421,6 +421,13 @@ def test_the_verb_site_builds_from_the_sources_of_the_site(run, pip, monkeypatch
     ((command, folder, _),) = pip.became
     assert command[1:] == [str(run.ROOT / "docs/site/build.py"), "--out", "pages"]
     assert folder == tmp_path and (ROOT / "docs/site/build.py").is_file()
+
+
+def test_the_verb_pack_builds_from_the_sources_of_the_pack(run, pip):
+    run.main(["pack", "--out", "class"])
+    ((command, _, _),) = pip.became
+    assert command[1:] == [str(run.ROOT / "docs/pack/build.py"), "--out", "class"]
+    assert (ROOT / "docs/pack/build.py").is_file()
 
 
 def test_the_verb_web_serves_the_page_unless_told_otherwise(run, pip):

@@ -1,8 +1,8 @@
 """The page of the booth, as a widget: page.js and page.css show it, `visit.Visit` does the work.
 
 The widget is made with anywidget, because no widget of ipywidgets has a camera with a countdown, a
-place to drop files, or a slider between two pictures, and the libraries that have a camera are not
-kept any more. The page uses what each browser brings for this (getUserMedia, drag and drop).
+place to drop files, or a slider between two pictures, and the libraries that have a camera are no
+longer maintained. The page uses functions of the browser (getUserMedia, drag and drop).
 """
 
 import os

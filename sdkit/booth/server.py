@@ -1,8 +1,8 @@
-"""Open the booth: a worker that stays warm, and Voilà, which shows the page.
+"""Open the booth: a worker that keeps the model loaded, and Voilà, which shows the page.
 
-Both are processes of their own, and so is the browser of a kiosk. Each is started again when it
-ends. Voilà serves the page and the files of JupyterLab's widgets; it serves no other file, shows no
-code, and takes no code either. Without a token it listens on this machine only.
+Both are separate processes, and so is the browser of a kiosk. If one of them ends, it is started
+again. Voilà serves the page and the files of JupyterLab's widgets. It serves no other file, shows
+no code, and accepts no code. Without a token it listens on this machine only.
 """
 
 import contextlib
@@ -44,7 +44,8 @@ PLACES = (  # where browsers are that are not on the PATH
 class Options:
     """How to open the booth.
 
-    ip : where to listen. Anything but the loopback needs a token, which is made if none is given.
+    ip : address to listen at. Any address except the loopback needs a token. If none is given, the
+        booth makes one.
     time_out : seconds without a sign of a visitor, after which the visit is forgotten.
     kiosk : fill the screen with a browser that has no menus, and start it again when it ends.
     """
@@ -90,7 +91,7 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
                 # cannot do that, because they do not know the kernel's number.
                 "disable_check_xsrf": True,
                 "ws_ping_timeout": 30_000,  # ms; the default makes tornado print a warning
-                # answer only to the names of this machine, so that no other site can pose as it
+                # answer only to the names of this machine, so that no other site can use its name
                 "allow_remote_access": not options.local,
                 "local_hostnames": list(LOOPBACK),
             },
@@ -110,7 +111,7 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
             "preheat_kernel": True,
             "default_pool_size": 1,
         },
-        # ends the kernel of a page that was left without a good-bye
+        # ends the kernel of a page that was left without a message
         "MappingKernelManager": {
             "cull_idle_timeout": max(60, round(options.time_out)),
             "cull_interval": 15,
@@ -121,7 +122,7 @@ def voila_settings(options: Options, port: int, token: str | None) -> dict[str, 
 
 
 def show_page(settings: dict[str, dict[str, Any]]) -> None:
-    """Be Voilà until the process ends."""
+    """Run Voilà until the process ends."""
     _end_with_parent()
     from traitlets.config import Config
     from voila.app import Voila
@@ -130,14 +131,14 @@ def show_page(settings: dict[str, dict[str, Any]]) -> None:
 
 
 def be_worker(model: str) -> None:
-    """Be the worker until the process ends. Address and key are in the environment."""
+    """Run the worker until the process ends. Address and key are in the environment."""
     address, key = worker.whereabouts()
     _end_with_parent(address)
     worker.run(address, key, model=model)
 
 
 def _end_with_parent(address: str | None = None) -> None:
-    """End this process soon after its parent, even if that was killed and could not say so.
+    """End this process soon after its parent, also if the parent was killed.
 
     address : of the worker; its folder, which the parent could not delete either, is deleted.
     """
@@ -220,7 +221,7 @@ class Booth:
         raise SdkitError("The page does not open. Read the lines above, and start again.")
 
     def mend(self) -> None:
-        """Start each process again that has ended. Raises `SdkitError` if they end all the time."""
+        """Start each process again that has ended. Raises `SdkitError` if they keep ending."""
         for name, process in list(self._running.items()):
             if process.poll() is None:
                 continue
@@ -302,7 +303,7 @@ def _environment(options: Options, worker_at: str) -> dict[str, str]:
 
 
 def _host(ip: str) -> str:
-    """What stands for `ip` in the address of the page."""
+    """The name for `ip` in the address of the page."""
     if ip in ("0.0.0.0", "::"):
         return socket.gethostname()
     return f"[{ip}]" if ":" in ip else ip

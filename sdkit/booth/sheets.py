@@ -31,7 +31,7 @@ CELL, GAP, CAPTION = 400, 24, 44  # px: width of a picture, space, height of a c
 
 
 def rows(note: dict[str, str]) -> list[list[str]]:
-    """How a picture was made, as pairs of name and value, out of the note of its file."""
+    """How a picture was made, as pairs of name and value, from the note of its file."""
     units = {"Size": " px"}
     return [[key, note[key] + units.get(key, "")] for key in SHOWN_ROWS if key in note]
 
@@ -59,7 +59,7 @@ def print_sheet(picture: "Picture") -> bytes:
 
 
 def wrapped(prompt: str) -> list[str]:
-    """A prompt in at most three lines of 60 letters; what is longer ends in dots."""
+    """A prompt in at most three lines of 60 letters; a longer one ends in dots."""
     return textwrap.wrap(prompt, 60, max_lines=3, placeholder=" ...") or [""]
 
 

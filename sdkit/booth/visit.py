@@ -1,8 +1,8 @@
 """One visit to the booth: its photographs and pictures, all in memory, and what may be done.
 
-The page sends messages, dictionaries with a "type" and perhaps bytes; `Visit.hear` takes them.
-`Visit` answers with messages of its own. Nothing is written to disk. What the page sends is checked
-here, because the page runs in the visitor's browser.
+The page sends messages: dictionaries with a "type", and sometimes bytes. `Visit.hear` receives
+them, and `Visit` sends messages back. Nothing is written to disk. This module checks every message,
+because the page runs in the visitor's browser.
 """
 
 import contextlib
@@ -75,7 +75,7 @@ class Picture:
 
 @dataclass
 class _Belongings:
-    """All that is kept of a visitor."""
+    """All data of a visitor."""
 
     photos: dict[int, list[Cut]] = field(default_factory=dict)
     pictures: dict[int, Picture] = field(default_factory=dict)
@@ -86,7 +86,7 @@ _Job = Callable[[_Belongings], None]
 
 
 class Visit:
-    """What a visitor has and does.
+    """The data and the actions of a visitor.
 
     say : is called with each message to the page, and a list of bytes for it.
     paint : `worker.paint`, or something like it.
@@ -118,10 +118,10 @@ class Visit:
         self._busy = 0  # jobs that wait or run
         threading.Thread(target=self._work, daemon=True).start()
 
-    # What the page may say
+    # The messages that the page may send
 
     def hear(self, message: Any, buffers: list[Any] | None = None) -> None:
-        """Do what a message of the page asks for. An unknown one is ignored."""
+        """Do the job of a message from the page. An unknown message is ignored."""
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "ping":
             self._say({"type": "pong"})
@@ -155,8 +155,8 @@ class Visit:
     def tick(self) -> None:
         """Forget everything if the visitor has gone; a timer calls this every second.
 
-        A visitor who left no photograph may have left an open camera or words. So the page begins
-        anew for them, too, but nobody is asked first, because nothing is lost.
+        A visitor who left no photograph may have left an open camera or words. So the page starts
+        again for them, too. It does not ask first, because nothing is lost.
         """
         with self._lock:
             if self._busy:
@@ -174,7 +174,7 @@ class Visit:
                 self._say({"type": "still there?", "seconds": round(left)})
 
     def forget(self, why: str) -> None:
-        """Drop all photographs and pictures, stop the painting, and tell the page why."""
+        """Delete all photographs and pictures, stop the painting, and tell the page why."""
         with self._lock:
             self._stop.set()
             self._has = _Belongings()
@@ -188,7 +188,7 @@ class Visit:
         return not self._has.photos and not self._has.pictures
 
     def wait(self) -> None:
-        """Wait until all that was asked for is done."""
+        """Wait until all jobs are done."""
         self._jobs.join()
 
     # Jobs run one after the other in a thread, so that the kernel can listen meanwhile.
@@ -202,7 +202,7 @@ class Visit:
         while True:
             belongings, job = self._jobs.get()
             try:
-                if belongings is self._has:  # otherwise all was forgotten meanwhile
+                if belongings is self._has:  # otherwise everything was forgotten meanwhile
                     job(belongings)
             except _Forgotten:
                 pass
@@ -218,7 +218,7 @@ class Visit:
                 self._jobs.task_done()
 
     def _hello(self) -> None:
-        """Tell the page what there is: styles, paintings, samples, and the visitor's time."""
+        """Send the page its start: styles, paintings, samples, and the visitor's time."""
         model = models.resolve("mini")
         styles = [style for style in model.styles if style != "a photo"]
         samples = [photos.sample(name) for name in SAMPLE_NAMES]
@@ -260,7 +260,7 @@ class Visit:
         )
 
     def _order(self, has: _Belongings, message: dict[str, Any], prompt: str) -> worker.Order:
-        """What the page asks to paint. Raises `SdkitError` if the photograph is not there."""
+        """The order that the page sends. Raises `SdkitError` if the photograph is not there."""
         cuts = has.photos.get(_whole(message.get("photo")), [])
         cut = _whole(message.get("cut"))
         if not 0 <= cut < len(cuts):
@@ -276,7 +276,7 @@ class Visit:
         self._have_painted(has, self._order(has, message, str(message.get("prompt", ""))))
 
     def _have_painted(self, has: _Belongings, order: worker.Order, place: str = "") -> int | None:
-        """Have a picture painted, and show it step by step: its number, or None if it was stopped.
+        """Paint a picture and show it step by step: its number, or None if it was stopped.
 
         place : which picture of several it is, for the page.
         """
@@ -385,7 +385,7 @@ class Visit:
 
 
 class _Forgotten(Exception):
-    """The visitor has gone, so that the job is of no use."""
+    """The visitor has gone, so nobody needs the job."""
 
 
 def _read(data: bytes, name: str) -> Image.Image:
@@ -395,7 +395,7 @@ def _read(data: bytes, name: str) -> Image.Image:
 
 
 def _signer() -> certificate.Signer | None:
-    """The key of this computer, if it has one. The booth makes none, as that would write a file."""
+    """The key of this computer, if it has one. It makes none: that would write a file."""
     with contextlib.suppress(SdkitError):
         manifest.check_library()
         return certificate.find()
@@ -403,7 +403,7 @@ def _signer() -> certificate.Signer | None:
 
 
 def _sentence(error: Exception) -> str:
-    """A sentence for an error that is not expected, also if SDKIT_DEBUG is set."""
+    """A sentence for an unexpected error, also if SDKIT_DEBUG is set."""
     try:
         return unexpected(error)
     except Exception:

@@ -1,4 +1,4 @@
-"""Paint for all visitors of the booth in one process, whose model stays warm.
+"""Paint for all visitors of the booth in one process.
 
 The model is loaded once, and one picture is painted at a time. A visitor's kernel sends an `Order`
 over a connection that only this machine can reach and that needs a key. It gets events back, and
@@ -49,7 +49,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Preview:
-    """What the model believes after step `step` of `steps` that the picture will be."""
+    """The picture that the model expects after step `step` of `steps`."""
 
     step: int
     steps: int
@@ -176,7 +176,7 @@ class Worker:
 
 
 def _refuse_closed(connection: Connection) -> None:
-    """Raise `ConnectionResetError` if the visitor, who sends nothing more, has closed it."""
+    """Raise `ConnectionResetError` if the visitor has closed the connection."""
     if connection.poll():
         raise ConnectionResetError("the visitor has gone away")
 
@@ -194,7 +194,7 @@ def address_in(folder: str) -> str:
 
 
 def run(address: str, key: bytes, model: str = "mini") -> None:
-    """Be the worker at `address` until the process ends. Clients must know the key."""
+    """Run the worker at `address` until the process ends. Clients must know the key."""
     if os.name != "nt":
         Path(address).unlink(missing_ok=True)  # from a worker that was killed
     with Listener(address, authkey=key, backlog=16) as listener:
@@ -230,7 +230,7 @@ def whereabouts() -> tuple[Any, bytes]:
 
 
 def paint(order: Order) -> Generator[Event, None, None]:
-    """Have the worker paint an order: `Waiting` and `Preview` events, and `Painted` as the last.
+    """Let the worker paint an order: `Waiting` and `Preview` events, and `Painted` as the last.
 
     If the worker dies, the order is sent again, to the worker that `server` starts instead.
     Close the generator to stop the painting. Raises `SdkitError` if the picture cannot be painted.

@@ -1,4 +1,4 @@
-"""The verbs that tell about the kit: models, doctor, measure and bench."""
+"""The verbs that describe the kit: models, doctor, measure and bench."""
 
 import contextlib
 import importlib.metadata
@@ -71,12 +71,12 @@ def list_models(arguments: Namespace) -> int:
 
 
 def doctor(arguments: Namespace) -> int:
-    """Print one line for each thing that the kit needs: a tick, or what to do about it."""
+    """Print one line for each thing that the kit needs: a tick, or a cross and what to do."""
     lines = list(_examine())
     for fine, sentence in lines:
         print(f"{'✓' if fine else '✗'} {sentence}")
     wrong = sum(not fine for fine, _ in lines)
-    print("All is well." if not wrong else f"{wrong} of {len(lines)} need to be put right.")
+    print("All is well." if not wrong else f"Problems: {wrong} of {len(lines)} lines.")
     return 2 if wrong else 0
 
 
@@ -130,7 +130,7 @@ def _examine() -> Iterator[tuple[bool, str]]:
 
 
 def _examine_networks() -> Iterator[tuple[bool, str]]:
-    """The part of `_examine` on the shipped networks: their files are held to their checksums."""
+    """The part of `_examine` on the shipped networks. It compares checksums."""
     try:
         rows, root = models.table(), models_dir()
     except SdkitError as error:  # no data folder at all
@@ -160,9 +160,9 @@ def measure(arguments: Namespace) -> int:
     """Print figures that say how good the weights are; see `sdkit.evaluate.measure`."""
     sheet, folder = arguments.sheet, arguments.save
     if sheet and os.path.lexists(sheet):
-        raise SdkitError(f"{sheet} is there already. Name another file for the sheet.")
+        raise SdkitError(f"{sheet} exists already. Name another file for the sheet.")
     if folder and os.path.lexists(folder):
-        raise SdkitError(f"{folder} is there already. Name another folder for the pictures.")
+        raise SdkitError(f"{folder} exists already. Name another folder for the pictures.")
     if (sheet or folder) and not (arguments.art and "style" in arguments.only):
         raise SdkitError("Only styled photographs can be written. Add --art DIR and --only style.")
     check_whole(arguments.portraits, "Number of portraits", 0, 10_000)
@@ -200,7 +200,7 @@ def bench(arguments: Namespace) -> int:
     """Print how long pictures take on this computer; see `sdkit.evaluate.bench`."""
     file = arguments.json
     if file and os.path.lexists(file):
-        raise SdkitError(f"{file} is there already. Name another file for the figures.")
+        raise SdkitError(f"{file} exists already. Name another file for the figures.")
     from sdkit.cli import parser, verbs
     from sdkit.evaluate import bench
 

@@ -31,14 +31,14 @@ def compare(arguments: Namespace) -> int:
             "--key FILE."
         )
     if not expand(arguments.photos).is_dir():
-        raise SdkitError(f"There is no folder {arguments.photos}. Name one with photographs.")
+        raise SdkitError(f"There is no folder {arguments.photos}. Give a folder of photographs.")
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
     if seed < 0:
         raise SdkitError(f"Seed {seed} is below 0. Choose 0 or more.")
     sheet, key_file = arguments.out / "sheet.html", arguments.out / "key.json"
     for path in (sheet, key_file):
         if path.exists():
-            raise SdkitError(f"{path} is there already. Choose another folder with --out.")
+            raise SdkitError(f"{path} exists already. Choose another folder with --out.")
     outputs.make_folder(arguments.out)
     originals, leave_out = album.named([arguments.photos]), _once()
     sides = [_side(name, originals, arguments, leave_out) for name in (arguments.a, arguments.b)]
@@ -46,7 +46,7 @@ def compare(arguments: Namespace) -> int:
         leave_out(f"left out {plain(name)}: only A or only B has it")
     photo_of = {name: _photo_of(name, originals) for name in sides[0].keys() & sides[1].keys()}
     for name in sorted(name for name, photo in photo_of.items() if photo is None):
-        leave_out(f"left out {plain(name)}: there is no photograph of it")
+        leave_out(f"left out {plain(name)}: it has no photograph")
     wanted = {name: source for name, source in originals.items() if name in photo_of.values()}
     trios = {}
     for photo, picture in album.open_each(wanted, leave_out):
@@ -66,7 +66,7 @@ def compare(arguments: Namespace) -> int:
         with write_atomically(path, replace=False) as part:
             part.write_text(text, encoding="utf-8")
     print(f"wrote    {plain(sheet)}  ({len(trios)} pairs; open it in a browser)")
-    print(f"wrote    {plain(key_file)}  (do not look before you have judged)")
+    print(f"wrote    {plain(key_file)}  (open it after you have judged)")
     return 0
 
 

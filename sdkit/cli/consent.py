@@ -47,7 +47,7 @@ def agree_to_run(
     """Before a run that may be long, print an estimate; ask if it is more than `LONG` seconds.
 
     size : width and height of the pictures in px.
-    yes : True agrees beforehand.
+    yes : True means that nobody is asked.
 
     Raises `Declined` if the person does not agree.
     """
@@ -69,7 +69,7 @@ def agree(work: list[forecast.Work], yes: bool = False) -> None:
         ask(
             "That is long.",
             yes,
-            "take fewer steps, smaller or fewer pictures, or a faster model: lcm, sd-turbo, small",
+            "use fewer steps, smaller or fewer pictures, or a faster model: lcm, sd-turbo, small",
         )
 
 
@@ -84,9 +84,9 @@ def agree_to_fetch(name: str | os.PathLike | models.Model, yes: bool = False) ->
     entry = model.entry
     size = f" ({entry.gigabytes:g} GB, {entry.licence} licence)" if entry else ""
     ask(
-        f"{model.label} is not on this computer and must be downloaded from the hub{size}.",
+        f"{model.label} is not on this computer. It must be downloaded from the hub{size}.",
         yes,
-        "take the kit's own model: mini",
+        "use the kit's own model: mini",
     )
 
 

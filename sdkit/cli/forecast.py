@@ -1,10 +1,10 @@
 """Forecast how long a run takes: the operations of its networks, times the seconds of each.
 
 Operations are the multiplications and additions of convolutions, linear layers and attention. They
-are counted on a copy of the network that has shapes but no numbers, so a network of any design will
-do. Convolutions and linear layers grow with the pixels, self-attention grows with their square.
-
-How long an operation takes depends on the computer and on the network. A short trial measures it.
+are counted on a copy of the network that has shapes but no numbers, so this works for any network.
+The operations of convolutions and linear layers grow with the number of pixels, those of
+self-attention with its square. The time of an operation depends on the computer and on the network.
+A short trial measures it.
 """
 
 import copy
@@ -60,7 +60,7 @@ class Calls:
         if str(device) != "cpu":
             import torch
 
-            torch.accelerator.synchronize()  # a graphics processor works on after the call returns
+            torch.accelerator.synchronize()  # a graphics card still works when the call returns
         return time.perf_counter() - began
 
     def _run(self, network: Any, device: "torch.device | str") -> None:
@@ -108,7 +108,7 @@ def painting(
     pictures: int = 1,
     encode: bool = True,
 ) -> Work:
-    """What `generate` does to paint `pictures` of `size` (width, height in px).
+    """The work of `generate` for painting `pictures` of `size` (width, height in px).
 
     encode : whether the painting begins with a picture. `generate.draw` begins with noise alone.
     """
@@ -130,7 +130,7 @@ def painting(
 
 
 def editing(pipe: "DiffusionPipeline", settings: models.Settings, size: tuple[int, int]) -> Work:
-    """What `generate.edit` does to a picture of `size` (width, height in px)."""
+    """The work of `generate.edit` for a picture of `size` (width, height in px)."""
     work = painting(pipe, settings, size)
     there = Calls(
         pipe.unet, (1, *work.calls[0].shape[1:]), work.calls[0].times, words=work.calls[0].words
@@ -146,7 +146,7 @@ def enlarging(
     num_inference_steps: int,
     strength: float,
 ) -> Work:
-    """What `upscale.upscale` does to enlarge pictures of `sizes` (width, height in px) four times.
+    """The work of `upscale.upscale` for enlarging pictures of `sizes` (width, height in px).
 
     num_inference_steps, strength : as in `upscale.upscale`.
     """
@@ -196,7 +196,7 @@ def _trial(calls: Calls, device: "torch.device | str") -> float:
     """Seconds per operation.
 
     The first call is a very small one. The sides double until a call takes longer than `ENOUGH` or
-    has the real size. So the trial is short on a slow computer, and means something on a fast one.
+    has the real size. So the trial is short on a slow computer, and long enough on a fast one.
     """
     *outer, height, width = calls.shape
     halvings = max(0, int(math.log2(min(height, width) / SMALLEST)))
@@ -208,7 +208,7 @@ def _trial(calls: Calls, device: "torch.device | str") -> float:
         measured = tried.seconds(device)
         if measured > ENOUGH:
             break
-    else:  # the real size, and quick: then what the first call prepares for a size counts too much
+    else:  # a quick call of the real size: the preparation of the first call would count too much
         measured = min(measured, tried.seconds(device))
     return measured / tried.operations
 
@@ -224,7 +224,7 @@ def _without_numbers(network: "torch.nn.Module") -> "torch.nn.Module":
 
     nn = torch.nn
     uncounted = nn.GroupNorm, nn.LayerNorm, nn.SiLU, nn.Dropout
-    # `copy.deepcopy` takes what it finds in here for a copy that is done
+    # `copy.deepcopy` treats all objects in here as already copied
     done: dict[int, Any] = {
         id(tensor): torch.empty_like(tensor, device="meta")
         for tensor in (*network.parameters(), *network.buffers())

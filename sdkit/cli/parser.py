@@ -1,7 +1,7 @@
 """The verbs of the command line and their options.
 
-What a verb does is in `verbs`, `about` and `compare`. These modules are imported when a verb runs,
-so ``--help`` is quick.
+The modules `verbs`, `about` and `compare` do the work. They are imported when a verb runs, so
+``--help`` is quick.
 """
 
 import argparse
@@ -60,13 +60,16 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-# What argparse says, and the same in plain English. A sentence that is not here stays as it is.
+# Messages of argparse, and the same in plain English. A message that is not here stays as it is.
 SENTENCES = (
     (r"^the following arguments are required: ", "Something is missing: "),
-    (r"^unrecognized arguments: ", "These words are not understood: "),
+    (r"^unrecognized arguments: ", "Unknown words: "),
     (r"^argument (\S+): invalid int value: ", r"\1 must be a whole number, not "),
     (r"^argument (\S+): invalid float value: ", r"\1 must be a number, not "),
-    (r"^argument (\S+): invalid choice: (.*?) \(choose from (.*)\)$", r"\1 cannot be \2. Take: \3"),
+    (
+        r"^argument (\S+): invalid choice: (.*?) \(choose from (.*)\)$",
+        r"\1 cannot be \2. Use: \3",
+    ),
     (r"^argument (\S+): expected .*$", r"After \1 something is missing"),
 )
 
@@ -97,15 +100,15 @@ def make_parser() -> argparse.ArgumentParser:
         "--count",
         type=int,
         default=1,
-        help="how many pictures, with this seed and the next ones (default 1)",
+        help="number of pictures, one with this seed and the rest with the next seeds (default 1)",
     )
-    verb.add_argument("--style", help='then paint the picture in a style, for instance "van gogh"')
+    verb.add_argument("--style", help='style to paint the picture in, for instance "van gogh"')
     verb.add_argument(
         "--upscale",
         action=argparse.BooleanOptionalAction,
         default=None,
         help="make the picture larger: draw it again at twice the size, then enlarge it four times "
-        "(mini-sd does so by default, unless you give a --size)",
+        "(mini-sd does this by default, unless you give a --size)",
     )
     _lora(verb)
     verb.set_defaults(verb=("verbs", "draw"))
@@ -114,7 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
         "style", help="paint photographs in the style of a prompt", epilog=DEFAULTS
     )
     verb.add_argument("photos", nargs="+", metavar="PHOTO", help=PICTURES)
-    verb.add_argument("--prompt", required=True, help='what to paint like, for instance "van gogh"')
+    verb.add_argument("--prompt", required=True, help='style to paint in, for instance "van gogh"')
     verb.add_argument("--strength", type=float, help="0 to 1: how much to change the photo")
     verb.add_argument(
         "--crop",
@@ -134,7 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="teach mini-sd a style from five to ten pictures",
         description="Makes a small file (a LoRA) for the option --lora of draw and style. The name "
         'of each picture should say what it shows: "a red house in the snow.png". Ctrl-C stops and '
-        "keeps what was learned; the same command goes on. Take pictures that you may use.",
+        "keeps what was learned; the same command goes on. Use only pictures that you may use.",
     )
     verb.add_argument("folder", metavar="FOLDER", help="folder with the pictures")
     verb.add_argument(
@@ -189,7 +192,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--everywhere",
         action="store_true",
-        help="let all of the picture change, not only where the changed words look",
+        help="let the whole picture change, not only the places where the changed words look",
     )
     _settings(verb, "edited")
     verb.set_defaults(verb=("verbs", "edit"))
@@ -222,13 +225,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--model", default="mini-upscaler", help="mini-upscaler (default), or a folder of its kind"
     )
     verb.add_argument("--device", help=DEVICE)
-    verb.add_argument("--yes", action="store_true", help="agree beforehand to a long run")
+    verb.add_argument("--yes", action="store_true", help="do not ask before a long run")
     _files(verb, "upscaled")
     verb.set_defaults(verb=("verbs", "upscale"))
 
     verb = verbs.add_parser(
         "booth",
-        help="open a photo booth in the browser: visitors become paintings",
+        help="open a photo booth in the browser, which paints visitors",
         description="Nothing is written to disk, unless a visitor downloads a picture. "
         "docs/booth.md says more.",
     )
@@ -236,11 +239,11 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--ip",
         default="127.0.0.1",
-        help="where to listen (default 127.0.0.1, this computer only; 0.0.0.0: the network, with a "
-        "token)",
+        help="who can open the page (default 127.0.0.1: only this computer; 0.0.0.0: everybody in "
+        "the network who has the token)",
     )
     verb.add_argument(
-        "--token", help="word in the address, for --ip (default: a new one each time)"
+        "--token", help="secret word in the address, for --ip (default: a new one each time)"
     )
     verb.add_argument(
         "--time-out",
@@ -260,10 +263,11 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "check",
-        help="say what pictures tell about how they were made, and whether signatures hold",
-        description="The pictures may come from anywhere. Exit code 0: each has at least one "
+        help="show what pictures say about how they were made, and whether signatures hold",
+        description="The pictures may come from any program. A layer is a note, a manifest or a "
+        "mark in a picture that says how it was made. Exit code 0: each picture has at least one "
         "layer, and every signature holds. 1: a picture has no layer. 2: a picture cannot be read, "
-        "or its manifest cannot be checked. 3: a signature does not hold. The highest one counts.",
+        "or its manifest cannot be checked. 3: a signature does not hold. The highest code counts.",
     )
     verb.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture file, or folder")
     verb.set_defaults(verb=("verbs", "check"))
@@ -280,7 +284,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=("about", "list_models"))
 
     verb = verbs.add_parser(
-        "doctor", help="check that everything is there, and say what to do if not"
+        "doctor", help="check that nothing is missing, and say what to do if something is"
     )
     verb.set_defaults(verb=("about", "doctor"))
 
@@ -307,7 +311,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--portraits",
         type=int,
         default=8,
-        help="how many of the official portraits to paint (default 8)",
+        help="number of official portraits to paint (default 8)",
     )
     verb.add_argument(
         "--sheet", type=Path, metavar="PNG", help="also write a sheet of the styled photographs"
@@ -316,7 +320,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--save", type=Path, metavar="FOLDER", help="also write each photograph and styled picture"
     )
     verb.add_argument("--model", default="mini-sd", help=MODEL)
-    verb.add_argument("--yes", action="store_true", help="agree beforehand to a download")
+    verb.add_argument("--yes", action="store_true", help="do not ask before a download")
     verb.set_defaults(verb=("about", "measure"))
 
     verb = verbs.add_parser(
@@ -340,7 +344,8 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "compare",
-        help="let people compare two models, or two folders of pictures, blind",
+        help="let people compare two models, or two folders of pictures, without knowing which is "
+        "which",
         description="First give PHOTOS, A and B: this writes a page with the pictures in random "
         "order, and a key that says which is which. Judge the pairs on the page. Then count the "
         "answers with --answers and --key.",
@@ -356,20 +361,23 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--answers", type=Path, metavar="FILE", help="answers saved by the page")
     verb.add_argument("--key", type=Path, metavar="FILE", help="the key of that page")
     verb.add_argument(
-        "--prompt", default="van gogh", help='what the models paint like (default "van gogh")'
+        "--prompt", default="van gogh", help='style that the models paint in (default "van gogh")'
     )
-    verb.add_argument("--size", type=int, help="short side in pixels of what the models paint")
+    verb.add_argument("--size", type=int, help="short side of the paintings in pixels")
     verb.add_argument(
         "--seed",
         type=int,
-        help="seed of order and sides (default: a new one each time; the key names it)",
+        help="seed for the order and the sides (default: a new one each time; the key names it)",
     )
     verb.add_argument("--device", help=DEVICE)
     verb.add_argument(
-        "--yes", action="store_true", help="agree beforehand to long runs and downloads"
+        "--yes", action="store_true", help="do not ask before long runs and downloads"
     )
     verb.add_argument(
-        "--out", type=Path, default=Path("compared"), help="folder for both (default: compared)"
+        "--out",
+        type=Path,
+        default=Path("compared"),
+        help="folder for the page and the key (default: compared)",
     )
     verb.set_defaults(verb=("compare", "compare"))
     return parser
@@ -394,7 +402,7 @@ def _settings(verb: argparse.ArgumentParser, folder: str) -> None:
     verb.add_argument("--model", default="mini", help=MODEL)
     verb.add_argument("--device", help=DEVICE)
     verb.add_argument(
-        "--yes", action="store_true", help="agree beforehand to long runs and downloads"
+        "--yes", action="store_true", help="do not ask before long runs and downloads"
     )
     _files(verb, folder)
 
@@ -406,8 +414,8 @@ def _lora(verb: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE[:SCALE]",
-        help="paint with a learned style (see learn): a LoRA file, or its repository on the hub, "
-        "and how strongly (default 1); its word goes into the prompt; may be given several times",
+        help="paint with a learned style (see learn): a LoRA file or a repository on the hub, and "
+        "its strength (default 1); write its word into the prompt; you can give several",
     )
 
 

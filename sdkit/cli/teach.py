@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from sdkit import lora
 
 PICTURES = (3, 100)  # fewest and most in a folder
-EVERY = 50  # steps; so often the progress is written to the disk
+EVERY = 50  # the progress is written to the disk after so many steps
 EXAMPLE = "a red house in the snow at night"
 
 
 def learn(arguments: Namespace) -> int:
-    """Learn a style from the pictures in a folder, or go on with what was stopped."""
+    """Learn a style from the pictures in a folder, or go on with a stopped training."""
     model = models.resolve(arguments.model)
     if not model.knows_postcards:
         raise SdkitError(
-            f"{model.label} cannot be taught here, because it does not know the kit's postcards. "
-            "Take mini. LoRAs that others made for this model work with draw and style: --lora."
+            f"{model.label} cannot learn here, because it does not know the kit's postcards. "
+            "Use mini. LoRAs that others made for this model work with draw and style: --lora."
         )
-    # torch and peft take seconds, so what can be wrong is looked at first
+    # torch and peft take seconds to import, so the checks come first
     files = _pictures(arguments.folder)
     from sdkit import lora
 
@@ -42,7 +42,7 @@ def learn(arguments: Namespace) -> int:
     if out.suffix != ".safetensors":
         raise SdkitError(f"--out is {out.name[:60]}. Give the name of a .safetensors file.")
     if out.exists() and not arguments.overwrite:
-        raise AlreadyThere(f"{out} is there already. Choose another --out, or add --overwrite.")
+        raise AlreadyThere(f"{out} exists already. Choose another --out, or add --overwrite.")
     outputs.make_folder(out.parent)
     captions = [lora.caption_of(file, model.known_words) for file in files]
     pictures = [photos.open_photo(file) for file in files]
@@ -95,7 +95,7 @@ def _train(learner: "lora.Learner", out: Path, about: str) -> int:
 
 @contextlib.contextmanager
 def _interrupt() -> Iterator[list[int]]:
-    """Ctrl-C puts something into the list, so that a step is never stopped halfway.
+    """Ctrl-C adds to the list, so that a step is never stopped halfway.
 
     The second Ctrl-C stops at once.
     """
@@ -127,13 +127,13 @@ def _pictures(folder: str) -> list[Path]:
     if not fewest <= len(found) <= most:
         raise SdkitError(
             f"The folder {path.name} holds {len(found)} picture{'s' * (len(found) != 1)}. "
-            f"Take {fewest} to {most}; five to ten are a good number."
+            f"Choose {fewest} to {most}; five to ten are a good number."
         )
     return found
 
 
 def _describe(files: list[Path], captions: list[str], word: str) -> None:
-    """Say what each picture is taken to show."""
+    """Print the caption of each picture."""
     for file, caption in zip(files, captions):
         print(f"{plain(file.name)}: {plain(caption) or '(not said)'}")
     if not all(captions):
@@ -176,12 +176,12 @@ def _from_hub(name: str, yes: bool) -> Path | None:
 
 
 def note(used: "list[lora.Lora]") -> dict[str, str]:
-    """What the note of a picture says about the LoRAs that painted it."""
+    """The lines on the LoRAs for the note of a picture."""
     return {"LoRA": "; ".join(one.label for one in used)} if used else {}
 
 
 def without_words(prompt: str, used: "list[lora.Lora]") -> str:
-    """The prompt without the words of the LoRAs, which the model need not know."""
+    """The prompt without the words of the LoRAs. The model does not have to know these words."""
     for one in used:
         if one.word:
             prompt = re.sub(rf"\s*,?\s*\b{re.escape(one.word)}\b", "", prompt, flags=re.IGNORECASE)

@@ -51,7 +51,7 @@ def draw(arguments: Namespace) -> int:
     prompt, named = model.split_style(" ".join(arguments.prompt))
     in_style, own = arguments.style or named, model.defaults
     larger = arguments.upscale
-    if larger is None:  # not said; mini-sd draws small pictures and says in its defaults: enlarge
+    if larger is None:  # no option was given; the defaults of mini-sd say that it enlarges
         larger = arguments.size is None and own.get("draw", {}).get("upscale", False)
     upscaler = models.resolve("mini-upscaler") if larger else None
     known = teach.without_words(prompt, used)
@@ -82,7 +82,7 @@ def draw(arguments: Namespace) -> int:
             following.append(stages.paint_again(painter, again, "redrawing"))
             work.append(forecast.painting(painter, again, (size, size), count))
         last = stages.enlarge(enlarging, upscaler, size)
-        # it shares the text encoder, and has not learned what the LoRAs say
+        # the upscaler shares the text encoder, and did not learn with the LoRAs
         following.append(replace(last, apply=lora.paused(pipe, last.apply)))
         work.append(
             forecast.enlarging(enlarging, [(size, size)] * count, upscale.STEPS, upscale.STRENGTH)
@@ -285,7 +285,7 @@ def clear(arguments: Namespace) -> int:
     found = notebooks.find_notebooks(arguments.notebooks)
     if not found:
         raise SdkitError(
-            "There is no notebook (.ipynb) in there. Give a notebook, or a folder with notebooks."
+            "No notebook (.ipynb) was found. Give a notebook, or a folder with notebooks."
         )
     for path in found:
         with _report_failure(str(path), failed, print):
@@ -302,11 +302,11 @@ def clear(arguments: Namespace) -> int:
 
 
 def check(arguments: Namespace) -> int:
-    """Say which layers each picture has that tell how it was made. Returns the exit code.
+    """Say which layers of a picture tell how it was made. Returns the exit code.
 
     0: each picture has at least one layer, and every signature holds. 1: a picture has no layer.
     2: a picture cannot be read, or its manifest cannot be checked. 3: a signature does not hold.
-    The highest one counts.
+    The highest code counts.
     """
     sources, failed = _find(arguments.pictures)
     codes, own = [2] * len(failed), certificate.find()
@@ -314,7 +314,7 @@ def check(arguments: Namespace) -> int:
         with _report_failure(Path(source).name, failed, print):
             codes.append(2)
             if not isinstance(source, Path):
-                raise SdkitError("A sample photo has no layers. Give a picture file.")
+                raise SdkitError("A sample photo says nothing about itself. Give a picture file.")
             found = layers.read(source, own)
             print(f"{plain(source)}\n{_describe(found)}", flush=True)
             codes[-1] = 3 if found.signed and found.signed.fault else 2 if found.unread else 1
@@ -442,8 +442,8 @@ def _save(
     )
     if path.name != f"{stem}.png" and not arguments.overwrite:
         say(
-            f"{stem}.png is there already, so the new one is called {path.name} "
-            "(--overwrite would replace it)"
+            f"{stem}.png exists already, so the new file is called {path.name} "
+            "(--overwrite replaces the old one)"
         )
     seconds = f", {time.perf_counter() - began:.1f} s" if began else ""
     say(f"wrote    {plain(path)}  ({image.width} x {image.height}{seconds})")
@@ -460,18 +460,18 @@ def _name_lost_layers(arguments: Namespace, source: str | Path, say: Callable[..
         return
     told.add(source)
     names: list[str] = []
-    with contextlib.suppress(SdkitError, OSError):  # it may be gone by now; the result is there
+    with contextlib.suppress(SdkitError, OSError):  # somebody may have deleted it meanwhile
         names = layers.read(path, quick=True).names
     if names:
         say(
             f"Note: {plain(path.name)} has {', '.join(names)}. This says how that picture was "
-            "made. The result does not take it over: it has its own.",
+            "made. The result has its own instead.",
             file=sys.stderr,
         )
 
 
 def _signer(arguments: Namespace, say: Callable[..., Any]) -> certificate.Signer | None:
-    """The key that signs the pictures of this run, or None. What there is to say is said once."""
+    """The key that signs the pictures of this run, or None. Notes on it are printed once."""
     if arguments.unsigned:
         return None
     if not hasattr(arguments, "signer"):
@@ -524,8 +524,8 @@ def _parts(
     """What is painted of the photographs: (source, end of the name, box or None for all of it).
 
     crop : None for whole photographs, "face" for head and shoulders of each person, "both" for the
-        two together. A photograph without a face is reported and added to `failed`: whoever asked
-        for faces would otherwise get something else after the wait.
+        two together. A photograph without a face is reported and added to `failed`, because the
+        person asked for faces.
     """
     if not crop:
         return [(source, "", None) for source in sources]
@@ -557,7 +557,7 @@ def _tail(settings: models.Settings) -> str:
 def _sheet(
     pairs: list[tuple[Image.Image, Image.Image, str]], settings: models.Settings
 ) -> Image.Image:
-    """A picture with the photographs above, the results below, and the settings in a table."""
+    """A picture: photographs above, results below, and the settings in a table."""
     from sdkit.lessons import plots
 
     befores, afters, titles = zip(*pairs, strict=True)

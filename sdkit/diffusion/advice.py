@@ -1,7 +1,8 @@
 """Advice on a prompt: which words the model does not know, and what to write instead.
 
-A visitor may write anything, but a model trained on few things knows few words. The suggestions
-come from a small list that we made by hand, by meaning: for "dog" the nearest known word is "cat".
+A person may write anything, but a model that was trained on few things knows few words. The
+suggestions come from a small list of words with near meanings, which we made by hand: for "dog" the
+nearest known word is "cat".
 """
 
 import difflib
@@ -66,7 +67,7 @@ NEAR_STYLES = {
 }
 # Words of the postcards' captions that name nothing, so a prompt must have others to be drawn.
 NO_NAMES = set("air among early field hot side under".split())
-LISTED = 20  # known words that are named when nothing better is known
+LISTED = 20  # known words to suggest if there are no better ones
 
 
 def advice(
@@ -97,7 +98,7 @@ def advice(
 def refusal(
     prompt: str, known: set[str] | None, task: str = "", styles: Sequence[str] = ()
 ) -> str | None:
-    """Why nothing should be painted from `prompt`, and what to write; None if it names something.
+    """Why the model cannot paint `prompt`, and what to write; None if it can.
 
     The arguments are those of `advice`. For a model that knows postcards, a prompt for a drawing
     must name a part of one. A prompt for a style must have a known word.
@@ -118,7 +119,7 @@ def refusal(
         return f"{_no_words(prompt)} {can(known, task, styles)}{example}"
     tips = _tips(said, known, task)
     return (
-        f"Nothing in {prompt!r:.80} is among what this model can paint. {tips}{' ' * bool(tips)}"
+        f"This model cannot paint {prompt!r:.80}. {tips}{' ' * bool(tips)}"
         f"{can(known, task, styles)}{example}"
     )
 
@@ -158,10 +159,10 @@ def suggest(word: str, known: set[str], task: str = "") -> str | None:
 
 
 def form_of(word: str, known: set[str]) -> str | None:
-    """The known word of which `word` is a plural or a slip: "boats", "huose", "baloon"; or None.
+    """The known word for a plural or a typing error: "boats", "huose", "baloon"; or None.
 
-    A slip begins with the right letter and hits a word of five letters or more. Otherwise "coat"
-    would be a slip of "boat", and "knight" one of "night".
+    A typing error must begin with the right letter, in a word of five letters or more. Otherwise
+    "coat" would be an error for "boat", and "knight" one for "night".
     """
     plural = re.fullmatch(r"(\w{3,}?)(?:e?s|'s)", word)
     if plural and (single := {plural[1], plural[1] + "e"} & known):
@@ -175,7 +176,7 @@ def form_of(word: str, known: set[str]) -> str | None:
 
 
 def _tips(unknown: list[str], known: set[str], task: str) -> str:
-    """What to write instead of each of these words, as far as there is something; or ""."""
+    """Suggestions for these words, where there are some; or ""."""
     tips = [(word, name) for word in unknown if (name := suggest(word, known, task))]
     return " ".join(f"For {word!r}, try {name!r}." for word, name in tips)
 
@@ -188,7 +189,7 @@ def _drawable(known: set[str]) -> set[str]:
 
 
 def _no_words(prompt: str) -> str:
-    """What is wrong with a prompt without a word."""
+    """The sentence for a prompt without a word."""
     return (
         "The prompt has no word: this model reads no emoji and no signs."
         if prompt.strip()

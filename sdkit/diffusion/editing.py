@@ -42,9 +42,9 @@ def invert(
     timesteps : as `sampler.timesteps` gives them, from noisy to clean.
 
     Returns len(timesteps) + 1 tensors like `latents`, from the noise at timesteps[0] to `latents`
-    itself. Each step takes the network's answer at the latents before the step for the one at the
-    latents after it. The answers differ a little, so the way back ends near the start, not at it.
-    Equal to `DDIMInverseScheduler` of diffusers.
+    itself. Each step needs the network's answer at the latents after the step, and uses the answer
+    at the latents before it. The two differ a little, so the way back ends near the start, not at
+    it. Equal to `DDIMInverseScheduler` of diffusers.
     """
     path = [latents]
     with progress.counted(on_step, len(timesteps), "inverting") as on_step:
@@ -125,7 +125,7 @@ class AttentionControl:
         self.factors = torch.ones(len(ids[1]))  # (L,)
         for word, factor in (weights or {}).items():
             self.factors[tokens_of(tokenizer, target, word)] = factor
-        # where the words looked that differ: for source and target, the maps (h w,) of each call
+        # where the changed words looked: for source and target, the maps (h w,) of each call
         self.looked: tuple[list[torch.Tensor], list[torch.Tensor]] = [], []
 
     def mix(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -138,7 +138,7 @@ class AttentionControl:
         return target * self.factors.to(target)
 
     def mask(self, height: int, width: int, threshold: float = 0.4) -> torch.Tensor:
-        """Where the words look that differ, as (1, 1, height, width) of 0 and 1.
+        """Where the changed words look, as (1, 1, height, width) of 0 and 1.
 
         The maps of all calls so far are added. A place counts if it, or a neighbour, has more than
         `threshold` of the largest sum, for the source or for the target. The authors of
@@ -289,5 +289,7 @@ def tokens_of(tokenizer: Any, prompt: str, word: str) -> list[int]:
         for k in range(first, first + len(wanted))
     ]
     if not found:
-        raise SdkitError(f"The sentence {prompt[:80]!r} does not have {word[:40]!r}. Take another.")
+        raise SdkitError(
+            f"The sentence {prompt[:80]!r} does not have {word[:40]!r}. Choose another word."
+        )
     return found

@@ -1,7 +1,7 @@
 """Prompts: their embeddings, and which of their words the model saw in training.
 
 Stable Diffusion encodes a prompt with CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020).
-The encoder's last hidden states, one for each token, are what the UNet's cross-attention attends to
+The encoder's last hidden states, one for each token, are the input of the UNet's cross-attention
 (Rombach et al. 2022, arXiv:2112.10752, section 3.3).
 """
 

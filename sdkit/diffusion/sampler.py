@@ -40,7 +40,7 @@ def timesteps(schedule: Schedule, num_inference_steps: int, strength: float = 1.
     """
     T, n = len(schedule), num_inference_steps
     if not 1 <= n < T:
-        raise SdkitError(f"{n} steps do not fit a schedule of {T}. Take 1 to {T - 1}.")
+        raise SdkitError(f"{n} steps do not fit a schedule of {T}. Choose 1 to {T - 1}.")
     keep = int(n * strength)
     if keep < 1:
         raise SdkitError(
@@ -68,7 +68,7 @@ def predictions(
         return sample - noise * model_output, sample + signal * model_output
     raise SdkitError(
         f"Prediction type {schedule.prediction_type!r} is not known here. "
-        "Take a model that predicts epsilon, v or the velocity."
+        "Use a model that predicts epsilon, v or the velocity."
     )
 
 
@@ -195,15 +195,15 @@ def denoise(
 
     prompt_embeds and negative_embeds are (B, L, D), or (1, L, D) for the whole batch. With
     guidance_scale <= 1 there is no guidance: the UNet sees each latent once a step, with the prompt
-    alone. A UNet into which guidance was distilled sees each latent once, too: it is told the scale
-    and does not need negative_embeds. The scale must be one that it learned (mini-sd: up to 10).
-    Any other UNet sees each latent twice.
+    alone. A UNet into which guidance was distilled sees each latent once, too: the scale is its
+    input, and it does not need negative_embeds. The scale must be one that it learned (mini-sd: up
+    to 10). Any other UNet sees each latent twice.
 
     `solver` is "ddim" or "dpm++" (second order, for few steps); any other raises `SdkitError`.
     Yields len(timesteps) states, of which the last one holds the result.
     """
     if solver not in ("ddim", "dpm++"):
-        raise SdkitError(f"There is no solver {solver!r}. Take 'ddim' or 'dpm++'.")
+        raise SdkitError(f"There is no solver {solver!r}. Choose 'ddim' or 'dpm++'.")
     previous = None
     for step, t in enumerate(progress.bar(timesteps, "denoising")):
         output = ask(unet, latents, t, prompt_embeds, negative_embeds, guidance_scale)

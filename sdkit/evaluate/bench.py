@@ -145,7 +145,7 @@ def installed(name: str) -> models.Model:
     model = models.resolve(name)
     if model.found is None or not model.found.is_dir():
         raise SdkitError(
-            f"{model.label} is not a folder on this disk. Take mini-sd, or a folder in diffusers' "
+            f"{model.label} is not a folder on this disk. Use mini-sd, or a folder in diffusers' "
             "layout."
         )
     return model

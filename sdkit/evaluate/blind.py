@@ -83,7 +83,7 @@ CHOICE = '<label><input type="radio" name="{number}" value="{value}"> {text}</la
 
 @dataclass(frozen=True)
 class Result:
-    """How often each side was preferred, how often none was, and how many pairs have no answer."""
+    """How often people preferred each side or none, and how many pairs have no answer."""
 
     a: int
     b: int
@@ -92,9 +92,9 @@ class Result:
 
 
 def make_key(names: Sequence[str], a: str, b: str, seed: int) -> Key:
-    """Who is on which side of which pair, by chance.
+    """The side of A and B in each pair, by chance.
 
-    names : of the photographs. Pair 1 need not show the first of them.
+    names : of the photographs. Pair 1 may show any of them.
     a, b : what A and B are: folders or models.
 
     The key has "A", "B", "seed", and under "pairs", from "1" on, {"name": ..., "left": "A" or "B"}.

@@ -1,7 +1,7 @@
 """Are the faces of a photograph still there in its styled picture, in place, and in their colours?
 
-Faces are found by MTCNN (Zhang et al. 2016, arXiv:1604.02878), a detector that no loss of this kit
-has seen. It comes with facenet-pytorch, which only this measure needs, so it is not among the
+Faces are found by MTCNN (Zhang et al. 2016, arXiv:1604.02878), a detector that no training of this
+kit used. It comes with facenet-pytorch, which only this measure needs, so it is not among the
 packages that every user installs; `detector` says how to get it.
 """
 
@@ -20,9 +20,10 @@ from sdkit.errors import SdkitError
 from sdkit.evaluate import looks, metrics
 
 SAME_FACE = 0.4  # intersection over union from which two boxes hold the same face
-# The detector takes some knots and buttons of photographs for faces, with 0.7 to 0.8. They would
-# count as lost later. In the styled picture the place must fit, so any face there is taken.
-SURE = 0.9  # probability from which a face in a photograph counts
+# The detector takes some knots and buttons in photographs for faces, with probabilities of 0.7 to
+# 0.8. They would count as lost later. In the styled picture the place must fit, so any face there
+# is taken.
+SURE = 0.9  # from this probability on, a face in a photograph counts
 WIDTHS = (50, 100)  # px, the bounds between small, middle and large faces
 PACKAGE = "facenet-pytorch==2.5.3"
 
@@ -54,7 +55,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Fate:
-    """A face of a photograph, and what became of it in the styled picture.
+    """A face of a photograph, and how it changed in the styled picture.
 
     width : of the face in px.
     cheek : luminance (L* of CIELAB, 0 to 100) of its cheeks in the photograph.
@@ -95,10 +96,10 @@ def detector() -> Any:
 
 
 def _instead_of_torchvision() -> dict[str, ModuleType]:
-    """Modules with what facenet-pytorch imports from torchvision.
+    """Modules with the names that facenet-pytorch imports from torchvision.
 
-    Finding faces needs a single function of it. The real torchvision would have to fit the
-    installed torch exactly, and transformers would then import it at every start.
+    To find faces, a single function of it is enough. The real torchvision must fit the installed
+    torch exactly, and transformers would import it at every start.
     """
     ops, transforms = ModuleType("torchvision.ops.boxes"), ModuleType("torchvision.transforms")
     ops.batched_nms = batched_nms  # type: ignore[attr-defined]
@@ -113,8 +114,7 @@ def batched_nms(
     """Non-maximum suppression, as torchvision's function of this name does it.
 
     boxes (N, 4), scores (N,) and groups (N,) -> indices of the boxes that stay, the best first. A
-    box goes if its intersection over union with a better box of its group, which stays, is above
-    `most`.
+    box is removed if its intersection over union with a better box of its group is above `most`.
     """
     left = scores.argsort(descending=True)
     kept = []
@@ -178,7 +178,7 @@ def cheek_luminance(photograph: Image.Image, face: Face) -> float:
 
 
 def fates(photograph: Image.Image, styled: Image.Image) -> list[Fate]:
-    """What became of each sure face of a photograph in the styled picture of the same size.
+    """How each sure face of a photograph changed in the styled picture of the same size.
 
     Raises `SdkitError` like `detector`.
     """

@@ -1,8 +1,8 @@
 """Networks that judge pictures: a style classifier, a postcard reader, and two distances.
 
-Both networks are our own, and no loss of the generator uses them. The style classifier is trained
-on crops with random blur, noise, colour shifts and compression, so it has to judge strokes and
-palette. The postcard reader is trained on rendered postcards.
+We trained both networks ourselves, and no training of the painter uses them. The style classifier
+is trained on crops with random blur, noise, colour shifts and compression, so it has to judge
+strokes and palette. The postcard reader is trained on rendered postcards.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ from PIL import Image
 
 from sdkit.evaluate import metrics
 
-GREY = 3.0  # chroma in CIELAB below which a colour has no hue worth naming
+GREY = 3.0  # below this chroma in CIELAB a colour counts as grey
 
 Box = Sequence[float] | np.ndarray  # left, top, right and bottom edge in px
 
@@ -59,7 +59,7 @@ def colour_shift(
 
     hue : degrees that the hue angle atan2(b*, a*) has turned, -180 to 180; from red (a*) towards
         yellow (b*) it is positive. None if one of both colours is nearly grey.
-    distance : the length of the way in CIELAB (CIE76).
+    distance : the distance in CIELAB (CIE76).
     """
     before, after = (mean_lab(image, box) for image in (photograph, styled))
     hue = None
@@ -70,7 +70,7 @@ def colour_shift(
 
 
 def style_numbers(x: torch.Tensor) -> torch.Tensor:
-    """Nine numbers (B, 9) that say how pictures x (B, 3, H, W) look, whatever they show.
+    """Nine numbers (B, 9) for the look of pictures x (B, 3, H, W), independent of their content.
 
     For each of red, green and blue: its mean, its standard deviation, and the mean step from a
     pixel to its neighbours, which is large for hard lines and grain.

@@ -5,9 +5,9 @@ training saw, as read by a network that learned from rendered postcards only? Ar
 training postcards? Does mini-clip find the sentence that belongs to a picture?
 
 Photographs and paintings: does a painting's style survive the VAE? Do the style classifier and KID
-take photographs restyled as "van gogh" for real Van Goghs? Have they the texture of paint? Is the
-content still there, above all the faces? The classifier and the reader are our own, but no loss of
-the generator used them.
+take photographs restyled as "van gogh" for real Van Goghs? Do they have the texture of paint? Is
+the content still there, above all the faces? We trained the classifier and the reader ourselves,
+but no training of the painter used them.
 
 docs/measures.md says how to run this and how to read the figures; `MEANINGS` has a line on each.
 """
@@ -46,7 +46,7 @@ Figures = dict[str, Any]  # names to numbers or to further dictionaries; fits in
 # called with the names of photographs, the photographs, their styled versions and the settings
 Show = Callable[[list[str], list[Image.Image], list[Image.Image], models.Settings], None]
 
-# What each figure means. A name stands here without what follows its first comma.
+# What each figure means. A name stands here without the part after its first comma.
 MEANINGS = {
     "correct": "share of a caption's parts that the reader finds in the picture: [share, low, high]"
     " with the 95 % interval",
@@ -69,16 +69,16 @@ MEANINGS = {
     "style score of real paintings": "probability of the style for held-out real paintings",
     "KID of photos": "distance of the photographs, as they are, to held-out real paintings",
     "KID of styled photos": "distance of the styled photographs to held-out real paintings, in "
-    "features that no loss has seen; 0 is best",
-    "KID of other real paintings": "distance of training paintings to held-out ones: hardly a "
-    "painter can do better",
+    "features that no training of the painter used; 0 is best",
+    "KID of other real paintings": "distance of training paintings to held-out ones; no painter "
+    "can be much better",
     "blurred SSIM": "how much of the larger shapes is kept, 1 at most",
     "faces found before": "photographs in which a cascade finds a face",
     "share of them found again": "share of these photographs in whose styled version the cascade "
     "finds a face, too",
     "clipped share": "share of pixels at the end of the scale; real Van Goghs have 0.01, 0.06 in "
     "the worst picture",
-    "faces": "number of faces that MTCNN, which no loss has seen, finds in the photographs",
+    "faces": "number of faces that MTCNN finds in the photographs; no training used MTCNN",
     "found again": "share of these faces that it finds in the styled pictures at the same place: "
     "[share, low, high] with the 95 % interval",
     "landmarks moved": "how far eyes, nose and mouth moved, in eye distances; median of the faces",
@@ -245,9 +245,9 @@ def measure_drawing(pipe: DiffusionPipeline, model: models.Model | str, count: i
     them has a second thing. "correct" is the share of parts that the reader finds in the pictures,
     beside the same share for rendered postcards, before and after the VAE.
 
-    "nearest training postcard" tells copies: the distance, in grey levels, to the nearest of
-    ``NEIGHBOURS`` training postcards, for drawn pictures and for rendered ones that no training
-    saw. A model that copies would be nearer than the rendered ones.
+    "nearest training postcard" would show copies: it is the distance, in grey levels, to the
+    nearest of ``NEIGHBOURS`` training postcards, for drawn pictures and for rendered ones that no
+    training saw. A model that copies would be nearer than the rendered ones.
 
     If the model can redraw, the first ``REDRAWN`` pictures are also drawn again at twice the size,
     and KID compares both versions with rendered postcards.
@@ -476,7 +476,7 @@ def measure_all(
     size : short side in px at which photographs are restyled; the model's own if not given.
     show : see `measure_art`.
 
-    Raises `SdkitError` if ``only`` names nothing but parts that need pictures, and there are none.
+    Raises `SdkitError` if all parts in ``only`` need pictures, and there are none.
     """
     model, figures = models.resolve(model), {}
     if art_dir is None and not {"draw", "clip"} & set(only):

@@ -102,7 +102,7 @@ def auc_interval(
 ) -> tuple[float, float, float]:
     """`auc` and its 95 % interval: (auc, low, high).
 
-    By the bootstrap (Efron 1979): both groups are drawn anew from themselves, `repeats` times.
+    By the bootstrap (Efron 1979): both groups are drawn again from themselves, `repeats` times.
     """
     wins, rng = _wins(yes, no), np.random.default_rng(seed)
     n, m = wins.shape

@@ -1,4 +1,4 @@
-"""The map of the machine that stands at the top of every lesson, with the lesson's part lit.
+"""The map of the machine at the top of every lesson, with the lesson's part in colour.
 
     python -m sdkit.lessons.machine
 
@@ -58,7 +58,7 @@ def lit(lesson: str) -> list[str]:
 
 
 def words(lesson: str) -> str:
-    """What the drawing shows, for those who cannot see it."""
+    """The content of the drawing in words, for people who cannot see it."""
     parts = lit(lesson)
     about = "the whole machine" if lesson in ALL else " and ".join(parts)
     return f"Map of the machine from sentence, seed and photo to a large picture. Lit: {about}."

@@ -1,8 +1,8 @@
 """Figures in one style, made from pictures and arrays. Nothing here loads a model.
 
 The colours are those of Okabe & Ito (2008): people with any common type of colour vision can tell
-them apart. Curves also differ in their markers and dashes. A notebook stores a figure as a JPEG,
-which for photographs is an eighth of a PNG, with its alt text.
+them apart. Curves also differ in their markers and dashes. A notebook stores a figure as a JPEG
+with its alt text. For photographs this takes an eighth of a PNG.
 """
 
 import base64

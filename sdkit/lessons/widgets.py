@@ -115,9 +115,9 @@ def frames_slider(
 
 @contextlib.contextmanager
 def live() -> Iterator[Callable[[plots.Picture], None]]:
-    """A place for a picture that is being painted: call what ``with`` gives with each new picture.
+    """A place for a picture that is being painted: ``with`` gives a function for each new picture.
 
-    At the end the place goes away. It is not there at all where no progress bar would be.
+    At the end the place disappears. Where there is no progress bar, there is no such place.
     """
     if progress.quiet():
         yield lambda picture: None
@@ -173,7 +173,7 @@ def camera() -> Camera:
 
 
 class DrawingPad(anywidget.AnyWidget):
-    """A square to draw on with a mouse, a pen or a finger; `picture` gives what is on it."""
+    """A square to draw on with a mouse, a pen or a finger; `picture` gives the drawing."""
 
     _esm = Path(__file__).parent / "pad.js"
     _css = Path(__file__).parent / "pad.css"
@@ -193,7 +193,7 @@ class DrawingPad(anywidget.AnyWidget):
             self.strokes += 1
 
     def picture(self) -> Image.Image:
-        """What is on the pad now, as an RGB picture of the size of the first one."""
+        """The present drawing, as an RGB picture of the size of the first one."""
         return self._drawn.copy()
 
 

@@ -1,6 +1,6 @@
 """Models by name: the kit's own networks, and real Stable Diffusions behind the same calls.
 
-`resolve` gives a `Model`, with all that can be asked of it. The other functions here are short
+`resolve` gives a `Model`, with all its properties and pipelines. The other functions here are short
 forms that take a name: ``models.load("mini-sd")`` is ``models.resolve("mini-sd").pipeline()``.
 """
 

@@ -1,6 +1,6 @@
-"""The list of checksums that is shipped with the networks: make it, and hold the files to it.
+"""The list of checksums of the shipped networks: make it, and compare the files with it.
 
-The list is ``data/models/SHA256SUMS``. It names every file that decides about a picture, so
+The list is ``data/models/SHA256SUMS``. It names every file that has an effect on a picture, so
 ``sha256sum -c SHA256SUMS`` checks them, too. Cards and loss curves are not in it.
 """
 

@@ -1,7 +1,7 @@
 """Check the configurations of a model against a table before any of its networks is built.
 
-A folder may come from anywhere. Without these checks, an odd number in it shows itself in the
-middle of a run, as an error of torch that tells a person nothing.
+A folder may come from anywhere. Without these checks, a wrong number in it would stop the program
+in the middle of a run, with an error of torch that helps nobody.
 """
 
 import inspect
@@ -64,7 +64,7 @@ REAL = (
 UNUSED = ("class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type")
 
 Configs = dict[str, dict[str, Any]]
-Rule = tuple[Callable[[Configs], object], str]  # what must hold, and what is wrong if it does not
+Rule = tuple[Callable[[Configs], object], str]  # a condition, and the fault if it is not true
 OF_NETWORKS: tuple[Rule, ...] = (
     (
         lambda c: _widths(c["unet"].get("block_out_channels", [1])),
@@ -76,7 +76,7 @@ OF_NETWORKS: tuple[Rule, ...] = (
         "the block_out_channels of its vae are not up to 4 whole numbers from 1 to 4096",
     ),
     (
-        # each layer is built one by one, so a huge number would take for ever
+        # the layers are built one by one, so a huge number would never end
         lambda c: all(
             _layers(value)
             for part in ("unet", "vae")
@@ -172,7 +172,7 @@ def check(
     parts: Iterable[str] = tuple(FILES),
     borrowed: Configs | None = None,
 ) -> None:
-    """Raise `SdkitError` if the configurations of a model are odd or do not fit together.
+    """Raise `SdkitError` if the configurations of a model are wrong or do not fit together.
 
     folder : the model, in diffusers' layout.
     rules : `OF_PIPELINE` or `OF_UPSCALER`.
@@ -199,7 +199,7 @@ def check(
 def _check_kinds(folder: Path, part: str, config: dict[str, Any]) -> None:
     """Raise `SdkitError` if a value is of another kind than the default of its class.
 
-    The libraries take "no" for yes where they expect true or false, and use text as a number only
+    The libraries read "no" as yes where they expect true or false. They use text as a number only
     when they paint.
     """
     import diffusers
@@ -226,7 +226,7 @@ def _check_kinds(folder: Path, part: str, config: dict[str, Any]) -> None:
 def _unfit(folder: Path, fault: str) -> SdkitError:
     return SdkitError(
         f"{folder.name} cannot be used: {fault}. Copy or download it again. If that does not "
-        f"help, take {OTHERS}."
+        f"help, use {OTHERS}."
     )
 
 

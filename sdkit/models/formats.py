@@ -1,4 +1,4 @@
-"""Look into the files of a model before they are loaded, and refuse unsuitable ones.
+"""Check the files of a model before they are loaded, and refuse unsuitable ones.
 
 Refused are pickled weights, models that bring their own program code, and other kinds of model.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from sdkit.errors import OTHERS, SdkitError
 
-# the class of each part, or how its name begins
+# the class of each part, or the beginning of its name
 CLASSES = {
     "unet": "UNet2DConditionModel",
     "vae": "AutoencoderKL",
@@ -44,7 +44,7 @@ def parts_of(index: Any, where: str | Path) -> list[str]:
     if not isinstance(kind, str) or kind not in PIPELINES:
         raise SdkitError(
             f"{where} is a {kind!r}. This kit needs a StableDiffusionPipeline (Stable Diffusion 1 "
-            f"or 2). Take {OTHERS}."
+            f"or 2). Use {OTHERS}."
         )
     given = {
         part: entry
@@ -57,12 +57,12 @@ def parts_of(index: Any, where: str | Path) -> list[str]:
         if library not in ("diffusers", "transformers", "stable_diffusion"):
             raise SdkitError(
                 f"{where} brings code of its own ({library}), and such code is never run here. "
-                f"Take {OTHERS}."
+                f"Use {OTHERS}."
             )
         if not name.startswith(CLASSES.get(part, "")):
             raise SdkitError(
                 f"{where} has a {name} as its {part}, so it is not a Stable Diffusion 1 or 2. "
-                f"Take {OTHERS}."
+                f"Use {OTHERS}."
             )
     for part in [*CLASSES, *["feature_extractor"] * ("safety_checker" in given)]:
         if part not in given:
@@ -82,7 +82,7 @@ def weight_files(names: Iterable[str], part: str, where: str | Path) -> list[str
     found = [name for name in names if re.fullmatch(pattern, name)]
     if not found and any(name.startswith(part + "/") and name.endswith(PICKLES) for name in names):
         raise SdkitError(
-            f"The {part} of {where} {PICKLED}. Take a model whose weights are .safetensors."
+            f"The {part} of {where} {PICKLED}. Use a model whose weights are .safetensors."
         )
     if not found:
         raise SdkitError(
@@ -101,7 +101,7 @@ def read_index(folder: Path, where: str | Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         raise SdkitError(
             f"The model_index.json of {where} is missing or damaged. Copy or download it again. If "
-            f"that does not help, take {OTHERS}."
+            f"that does not help, use {OTHERS}."
         ) from error
 
 
@@ -124,7 +124,7 @@ def check_file(path: Path) -> Path:
     Raises `SdkitError` if not.
     """
     if path.suffix in PICKLES:
-        raise SdkitError(f"{path.name} {PICKLED}. Take the same model as .safetensors.")
+        raise SdkitError(f"{path.name} {PICKLED}. Use the same model as .safetensors.")
     if not path.is_file():
         raise SdkitError(f"There is no file {path}. Give the path of a .safetensors file.")
     try:
@@ -139,7 +139,7 @@ def check_file(path: Path) -> Path:
     if not any(key.startswith("cond_stage_model.transformer.") for key in keys) or channels != 4:
         raise SdkitError(
             f"{path.name} is not a whole Stable Diffusion 1.x. It may be a LoRA, a VAE, an "
-            f"inpainting model or SDXL. Take {OTHERS}."
+            f"inpainting model or SDXL. Use {OTHERS}."
         )
     return path
 
@@ -183,7 +183,7 @@ def count_parameters(path: Path) -> int:
 def not_fractions(path: Path) -> str | None:
     """The first tensor in a safetensors file that holds no numbers with a fraction, or None.
 
-    The numbers of positions, which old versions saved, are whole and may be. Raises one of
+    The numbers of positions, which old versions saved, are whole, and this is right. Raises one of
     `DAMAGED` if the file has no header.
     """
     for name, entry in header(path).items():

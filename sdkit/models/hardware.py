@@ -1,6 +1,6 @@
-"""What this computer has: a device, the number format that is fast on it, and memory.
+"""The equipment of this computer: a device, the number format that is fast on it, and memory.
 
-Too little memory becomes a sentence, if possible before the work begins.
+If there is too little memory, a sentence says so, if possible before the work begins.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ def device(name: str | None = None) -> str:
     """The device to compute on: "cpu", "cuda", "cuda:1" or "mps".
 
     It is `name` if that is given, or else the environment variable SDKIT_DEVICE. If neither is set,
-    it is a graphics processor if there is one. Raises `SdkitError` if there is no such device.
+    it is a graphics card if there is one. Raises `SdkitError` if there is no such device.
     """
     import torch
 
@@ -49,9 +49,9 @@ def device(name: str | None = None) -> str:
 def bf16_is_native(device: "str | torch.device" = "cpu") -> bool:
     """Whether `device` ("cpu", "cuda", "cuda:1", "mps", a torch.device) multiplies bfloat16 itself.
 
-    Where it does not, torch emulates bfloat16, and that is several times slower than float32.
-    avx512_bf16 alone does not count: without the matrix units of AMX, a convolution in bfloat16 ran
-    at 0.6 times the speed of float32 (165 against 280 GFLOP/s, torch 2.13, two cores).
+    Other hardware emulates bfloat16, which is several times slower than float32. avx512_bf16 alone
+    does not count: without the matrix units of AMX, a convolution in bfloat16 ran at 0.6 times the
+    speed of float32 (165 against 280 GFLOP/s, torch 2.13, two cores).
     """
     import torch
 
@@ -82,7 +82,8 @@ def dtype(device: str) -> "torch.dtype":
 def free_memory(device: str = "cpu") -> float:
     """Bytes that are free on `device`.
 
-    In a container, a program may get only a share of the memory; then it is what is free of that.
+    In a container, a program may get only a share of the memory. Then the free part of this share
+    counts.
     """
     if device.startswith("cuda"):
         import torch
@@ -110,7 +111,8 @@ def _free_of_groups(root: Path = Path("/")) -> Iterator[int]:
                 else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
             )
             group = top / inside.lstrip("/")
-            # a limit holds for all groups inside the group; in a container, only the top is visible
+            # a limit is valid for all groups inside the group; in a container, only the top is
+            # visible
             for folder in (group, *group.parents):
                 # "max" is no number and means no limit
                 with contextlib.suppress(OSError, ValueError, KeyError):
@@ -175,7 +177,7 @@ def place(pipe: "DiffusionPipeline", device: str, shortage: int) -> "DiffusionPi
 
 
 def decode_in_tiles(pipe: "DiffusionPipeline") -> None:
-    """Let the VAE work in tiles of 512 px. diffusers would take the size that it was trained on."""
+    """Let the VAE work in tiles of 512 px. diffusers would use the size of its training."""
     pipe.vae.enable_tiling()
     pipe.vae.tile_sample_min_size, pipe.vae.tile_latent_min_size = (
         TILE,
@@ -226,7 +228,7 @@ def refuse_too_large(pipe: Any, size: tuple[int, int]) -> None:
     if need > free:
         raise SdkitError(
             f"{size[0]} x {size[1]} pixels take at least {need / 1e9:.1f} GB of memory, and "
-            f"{free / 1e9:.1f} GB are free. Take a smaller size (--size), or close other programs."
+            f"{free / 1e9:.1f} GB are free. Use a smaller size (--size), or close other programs."
         )
 
 
@@ -239,13 +241,13 @@ def refuse_what_cannot_fit(name: str, weights: float, device: str) -> None:
     if weights > free:
         raise SdkitError(
             f"{name} takes {weights / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
-            "Close other programs, or take a smaller model: small, or the kit's own, mini."
+            "Close other programs, or use a smaller model: small, or the kit's own, mini."
         )
 
 
 @contextlib.contextmanager
 def enough_memory(
-    what: str, remedy: str = "Take a smaller size, or close other programs."
+    what: str, remedy: str = "Use a smaller size, or close other programs."
 ) -> Iterator[None]:
     """Turn the errors that torch raises when memory runs out into a sentence.
 

@@ -21,8 +21,8 @@ from urllib.parse import unquote
 from sdkit.errors import COMMAND, OTHERS, SdkitError
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
 
-TIMEOUT = 20  # seconds without progress, after which a download is given up
-TRIES = 3  # attempts at a large file that bring nothing new, after which it is given up
+TIMEOUT = 20  # a download stops after so many seconds without progress
+TRIES = 3  # a download stops after so many attempts that bring nothing new of a large file
 NONSENSE = (
     ValueError,
     LookupError,
@@ -35,29 +35,29 @@ SMALL = 10_000_000  # bytes; a smaller file needs no progress bar
 
 SENTENCES = {
     "offline": "{repo} is not on this computer, and HF_HUB_OFFLINE forbids downloads. "
-    "Unset HF_HUB_OFFLINE, or take the kit's own model: mini.",
+    "Unset HF_HUB_OFFLINE, or use the kit's own model: mini.",
     "settings": "The settings for the network cannot be used ({what}). Look at HTTPS_PROXY, "
-    "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and unset what is wrong.",
+    "ALL_PROXY, SSL_CERT_FILE, HF_ENDPOINT and HF_TOKEN, and correct or unset the wrong one.",
     "name": "{repo!r} cannot be a name on the hub. A name is owner/name. "
     "{command} models lists some.",
     "busy": "Another program is fetching {repo} right now. Wait for it, then run this again.",
-    "gone": "{repo} is not on the hub: it was removed, is private, or is misspelt. Take {others}.",
+    "gone": "{repo} is not on the hub: it was removed, is private, or is misspelt. Use {others}.",
     "layout": "{repo} is not in the folder layout of diffusers (it has no model_index.json). "
-    "Take another model, or download its .safetensors file and give its path.",
+    "Use another model, or download its .safetensors file and give its path.",
     "gated": "{repo} is gated: you must accept its licence first. Open {hub}/{repo} in a browser, "
     "log in and accept it. Then run `hf auth login` here, once.",
     "token": "The hub does not accept your token any more. Run `hf auth login` again, or "
     "`hf auth logout` (and unset HF_TOKEN): public models need no token.",
     "refused by the hub": "The hub refused access to {repo} ({what}). Run `hf auth login` with an "
-    "account that may read it, or take {others}.",
+    "account that may read it, or use {others}.",
     "refused by a proxy": "A proxy or firewall on the way to the hub refused access to {repo} "
-    "({what}). Ask those who run this network to allow it, or use another network.",
+    "({what}). Ask the people who run this network to allow it, or use another network.",
     "proxy login": "The proxy of this network needs a login (HTTP 407). Put name and password into "
     "the proxy's address, HTTPS_PROXY=http://name:password@host:port, and run this again.",
     "certificate": "The certificate of {hub} is not trusted ({what}). The proxy of a school or "
     "company often causes this. Ask for its certificate, and set SSL_CERT_FILE to that .pem file.",
     "missing": "The file {what} of {repo} is missing on the hub. "
-    "Run this again later. If it is still missing, take {others}.",
+    "Run this again later. If it is still missing, use {others}.",
     "damaged": "{what} of {repo} arrived damaged (its checksum is wrong) and was deleted. "
     "Run this again. If it happens again, a proxy may be changing files: use another network.",
     "trouble": "The hub {what}. Run this again in a few minutes: what has arrived is kept.",
@@ -113,7 +113,7 @@ def fetch(repo: str, file: str | None = None, weights: bool = True) -> Path:
     # the value "on" is the kit's own switch; see sdkit/__init__.py
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
         raise _error("offline", repo)
-    close_session()  # a kernel lives long: read the settings anew, and forget cookies
+    close_session()  # a kernel runs for a long time: read the settings again, and forget cookies
     try:
         get_session().build_request("GET", constants.ENDPOINT, headers=build_hf_headers())
     except Exception as error:
@@ -170,7 +170,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
             _bring_large(repo, info.sha, entry, blobs, bar)
         snapshot_download(repo, revision=info.sha, allow_patterns=names, tqdm_class=bar)
         if missing := [name for name in names if not (folder / name).is_file()]:
-            # the client keeps the hub's listing for good, even a wrong one
+            # the client keeps the hub's listing for ever, even a wrong one
             (blobs.parent / "trees" / f"{info.sha}.json").unlink(missing_ok=True)
             raise _error("missing", repo, missing[0])
         damaged = [e for e in entries if not _right(folder / e.rfilename, e, blobs, bar)]
@@ -197,7 +197,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
 def _bring_large(repo: str, commit: str, entry, blobs: Path, bar) -> None:
     """Download a large file to where the client looks for it, and go on from what is there of it.
 
-    `snapshot_download` would bring it too, but deletes what has arrived when it fails.
+    `snapshot_download` could do this, too, but when it fails it deletes the part that has arrived.
     """
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HTTPError
@@ -259,7 +259,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
     """Do `work` in a thread, and raise `TimeoutError` after `TIMEOUT` seconds without progress.
 
     `work` gets a tqdm class for its progress bars. The client's own time limits do not end
-    everything: the lookup of a name, or a server that sends a byte now and then, can take for ever.
+    everything: the lookup of a name, or a server that sends a byte now and then, may never end.
     """
     from huggingface_hub.utils import close_session, get_session
     from tqdm.auto import tqdm
@@ -331,7 +331,7 @@ def _explain(error: Exception, repo: str) -> SdkitError:
     )
 
     if isinstance(error, LocalEntryNotFoundError) and error.__cause__:
-        error = error.__cause__  # the client says "not in the cache", and the reason lies behind it
+        error = error.__cause__  # the client says "not in the cache", and hides the reason
     text, kind = str(error), type(error).__name__
     if isinstance(error, HFValidationError):
         return _error("name", repo)

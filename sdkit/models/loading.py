@@ -34,10 +34,10 @@ PIPELINES = {
 
 @contextlib.contextmanager
 def garbage_collection_paused() -> Iterator[None]:
-    """Do not look for garbage in this block.
+    """Switch Python's search for garbage off in this block.
 
-    Importing torch, transformers and diffusers makes about a million objects that all stay. To look
-    through them for garbage again and again takes a fifth of the time of the imports.
+    Importing torch, transformers and diffusers makes about a million objects that all stay. The
+    repeated search of these objects takes a fifth of the time of the imports.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -63,7 +63,7 @@ def pipeline(parts: dict[str, Any], task: str) -> "DiffusionPipeline":
     except Exception as error:  # an odd value in a configuration
         reason = " ".join(str(error).split())[:300]
         raise SdkitError(
-            f"The parts of this model do not fit together ({reason}). Take {OTHERS}."
+            f"The parts of this model do not fit together ({reason}). Use {OTHERS}."
         ) from error
     pipe.progress_bar = progress.of_pipeline
     return pipe
@@ -102,7 +102,7 @@ def load(
         with (
             quiet_libraries(),
             hardware.enough_memory(
-                f"to load {where.name}", "Close other programs, or take a smaller model."
+                f"to load {where.name}", "Close other programs, or use a smaller model."
             ),
         ):
             if where.is_file():
@@ -115,7 +115,7 @@ def load(
     except SdkitError:
         raise
     except Exception as error:
-        # almost anything: OSError, SafetensorError, KeyError, ...
+        # many kinds: OSError, SafetensorError, KeyError, ...
         raise _cannot_load(where, error) from error
     scheduler = parts["scheduler"]
     # PNDM calls the network once more than it has steps, and needs more steps for the same quality
@@ -132,8 +132,8 @@ def load(
 def quiet_libraries() -> Iterator[None]:
     """Let diffusers and transformers say nothing in this block.
 
-    Loading takes a second, and their progress bars would stay on the screen. What they report
-    about the weights is a table; this module makes a sentence of it.
+    Loading takes a second, and their progress bars would stay on the screen. They report on the
+    weights in a table. This module makes a sentence of it.
     """
     import diffusers.utils.logging
     import transformers.utils.logging
@@ -208,7 +208,7 @@ def load_upscaler(
 
 def no_upscaler(name: str) -> SdkitError:
     """The error for a model that cannot enlarge pictures."""
-    return SdkitError(f"{name} is not an upscaler. Take mini-upscaler, or a folder of its kind.")
+    return SdkitError(f"{name} is not an upscaler. Use mini-upscaler, or a folder of its kind.")
 
 
 def _cannot_load(where: Path, error: Exception) -> SdkitError:
@@ -306,7 +306,7 @@ def network(cls: Any, folder: Path, **options: Any) -> Any:
 
     for path in sorted(folder.glob("*.safetensors")):
         if odd := formats.not_fractions(path):
-            # the libraries would take them for the weights, without a word
+            # the libraries would use them as the weights, without a message
             raise SdkitError(
                 f"The weights in {path} are whole numbers ({odd}), and a network needs numbers "
                 "with a fraction. Copy them again from where they came."
@@ -345,7 +345,7 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
             tensors = [*part.named_parameters(), *part.named_buffers()]
             for tensor_name, tensor in tensors:
                 fault = "is missing from" if tensor.is_meta else "is not finite (NaN) in"
-                # one bad number makes the sum bad; this is much faster than to look at each
+                # one bad number makes the sum bad; this is much faster than a test of each number
                 if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
                     raise SdkitError(
                         f"{tensor_name} {fault} the {name} of {where}, so it would paint nothing. "

@@ -113,7 +113,7 @@ class Model:
         """Split "a red house by the sea, van gogh" into ("a red house by the sea", "van gogh").
 
         The style is one of `styles`. It stands at the end of the prompt, after a comma, "by" or "in
-        the style of", and something stands before it. If not, the result is (prompt, None).
+        the style of", and something comes before it. If not, the result is (prompt, None).
         """
         if not self.styles:
             return prompt, None
@@ -125,7 +125,7 @@ class Model:
         return (match[1], match[2].lower()) if match else (prompt, None)
 
     def advice(self, prompt: str, task: str = "") -> str | None:
-        """What to say about words of `prompt` that the model did not see in training, or None.
+        """A note on words of `prompt` that the model did not see in training, or None.
 
         See `sdkit.diffusion.advice.advice`.
         """
@@ -145,7 +145,7 @@ class Model:
         return bool(self.known_words) and words <= (self.known_words or set())
 
     def complete(self, prompt: str, seed: int) -> tuple[str, list[str]]:
-        """The prompt for a drawing with what it leaves unsaid, and what was added to it.
+        """The prompt for a drawing with its missing parts, and a list of the parts that were added.
 
         Nothing is added for a model that does not know the postcards' words. See
         `sdkit.postcards.complete`.
@@ -182,7 +182,7 @@ class Model:
                 pipe = loading.pipeline(parts, task)
                 pipe.sdkit_model = self
                 with hardware.enough_memory(
-                    f"on {device} to load {self.label}", "Take a smaller model."
+                    f"on {device} to load {self.label}", "Use a smaller model."
                 ):
                     pipes[task] = hardware.place(pipe, device, shortage)
             return pipes[task]
@@ -215,7 +215,7 @@ class Model:
 
 
 def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
-    """The model that `name` means.
+    """The model of this name.
 
     name : a name in the registry ("mini" is short for "mini-sd"), a folder in diffusers' layout, a
         .safetensors file, or a repository on the hub, owner/name. A `Model` is returned as it is.
@@ -232,13 +232,13 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
         return Model(name, entry, found)
     path = model_dir(name) if name in REGISTRY else expand(name)
     label = name if name in REGISTRY else Path(os.path.abspath(path)).name
-    # os.path because its functions answer False for a name that no disk takes
+    # os.path, because its functions answer False for an impossible name
     if os.path.isfile(path) or path.suffix == ".safetensors" or path.suffix in formats.PICKLES:
         return Model(label, None, formats.check_file(path))
     if os.path.isfile(path / "model_index.json"):
         return Model(label, REGISTRY.get(name), path)
     if os.path.isfile(path / "config.json"):
-        raise SdkitError(f"{name[:100]} is a single network and cannot paint alone. Take {OTHERS}.")
+        raise SdkitError(f"{name[:100]} is a single network and cannot paint alone. Use {OTHERS}.")
     if name in REGISTRY:
         raise SdkitError(
             f"The weights of {name} are not in {path}. Clone the whole repository, or train "
@@ -247,13 +247,13 @@ def resolve(name: str | os.PathLike | Model = "mini-sd") -> Model:
     if hub.is_repository(name) and not os.path.exists(path):
         return Model(name, None, hub.cached(name))
     raise SdkitError(
-        f"There is no model {name[:100]!r}. Take {', '.join(['mini', *REAL])}, a repository on the "
+        f"There is no model {name[:100]!r}. Use {', '.join(['mini', *REAL])}, a repository on the "
         "hub (owner/name), a folder with a model_index.json, or a .safetensors file."
     )
 
 
 def _first(repos: tuple[str, ...], get: Callable[[str], Path]) -> Path:
-    """What `get` gives for the first of `repos` that is still on the hub."""
+    """The result of `get` for the first of `repos` that is still on the hub."""
     for repo, following in zip(repos, [*repos[1:], None]):
         try:
             return get(repo)

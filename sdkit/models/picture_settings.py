@@ -1,4 +1,4 @@
-"""All the numbers and words that decide about a picture, checked when they are put together.
+"""All numbers and words that decide about a picture. They are checked when they are put together.
 
 torch is not imported here, so a wrong setting is reported at once.
 """
@@ -74,12 +74,12 @@ class Settings:
             need = f"a strength of {1 / self.num_inference_steps:.2g} or more, or more steps"
             raise SdkitError(
                 f"{self.num_inference_steps} steps x strength {float(self.strength):g} is less "
-                f"than one step, so nothing would be painted. Take {need}."
+                f"than one step, so nothing would be painted. Use {need}."
             )
 
     @property
     def steps_run(self) -> int:
-        """How many steps really run, int(num_inference_steps * strength), as in diffusers."""
+        """The number of steps that run, int(num_inference_steps * strength), as in diffusers."""
         return int(self.num_inference_steps * self.strength)
 
 

@@ -1,7 +1,6 @@
-"""Refuse what is no picture: numbers that are not finite, or one colour all over.
+"""Refuse broken pictures: numbers that are not finite, or one colour everywhere.
 
-Both come from a network that cannot compute. Saved as a picture, they would be black, and nobody
-would know why.
+Both come from a broken network. Saved as pictures, they would be black, and nobody would know why.
 """
 
 from typing import Any
@@ -12,7 +11,7 @@ from sdkit.errors import COMMAND, SdkitError
 
 REMEDY = (
     f"Its weights may be damaged: {COMMAND} doctor checks those of the kit. Or half precision is "
-    "too coarse for it: take --device cpu, or load it with dtype=torch.float32."
+    "too coarse for it: use --device cpu, or load it with dtype=torch.float32."
 )
 
 

@@ -1,4 +1,4 @@
-"""The key with which this computer signs pictures, and its certificate. Nobody vouches for it."""
+"""The key with which this computer signs pictures, and its certificate."""
 
 import contextlib
 import datetime
@@ -11,7 +11,7 @@ from sdkit.files import config_dir, write_atomically
 
 ORGANISATION = "sdkit, self-signed"
 # Without a time stamp from the network, a signature holds while its certificate is valid. So the
-# certificate is valid for long, also on a computer whose clock is wrong.
+# certificate is valid for a long time, also on a computer whose clock is wrong.
 VALID_FROM = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 VALID_TO = datetime.datetime(2074, 1, 1, tzinfo=datetime.UTC)
 
@@ -93,10 +93,9 @@ def _read() -> Signer | None:
 def make() -> Signer:
     """Make a key on the curve P-256, and a certificate for it.
 
-    C2PA refuses a certificate that signed itself, so one certificate issues the other. The
-    first one's key is thrown away, so no other certificate can be issued with it.
-    The certificate says nothing about person or computer. Raises `SdkitError` if a package is
-    missing.
+    C2PA refuses a certificate that signed itself, so one certificate issues the other. The key of
+    the first one is deleted, so it can issue no other certificate. The certificate says nothing
+    about person or computer. Raises `SdkitError` if a package is missing.
     """
     try:
         from cryptography import x509
@@ -148,7 +147,7 @@ def make() -> Signer:
             )
         )
 
-    # C2PA asks for a purpose; of those it allows, e-mail protection is the common one
+    # C2PA asks for a purpose; among the purposes that it allows, e-mail protection is common
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
     leaf = certificate(key, False).add_extension(purpose, critical=False)
     chain = [made.sign(issuer, hashes.SHA256()) for made in (leaf, certificate(issuer, True))]

@@ -1,8 +1,8 @@
-"""What the numbers of a picture mean as colours: a profile where the file only names them.
+"""The colours that the numbers of a picture mean: a profile where the file only names them.
 
-A picture says it in one of three ways: by an ICC profile; by two code numbers (CICP, ITU-T H.273),
-as HEIC, AVIF and PNG can; or by gamma and chromaticities, as PNG can. This module makes an ICC
-profile out of the second and the third, so that one road leads to sRGB.
+A picture can say this in three ways: by an ICC profile; by two code numbers (CICP, ITU-T H.273), as
+HEIC, AVIF and PNG can; or by gamma and chromaticities, as PNG can. This module makes an ICC profile
+from the second and the third, so that the way to sRGB is the same for all.
 """
 
 import struct
@@ -92,7 +92,7 @@ def find_profile(image: Image.Image, data: bytes, name: str) -> bytes | None:
     own = image.info.get("icc_profile")
     code = None
     if image.format == "PNG":
-        code = _png_code(data)  # stands above an ICC profile (PNG, third edition, 4.3)
+        code = _png_code(data)  # comes before an ICC profile (PNG, third edition, 4.3)
     elif image.format == "HEIF" and not own:
         stated = image.info.get("nclx_profile") or {}
         code = stated.get("color_primaries", 2), stated.get("transfer_characteristics", 2)

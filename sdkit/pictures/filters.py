@@ -1,6 +1,6 @@
 """Styles of drawing, made by rules: chalk on a blackboard, and blueprint.
 
-A rule needs no training, so it gives as many examples of a style as a lesson wants. The size of
+A rule needs no training, so a lesson can have as many examples of a style as it needs. The size of
 strokes grows with the picture. The same picture always gives the same result.
 """
 
@@ -32,7 +32,7 @@ def _mix(under: np.ndarray, over: np.ndarray, share: np.ndarray) -> Image.Image:
 
 
 def chalk(image: Image.Image) -> Image.Image:
-    """Coloured chalk on a blackboard: white outlines, and areas rubbed in with the side of it.
+    """Coloured chalk on a blackboard: white outlines, and areas filled with the side of the chalk.
 
     image : RGB. The result has the same size.
     """
@@ -80,5 +80,5 @@ def apply(name: str, image: Image.Image) -> Image.Image:
     Raises `SdkitError` for another name.
     """
     if name not in FILTERS:
-        raise SdkitError(f"There is no filter {name[:50]!r}. Take one of: {', '.join(FILTERS)}.")
+        raise SdkitError(f"There is no filter {name[:50]!r}. Choose one of: {', '.join(FILTERS)}.")
     return FILTERS[name](image.convert("RGB"))

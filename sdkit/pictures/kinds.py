@@ -1,7 +1,7 @@
 """Which kinds of picture files are read, and a sentence for each kind that is not.
 
-A kind is refused if it cannot be read, or if it would be read wrongly without a word: a raw file
-would give its small preview, and some rare depths would give wrong grey levels.
+A kind is refused if it cannot be read, or if the result would be wrong: a raw file would give its
+small preview, and some rare depths would give wrong grey levels.
 """
 
 import re
@@ -36,7 +36,7 @@ RAW = set(
     ".3fr .ari .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef "
     ".nrw .orf .ori .pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
 )
-# Picture files that people have, too. They are refused, so that none is passed over in silence.
+# Other picture files that people have. They are refused with a message, and not just left out.
 OTHERS = set(
     ".avifs .bpg .cur .dds .emf .eps .exr .hdr .heics .heifs .icns .ico .jls .jng .jxl .jxr .kra "
     ".pam .pcx .pfm .psb .psd .qoi .sgi .svg .svgz .wdp .wmf .xcf".split()
@@ -74,9 +74,9 @@ def is_jpeg_xl(data: bytes) -> bool:
 
 
 def jpeg_has_all_scans(data: bytes) -> bool:
-    """Whether a JPEG without an end has a scan for every part of its picture, the last one begun.
+    """Whether a JPEG without an end has at least begun the last scan of every part of its picture.
 
-    A progressive JPEG tells the picture in several scans (ITU-T T.81, annex G). False also for
+    A progressive JPEG stores the picture in several scans (ITU-T T.81, annex G). False also for
     damage, and for a JPEG with restart marks: if it ends at such a mark, a decoder fills the rest.
     """
     place, whole = 2, {}  # whole: {(component, coefficient): whether its last bit was sent}
@@ -99,7 +99,7 @@ def jpeg_has_all_scans(data: bytes) -> bool:
             first, last, left = part[-3], part[-2], part[-1] & 15
             for one in part[1:-3:2]:
                 whole |= {(one, k): left == 0 for k in range(first, last + 1)}
-            # behind FF in a scan stands a zero, or nothing else than a mark
+            # after FF in a scan comes a zero, or else it is a mark
             while (place := data.find(b"\xff", place)) >= 0 and data[
                 place + 1 : place + 2
             ] == b"\0":
@@ -149,7 +149,7 @@ def formats_for(data: bytes, name: str) -> list[str]:
 
 
 def raw_sentence(name: str) -> str:
-    """What a person reads about a raw file."""
+    """The message for a raw file."""
     return (
         f"{name} is a raw file of a camera (like DNG), and only its small preview could be read "
         "here. Export it as JPEG from your photo program, and give that."
@@ -157,7 +157,7 @@ def raw_sentence(name: str) -> str:
 
 
 def unread_sentence(name: str, suffix: str, data: bytes) -> str:
-    """What a person reads about a file that Pillow does not recognize as a picture.
+    """The message for a file that Pillow does not recognize as a picture.
 
     suffix : of its name, in lower case, with the full stop. data : its bytes.
     """
@@ -209,9 +209,9 @@ def _refuse_png(image: Image.Image, name: str, data: bytes) -> None:
 
 
 def _tiff_is_cut(data: bytes) -> bool:
-    """Whether the first directory of a TIFF, or a value of it, lies behind the end of the file.
+    """Whether the first directory of a TIFF, or a value of it, would lie after the end of the file.
 
-    Pillow leaves out what it does not find, and makes another picture of the rest.
+    Pillow leaves out the missing values, and makes another picture from the rest.
     """
     order: Any = "little" if data.startswith(b"II") else "big"
 
@@ -278,7 +278,7 @@ def _jpeg_2000_is_cut(data: bytes, start: int) -> bool:
         mark, length = data[place : place + 2], int.from_bytes(data[place + 2 : place + 4], "big")
         if mark == b"\xff\xd9":
             return False
-        if mark == b"\xff\x90":  # a part of a tile, which tells its whole length
+        if mark == b"\xff\x90":  # a part of a tile, which gives its whole length
             length = int.from_bytes(data[place + 6 : place + 10], "big") - 2
             if length == -2:  # up to the end
                 return data.find(b"\xff\xd9", place) < 0

@@ -1,4 +1,4 @@
-"""Find out what a picture file says about how it was made. Any kind that can be read will do."""
+"""Find out what a picture file says about how it was made, for all kinds that the kit reads."""
 
 import contextlib
 import re
@@ -31,7 +31,7 @@ MEANINGS = {
     "humanEdits": "changed by a person",
     "screenCapture": "taken from a screen",
 }
-# texts in which programs that make pictures say how, by their keywords
+# keywords of the texts in which programs say how they made a picture
 KEYWORDS = ("parameters", "workflow", "sd-metadata", "invokeai_metadata", "Dream")
 # the kit's own sentence, and the line that many other programs write
 PHRASES = re.compile(r"Made with AI|\bSteps: \d+, Sampler: ")
@@ -72,7 +72,7 @@ def read(path: Path, own: Signer | None = None, quick: bool = False) -> Layers:
 
     Raises `SdkitError` if the picture cannot be read.
     """
-    pixels = photos.open_photo(path)  # refuses what is no picture, or is damaged
+    pixels = photos.open_photo(path)  # refuses other files and damaged pictures
     data = path.read_bytes()
     with warnings.catch_warnings(), _opened(data, path.name) as image:
         warnings.simplefilter("ignore")  # damaged EXIF
@@ -97,7 +97,7 @@ def meaning(source: str) -> str:
 
 def _texts(image: Image.Image) -> dict[str, str]:
     """The texts of a picture file by their keywords: of PNG, comments, and two of EXIF."""
-    with contextlib.suppress(Exception):  # the texts of a PNG may stand behind its pixels
+    with contextlib.suppress(Exception):  # the texts of a PNG may come after its pixels
         image.load()
     found = {str(key): _decode(value) for key, value in image.info.items() if key != "exif"}
     with contextlib.suppress(Exception):  # EXIF may be damaged although the pixels are whole

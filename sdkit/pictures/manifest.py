@@ -1,4 +1,4 @@
-"""The signed manifest of a picture, in the form of C2PA: make one, and read anybody's.
+"""The signed manifest of a picture, in the form of C2PA: make one, and read those of others.
 
 A manifest lies inside the file. It says how the picture was made, and its signature covers all
 other bytes of the file. The library c2pa is imported only here, when it is needed. It uses no
@@ -22,7 +22,7 @@ IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 class Origin(enum.StrEnum):
-    """What a picture was made from, in the words of the IPTC's list of digital source types."""
+    """The source of a picture, in the words of the IPTC's list of digital source types."""
 
     SENTENCE = "trainedAlgorithmicMedia"
     PICTURE = "compositeWithTrainedAlgorithmicMedia"  # a photograph, or another picture
@@ -45,7 +45,7 @@ class Found:
 
 
 DAMAGED = Found("the manifest is damaged, or of a newer kind", "", False, "", ())
-# The codes of C2PA for what is wrong with a manifest, and what a person reads
+# The codes of C2PA for the faults of a manifest, and the messages for them
 FAULTS = {
     "assertion.dataHash.mismatch": "the picture was changed after it was signed",
     "assertion.boxesHash.mismatch": "the picture was changed after it was signed",
@@ -56,7 +56,7 @@ FAULTS = {
     "signingCredential.expired": "its certificate was not valid at that time",
     "signingCredential.revoked": "its certificate was withdrawn",
 }
-# It only says that no list of signers that the kit has knows this one; the kit has no such list.
+# It only says that this signer is in no list of the kit. The kit has no such list.
 UNKNOWN_SIGNER = "signingCredential.untrusted"
 
 
@@ -64,7 +64,7 @@ def _library() -> ModuleType:
     """The package c2pa, or `SdkitError` if it is missing or does not start on this system."""
     try:
         import c2pa
-    except Exception as error:  # it loads a library of the system, which can fail in many ways
+    except Exception as error:  # it loads a library of the system, and this can fail in many ways
         raise SdkitError(
             "The package c2pa-python, which signs pictures and reads signatures, is missing or "
             "does not start on this computer. Install it with: pip install c2pa-python."

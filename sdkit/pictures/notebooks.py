@@ -1,7 +1,7 @@
 """Take pictures out of notebooks before they are passed on.
 
-What is surely a picture is removed. What only could be one is named, so that a person looks at it:
-program text cannot be thrown away on suspicion.
+What is surely a picture is removed. If something only could be a picture, it is named, so that a
+person looks at it. Code must not be deleted on suspicion.
 """
 
 import html
@@ -26,24 +26,24 @@ HEX = "89504e470d|ffd8ff[de][0-9a-f]00|4749463839|4749463837|52494646[0-9a-f]{8}
 BYTES = "\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|(?i:</?svg)"
 MAGIC = re.compile(f"{BASE64}|(?i:{HEX})|{BYTES}")
 
-# the head of a data URI; its media type may lack, and then it has parameters
+# the start of a data URI; without a media type it has parameters
 URI = re.compile(
     r"data:\s{0,9}(?:(?:image|application|audio|video|text|font|model|message|multipart)/[\w.+-]+)?"
     r"(?:\s{0,9};\s{0,9}[\w.+-]+(?:=[^,;\"'\s)]*)?)*\s{0,9},\s*",
     re.IGNORECASE,
 )
 CLOSING = {'"': '"', "'": "'", "`": "`", "(": ")", "<": ">"}
-# What may stand between two lines of one picture, written as text or as a program's strings. The
-# next line must be a long one, so that no words of a sentence are taken for it.
+# What may come between two lines of one picture, in a text or in the strings of a program. The next
+# line must be a long one, so that the words of a sentence do not count as one.
 BETWEEN = r"(?:\\[nrt]|&#?\w{1,10};|[\\\s\"'])+"
 BODY = re.compile(rf"(?:[\w+/=%-]|{BETWEEN}(?=[\w+/=%-]{{16}}))*")
 RUN = re.compile(rf"(?:{BASE64})(?:[\w+/=-]|{BETWEEN}(?=[\w+/=-]{{16}}))+")
 HEX_RUN = re.compile(rf"(?i)\b(?:{HEX})(?:[0-9a-f]|{BETWEEN}(?=[0-9a-f]{{16}}))+")
 DRAWING = re.compile(r"<svg\b.*?</svg\s*>", re.IGNORECASE | re.DOTALL)
-SHORTEST = 40  # letters; no shorter text without a data URI is taken for a picture
+SHORTEST = 40  # letters; a shorter text without a data URI does not count as a picture
 
 NUMBER = r"(?:0x[0-9a-f]+|[-+]?[\d.]+(?:e[-+]?\d+)?)"
-# what could be a picture in a form that is not known here: packed, or as numbers
+# this could be a picture in an unknown form: packed, or as numbers
 SUSPICIOUS = re.compile(
     r"[!-~]{200}"  # a long text without a blank
     r"|(?:[!-~]{40,}\s+){4}"  # the same, in lines
@@ -58,7 +58,7 @@ OF_NOTEBOOKS = {"cells", "metadata", "nbformat", "nbformat_minor"}
 
 
 class Cleared(NamedTuple):
-    """What `clear` did with a notebook."""
+    """The result of `clear` for a notebook."""
 
     removed: int  # outputs, pictures and entries of metadata
     doubtful: list[str]  # places that could still hold a picture, such as "cell 3"
@@ -90,7 +90,7 @@ def clear(path: str | os.PathLike) -> Cleared:
             f"{path} is not a notebook of Jupyter's format 4. Open it in JupyterLab and save it."
         ) from error
     after = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
-    # this may be so if nothing was counted: an entry that stands there twice is read once
+    # possible even if nothing was counted: an entry that is there twice is read once
     if after != before:
         with write_atomically(path.resolve()) as part:
             part.write_text(after, encoding="utf-8", errors="backslashreplace")
@@ -118,7 +118,7 @@ def find_notebooks(sources: Iterable[str | os.PathLike]) -> list[Path]:
 
 
 def could_be_picture(text: str) -> bool:
-    """Whether a text may hold a picture, in any form that is known here, or is long and strange."""
+    """Whether a text may hold a picture: in a known form, or as a long and strange text."""
     plain = _decoded(text)
     bare = re.sub(r"[\s\"'`+,\\]+", "", plain)  # a picture may be written in pieces
     return (
@@ -204,7 +204,7 @@ def _is_picture(head: str, body: str) -> bool:
 
 
 def _decoded(text: str) -> str:
-    """A text with what HTML, addresses and programs write for a letter replaced by the letter."""
+    """A text in which the codes of HTML, addresses and programs are replaced by their letters."""
     text = re.sub(
         r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([0-3][0-7]{2}))",
         lambda m: chr(int(m[3], 8) if m[3] else int(m[1] or m[2], 16)),

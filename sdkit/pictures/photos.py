@@ -24,7 +24,7 @@ from sdkit.pictures.samples import SAMPLES
 if TYPE_CHECKING:
     import torch
 
-# so many pixels take up to 2 GB while they are read; the file's header tells, before decoding
+# so many pixels take up to 2 GB while they are read; the file's header says their number
 MAX_PIXELS = 100_000_000
 # the size of a file with MAX_PIXELS pixels: not compressed, four channels of 16 bits
 MAX_BYTES = 1_000_000_000
@@ -150,12 +150,13 @@ def _read(path: Path) -> bytes:
 
 
 def _with_end(data: bytes, max_pixels: int) -> bytes:
-    """Give a JPEG its end mark back if that is all that it lacks.
+    """Give a JPEG its end mark back if only this is missing.
 
-    Two endings are tried after the last byte. If a part of the picture were missing, the decoder
-    would make it up from the ending, and the two results would differ. Other data stays as it is.
+    The function tries two endings after the last byte. If a part of the picture were missing, the
+    decoder would compute it from the ending, and the two results would differ. Other data stays as
+    it is.
     """
-    if data.rfind(JPEG_END) > data.rfind(JPEG_SCAN):  # whole; a preview inside stands before that
+    if data.rfind(JPEG_END) > data.rfind(JPEG_SCAN):  # complete; a preview inside comes before that
         return data
     if not kinds.jpeg_has_all_scans(data):
         return data

@@ -30,7 +30,7 @@ GREY_LEVELS = {"L;2": 3, "L;4": 15}
 
 
 def png_kind(image: Image.Image) -> str:
-    """What Pillow calls the pixels of a PNG that is not decoded yet, such as "L;4"; or ""."""
+    """Pillow's name for the pixels of a PNG that is not decoded yet, such as "L;4"; or ""."""
     if getattr(image, "format", None) != "PNG" or not getattr(image, "tile", None):
         return ""
     return str(image.tile[0][3])  # type: ignore[attr-defined]  # only a file has it

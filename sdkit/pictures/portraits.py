@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]  # left, top, right and bottom edge in px
 LOOK_AT = 480  # px, the long side on which faces are looked for
 SMALLEST = 24  # px of these, the narrowest face
 SAME = 0.4  # intersection over union from which two boxes hold the same face
-# A face less than half as wide as the widest is a passer-by, or a badge that looks like a face.
+# A face less than half as wide as the widest is a person in the background, or no face.
 SHARE = 0.5
 # Head and shoulders, in widths of the face's box: how wide, how high, and how much is above it.
 WIDTH, HEIGHT, ABOVE = 2.4, 3.0, 0.7
@@ -35,7 +35,7 @@ def _detector() -> Any:
 
 
 def _detect(grey: Image.Image) -> np.ndarray:
-    """The boxes of all that the cascade takes for faces in a picture of mode L: (N, 4) float."""
+    """The boxes of all faces that the cascade finds in a picture of mode L: (N, 4) float."""
     found = _detector().detect_multi_scale(
         img=np.asarray(grey),
         scale_factor=1.2,
@@ -71,8 +71,9 @@ def _agreed(plain: np.ndarray, mirrored: np.ndarray) -> list[np.ndarray]:
     """The faces found in a picture (N, 4) and in its mirror image (M, 4): boxes (4,).
 
     Most mistakes of the detector are found in only one of the two. A face is often found in several
-    sizes: the pair is kept whose agreement times width is best, and no other that shares much with
-    it. The width counts, because a nose or an eye inside a face can agree better than the face.
+    sizes. The function keeps the pair with the best product of agreement and width, and no other
+    pair that overlaps much with it. The width counts, because a nose or an eye inside a face can
+    agree better than the face.
     """
     pairs = []
     for one in plain:
@@ -120,8 +121,8 @@ def crop_faces(image: Image.Image) -> list[Image.Image]:
     """Cut head and shoulders of each person out of an RGB picture, from left to right.
 
     image : as `photos.open_photo` gives it. Each crop is an RGB picture, about 2.4 times as wide
-        and 3 times as high as the face, in the pixels of `image`. A neighbour who stands close is
-        partly on it, too.
+        and 3 times as high as the face, in the pixels of `image`. If another person stands close, a
+        part of this person is on the crop, too.
 
     The list is empty if no face is found.
     """

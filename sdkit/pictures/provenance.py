@@ -25,7 +25,7 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
-ROOM_FOR_MARK = 128  # px; if the short side is less, the mark would cover too much
+ROOM_FOR_MARK = 128  # px; on a picture with a smaller short side the mark would cover too much
 
 
 def mark(image: Image.Image) -> Image.Image:

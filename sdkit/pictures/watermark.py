@@ -1,12 +1,12 @@
-"""An invisible mark in the pixels: it survives what removes notes from a file, up to a point.
+"""An invisible mark in the pixels. It often stays when the notes in the file are lost.
 
 It is a pattern of waves with fixed phases, spread over the whole picture: spread spectrum (Cox,
 Kilian, Leighton and Shamoon 1997, "Secure spread spectrum watermarking for multimedia"). The
 pattern repeats, so that a piece of the picture is enough (Kutter 1998). The waves are added to the
-brightness, weakly where the picture is smooth, more where it is rough and hides them.
+brightness: weakly where the picture is smooth, and more where it is rough and hides them.
 
-The phases are the key. They are public, as all of the kit, so anybody can remove the mark or add
-it to any other picture. It helps to find the kit's pictures again; it proves nothing.
+The phases are the key. They are public, like everything in the kit, so anybody can remove the mark
+or add it to another picture. The mark helps to find the kit's pictures again. It proves nothing.
 """
 
 import functools
@@ -31,15 +31,15 @@ LARGEST, LONGEST = 512, 1536
 # sizes that are looked for, as parts of the size when it was marked; the usual ones first
 USUAL_SCALES = (1, 1 / 2, 3 / 4, 2 / 3, 2, 3 / 2)
 SMALLEST_SCALE, LARGEST_SCALE = 0.3, 3
-# the mark counts as found below the first; below the second nobody needs to look further
+# the mark counts as found below the first number; below the second the search ends
 FOUND, ENOUGH = 1e-6, 1e-12
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What was found of the mark."""
+    """The result of the search for the mark."""
 
-    # a picture without the mark gives a value as small as this with at most this probability
+    # the probability of such a small value in a picture without the mark is at most this
     p: float
     # the size, as a part of what it was when the picture was marked; means nothing for a large p
     scale: float
@@ -48,7 +48,7 @@ class Trace:
 
     @property
     def found(self) -> bool:
-        """Whether the mark is there: wrongly so for at most one picture in a million."""
+        """Whether the mark is there. A false alarm: one in a million at most."""
         return self.p < FOUND
 
 
@@ -75,11 +75,11 @@ def detect(image: Image.Image, quick: bool = False) -> Trace:
 
     quick : look for the usual sizes only. Otherwise a picture without the mark takes some seconds.
 
-    The phases of the picture's own waves are compared with those of the key. They have nothing to
-    do with each other in a picture without the mark: the K differences are then like angles drawn
-    evenly from the circle, and the sum of their cosines exceeds z sqrt(K / 2) with a probability
-    below exp(-z²/2) (Chernoff's bound, because the mean of exp(t cos) is below exp(t²/4)). `p` is
-    this bound times the number of places and sizes that are tried.
+    The phases of the picture's own waves are compared with those of the key. In a picture without
+    the mark they are independent: the K differences are then like angles drawn evenly from the
+    circle, and the sum of their cosines exceeds z sqrt(K / 2) with a probability below exp(-z²/2)
+    (Chernoff's bound, because the mean of exp(t cos) is below exp(t²/4)). `p` is this bound times
+    the number of places and sizes that are tried.
     """
     if min(image.size) > LARGEST:
         shrunk = LARGEST / min(image.size)
@@ -218,6 +218,6 @@ def _brightness(image: Image.Image) -> np.ndarray:
 
 def _blur(values: np.ndarray, sigma: float) -> Any:
     """A Gaussian blur; `sigma` in px."""
-    from scipy.ndimage import gaussian_filter  # takes a moment to import
+    from scipy.ndimage import gaussian_filter  # the import takes a moment
 
     return gaussian_filter(values, sigma)

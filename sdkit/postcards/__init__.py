@@ -50,7 +50,7 @@ OTHER_NAMES = {
     "umbrella": ("parasol",),
     "car": ("automobile",),
 }
-# Words in `PHRASES` that alone do not tell a ground or a time.
+# Words in `PHRASES` that alone do not name a ground or a time.
 UNTELLING = set("a an at by early field green in of on the under".split()) | {"among"}
 # For each part, the words that it can take.
 WORDS = dict(zip(PARTS, (THINGS, COLOURS, PLACES, GROUNDS, TIMES)))
@@ -162,7 +162,7 @@ def complete(prompt: str, seed: int) -> tuple[str, list[str]]:
     """Add a colour, a ground and a time to a prompt that names a thing and leaves them out.
 
     Returns the longer prompt and what was added. Without this the model would choose, and for one
-    seed it chooses much the same for every prompt: with seed 0 nearly always a sunset. The prompt
+    seed it chooses nearly the same for every prompt: with seed 0 nearly always a sunset. The prompt
     and the seed decide what is added. A prompt that names no thing stays as it is.
     """
     rng = np.random.default_rng([zlib.crc32(prompt.lower().encode()), seed])

@@ -1,6 +1,6 @@
 """Train everything: ``python -m sdkit.recipes --art DIR``.
 
-``python -m sdkit.recipes --checksums`` only makes the list of checksums anew.
+``python -m sdkit.recipes --checksums`` only makes the list of checksums again.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main(arguments=None):
     parser.add_argument(
         "--checksums",
         action="store_true",
-        help="train nothing; only make the list of checksums beside the networks anew",
+        help="train nothing; only make the list of checksums beside the networks again",
     )
     args = parser.parse_args(arguments)
     if not args.art and not args.checksums:

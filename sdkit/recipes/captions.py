@@ -86,7 +86,7 @@ NAMES = {
 
 
 class Painting(NamedTuple):
-    """A painting that can be asked for by name."""
+    """A painting that a prompt can name."""
 
     names: tuple  # in captions
     files: tuple  # stems of the files of the training pictures

@@ -1,9 +1,9 @@
 """All trainings in order, from nothing to the shipped networks: ``python -m sdkit.recipes``.
 
 A stage whose ``recipe.json`` has the same settings and the same inputs is finished, and is skipped.
-An unfinished one goes on from its last checkpoint. A stage whose input was trained anew is trained
-anew, too. To add a stage, write a recipe as sdkit/recipes/__init__.py says, and put it into
-`stages`.
+An unfinished one goes on from its last checkpoint. If the input of a stage was trained again, the
+stage is trained again, too. To add a stage, write a recipe as sdkit/recipes/__init__.py says, and
+put it into `stages`.
 """
 
 import shutil
@@ -27,8 +27,8 @@ from sdkit.recipes import (
 )
 from sdkit.recipes.settings import BaseSettings, input_folders, published
 
-# Settings with which the whole chain runs in less than a minute, to see whether it works. Its
-# networks draw nothing that could be recognised.
+# Settings with which the whole chain runs in less than a minute, as a test. Nobody can recognise
+# anything in the pictures of its networks.
 TINY = {
     "reader": dict(batch_size=4, drawn=12, size=32, channels=(8, 16), evaluate=4),
     "classifier": dict(batch_size=4, size=32, channels=(8, 16)),
@@ -104,9 +104,10 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
 
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
     needs a network that can draw already, and guidance needs one that knows the styles. The painter
-    needs guidance. The VAE's decoder is trained further, which leaves the latents as they are. What
-    is trained further is first saved in ``runs``. The upscaler is measured by the classifier and
-    with its regressor. ``features``: the folder with the VGG16, by default beside ``art_dir``.
+    needs guidance. The VAE's decoder is trained further, and the latents stay as they are. A
+    network that is trained further is first saved in ``runs``. The upscaler is measured by the
+    classifier and with its regressor. ``features``: the folder with the VGG16, by default beside
+    ``art_dir``.
     """
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)
@@ -165,7 +166,7 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
 
 @dataclass(frozen=True)
 class Plan:
-    """What will happen to a stage."""
+    """The plan for a stage."""
 
     stage: Stage
     action: str  # "skip", "train", "resume" or "start over"
@@ -174,7 +175,7 @@ class Plan:
 
 
 def plan(chain, known=None):
-    """What `run` will do: a list of `Plan`, one for each stage; see `estimate` for the minutes."""
+    """The plan of `run`: a list of `Plan`, one for each stage; see `estimate` for the minutes."""
     plans, trained = [], set()
     for stage in chain:
         waits = trained & set(map(_resolved, input_folders(stage.settings).values()))
@@ -205,7 +206,7 @@ def output_folders(settings):
 
 
 def estimate(stage, steps_done=0, known=None):
-    """Minutes that a stage will take, and where the figure comes from: (minutes or None, source).
+    """Minutes that a stage will take, and the source of this figure: (minutes or None, source).
 
     From the checkpoint of the same training, else from a ``recipe.json`` of the same recipe and
     kind of device: of the stage's own folder, or of ``known``, the folder of networks that are

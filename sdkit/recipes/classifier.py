@@ -1,9 +1,9 @@
 """Train the style classifier: ``python -m sdkit.recipes.classifier --art-dir DIR``.
 
-It measures the generator, so it must be fair. Every crop is blurred, compressed, recoloured or made
-noisy at random; otherwise low-resolution portraits would give themselves away as "a photo" by their
-softness. A second classifier, trained with another seed and width, can serve in the VAE's
-perceptual loss. The one that measures is in no loss.
+It measures the painter, so it must be fair. Every crop is blurred, compressed, recoloured or made
+noisy at random. Otherwise the softness of portraits with a low resolution would show that they are
+"a photo". A second classifier, trained with another seed and width, can serve in the VAE's
+perceptual loss. The loss never uses the classifier that measures.
 """
 
 import io

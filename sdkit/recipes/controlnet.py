@@ -1,10 +1,10 @@
 """Train a small ControlNet for postcards: ``python -m sdkit.recipes.controlnet``.
 
-A ControlNet (Zhang et al. 2023, arXiv:2302.05543) reads a picture of edges and adds to what the
-skips of a frozen denoiser carry, so that the denoiser paints along the edges. The original is a
-copy of half of Stable Diffusion's UNet. This one has the same levels, without attention: the edges
-say where things are, and the denoiser itself still reads the sentence. It starts with zeros, so at
-first it changes nothing. The renderer gives as many pairs of edges and postcards as one likes.
+A ControlNet (Zhang et al. 2023, arXiv:2302.05543) reads a picture of edges and adds numbers to the
+skips of a frozen denoiser, so that the denoiser paints along the edges. The original is a copy of
+half of Stable Diffusion's UNet. This one has the same levels, without attention: the edges say
+where things are, and the denoiser itself still reads the sentence. It starts with zeros, so at
+first it changes nothing. The renderer makes any number of pairs of edges and postcards.
 """
 
 import json
@@ -153,10 +153,10 @@ def loss(settings, model, batch, denoiser, text_encoder, noise_scheduler):
 
 @torch.no_grad()
 def measure(settings, model, pipe):
-    """How far the edges lead, on held-out postcards: shares read right, with and without edges.
+    """The effect of the edges on held-out postcards: shares read right, with and without edges.
 
-    The captions name thing, colour, ground and time and leave out the place, so only the edges
-    tell it.
+    The captions name thing, colour, ground and time. They leave out the place, so only the edges
+    show it.
     """
     from diffusers import StableDiffusionControlNetPipeline
 

@@ -1,11 +1,11 @@
 """Fine-tune the VAE's decoder for texture: ``python -m sdkit.recipes.decoder --art-dir DIR``.
 
-The VAE is trained with a pixel loss. Where its few latent numbers do not say how the bristles of a
-brush ran, the decoder answers with the mean of all possibilities, which is smooth. So paint came
-back as plastic. Here the encoder, and with it the latents, stay as they are; the decoder learns to
-invent strokes that look right: by the Gram matrices of VGG features (as EnhanceNet, Sajjadi et al.
-2017), by the features themselves (Johnson et al. 2016), and by a patch discriminator (Isola et al.
-2017). A pixel loss keeps colours and shapes.
+The VAE is trained with a pixel loss. Its few latent numbers do not say how the bristles of a brush
+moved. There the decoder answers with the mean of all possibilities, which is smooth. So paint
+looked like plastic afterwards. Here the encoder and the latents stay as they are; the decoder
+learns to invent strokes that look right: by the Gram matrices of VGG features (as EnhanceNet,
+Sajjadi et al. 2017), by the features themselves (Johnson et al. 2016), and by a patch discriminator
+(Isola et al. 2017). A pixel loss keeps colours and shapes.
 """
 
 import json
@@ -180,14 +180,14 @@ def main(settings):
     run.averaged()
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
     figures = measure(settings, network)
-    network.register_to_config(_name_or_path="mini-sd/vae")  # do not publish a place on this disk
+    network.register_to_config(_name_or_path="mini-sd/vae")  # do not publish a path on this disk
     network.half().save_pretrained(settings.out)
     training.write_record(settings.out, run, "decoder", figures, art.data_hash(pictures))
     print(json.dumps(figures))
 
 
 class Decoder(torch.nn.Module):
-    """The half of a VAE that makes pictures (B, 3, H, W) of latents (B, C, h, w)."""
+    """The half of a VAE that makes pictures (B, 3, H, W) from latents (B, C, h, w)."""
 
     def __init__(self, network):
         super().__init__()

@@ -2,14 +2,14 @@
 
 Classifier-free guidance (Ho & Salimans 2022) asks the network twice in each step, with the prompt
 and without it. Here a network learns to give the guided answer in one call (Meng et al. 2023, "On
-distillation of guided diffusion models", stage one). It is told the guidance scale by an embedding
-that is added to that of the timestep, as in latent consistency models (Luo et al. 2023), so that
-diffusers' pipelines know what to do. Without this embedding the network still answers as before.
+distillation of guided diffusion models", stage one). The embedding of the guidance scale is added
+to that of the timestep, as in latent consistency models (Luo et al. 2023). So diffusers' pipelines
+can use the network. Without this embedding the network still answers as before.
 
 The usual guided answer turns all skin yellow, because Van Gogh's pictures are yellower than
-photographs, and guidance makes too much of that. So where the latents have the colour of skin,
-their coarse parts, which hold the colours, get less of the guidance. The fine parts, which hold the
-brush strokes, get nearly all of it (frequency-decoupled guidance, Sadat et al. 2025).
+photographs, and guidance amplifies this. So the coarse parts of the latents, which hold the
+colours, get less of the guidance where there is skin. The fine parts, which hold the brush strokes,
+get nearly all of it (frequency-decoupled guidance, Sadat et al. 2025).
 """
 
 import json
@@ -36,13 +36,13 @@ EMBEDDING = 256  # numbers in the embedding of a guidance scale
 COARSE = 4  # latent pixels; means over squares with this side are the coarse parts
 SKIN_CB, SKIN_CR = (77, 127), (133, 173)  # colours of skin, light or dark (Chai & Ngan 1999)
 SKIN_EDGE = 9  # latent pixels, the width of the soft edge of skin
-SHOWN = 64  # photographs that show what colours latents have
+SHOWN = 64  # photographs from which the colours of latents are learned
 FIRST = 1  # the timestep at which sampling ends
 
 
 @dataclass(frozen=True)
 class StudentSettings(unet.LatentSettings):
-    """What trainings of a denoiser have in common that learn from a teacher's answers."""
+    """Settings of all trainings of a denoiser that learn from a teacher's answers."""
 
     # folder of the pipeline that is saved
     out: Path = field(default_factory=in_models("mini-sd"))
@@ -111,7 +111,7 @@ def guided_answer(cond, uncond, scales, coarse_share=1.0, fine_share=1.0):
 def colours_of_latents(vae, pictures):
     """Matrix (C + 1, 3) that turns scaled latents, and a 1, into RGB in [-1, 1].
 
-    Found by least squares. It does not see details, but colours well enough.
+    Found by least squares. It shows no details, but the colours are good enough.
     """
     latents, pixels = [], []
     for picture in pictures:
@@ -203,7 +203,7 @@ def loss(settings, model, batch, teacher, empty, noise_scheduler):
     teacher : (UNet, text encoder); empty : tokens (1, L) of the empty prompt.
 
     The second timestep is earlier, and its latents come from the network's own answer. So it also
-    learns what to do with its own paintings.
+    learns from its own paintings.
     """
     network, text_encoder = teacher
     count, noisy, now = len(batch.noisy), batch.noisy, batch.timesteps
@@ -231,7 +231,7 @@ def loss(settings, model, batch, teacher, empty, noise_scheduler):
 
 @torch.no_grad()
 def measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours):
-    """How much of what guidance changes is missing, on held-out photographs called "van gogh".
+    """The missing share of the change by guidance, on held-out photographs called "van gogh".
 
     The squared distance between the answers of network and teacher, as a share of the squared
     distance between the guided and the usual answer, at two timesteps. 0: equal; 1: no guidance.

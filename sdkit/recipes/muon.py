@@ -1,10 +1,10 @@
 """Muon: an optimizer that makes each step of a weight matrix equally long in all directions.
 
-Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. Adam scales each weight on its own.
-So the few strong directions of a gradient are learned first, and fine detail, which lies in the
-weak directions, is learned last. Muon replaces the momentum of a matrix by the nearest orthogonal
-matrix. On the VAE of this kit, 250 such steps gained four times as much as 250 steps of Adam; each
-took 1.4 times as long.
+Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. Adam scales each weight separately.
+So a network learns the few strong directions of a gradient first, and fine detail, which lies in
+the weak directions, last. Muon replaces the momentum of a matrix by the nearest orthogonal matrix.
+On the VAE of this kit, 250 such steps gained four times as much as 250 steps of Adam; each took 1.4
+times as long.
 """
 
 from collections import defaultdict
@@ -23,8 +23,8 @@ def orthogonal(matrix, steps=5):
     """About the nearest orthogonal matrices to (..., m, n): all singular values near 1.
 
     Newton-Schulz iteration: X <- a X + (b A + c A A) X with A = X X^T (Jordan et al. 2024). It runs
-    in bfloat16 where the device multiplies that itself, and in float32 elsewhere. The steps end
-    within a few per cent of each other; where bfloat16 is emulated it is about ten times slower.
+    in bfloat16 where the device multiplies that itself, and in float32 elsewhere. The results
+    differ by a few per cent; where bfloat16 is emulated it is about ten times slower.
     """
     a, b, c = NEWTON_SCHULZ
     dtype = torch.bfloat16 if hardware.bf16_is_native(matrix.device) else torch.float32

@@ -1,11 +1,11 @@
 """Latents of paintings and photographs in pairs: each picture, and the same without its style.
 
-Image to image starts from a noised photograph. A denoiser that only ever saw noised paintings takes
-what is left of the photograph's colours for the colours of a painting, and keeps them. So it also
-learns from pairs: a picture where it should arrive, and a plain version of it where it starts.
-Nobody has photographs of the scenes that Van Gogh painted, but removing a style is easier than
-adding one (StyleDiffusion, Wang et al. 2023): brush strokes are smoothed away (total variation,
-Chambolle 2004), and the palette becomes that of some photograph.
+Image to image starts from a noised photograph. If a denoiser has seen only noised paintings, it
+takes the rest of the photograph's colours for the colours of a painting, and keeps them. So it also
+learns from pairs: it starts from a plain version of a picture, and should end at the picture
+itself. Nobody has photographs of the scenes that Van Gogh painted, but removing a style is easier
+than adding one (StyleDiffusion, Wang et al. 2023): brush strokes are smoothed away (total
+variation, Chambolle 2004), and the palette becomes that of some photograph.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
-"""What a trained eye sees in pictures: VGG features, Gram matrices, patch discriminators.
+"""Losses that compare the look of pictures: VGG features, Gram matrices, patch discriminators.
 
-The losses here compare pictures by the features of a network instead of pixel by pixel. The
-network is a VGG16 (Simonyan & Zisserman 2015) in one file of weights that the kit does not ship;
-data/README.md says where it comes from. Nothing that was trained with it is judged with it.
+The losses here compare pictures by the features of a network instead of pixel by pixel. The network
+is a VGG16 (Simonyan & Zisserman 2015) in one file of weights that is not part of the kit;
+data/README.md says where it comes from. No network that was trained with it is judged with it.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from sdkit.pictures import photos
 
 # channels of the convolutions in each block; average pooling between the blocks (Gatys et al. 2016)
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
-# means of blue, green and red (0 to 255) over ImageNet, which the network takes off
+# means of blue, green and red (0 to 255) over ImageNet, which the network subtracts
 MEAN_BGR = (104.00699, 116.66877, 122.67892)
 FILE = "vgg16_hed_fp16.safetensors"
 
@@ -25,8 +25,8 @@ FILE = "vgg16_hed_fp16.safetensors"
 class VGG16(nn.Module):
     """Features of pictures (B, 3, H, W) in [-1, 1], as a dict from layer name to (B, C, h, w).
 
-    layers : names such as "relu3_1": the first convolution of the third block, after its ReLU.
-        What lies behind the last of them is not built.
+    layers : names such as "relu3_1": the first convolution of the third block, after its ReLU. The
+        layers after the last of them are not built.
     """
 
     def __init__(self, layers):
@@ -76,7 +76,8 @@ class VGG16(nn.Module):
 def gram(features):
     """Gram matrices (B, C, C) of features (B, C, h, w): mean products of two channels.
 
-    They say which features come together, not where: the texture (Gatys et al. 2016, equation 3).
+    They say which features occur together, but not where: the texture (Gatys et al. 2016, equation
+    3).
     """
     # Not flatten(2): that would lose the layout channels_last, and with it the fast convolutions.
     x = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h w, C)
@@ -86,7 +87,7 @@ def gram(features):
 def gram_distance(grams, targets):
     """Squared distances (B,) of Gram matrices (B, C, C), each divided by that of its target to 0.
 
-    So that all layers count alike, whatever the size of their features is.
+    So all layers have the same influence, whatever the size of their features is.
     """
     grams, targets = grams.float(), targets.float()
     return (grams - targets).square().sum((1, 2)) / targets.square().sum((1, 2))

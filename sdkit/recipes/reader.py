@@ -1,9 +1,10 @@
 """Train the reader of postcards: ``python -m sdkit.recipes.reader``.
 
-It tells from the picture alone which thing a postcard shows, its colour and place, the ground and
-the time of day. So it measures whether a generated picture shows what was asked for. It sees only
-rendered postcards, never a generated one, and it is in no loss of the generator. Its training
-pictures are blurred and made noisy at random, as pictures from a decoder are a little soft.
+It says which thing a postcard shows, its colour and place, the ground and the time of day. It looks
+only at the picture. So it measures whether a generated picture shows what the prompt asks for. It
+learns only from rendered postcards, never from a generated picture, and no training of the painter
+uses it. Its training pictures are blurred and made noisy at random, because pictures from a decoder
+are a little soft.
 """
 
 import json

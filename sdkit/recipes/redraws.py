@@ -1,9 +1,9 @@
 """Postcards of 128 px in pairs: as rendered, and as the model drew them at 64 px, enlarged.
 
-In a picture of 64 px a thing is a few latent pixels wide, so it comes out soft and a little melted.
-When the model draws it again at twice the size, starting from the small picture, there is room for
-its edges (the "hires fix" of Stable Diffusion users; a cascade, Ho et al. 2022). For this the
-denoiser learns where its own small pictures go wrong.
+In a picture of 64 px a thing is a few latent pixels wide, so it becomes soft and its edges run
+together. When the model draws it again at twice the size, starting from the small picture, the
+edges become clear (the "hires fix" of Stable Diffusion users; a cascade, Ho et al. 2022). For this
+the denoiser learns to correct its own small pictures.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ from sdkit.recipes import cards, training
 
 SIDE = 128  # px, of the rendered pictures; the small ones have half of that
 BATCH_SIZE = 64
-# how much of the small picture the model draws itself; with more it would be another picture
+# how much of the small picture the model draws again; with more it would be another picture
 STRENGTHS = (0.3, 0.7)
 STEPS, GUIDANCE = 16, 2.0
 

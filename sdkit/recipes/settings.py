@@ -1,8 +1,8 @@
 """Settings of a training: a dataclass, in which the comment above a field is that field's help.
 
-A comment is the shortest place to say what a number means, and the reader of the code sees the same
-sentence as the reader of ``--help``. (With ``field(metadata={"help": ...})`` each line of a
-dataclass would be three lines, and the number would be lost between them.)
+A comment is the shortest way to say what a number means. The reader of the code and the reader of
+``--help`` see the same sentence. (With ``field(metadata={"help": ...})`` each line of a dataclass
+would be three lines, and the number would be lost between them.)
 """
 
 import argparse
@@ -27,12 +27,11 @@ def in_models(path):
 
 @dataclass(frozen=True)
 class BaseSettings:
-    """What every training has. A recipe adds its own fields below these.
+    """Settings of every training. A recipe adds its own fields below these.
 
-    Fields of type ``Path`` are places on this computer and are never published. ``art_dir``,
-    ``runs`` and those whose names begin with "out" are told apart from the others, which are
-    inputs: folders with networks that the training starts from or learns with. Their checksums go
-    into the record.
+    Fields of type ``Path`` are places on this computer and are never published. All of them except
+    ``art_dir``, ``runs`` and those whose names begin with "out" are inputs: folders with networks
+    that the training starts from or learns with. The checksums of the inputs go into the record.
     """
 
     # folder with the training pictures; data/README.md says how to get them

@@ -83,8 +83,9 @@ class Data:
 def learn_merges(words, most):
     """The ``most`` most frequent merges of neighbouring pieces, in order; words: word -> count.
 
-    Byte-pair encoding (Sennrich et al. 2016, algorithm 1). The tokenizers library is faster, but it
-    breaks ties at random: a resumed training would read other tokens than it began with.
+    Byte-pair encoding (Sennrich et al. 2016, algorithm 1). The tokenizers library is faster, but
+    with equal counts it chooses at random. Then a resumed training would read other tokens than at
+    its start.
     """
     pieces = {word: [*word[:-1], word[-1] + "</w>"] for word in words}
     merges = []
@@ -150,9 +151,9 @@ def tokens(tokenizer, texts):
 def hard_choice(cards, alike, count, rng, groups=4):
     """Choose ``count`` of the ``cards`` for a batch; within a group, two parts agree.
 
-    Postcards that are chosen at random differ so much in sky and ground that a network need not
-    look at the thing (hard negatives, Robinson et al. 2021). ``alike``: (part, word) -> the numbers
-    of the cards that show it.
+    Postcards that are chosen at random differ so much in sky and ground that a network does not
+    have to look at the thing (hard negatives, Robinson et al. 2021). ``alike``: (part, word) -> the
+    numbers of the cards that show it.
     """
     chosen = []
     for _ in range(groups):

@@ -1,7 +1,7 @@
-"""What every recipe shares: exact resume, the loop over steps, a log with its curve, the record.
+"""The common parts of all recipes: exact resume, the loop over steps, a log, the record.
 
-Exact resume rests on one rule: everything random in a step comes from ``rng(seed, step, rank)``. So
-a run that was killed and then continued sees the same crops, noise and timesteps as a run that was
+Exact resume needs one rule: everything random in a step comes from ``rng(seed, step, rank)``. So a
+run that was killed and then continued sees the same crops, noise and timesteps as a run that was
 never killed.
 """
 
@@ -82,8 +82,8 @@ def encode_batches(vae, squares, mixed_precision="no", batch_size=32):
 def learning_rate_schedule(optimizer, steps, warmup, decay=0.4):
     """Linear warm-up, then constant; in the last share ``decay`` of the steps down to a tenth.
 
-    The rate is constant in between, so that a run can later be given more steps: it then goes on as
-    if it had had them from the start (Hägele et al. 2024).
+    The rate is constant in between, so that a run can get more steps later. It then goes on as if
+    it had them from the start (Hägele et al. 2024).
     """
 
     def factor(step):
@@ -154,7 +154,7 @@ def to_device(batch, device):
 
 def last_checkpoint(folder):
     """The folder of the last whole checkpoint of a run, None where there is none."""
-    # "old" is all there is when a run was killed between the two renames of `Run.save`
+    # if a run was killed between the two renames of `Run.save`, there is only "old"
     for name in ("checkpoint", "checkpoint.old"):
         if (Path(folder) / name / "progress.json").exists():
             return Path(folder) / name
@@ -162,7 +162,7 @@ def last_checkpoint(folder):
 
 
 def read_progress(folder):
-    """What the last checkpoint of a run says of itself: step, seconds, settings and inputs."""
+    """The step, seconds, settings and inputs of the last checkpoint of a run."""
     last = last_checkpoint(folder)
     if last is None:
         return {"step": 0, "seconds": 0.0}
@@ -216,7 +216,7 @@ class Run:
 
     @property
     def is_over(self):
-        """Whether all steps are taken, so that no training data is needed any more."""
+        """Whether all steps are done, so that no training data is needed any more."""
         return self.start >= self.settings.steps
 
     def resume(self):
@@ -232,7 +232,7 @@ class Run:
         if changed:
             raise SdkitError(
                 f"{self.folder} holds a training with other settings ({', '.join(changed)}). "
-                "Take the same settings again, or another folder (--runs), or delete that one."
+                "Use the same settings, choose another folder (--runs), or delete this one."
             )
         progress = read_progress(self.folder)
         self.accelerator.load_state(str(last))
@@ -279,7 +279,7 @@ class Run:
     step_seconds = None  # of the last session, known after its steps
 
     def fit(self, name, make_batch, loss, data):
-        """Take all steps that are left. ``loss(settings, model, batch)`` gives (loss, figures)."""
+        """Do all steps that are left. ``loss(settings, model, batch)`` gives (loss, figures)."""
         for step, batch in self.batches(name, make_batch, data):
             value, figures = loss(self.settings, self.model, batch)
             self.descend(value)
@@ -306,7 +306,7 @@ class Run:
         if not all(map(math.isfinite, figures.values())):
             raise SdkitError(
                 f"In step {step} a loss is not a finite number: {figures}. {self.folder} still has "
-                "the last checkpoint before that. Take a smaller learning rate or look at the data."
+                "the last checkpoint before that. Use a smaller learning rate or look at the data."
             )
         self.log.append({"step": step, **figures})
 

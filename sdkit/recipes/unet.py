@@ -41,7 +41,7 @@ PURE_NOISE = (900, 1000)  # timesteps at which sampling from pure noise may begi
 IMAGE_TO_IMAGE = (200, 700)  # timesteps at which image to image begins: strength 0.2 to 0.7
 DECISIVE_FOR_CARDS = (400, 1000)  # timesteps in which a thing gets its shape and place
 DECISIVE_FOR_STYLE = (0, 650)  # timesteps in which image to image works
-UNSAID = -100  # label of what a caption does not say; cross_entropy leaves it out
+UNSAID = -100  # label of a part that a caption does not name; cross_entropy leaves it out
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Denoiser(torch.nn.Module):
     """UNet and text encoder as one network, to train them together.
 
     Linear heads read from the text's end token what the caption says about each part of a postcard.
-    After the contrastive training the text encoder hardly told where things stand, and the UNet
+    After the contrastive training the text encoder hardly showed where things are, and the UNet
     hardly learns a word that hardly changes its input.
     """
 
@@ -206,9 +206,9 @@ class Denoiser(torch.nn.Module):
 def loss_weights(snr, gamma):
     """Weights (B,) of the losses of predicted noise, from the signal-to-noise ratios (B,).
 
-    gamma / SNR where there is little noise (min-SNR, Hang et al. 2023, section 3.4), and
-    1 / sqrt(SNR) where there is much. The loss falls as sqrt(SNR) there. Without the weights, the
-    levels that decide what stands where would hardly count: after 15,000 steps without them, the
+    gamma / SNR where there is little noise (min-SNR, Hang et al. 2023, section 3.4), and 1 /
+    sqrt(SNR) where there is much. The loss falls as sqrt(SNR) there. Without the weights, the
+    levels that decide where things are would hardly count: after 15,000 steps without them, the
     word for the place did not change the prediction at all. Karras et al. 2024 (EDM2) learn such
     weights.
     """
@@ -227,9 +227,9 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     * The source is a plain version (sdkit.recipes.pairs): the answer removes what is plain as if it
       were noise.
     * The source is zero: sampling begins in pure noise, as from a sentence. Otherwise even x_t at
-      t = 999 would hold a trace of its picture (SNR 0.005), enough to see where a thing stands, so
-      that the caption would not matter (Lin et al. 2024, "Common diffusion noise schedules and
-      sample steps are flawed").
+      t = 999 would hold a trace of its picture (SNR 0.005). This is enough to see where a thing is,
+      so the caption would not matter (Lin et al. 2024, "Common diffusion noise schedules and sample
+      steps are flawed").
     """
     alpha_cumprod = noise_scheduler.alphas_cumprod[starts, None, None, None]
     noise = noise + (alpha_cumprod / (1 - alpha_cumprod)).sqrt() * (sources - latents)

@@ -1,11 +1,11 @@
 """Train the x4 upscaler: ``python -m sdkit.recipes.upscaler --art-dir DIR``, after the VAE.
 
-It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of a VAE,
-and at every step the small picture is given beside them as three more channels, with a little noise
-of a known level (cascaded diffusion, Ho et al. 2022; Rombach et al. 2022, section 4.4). The VAE
-makes pictures four times smaller, so latents and small picture have the same size. The network
-predicts v (Salimans & Ho 2022): where there is only noise, v is minus the latents, so the network
-must look at the small picture.
+It has the design of Stable Diffusion's own x4 upscaler: a UNet denoises latents of a VAE, and at
+every step the small picture is given beside them as three more channels, with a little noise of a
+known level (cascaded diffusion, Ho et al. 2022; Rombach et al. 2022, section 4.4). The VAE makes
+pictures four times smaller, so latents and small picture have the same size. The network predicts v
+(Salimans & Ho 2022): where there is only noise, v is minus the latents, so the network must use the
+small picture.
 
 With ``--regression`` the same network learns to predict the latents directly, with squared error.
 It then answers with the mean over all pictures that the small one may have been. This is the
@@ -48,7 +48,7 @@ from sdkit.upscale import FACTOR
 FILTERS = (Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
 # as the real upscaler's
 BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
-LATENT_NOISE = 0.15  # standard deviation that stands for the sampler's errors, at most
+LATENT_NOISE = 0.15  # largest standard deviation of the noise that stands for the sampler's errors
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ def save_pipeline(settings, vae, unet, noiser, solver):
             max_noise_level=settings.max_noise_level,
         )
     pipe.save_config(settings.out)  # model_index.json
-    vae.register_to_config(_name_or_path="mini-upscaler/vae")  # no place on this machine
+    vae.register_to_config(_name_or_path="mini-upscaler/vae")  # no path on this machine
     copy.deepcopy(vae).half().save_pretrained(settings.out / "vae")
     solver.save_pretrained(settings.out / "scheduler")
     noiser.save_pretrained(settings.out / "low_res_scheduler")

@@ -5,8 +5,8 @@ first; then a patch discriminator with the hinge loss and a perceptual term, whi
 strokes that L1 alone would average away.
 
 Four things are our own, all for colour. In the first runs colour was lost: after 35 minutes a green
-bird came back orange. Red, green and blue are very alike in most pictures. Their difference is an
-eighth as strong as brightness, so a network learns it last. Therefore:
+bird came back orange. Red, green and blue are very similar in most pictures. Their differences are
+an eighth as strong as the brightness, so a network learns them last. Therefore:
 
 * the first convolution starts with whitened colours;
 * the encoder is at first pulled towards the principal components of 4x4 px patches, which are the
@@ -17,7 +17,7 @@ eighth as strong as brightness, so a network learns it last. Therefore:
 We also tried to keep the encoder at the principal components for the whole training. A linear
 decoder then reaches 31 dB on photographs, but this decoder only 25 dB: it doubles the resolution by
 repeating pixels before each convolution, so it cannot tell the left half of a patch from the right.
-Encoder and decoder must find their code together.
+Encoder and decoder must learn their code together.
 """
 
 import json
@@ -337,7 +337,7 @@ def align(vae, reference, batches):
     A linear map of the channels: whitening, then the rotation of the orthogonal Procrustes problem
     (Schönemann 1966). It becomes part of one convolution of 1x1 px on either side. Pictures come
     back as before, and a UNet that was trained on the latents of ``reference`` has less to learn
-    anew. Both are compared on ``batches`` of pictures (B, 3, H, W) in [-1, 1].
+    again. Both are compared on ``batches`` of pictures (B, 3, H, W) in [-1, 1].
     """
     # (N, 2C)
     hidden = torch.cat([vae.encoder(x).permute(0, 2, 3, 1).flatten(0, 2) for x in batches])

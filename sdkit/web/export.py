@@ -1,11 +1,11 @@
 """Turn the networks of mini-sd and of the upscaler into ONNX files for the page.
 
-Every network computes in float32, because WASM has no fast half precision. What is smaller is how
-the weights are stored: in half precision, or in 8 bits with one scale for each output channel. The
-first operations of the file turn them back into float32, and the runtime does this once, while it
-loads the file.
+Every network computes in float32, because WASM has no fast half precision. The weights are stored
+in a smaller form: in half precision, or in 8 bits with one scale for each output channel. The first
+operations of the file turn them back into float32, and the runtime does this once, while it loads
+the file.
 
-The packages onnx and onnxscript are needed here and nowhere else in the kit.
+Only this module needs the packages onnx and onnxscript.
 """
 
 import json
@@ -60,7 +60,7 @@ class Part:
 
 
 class Call(nn.Module):
-    """A function of tensors as a module, which is what the exporter wants."""
+    """A function of tensors as a module, because the exporter needs a module."""
 
     def __init__(self, function: Callable[..., Any], *networks: nn.Module) -> None:
         super().__init__()

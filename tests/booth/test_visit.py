@@ -338,7 +338,7 @@ def test_a_visit_has_limits(page):
     [
         ("", "The prompt is empty. Its styles: van gogh"),
         ("\U0001f389\U0001f98a", "no emoji"),
-        ("picasso", "Nothing in 'picasso' is among what this model can paint. Its styles"),
+        ("picasso", "This model cannot paint 'picasso'. Its styles"),
     ],
 )
 def test_words_that_say_nothing_to_the_model_get_a_sentence_and_no_picture(page, prompt, why):

@@ -82,7 +82,7 @@ def test_files_are_replaced_only_with_overwrite(work, capsys):
         "coffee-van-gogh-seed0-2.png",
         "coffee-van-gogh-seed0.png",
     ]
-    assert "is there already" in capsys.readouterr().out
+    assert "exists already" in capsys.readouterr().out
 
 
 def test_a_folder_of_strange_files(work, capsys):
@@ -185,9 +185,9 @@ def test_unreadable_options_give_one_sentence_and_exit_code_2(capsys, arguments)
         (["style", "x", "--prompt", "x", "--size", "big"], "--size must be a whole number, not"),
         (["style", "x", "--prompt", "x", "--strength", "big"], "--strength must be a number, not"),
         (["style", "x", "--prompt"], "After --prompt something is missing."),
-        (["style", "x", "--prompt", "x", "--bigger"], "These words are not understood: --bigger."),
-        (["style", "x", "--prompt", "x", "--crop", "ears"], "--crop cannot be 'ears'. Take: "),
-        (["stlye"], "COMMAND cannot be 'stlye'. Take: "),
+        (["style", "x", "--prompt", "x", "--bigger"], "Unknown words: --bigger."),
+        (["style", "x", "--prompt", "x", "--crop", "ears"], "--crop cannot be 'ears'. Use: "),
+        (["stlye"], "COMMAND cannot be 'stlye'. Use: "),
     ],
 )
 def test_a_slip_on_the_command_line_gives_a_plain_sentence(capsys, arguments, sentence):
@@ -389,7 +389,7 @@ def test_a_drawing_of_nothing_known_is_refused_with_what_can_be_drawn(
 ):
     for prompt, said in {
         "a dog": "For 'dog', try 'cat'. It can draw: house, boat",
-        "my mother": "Nothing in 'my mother' is among what this model can paint. It can draw: ",
+        "my mother": "This model cannot paint 'my mother'. It can draw: ",
         "": "The prompt is empty. It can draw: ",
         "\U0001f389": "no emoji",
     }.items():

@@ -175,7 +175,7 @@ def test_denoise_equals_text_to_image_of_diffusers(
 
 
 def test_unknown_solver_gives_a_clear_sentence(tiny_pipe):
-    with pytest.raises(SdkitError, match="Take 'ddim' or 'dpm\\+\\+'"):
+    with pytest.raises(SdkitError, match="Choose 'ddim' or 'dpm\\+\\+'"):
         next(
             sampler.denoise(
                 None, None, torch.zeros(1), torch.zeros(1, 1, 1), None, [1], 1.0, solver="heun"

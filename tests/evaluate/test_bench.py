@@ -180,7 +180,7 @@ def test_the_json_has_the_numbers_of_the_table(small, tmp_path, monkeypatch, cap
 
 @pytest.mark.parametrize(
     "arguments, sentence",
-    [(["--json", "there.json"], "is there already"), (["--model", "no/where"], "not a folder")],
+    [(["--json", "there.json"], "exists already"), (["--model", "no/where"], "not a folder")],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_measured(
     small, tmp_path, monkeypatch, capsys, arguments, sentence

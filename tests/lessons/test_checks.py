@@ -636,7 +636,7 @@ WRONG = {
         (lambda x, e, a: x - (1 - a) ** 0.5 * e / a**0.5, "in brackets"),
         (lambda x, e, a: (x - (1 - a) * e) / a**0.5, "not 1 - abar itself"),
         (lambda x, e, a: (x - (1 - a**0.5) * e) / a**0.5, "first subtract"),
-        (lambda x, e, a: (x - e) / a**0.5, "which factor stands before it"),
+        (lambda x, e, a: (x - e) / a**0.5, "which factor does it have"),
         (lambda x, e, a: (x + (1 - a) ** 0.5 * e) / a**0.5, "the sign"),
         (lambda x, e, a: (x - (1 - a) ** 0.5 * e) * a**0.5, "divide"),
         (lambda x, e, a: x / a**0.5, "still in it"),
@@ -854,7 +854,7 @@ WRONG = {
         (words_not_rows, "counts words"),
         (lambda p, w: words_not_rows(p, w, start=0), "counts words"),
         (rows_without_new_start, "no rows yet"),
-        (lambda p, w: rows_without_new_start(p, w, keep_letters=True), "letters begin anew"),
+        (lambda p, w: rows_without_new_start(p, w, keep_letters=True), "letters begin again"),
         (
             lambda p, w: [row for row, piece in enumerate(p, 1) if piece.removesuffix("</w>") in w],
             "another word",
@@ -884,7 +884,7 @@ WRONG = {
         (lambda q, k, v: masked(q, k, v, lambda s: back(s, hidden=0)), "exp(0) = 1"),
         (lambda q, k, v: masked(q, k, v, after=lambda w: back(w, hidden=0)), "no longer add up"),
         (lambda q, k, v: masked(q, k, v, back, axis=0), "wrong axis"),
-        (lambda q, k, v: masked(2 * q, k, v, back), "A division is missing"),
+        (lambda q, k, v: masked(2 * q, k, v, back), "One division of attention is missing"),
         (lambda q, k, v: masked(q / 2, k, v, back), "not by its root"),
         (lambda q, k, v: masked(q * (4 / 5) ** 0.5, k, v, back), "not of L"),
         (lambda q, k, v: masked(q, k, v, lambda s: back(s, 1)), "one column too many"),
@@ -1021,7 +1021,7 @@ WRONG = {
             lambda layers, rows, side: phrase(layers, rows, side) * len(rows) / 2,
             "not for two layers",
         ),
-        (lambda *a: phrase(*a).flatten(), "wanted is one map"),
+        (lambda *a: phrase(*a).flatten(), "not one map"),
         (lambda layers, rows: layers[0], "TypeError"),
     ],
     "07.3": [
@@ -1395,7 +1395,7 @@ WRONG = {
         (lambda W, A, B, s: s * (W + B @ A), "for the change only"),
         (lambda W, A, B, s: s * W + B @ A, "and not for W"),
         (lambda W, A, B, s: (1 - s) * W + s * B @ A, "all of its weight"),
-        (lambda W, A, B, s: W + s / len(A) * B @ A, "rank does not come in"),
+        (lambda W, A, B, s: W + s / len(A) * B @ A, "do not use the rank"),
         (lambda W, A, B, s: W - s * B @ A, "the sign"),
         (lambda W, A, B, s: W + s * B @ (s * A), "comes once"),
         (lambda W, A, B, s: A @ W.T, "shape of W"),
@@ -1426,7 +1426,10 @@ WRONG = {
             "nearer to one half",
         ),
         (lambda r, n: around(r / n, wilson_parts(r, n)[2]), "nearer to one half"),
-        (lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]), "below the line"),
+        (
+            lambda r, n: around(sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2]),
+            "the denominators",
+        ),
         (
             lambda r, n: around(
                 sum(wilson_parts(r, n)[:2]), wilson_parts(r, n)[2] / wilson_parts(r, n)[3]
@@ -1455,8 +1458,8 @@ WRONG = {
         (lambda r, n: [n * end for end in right_wilson(r, n)], "numbers of answers"),
         (lambda r, n: [100 * end for end in right_wilson(r, n)], "percent"),
         (lambda r, n: right_wilson(r, n)[::-1], "first the low end"),
-        (lambda r, n: [0.5], "Wanted are two"),
-        (lambda r, n: 0.5, "Wanted are two"),
+        (lambda r, n: [0.5], "Give two"),
+        (lambda r, n: 0.5, "Give two"),
         (
             lambda r, n: (np.mean(right_wilson(r, n)), np.ptp(right_wilson(r, n)) / 2),
             "the half width",
@@ -1487,7 +1490,7 @@ WRONG = {
         (lambda n, f, m, g: 7, "two equations"),
         (lambda n, f, m, g: 5.25, "two equations"),
         (lambda n, f, m, g: m * g - n * f, "too large"),
-        (lambda n, f, m, g: (m * g - n * f) / (m + n), "what stands before truth"),
+        (lambda n, f, m, g: (m * g - n * f) / (m + n), "what is the factor of truth"),
         (lambda n, f, m, g: round((m * g - n * f) / (m - n)), "do not round"),
         (lambda n, f, m, g: round((m * g - n * f) / (m - n), 1), "do not round"),
         (lambda n, f, m, g: max(0, (m * g - n * f) / (m - n)), "as it comes"),
@@ -1569,7 +1572,7 @@ WRONG = {
         ),
         (lambda s, c, v, f: max(y for k, y in zip(c, v) if k >= f), "that is a score"),
         (lambda s, c, v, f: max((y, k) for k, y in zip(c, v) if k >= f)[1], "that is a score"),
-        (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f], "Wanted is one"),
+        (lambda s, c, v, f: [x for x, k in zip(s, c) if k >= f], "Give one"),
         (
             lambda s, c, v, f: max((y, x) for x, k, y in zip(s, c, v) if k >= f),
             "2 things came back",
@@ -1697,7 +1700,7 @@ WRONG = {
         (lambda p: p.diff(dim=0).abs().sum((0, 2)) / (p[-1] - p[0]).abs().sum(1), "in a town"),
         (lambda p: right_bend(p[[0, -1]]), "nothing is left"),
         (lambda p: p.norm(dim=2).sum(0) / (p[-1] - p[0]).norm(dim=1), "middle of the plane"),
-        (lambda p: (right_bend(p) - 1) * (p[-1] - p[0]).norm(dim=1), "how many times"),
+        (lambda p: (right_bend(p) - 1) * (p[-1] - p[0]).norm(dim=1), "How many times"),
         (lambda p: right_bend(p).mean(), "that is the mean"),
         (
             lambda p: p.diff(dim=0).norm(dim=2).sum() / (p[-1] - p[0]).norm(dim=1).sum(),
@@ -1781,7 +1784,7 @@ WRONG = {
         ),
         (lambda old, new, p: (right_mixed(old, new, p) + new) / 2, "mixes both"),
         (lambda old, new, p: right_mixed(old, new, p).T, "words as rows"),
-        (lambda old, new, p: list(right_mixed(old, new, p).T), "wanted is one tensor"),
+        (lambda old, new, p: list(right_mixed(old, new, p).T), "give one tensor"),
         (lambda old, new, p: right_mixed(old, new, p)[:, :2], "shape (3, 2)"),
         (lambda old, new, p: right_mixed(old, new, p) + 1, "go through partner"),
         (

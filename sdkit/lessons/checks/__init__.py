@@ -5,8 +5,8 @@ direct. The first hint names the mistake. The same mistake again in a session pr
 another mistake starts with its own first hint. A checker runs the student's code, so every
 exception becomes a sentence.
 
-`solution` shows an answer to those who ask for it. `done` lets a cell of the lesson use the
-student's function once it is right.
+`solution` shows an answer. `done` lets a cell of the lesson use the student's function once it is
+right.
 
 `predict` stores a guess before a measurement, and `compare` prints it beside the measured value.
 """

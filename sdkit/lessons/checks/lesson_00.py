@@ -28,7 +28,7 @@ def _who(who):
     if not isinstance(who, dict) or set(who) != set(JOBS):
         return [
             "keep the five jobs as they stand, and put a name to each.",
-            "run the cell of the exercise anew, and fill in one name for each None.",
+            "run the cell of the exercise again, and fill in one name for each None.",
         ]
     if any(name is None or name is Ellipsis for name in who.values()):
         raise NotAttempted
@@ -63,7 +63,7 @@ def _who(who):
             return [hint, last]
     twice = [part for name, part in parts.items() if list(given.values()).count(name) > 1]
     if twice:
-        return [f"{twice[0]} stands there more than once. Each part has one job here.", last]
+        return [f"{twice[0]} is there more than once. Each part has one job here.", last]
     if len(wrong) == 2:
         return [f"two are swapped. One of them: who {first}?", last]
     return [
@@ -107,7 +107,7 @@ def _latent_numbers(latent_numbers):
         (512 * 384 * 3 // 16, "that divides the colours of the picture. Count `channels` numbers."),
     )
     if answer.shape:
-        return [f"wanted is one number; that has shape {answer.shape}.", last]
+        return [f"give one number; that has shape {answer.shape}.", last]
     if hints := match_mistake(answer, mistakes, last, atol=0.5):
         return hints
     if answer != places * 6:

@@ -60,7 +60,7 @@ def _loss_of_discriminator(loss):
         (p_fake.mean() - p_real.mean(), "the direction is right, but where are the logarithms?"),
         (
             (1 - p_real).square().mean() + p_fake.square().mean(),
-            "those are squared errors. Wanted are logarithms.",
+            "those are squared errors. Use logarithms.",
         ),
         (
             -p_real.mean().log() - (1 - p_fake).mean().log(),
@@ -93,7 +93,7 @@ def _loss_of_discriminator(loss):
 def _covered(covered):
     """covered(x, centres, sigma): the number of modes with a sample within 3 sigma."""
     sigma = 0.1
-    # Ten modes in a row, 2 apart. This says how far the nearest sample of mode 0, 1, ..., 8 is.
+    # Ten modes in a row, 2 apart. These are the distances of the nearest samples of modes 0 to 8.
     # Mode 9 has no sample. Each wrong limit covers another number of modes.
     offsets = [
         (0.01, 0),
@@ -122,7 +122,7 @@ def _covered(covered):
         "the numbers whose distance is at most 3 sigma. How many different numbers are there?"
     )
     if answer.shape:
-        return [f"wanted is one number, how many modes; that has shape {answer.shape}.", last]
+        return [f"give one number, how many modes; that has shape {answer.shape}.", last]
     mistakes = (
         (9, "near some mode is not enough: within 3 sigma."),
         (3, "within one sigma is too strict. The protocol says three."),

@@ -69,7 +69,7 @@ def _rebuild(rebuild):
         (x_t - noise, "there is not a whole noise in x_t, and the picture in it is weakened."),
         (
             x_t - 0.8 * noise,
-            "the noise is out. But the picture is still weakened: which factor stands before x0?",
+            "the noise is out. But the picture is still weakened: which factor does x0 have?",
         ),
         ((x_t - 0.64 * noise) / 0.36, "the factors are square roots: abar is a variance."),
         (
@@ -97,7 +97,7 @@ def _rebuild(rebuild):
             (x_t - 0.4 * noise) / 0.6,
             "the factor before the noise is (1 - abar) ** 0.5: first subtract, then the root.",
         ),
-        ((x_t - noise) / 0.6, "there is not a whole noise in x_t: which factor stands before it?"),
+        ((x_t - noise) / 0.6, "there is not a whole noise in x_t: which factor does it have?"),
         ((x_t + 0.8 * noise) / 0.6, "look at the sign: the noise was added, so take it away."),
         (
             (x_t - 0.8 * noise) * 0.6,
@@ -142,13 +142,13 @@ def _shifted(shifted):
         (abar / 16, "abar itself was multiplied. It is the SNR, abar / (1 - abar), that must be."),
         (
             snr / 4 / (1 + snr / 4),
-            "the side counts twice, for a picture has two of them: square the ratio.",
+            "the side counts twice, because a picture has two of them: square the ratio.",
         ),
         (snr * 16 / (1 + snr * 16), "the wrong way round: a larger picture needs a lower SNR."),
         (abar, "nothing has changed: where do base and size come in?"),
         (snr / 4, "that is an SNR, not yet abar, and the ratio has to be squared."),
-        (10 * np.log10(snr / 16), "that is the new SNR in dB. Wanted is abar."),
-        (1 / (1 + snr / 16), "that is the noise's share, 1 - abar. Wanted is the picture's."),
+        (10 * np.log10(snr / 16), "that is the new SNR in dB. Give abar."),
+        (1 / (1 + snr / 16), "that is the noise's share, 1 - abar. Give the picture's."),
         (
             snr / 16 / (1 - snr / 16),
             "turning back: if snr = abar / (1 - abar), then abar is not snr / (1 - snr).",

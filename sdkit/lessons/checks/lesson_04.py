@@ -33,7 +33,7 @@ def _order(order):
         (0.25, "that compares the steps alone. How much smaller did the error get?"),
     )
     if answer.shape:
-        return [f"wanted is one number; that has shape {answer.shape}.", last]
+        return [f"give one number; that has shape {answer.shape}.", last]
     if hints := match_mistake(answer, mistakes, last):
         return hints
     if not np.isclose(answer, 2):
@@ -80,7 +80,7 @@ def _heun(heun):
         ),
         (
             x + move * (first + slope(euler, sigma)) / 2,
-            "ask for the second slope at sigma_next, for there Euler's step ends.",
+            "ask for the second slope at sigma_next, because Euler's step ends there.",
         ),
         (x + move * (first + second), "the two slopes were added up. Take their mean."),
         (x + move * second, "that steps with the second slope alone. Take the mean of both."),
@@ -165,7 +165,7 @@ def _trailing(trailing):
     if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != wanted.shape:
-        return [f"wanted are 5 timesteps; that has shape {answer.shape}.", last]
+        return [f"give 5 timesteps; that has shape {answer.shape}.", last]
     if not np.array_equal(answer, wanted):
         return ["5 equal steps from 999 down to -1: how long is each?", last]
     for n, T in ((6, 1000), (9, 50)):

@@ -116,12 +116,12 @@ def _scaling_factor(scaling_factor):
     answer = np.asarray(answer_of(scaling_factor, raw.clone()), dtype=float)
     last = "the spread of all numbers together is raw.std(). Multiplying by c multiplies it by c."
     if answer.shape:
-        return [f"wanted is one number for all channels; that has shape {answer.shape}.", last]
+        return [f"give one number for all channels; that has shape {answer.shape}.", last]
     std = float(raw.std())
     mistakes = (
         (std, "that is the spread itself. By what must it be multiplied to become one?"),
         (1 / std**2, "that is one over the variance. Multiplying by c changes the deviation by c."),
-        (std**2, "that is the variance. Wanted is a factor that makes the deviation one."),
+        (std**2, "that is the variance. Give a factor that makes the deviation one."),
         (1 / float(raw.mean()), "it is the spread that should become one, not the mean."),
         (1 / float(raw.abs().mean()), "take the standard deviation, not the mean size."),
         (1 / float(raw.abs().max()), "one extreme value would decide. Take the spread of all."),

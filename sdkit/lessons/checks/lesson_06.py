@@ -34,7 +34,7 @@ def _rows_of(rows_of):
 
     answer = rows("zebra")
     if any(isinstance(row, str) for row in answer):
-        return ["those are pieces. Wanted are the numbers of their rows.", last]
+        return ["those are pieces. Give the numbers of their rows.", last]
     mistakes = (
         ([5, 6, 7], "one row too early: which row belongs to START?"),
         ([7, 8, 9], "one row too late: START has row 0, the first piece has the next one."),
@@ -42,7 +42,7 @@ def _rows_of(rows_of):
         ([8], "that is the last of its rows. Each piece of the word has a row."),
         ([6, 7], "its last piece, the one with </w>, belongs to the word as well."),
         ([6, 8], "those are its first and its last row. What about the ones between?"),
-        ([6, 9], "that looks like a start and an end. Wanted are all rows of the word."),
+        ([6, 9], "that looks like a start and an end. Give all rows of the word."),
         ([5], "that counts words. A row belongs to each piece."),
         ([4], "that counts words. A row belongs to each piece."),
         ([6, 7, 8, 9], "one row too many: the word ends at the piece with </w>."),
@@ -61,7 +61,7 @@ def _rows_of(rows_of):
         if answer == wrong:
             return [hint, last]
     if answer == [] and rows("a") == [1]:
-        return ["only the first word is found: do the letters begin anew after each </w>?", last]
+        return ["only the first word is found: do the letters begin again after each </w>?", last]
     if answer == []:
         return [
             "zebra is not found. It has fallen into several pieces, and only the last one "
@@ -158,7 +158,7 @@ def _causal_attention(causal_attention):
         ),
         (
             _attention(2 * q, k, v, mask),
-            "the mask is right. A division is missing that attention has.",
+            "the mask is right. One division of attention is missing.",
         ),
         (
             _attention(q / 2, k, v, mask),
@@ -257,29 +257,27 @@ def _classify(classify):
         ),
         (
             cosine.argmax(0),
-            "that is the best picture for each caption. Wanted is the best caption "
-            "for each picture.",
+            "that is the best picture for each caption. Give the best caption for each picture.",
         ),
         (
             dots.argmax(0),
-            "that is the best picture for each caption. Wanted is the best caption "
-            "for each picture.",
+            "that is the best picture for each caption. Give the best caption for each picture.",
         ),
-        (cosine.max(1).values, "that is how well the best one fits. Wanted is its number."),
+        (cosine.max(1).values, "that is how well the best one fits. Give its number."),
         (
             torch.stack([*cosine.max(1)]),
-            "max gives two things, how well and which. Wanted is the second.",
+            "max gives two things, how well and which. Give the second.",
         ),
         (cosine.argmax(1) + 1, "captions are numbered from 0."),
         (cosine, "those are all the cosines. Which caption has the largest?"),
         (dots, "those are all the products. Make cosines of them. Which caption has the largest?"),
         (
             cosine.argsort(1, descending=True),
-            "those are all captions in order. Wanted is the first of each row.",
+            "those are all captions in order. Give the first of each row.",
         ),
         (
             F.one_hot(cosine.argmax(1), len(captions)),
-            "that marks the best one in a table. Wanted is its number.",
+            "that marks the best one in a table. Give its number.",
         ),
         (
             cosine.argmax(),
@@ -295,7 +293,7 @@ def _classify(classify):
             return hints
         if answer.shape != (len(pictures),):
             return [
-                f"the answer has shape {answer.shape}: wanted is one number for each "
+                f"the answer has shape {answer.shape}: give one number for each "
                 f"of the {len(pictures)} pictures.",
                 last,
             ]

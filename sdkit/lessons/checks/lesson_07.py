@@ -56,19 +56,19 @@ def _meet(meet):
         ),
         (
             torch.cat([skip, larger], 1),
-            "the other order: what comes from below stands first, then the skip.",
+            "the other order: what comes from below is first, then the skip.",
         ),
         (
             torch.cat([larger, skip], 3),
-            "side by side as pictures. Wanted are more channels, at the same places.",
+            "side by side as pictures. Make more channels, at the same places.",
         ),
         (
             torch.cat([larger, skip], 2),
-            "one above the other as pictures. Wanted are more channels, the places stay.",
+            "one above the other as pictures. Make more channels, the places stay.",
         ),
         (
             torch.cat([larger, skip], 0),
-            "that makes a larger batch. Wanted are more channels for each picture.",
+            "that makes a larger batch. Make more channels for each picture.",
         ),
         (
             torch.cat([deep, skip[:, :, ::2, ::2]], 1),
@@ -118,7 +118,7 @@ def _meet(meet):
     wanted = torch.cat([larger, skip], 1)
     if answer.shape != wanted.shape:
         return [
-            f"the shape is {tuple(answer.shape)}, wanted is {tuple(wanted.shape)}: "
+            f"the shape is {tuple(answer.shape)}, not {tuple(wanted.shape)}: "
             "all channels of both, as large as the skip.",
             last,
         ]
@@ -166,7 +166,7 @@ def _phrase_map(phrase_map):
         "then (h w), then (h, w), then (side, side). The mean of the layers comes last."
     )
     mistakes = (
-        (wanted * len(layers), "the layers are added up. Wanted is their mean."),
+        (wanted * len(layers), "the layers are added up. Give their mean."),
         (
             _mean_map(layers, rows[:1], 8),
             "that is the first of the rows only. A phrase may take several.",
@@ -179,7 +179,7 @@ def _phrase_map(phrase_map):
             wanted / len(rows),
             "that is the mean of the rows. A phrase gets what all its rows get together.",
         ),
-        (wanted * layers[0].shape[0], "the heads are added up. Wanted is their mean."),
+        (wanted * layers[0].shape[0], "the heads are added up. Give their mean."),
         (
             _mean_map([layer[:1] for layer in layers], rows, 8),
             "that is the first head alone. Take the mean of all.",
@@ -195,7 +195,7 @@ def _phrase_map(phrase_map):
         (_mean_map(layers[:1], rows, 8), "that is the first layer alone. Take the mean of all."),
         (
             _mean_map([layer.amax(0, keepdim=True) for layer in layers], rows, 8),
-            "of the heads that takes the largest. Wanted is their mean.",
+            "of the heads that takes the largest. Give their mean.",
         ),
         (
             _mean_map(layers, [row + 1 for row in rows], 8),
@@ -240,7 +240,7 @@ def _phrase_map(phrase_map):
         return hints
     if answer.shape != wanted.shape:
         return [
-            f"the shape is {tuple(answer.shape)}, wanted is one map of {tuple(wanted.shape)}.",
+            f"the shape is {tuple(answer.shape)}, not one map of {tuple(wanted.shape)}.",
             last,
         ]
     if not torch.allclose(answer, wanted, atol=1e-5):
@@ -328,7 +328,7 @@ def _loss_by_level(loss_by_level):
             "Python reads & before >=. Put each comparison into brackets.",
         ),
         (each, "those are the losses of single pictures. Put them into the bins."),
-        (each.mean(), "that is one loss for all. Wanted is one for each bin of timesteps."),
+        (each.mean(), "that is one loss for all. Give one for each bin of timesteps."),
         (wanted.flip(0), "the order of the bins: as in edges, from little noise to much."),
         (
             bins((predicted - noise).mean((1, 2, 3)).square()),

@@ -38,7 +38,7 @@ def _amplify(amplify):
             "that makes all of the answer louder, the noise as well. "
             "Amplify only what the prompt adds.",
         ),
-        (3 * change, "that is the difference alone. Where does one stand at scale 0?"),
+        (3 * change, "that is the difference alone. What is the answer at scale 0?"),
         (u + 3 * c, "at scale 1 it should be cond, without any uncond left."),
         (3 * c - u, "at scale 1 it should be cond: the shares of cond and uncond add up to 1."),
         ((u + c) / 2, "that is the middle between the two. Use scale."),
@@ -145,7 +145,7 @@ def _interval(interval):
     if np.array_equal(answer, [6] * 4):
         return ["those are the scales of those inside alone. Outside, there is one, too.", last]
     if np.array_equal(answer, [701, 601, 501, 401]):
-        return ["those are the timesteps inside. Wanted is a scale for each timestep.", last]
+        return ["those are the timesteps inside. Give a scale for each timestep.", last]
     if answer.shape != wanted.shape:
         return [f"the answer has shape {answer.shape}: give one scale for each timestep.", last]
     if np.isnan(answer).any():
@@ -169,7 +169,7 @@ def _interval(interval):
         (np.full(10, 6), "that is guidance in every step."),
         (
             np.where(inside, timesteps, 1),
-            "inside stand the timesteps themselves. Wanted is the scale there.",
+            "inside are the timesteps themselves. Give the scale there.",
         ),
         (
             np.where(np.array(timesteps) <= 701, 6, 1),

@@ -23,7 +23,7 @@ def _looked_at(times):
         (24, "count the steps, not the gaps between them. And how long is the batch?"),
         (625, "the steps do not multiply with one another. What does each call hold?"),
         (150, "the scale of 3 says how strong guidance is, not how often the UNet is called."),
-        (1, "the loop stands inside paint: count its rounds."),
+        (1, "the loop is inside paint: count its rounds."),
         (2, "that is one round of the loop."),
         (26, "the decoder is another network. And how long is the batch of a call?"),
         (51, "the decoder is another network."),
@@ -44,7 +44,7 @@ def _first_latents(first_latents):
         generator = torch.Generator().manual_seed(seed)
         answer = answer_of(first_latents, channels, size, f, sigma, generator)
         if isinstance(answer, torch.Size) or not hasattr(answer, "__len__"):
-            raise TypeError("a tensor of noise is wanted")
+            raise TypeError("give a tensor of noise")
         return torch.as_tensor(answer)
 
     wanted = 14.6 * torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -75,7 +75,7 @@ def _first_latents(first_latents):
         return ["guidance doubles the batch only inside the loop. Both halves start alike.", last]
     if answer.shape != wanted.shape:
         return [
-            f"the shape is {tuple(answer.shape)}, wanted is (1, channels, rows, columns).",
+            f"the shape is {tuple(answer.shape)}, not (1, channels, rows, columns).",
             last,
         ]
     if not torch.equal(answer, ask(6, 32, 4, 14.6)):
@@ -143,7 +143,7 @@ def _mix(mix):
         return ["one of the arguments itself was changed. Make a new tensor.", last]
     if isinstance(answer, (list, tuple)):
         return [
-            "wanted is one tensor with a row for each share, not a list. No loop is needed.",
+            "give one tensor with a row for each share, not a list. No loop is needed.",
             last,
         ]
     answer = torch.as_tensor(answer)
@@ -158,8 +158,7 @@ def _mix(mix):
         return ["an axis of length 1 is too much: (N, L, D), not (N, 1, L, D).", last]
     if answer.shape != wanted.shape:
         return [
-            f"for three shares that has shape {tuple(answer.shape)}, "
-            f"wanted is {tuple(wanted.shape)}.",
+            f"for three shares that has shape {tuple(answer.shape)}, give {tuple(wanted.shape)}.",
             last,
         ]
     column = share.reshape(-1, 1, 1)

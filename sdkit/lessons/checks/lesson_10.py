@@ -125,7 +125,7 @@ def _unbeaten(unbeaten):
     if np.ndim(answer) == 2:
         return ["those are the points. Give their positions, from 0.", last]
     if np.ndim(answer) != 1:
-        return ["wanted is a list of positions.", last]
+        return ["give a list of positions.", last]
     order = [float(k) for k in answer]
     answer = sorted(order)
     if len(set(answer)) < len(answer):

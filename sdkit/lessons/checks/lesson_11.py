@@ -51,11 +51,11 @@ def _keep_the_face(pick_strength):
     if isinstance(answer, (str, bytes)):
         return ["that is a text. Return the strength itself, a number out of the list.", last]
     if np.ndim(answer) > 0:
-        return [f"{np.size(answer)} things came back. Wanted is one strength.", last]
+        return [f"{np.size(answer)} things came back. Give one strength.", last]
     if isinstance(answer, (bool, np.bool_)):
-        return ["that says yes or no. Wanted is one of the strengths.", last]
+        return ["that says yes or no. Give one of the strengths.", last]
     if isinstance(answer, (int, np.integer)):
-        return ["that looks like a position in the list. Which strength stands there?", last]
+        return ["that looks like a position in the list. Which strength is there?", last]
     mistakes = (
         (0.2, "at 0.2 the style is high, but the content is below the floor."),
         (0.4, "at 0.4 the content is below the floor. The floor is for content, not for style."),
@@ -64,7 +64,7 @@ def _keep_the_face(pick_strength):
             "0.1 is allowed, but others have more style. "
             "Look also behind the first strength that is not allowed.",
         ),
-        (0.8, "0.8 keeps the most content. Wanted is the most style of those that keep enough."),
+        (0.8, "0.8 keeps the most content. Choose the most style among those that keep enough."),
         (1.0, "1.0 is the strongest that is allowed. Another one that is allowed has more style."),
         (0.6, "at 0.9 the content is exactly the floor. 'At least' includes that."),
         (0.5, "a place in the shorter list is not the same place in `strengths`."),

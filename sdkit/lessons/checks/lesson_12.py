@@ -36,7 +36,7 @@ def _wilson(wilson):
     answer = _interval(given)
     if answer.shape != (2,):
         return [
-            f"{answer.size} number{'s' * (answer.size != 1)} came back. Wanted are two: low, high.",
+            f"{answer.size} number{'s' * (answer.size != 1)} came back. Give two: low, high.",
             last,
         ]
     wald, root = (p * (1 - p) / count) ** 0.5, (p * (1 - p) / count + (Z / 2 / count) ** 2) ** 0.5
@@ -46,11 +46,11 @@ def _wilson(wilson):
         (
             p + ends * Z * wald,
             "that is the simple interval, p plus and minus z standard deviations. "
-            "At 10 of 10 it has no width at all, which nobody believes.",
+            "At 10 of 10 it has no width at all, and nobody believes that.",
         ),
         (p + ends * Z * root / below, "the middle is not p: it lies a little nearer to one half."),
         (p + ends * Z * root, "the middle is not p: it lies a little nearer to one half."),
-        (middle + ends * Z * root, "nearly. Look at what stands below the line in both parts."),
+        (middle + ends * Z * root, "nearly. Look at the denominators of both parts."),
         (
             middle + ends * Z * root / below,
             "the half width is divided as it should be. The middle is not yet.",
@@ -82,11 +82,11 @@ def _wilson(wilson):
         (p + ends * wald, "that is p plus and minus one standard deviation. Where is z?"),
         (middle / below + ends * Z * root**2 / below, "the root is missing in the half width."),
         (middle / below + ends * root / below, "the half width is z times the root."),
-        (count * low_high, "those are numbers of answers. Wanted are shares, from 0 to 1."),
-        (100 * low_high, "those are percent. Wanted are shares, from 0 to 1."),
+        (count * low_high, "those are numbers of answers. Give shares, from 0 to 1."),
+        (100 * low_high, "those are percent. Give shares, from 0 to 1."),
         (
             [low_high.mean(), np.ptp(low_high) / 2],
-            "those are the middle and the half width. Wanted are the two ends.",
+            "those are the middle and the half width. Give the two ends.",
         ),
         (low_high[::-1], "first the low end, then the high one."),
     )
@@ -117,7 +117,7 @@ def _fid_of_endless(fid_of_endless):
         "and it drops out if you subtract one from the other."
     )
     if answer.shape != ():
-        return ["wanted is one number.", last]
+        return ["give one number.", last]
     mistakes = (
         (2 * g - f, "that holds where n2 is twice n1. Use n1 and n2."),
         ((f + g) / 2, "the mean of the two is too large as well: both are biased the same way."),
@@ -136,7 +136,7 @@ def _fid_of_endless(fid_of_endless):
         (m * g - n * f, "that is n2 - n1 times too large: both equations hold the truth n times."),
         (
             (m * g - n * f) / (m + n),
-            "nearly. If you subtract the equations, what stands before truth?",
+            "nearly. If you subtract the equations, what is the factor of truth?",
         ),
         (round(truth), "do not round."),
         (round(truth, 1), "do not round."),
@@ -184,14 +184,14 @@ def _copied(copied):
     cosine = F.cosine_similarity(made, own) > F.cosine_similarity(made[:, None], fresh, 2).amax(1)
     product = (made * own).sum(1) > (made[:, None] * fresh).sum(2).amax(1)
     mistakes = (
-        (hits.sum(), "that is how many. Wanted is the share."),
-        (100 * hits.float().mean(), "those are percent. Wanted is the share, from 0 to 1."),
+        (hits.sum(), "that is how many. Give the share."),
+        (100 * hits.float().mean(), "those are percent. Give the share, from 0 to 1."),
         (
             (near < far[:, 0]).float().mean(),
             "that is only the first of the fresh ones. Nearer than all of them?",
         ),
-        (hits, "that says which. Wanted is their share, one number."),
-        (~hits, "that says which are not. Wanted is the share of those that are, one number."),
+        (hits, "that says which. Give their share, one number."),
+        (~hits, "that says which are not. Give the share of those that are, one number."),
         ((~hits).float().mean(), "that is the share of those that are not nearer to their own."),
         (
             (near < far.mean(1)).float().mean(),
@@ -249,7 +249,7 @@ def _copied(copied):
     if hints := match_mistake(answer, mistakes, last):
         return hints
     if answer.shape != ():
-        return [f"the answer has shape {answer.shape}: wanted is one number.", last]
+        return [f"the answer has shape {answer.shape}: give one number.", last]
     return [
         "distance of each picture to its own; to each of its fresh ones; "
         "how often is the first the smallest?",

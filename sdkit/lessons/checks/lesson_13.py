@@ -22,7 +22,7 @@ def _merged(merged):
     answer = np.asarray(given.detach() if torch.is_tensor(given) else given, dtype=float)
     if answer.shape != tuple(W.shape):
         return [
-            f"wanted is a matrix of the shape of W, {tuple(W.shape)}, not {answer.shape}.",
+            f"give a matrix of the shape of W, {tuple(W.shape)}, not {answer.shape}.",
             last,
         ]
     mistakes = (
@@ -33,7 +33,7 @@ def _merged(merged):
         (s * (W + B @ A), "s counts for the change only, and not for W."),
         (s * W + B @ A, "s counts for the change, and not for W."),
         ((1 - s) * W + s * B @ A, "W keeps all of its weight: nothing is taken away from it."),
-        (W + s / 2 * B @ A, "the rank does not come in. Only s stands before B A."),
+        (W + s / 2 * B @ A, "do not use the rank. Only s multiplies B A."),
         (W - s * B @ A, "the sign: the change is added."),
         (W + s**2 * B @ A, "s comes once, not at both matrices."),
     )

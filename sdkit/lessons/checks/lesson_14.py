@@ -58,7 +58,7 @@ def _noise_of_jump(noise_of_jump):
     answer = np.asarray(answer_of(noise_of_jump, x.clone(), y.clone(), a, s, b, r), dtype=float)
     last = (
         "multiply by a: a y = b x - b s noise + a r noise. Take b x to the other side, and divide "
-        "by what stands before the noise."
+        "by the factor of the noise."
     )
     mistakes = (
         (-noise, "the sign is wrong. Look at which term came to the other side."),

@@ -96,8 +96,8 @@ def _bend(bend):
             path.norm(dim=2).sum(0) / distance,
             "those are distances from the middle of the plane. Take differences of neighbours.",
         ),
-        (length - distance, "that is a difference. Wanted is how many times as long."),
-        (right.mean(), "that is the mean. Wanted is one number for each point."),
+        (length - distance, "that is a difference. How many times as long is it?"),
+        (right.mean(), "that is the mean. Give one number for each point."),
         (length.sum() / distance.sum(), "that is one number for all. Give one for each point."),
         (right - 1, "nearly: a straight path should give 1."),
     )

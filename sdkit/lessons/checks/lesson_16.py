@@ -32,7 +32,7 @@ def _step(step):
     wanted = signal * x0 + rest * noise
     back, up, down = (z - 0.6 * noise) / 0.8, abar**0.5, (1 - abar) ** 0.5
     mistakes = [
-        (x0, "that is the picture that the network believes in. Mix the noise in again."),
+        (x0, "that is the picture that the network expects. Mix the noise in again."),
         (z, "nothing has moved. Use abar_next in the second formula."),
         (signal * x0, "that is the share of the picture. The noise of the new level is missing."),
         (rest * noise, "that is the share of the noise. The picture is missing."),
@@ -85,12 +85,12 @@ def _mixed(mixed):
     if not torch.equal(given[0], old) or given[2] != partner:
         return ["old or partner was changed. Make a new tensor.", last]
     if isinstance(answer, (list, tuple)):
-        return ["wanted is one tensor (places, L): stack the columns along dim 1.", last]
+        return ["give one tensor (places, L): stack the columns along dim 1.", last]
     answer = torch.as_tensor(answer)
     if answer.shape == wanted.T.shape:
         return ["that has words as rows. Stack along dim 1: (places, L).", last]
     if answer.shape != wanted.shape:
-        return [f"the answer has shape {tuple(answer.shape)}, wanted is (places, L).", last]
+        return [f"the answer has shape {tuple(answer.shape)}, not (places, L).", last]
     filled = [0 if k is None else k for k in partner]
     mistakes = [
         (new, "nothing was borrowed."),

@@ -17,7 +17,7 @@ def _agreement(agreement):
     )
     if answer.shape:
         return [
-            f"wanted is one number for all waves; that has shape {answer.shape}. Add them up.",
+            f"give one number for all waves; that has shape {answer.shape}. Add them up.",
             last,
         ]
     cosines, chance = np.cos(picture - key), (8 / 2) ** 0.5
@@ -52,11 +52,11 @@ def _agreement(agreement):
         ),
         (
             (np.cos(picture) - np.cos(key)).sum() / chance,
-            "that is the difference of the cosines. Wanted is the cosine of the difference.",
+            "that is the difference of the cosines. Give the cosine of the difference.",
         ),
         (
             (np.cos(picture) * np.cos(key)).sum() / chance,
-            "that is the product of the cosines. Wanted is the cosine of the difference.",
+            "that is the product of the cosines. Give the cosine of the difference.",
         ),
         (
             np.cos(picture + key).sum() / chance,
@@ -111,14 +111,14 @@ def _auc(auc):
     larger, equal = yes[:, None] > no, yes[:, None] == no
     right = (larger + equal / 2).mean()
     if answer.shape:
-        return [f"wanted is one number; that has shape {answer.shape}. Take the mean.", last]
+        return [f"give one number; that has shape {answer.shape}. Take the mean.", last]
     best = max(((yes >= x).sum() + (no < x).sum()) / 12 for x in [*yes, *no])
     mistakes = (
         (larger.mean(), "two equal scores count as one half. You count them as lost."),
         ((larger | equal).mean(), "two equal scores count as one half. You count them as won."),
-        (100 * right, "those are percent. Wanted is a number from 0 to 1."),
-        ((larger + equal / 2).sum(), "that is how many pairs. Wanted is the share."),
-        (larger.sum(), "that is how many pairs. Wanted is the share."),
+        (100 * right, "those are percent. Give a number from 0 to 1."),
+        ((larger + equal / 2).sum(), "that is how many pairs. Give the share."),
+        (larger.sum(), "that is how many pairs. Give the share."),
         (1 - right, "the other way round: count the pairs in which `yes` has the larger score."),
         (2 * right - 1, "chance should give 0.5, not 0."),
         (
@@ -189,13 +189,13 @@ def _really_marked(count):
         (100 - right, "those are the false ones. How many are right?"),
         (
             100 * hits / false,
-            "that is right alarms over false ones. Wanted is right ones over all alarms.",
+            "that is right alarms over false ones. Give right ones over all alarms.",
         ),
         (
             100 * 1000 / (1000 + false),
             "only 90 % of the 1,000 marked ones raise an alarm.",
         ),
-        (right / 100, "that is the share. Wanted are how many of 100."),
+        (right / 100, "that is the share. How many of 100 is that?"),
         (0.1, "that is how many of 100 pictures are marked, alarm or not."),
         (hits, "that is how many marked ones raise an alarm. Of how many alarms in all?"),
         (hits + false, "that is the number of all alarms. Which part of it is right?"),
