@@ -156,7 +156,11 @@ def test_the_page_enlarges_the_same_picture(exported, tmp_path):
 @packages
 def test_the_page_decodes_a_large_picture_patch_by_patch(exported, tmp_path):
     """Within 1 of 255 levels on average of what the VAE decodes at once."""
-    vae = models.resolve("mini-upscaler").upscaler(models.resolve("mini-sd"), "cpu").vae.float()
+    vae = (
+        models.resolve("mini-upscaler")
+        .upscaler(models.resolve("mini-sd"), "cpu", torch.float32)
+        .vae
+    )
     photo = photos.resize(photos.sample("astronaut"), 416, 16)
     code = latents.encode(vae, photos.to_tensor(photo))
     height, width = code.shape[2:]
