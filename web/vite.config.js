@@ -19,7 +19,8 @@ const offline = {
       .sort();
     const hash = createHash("sha256");
     for (const file of listed) hash.update(file).update(readFileSync(`dist/${file}`));
-    const files = ["./", ...listed.filter((file) => file !== "index.html")];
+    // the runtime for WebGPU is large and not needed everywhere, so it is kept when it was asked for
+    const files = ["./", ...listed.filter((file) => file !== "index.html" && !/asyncify|webgpu/.test(file))];
     const worker = readFileSync("src/offline.js", "utf8")
       .replace("__VERSION__", hash.digest("hex").slice(0, 16))
       .replace('"__FILES__"', JSON.stringify(files));

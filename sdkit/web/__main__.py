@@ -1,6 +1,7 @@
-"""The commands of the page: ``python -m sdkit.web export | build | serve | values``."""
+"""The commands of the page: ``python -m sdkit.web export | build | serve | measure | values``."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def main() -> int:
     commands.add_parser("build", help="export the networks and build the page (needs node)")
     serving = commands.add_parser("serve", help="serve the built page on this computer")
     serving.add_argument("--port", type=int, default=8040)
+    measuring = commands.add_parser("measure", help="compare the page's pictures with PyTorch's")
+    measuring.add_argument("--art", type=Path, required=True, help="the training pictures")
+    measuring.add_argument("--count", type=int, default=24, help="sentences, and photographs")
     values = commands.add_parser("values", help="write the numbers for the tests of the page")
     values.add_argument("--out", type=Path, default=ROOT / "web" / "tests" / "values.json")
     arguments = parser.parse_args()
@@ -31,6 +35,10 @@ def main() -> int:
             from sdkit.web.export import export
 
             export(arguments.out, exact=arguments.precision == "float32")
+        elif arguments.command == "measure":
+            from sdkit.web.measure import measure_page
+
+            print(json.dumps(measure_page(arguments.art, arguments.count), indent=2))
         elif arguments.command == "values":
             from sdkit.web.values import write
 

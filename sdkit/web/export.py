@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
-from sdkit import __version__, models, postcards, upscale
+from sdkit import __version__, generate, models, postcards, upscale
 from sdkit.diffusion.attention import attention_maps
 from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
+from sdkit.web import patches
 
 OPSET = 18
 # A smaller tensor stays in float32: norms and biases hardly count for the size of the file.
@@ -79,7 +81,8 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         network predicts, and how strongly each place attends to each token (1, places, L). All
         zeros for the embedding of the scale mean: no guidance.
     encoder : a picture in [-1, 1] -> mean and standard deviation of its latents, scaled.
-    decoder : latents -> a picture in about [-1, 1]. It is not clipped.
+    decoder : latents, statistics of its norms -> a picture in about [-1, 1], not clipped, and the
+        statistics that were used (`patches.statistics`). All zeros mean: its own statistics.
     regressor, upscaler, large : the two networks of the upscaler, for a small picture without
         noise, and the decoder for the large picture.
     """
@@ -92,8 +95,19 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         factor = vae.config.scaling_factor
         return posterior.mean * factor, posterior.std * factor
 
-    def decode(own: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda latents: own.decode(latents / own.config.scaling_factor).sample
+    def decoder(own: Any) -> Part:
+        def decode(latents: torch.Tensor, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with patches.statistics(own.decoder, given) as used:
+                picture = own.decode(latents / own.config.scaling_factor).sample
+            return picture, torch.stack(used)
+
+        own_statistics = torch.zeros(patches.count(own.decoder))
+        return Part(
+            Call(decode, own),
+            {"latents": latents, "given": own_statistics},
+            ["picture", "used"],
+            {"latents": both},
+        )
 
     def predict(
         latents: torch.Tensor, t: torch.Tensor, words: torch.Tensor, scale: torch.Tensor
@@ -136,9 +150,7 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
         "encoder": Part(
             Call(encode, vae), {"picture": picture}, ["mean", "std"], {"picture": both}
         ),
-        "decoder": Part(
-            Call(decode(vae), vae), {"latents": latents}, ["picture"], {"latents": both}
-        ),
+        "decoder": decoder(vae),
         "regressor": Part(
             Call(regress, upscaler.regressor), {"small": small}, ["latents"], {"small": both}
         ),
@@ -148,12 +160,7 @@ def parts(pipe: Any, upscaler: Any) -> dict[str, Part]:
             ["output"],
             {"latents": both, "small": both},
         ),
-        "large": Part(
-            Call(decode(upscaler.vae), upscaler.vae),
-            {"latents": latents},
-            ["picture"],
-            {"latents": both},
-        ),
+        "large": decoder(upscaler.vae),
     }
 
 
@@ -252,6 +259,10 @@ def settings() -> dict[str, Any]:
         "factor": 2 ** (len(pipe.vae.config.block_out_channels) - 1),
         "channels": pipe.vae.config.latent_channels,
         "scale_width": pipe.unet.config.time_cond_proj_dim,
+        "statistics": {
+            "decoder": patches.count(pipe.vae.decoder),
+            "large": patches.count(large.vae.decoder),
+        },
         "scheduler": _scheduler(pipe.scheduler),
         "upscaler": {
             "model": "mini-upscaler",
@@ -276,6 +287,28 @@ def settings() -> dict[str, Any]:
             "phrases": {word: said[0] for word, said in postcards.PHRASES.items()},
         },
     }
+
+
+def check() -> dict[str, Any]:
+    """A small picture as PyTorch paints it, with which the page tests a graphics chip.
+
+    Every `step`-th pixel of every `step`-th row is there; `Painter.check` makes the picture before.
+    """
+    model, side, step = models.resolve("mini-sd"), 64, 4
+    down, right = np.indices((side, side), np.uint8) * 4
+    before = Image.fromarray(np.stack([right, down, 252 - right], 2))
+    settings = model.settings("van gogh", num_inference_steps=2, strength=0.5, size=side)
+    pipe = model.pipeline("img2img", "cpu", torch.float32)
+    (after,) = generate.style(pipe, [before], settings, on_step=lambda: None)
+    wish = {
+        "prompt": settings.prompt,
+        "seed": settings.seed,
+        "guidance": settings.guidance_scale,
+        "steps": settings.num_inference_steps,
+        "strength": settings.strength,
+    }
+    pixels = np.asarray(after)[::step, ::step]
+    return {"side": side, "step": step, "wish": wish, "after": pixels.flatten().tolist()}
 
 
 def _scheduler(scheduler: Any) -> dict[str, Any]:
@@ -309,7 +342,7 @@ def export(folder: Path, exact: bool = False) -> dict[str, int]:
         write_onnx(part, path, "float32" if exact else STORED[name])
         sizes[path.name] = path.stat().st_size
         print(f"{path.name:<16}{sizes[path.name] / 1e6:7.2f} MB", flush=True)
-    listed = {**settings(), "bytes": sizes}
+    listed = {**settings(), "check": check(), "bytes": sizes}
     with write_atomically(folder / "model.json") as unfinished:
         unfinished.write_text(json.dumps(listed, ensure_ascii=False), "utf-8")
     print(f"{'in all':<16}{sum(sizes.values()) / 1e6:7.2f} MB")

@@ -187,6 +187,57 @@ def test_a_reader_chooses_the_noise_level(tab):
     assert errors["0"] < 5 < errors["999"]  # of 255
 
 
+def test_the_decoder_works_patch_by_patch(tab):
+    steps = look_inside(tab)
+    before, believed = (
+        np.asarray(pixels(tab, f"#machine .{name}"), float) for name in ("patches", "believed")
+    )
+    assert np.abs(before - believed).mean() > 10  # a channel of the latents
+    tab.focus("#decode")
+    tab.keyboard.press("Enter")
+    tab.locator("#decoded").filter(has_text="16 of 16").wait_for()
+    after = believed
+    for _ in range(100):  # the whole picture comes after the last patch
+        after = np.asarray(pixels(tab, "#machine .patches"), float)
+        if np.abs(after - believed).mean() < 4:
+            break
+        tab.wait_for_timeout(100)
+    assert 0 < np.abs(after - believed).mean() < 4  # of 255
+    tab.focus("#which")
+    tab.keyboard.press("Home")
+    assert tab.inner_text("#decoded") == "" and steps > 1
+
+
+FALLBACK = "The graphics chip cannot be used here, so the processor computes."
+
+
+@pytest.mark.parametrize("broken", ["page", "worker"])
+def test_without_a_graphics_chip_that_works_the_processor_computes(browser, address, broken):
+    """WebGPU is there but fails, in the page or only in its worker: a sentence says so."""
+    none = "{requestAdapter: () => Promise.reject(new Error('lost'))}"
+    some = "{requestAdapter: () => Promise.resolve({info: {}})}"
+    fake = "Object.defineProperty(navigator, 'gpu', {value: %s, configurable: true});"
+    page = browser.new_page(locale="en-GB")
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(fake % (none if broken == "page" else some))
+
+    def with_fake(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text() + fake % none)
+
+    page.route("**/assets/worker-*.js", with_fake)
+    page.goto(address)
+    page.wait_for_selector("#draw .start:enabled")
+    assert page.inner_text("#loading") == f"The model is ready. {FALLBACK}"
+    if broken == "worker":
+        page.eval_on_selector("#steps", "s => { s.value = 5; s.oninput() }")
+        page.click("#draw .start")
+        page.wait_for_selector("#drawn figure a")
+    page.select_option("#language", "de")
+    assert "Deshalb rechnet der Prozessor" in page.inner_text("#loading")
+    page.close()
+
+
 def test_a_drawn_picture_becomes_four_times_larger(tab):
     tab.eval_on_selector("#steps", "s => { s.value = 5; s.oninput() }")
     tab.click("#draw .start")

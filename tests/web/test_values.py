@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 
 from sdkit import generate, models, upscale
+from sdkit.diffusion import latents
 from sdkit.files import ROOT
 from sdkit.pictures import photos
 from sdkit.web import host, values
+from sdkit.web.measure import as_canvas
 
 WEB = ROOT / "web"
 
@@ -41,6 +43,9 @@ def test_the_numbers_for_the_page_are_up_to_date():
         assert stored[name] == json.loads(json.dumps(fresh[name]))
     for name in ("noise", "runs", "scales"):
         np.testing.assert_allclose(numbers(stored[name]), numbers(fresh[name]), atol=2e-4)
+
+
+LARGEST = int(re.search(r"LARGEST = (\d+);", (WEB / "src" / "patches.js").read_text()).group(1))
 
 
 def numbers(value):
@@ -99,12 +104,6 @@ def painted_by_page(folder, tmp_path, sides, **wish):
     return made[..., :3]
 
 
-def as_canvas(image):
-    """A picture as the page has it."""
-    data = [*image.convert("RGBA").tobytes()]
-    return {"width": image.width, "height": image.height, "data": data}
-
-
 def difference(made, image):
     """The mean difference of two pictures, as a share of the range."""
     return np.abs(made.astype(float) - np.asarray(image, float)).mean() / 255
@@ -151,3 +150,45 @@ def test_the_page_enlarges_the_same_picture(exported, tmp_path):
     assert difference(made, large) < 1e-2
     # nearer than the picture that is only scaled
     assert difference(made, large) < difference(np.asarray(small.resize(large.size)), large) / 3
+
+
+@node
+@packages
+def test_the_page_decodes_a_large_picture_patch_by_patch(exported, tmp_path):
+    """Within 1 of 255 levels on average of what the VAE decodes at once."""
+    vae = (
+        models.resolve("mini-upscaler")
+        .upscaler(models.resolve("mini-sd"), "cpu", torch.float32)
+        .vae
+    )
+    photo = photos.resize(photos.sample("astronaut"), 416, 16)
+    code = latents.encode(vae, photos.to_tensor(photo))
+    height, width = code.shape[2:]
+    assert height * width > LARGEST
+    given = {"numbers": code.flatten().tolist(), "height": height, "width": width}
+    made = painted_by_page(exported, tmp_path, photo.size, latents=given)
+    expected = photos.to_image(latents.decode(vae, code))
+    assert 0 < difference(made, expected) < 1 / 255
+    assert np.abs(made.astype(float) - np.asarray(expected, float)).max() < 12
+
+
+@node
+@packages
+@pytest.mark.parametrize("wrong", [0, 30])
+def test_the_page_finds_out_if_a_network_computes_wrongly(exported, tmp_path, wrong):
+    """The page tests a graphics chip with one small picture."""
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    told = json.loads((folder / "model.json").read_text("utf-8"))
+    told["check"]["after"] = [abs(level - wrong) for level in told["check"]["after"]]
+    (folder / "model.json").write_text(json.dumps(told), "utf-8")
+    done = subprocess.run(
+        ["node", "tools/paint.js", str(folder), str(tmp_path / "none")],
+        cwd=WEB,
+        input='{"check": true}',
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert (done.returncode != 0) == bool(wrong)
+    assert ("picture of the check is wrong" in done.stderr) == bool(wrong)

@@ -2,6 +2,7 @@
 
 import { run } from "./networks.js";
 import { Generator } from "./noise.js";
+import { decode } from "./patches.js";
 import { project, toNumbers, toPicture } from "./pixels.js";
 import { Schedule } from "./schedule.js";
 
@@ -15,7 +16,7 @@ export class Enlarger {
     this.schedule = new Schedule(settings.upscaler.scheduler);
   }
 
-  // onStep({step, steps}): after each step.
+  // onStep({step, steps}): after each step, and with {patch, patches} after each decoded patch.
   async enlarge(picture, seed, onStep) {
     const { width, height } = picture, { upscaler, channels, factor } = this.settings;
     const random = new Generator(seed), area = width * height, clean = toNumbers(picture);
@@ -33,8 +34,10 @@ export class Enlarger {
       before = { t, believed };
       await onStep?.({ step: k + 1, steps: timesteps.length });
     }
-    const made = await run(this, "large", { latents: [latents, shape] });
-    const large = made.picture.map((x) => Math.min(1, Math.max(-1, x)));
+    const at = { step: timesteps.length, steps: timesteps.length };
+    const onPatch = ({ patch, patches }) => onStep?.({ ...at, patch, patches });
+    const made = await decode(this, "large", latents, height, width, { onPatch });
+    const large = made.map((x) => Math.min(1, Math.max(-1, x)));
     const sides = [width * factor, height * factor];
     return toPicture(project(large, ...sides, clean, width, height, COARSER), ...sides);
   }

@@ -45,6 +45,17 @@ export function lit(picture, map) {
   return made;
 }
 
+// Each pixel becomes a square of `factor` x `factor` pixels.
+export function enlarge({ width, height, data }, factor) {
+  const made = blank(width * factor, height * factor);
+  for (let y = 0; y < made.height; y++)
+    for (let x = 0; x < made.width; x++) {
+      const i = 4 * (Math.floor(y / factor) * width + Math.floor(x / factor));
+      made.data.set(data.subarray(i, i + 4), 4 * (y * made.width + x));
+    }
+  return made;
+}
+
 // All pixels are transparent.
 const blank = (width, height) => ({ width, height, data: new Uint8ClampedArray(4 * width * height) });
 

@@ -1,6 +1,6 @@
 // Look inside: shows the numbers of each step of a drawing.
 
-import { lit, mapOf, rows, tiles } from "./inside.js";
+import { enlarge, lit, mapOf, rows, tiles } from "./inside.js";
 
 const COLUMNS = 4, ROW = 5; // squares beside each other; px
 const LESSONS = import.meta.env.VITE_LESSONS; // where the lessons are; the workflow of the site says it
@@ -49,6 +49,20 @@ export class Look {
   get clean() {
     const { believed, height, width } = this.steps.at(-1).inside;
     return { numbers: believed, height, width };
+  }
+
+  // The latents without noise of what is shown, for the decoder.
+  get shown() {
+    const { believed, height, width } = (this.own ?? this.steps[Number(this.find("#which").value) - 1]).inside;
+    return { numbers: believed, height, width };
+  }
+
+  // A decoded patch of `clean`: {patch, patches, left, top, picture}, or at the end {picture}, the whole.
+  decoded(clean, { patch, patches, left = 0, top = 0, picture }) {
+    if (clean.numbers !== this.shown.numbers) return; // the reader looks at another step now
+    const { width, height, data } = picture;
+    this.find("canvas.patches").getContext("2d").putImageData(new ImageData(data, width, height), left, top);
+    if (patch) this.find("#decoded").textContent = `${patch} ${this.text.of} ${patches}`;
   }
 
   // step: {inside, picture} at the reader's own noise level, or null: the step of the slider.
@@ -117,6 +131,8 @@ export class Look {
       believed: picture,
     };
     for (const [name, made] of Object.entries(shown)) this.show(this.find(`canvas.${name}`), made);
+    this.show(this.find("canvas.patches"), enlarge(tiles(inside.believed, 1, height, width, 1), factor));
+    this.find("#decoded").textContent = "";
   }
 
   #name(k, tokens) {

@@ -9,7 +9,7 @@ import { STRINGS } from "./strings.js";
 const $ = (selector, within = document) => within.querySelector(selector);
 const paint = $("#paint"), draw = $("#draw"), look = $("#look");
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-let text = STRINGS.en, settings = null, photo = null, busy = false, onMessage = null;
+let text = STRINGS.en, settings = null, computes = null, photo = null, busy = false, onMessage = null;
 let glance = null; // a promise while the model looks at the reader's own noise level
 const looking = new Look(look, show);
 
@@ -24,7 +24,12 @@ function speak(language) {
   });
   document.querySelectorAll("canvas[data-label]").forEach(label);
   looking.speak(text);
-  if (settings) $("#loading").textContent = text.loaded;
+  if (settings) told();
+}
+
+// What the header says when the model is here.
+function told() {
+  $("#loading").textContent = `${text.loaded} ${text[computes]}`;
 }
 
 function label(canvas) {
@@ -39,7 +44,7 @@ worker.onmessage = ({ data }) => {
     $("#loaded").value = data.loading;
     $("#loading").textContent = text.loading;
   } else if (data.settings) {
-    settings = data.settings;
+    ({ settings, computes } = data);
     ready();
   } else if (data.failed) {
     console.error(data.failed);
@@ -58,6 +63,7 @@ function work(section, job, show) {
     onMessage = (data) => {
       if (data.step) {
         says.textContent = `${text.step} ${data.step} ${text.of} ${data.steps}.`;
+        if (data.patch) says.textContent += ` ${text.patch} ${data.patch} ${text.of} ${data.patches}.`;
         if (!data.picture) return;
         says.textContent += ` ${text.believes}`;
         show(data.picture, data);
@@ -350,12 +356,28 @@ async function follow() {
   }
 }
 
+$("#decode").onclick = () => {
+  if (!busy) glance ??= decode().finally(() => (glance = null));
+};
+
+async function decode() {
+  const clean = looking.shown;
+  await new Promise((resolve) => {
+    onMessage = (data) => {
+      if (data.picture) looking.decoded(clean, data);
+      if (data.error) console.error(data.error);
+      if (!data.patch) resolve();
+    };
+    worker.postMessage({ kind: "patches", clean });
+  });
+}
+
 // ---- start
 
 function ready() {
   const { defaults, grammar } = settings;
   looking.ready(settings);
-  $("#loading").textContent = text.loaded;
+  told();
   $("#loaded").hidden = true;
   chips($("#styles"), "style", defaults.styles.map((style) => [style, style]), defaults.styles[0]);
   slide($("#strength"), defaults.strength);
@@ -382,7 +404,23 @@ $("#language").onchange = ({ target }) => speak(target.value);
 const language = navigator.language.startsWith("de") ? "de" : "en";
 $("#language").value = language;
 speak(language);
-worker.postMessage({ kind: "load", folder: new URL("model/", document.baseURI).href });
+const folder = new URL("model/", document.baseURI).href;
+mayUseGraphics().then((gpu) => worker.postMessage({ kind: "load", folder, gpu }));
+
+// Is there a graphics chip for WebGPU? One that is only simulated would be slower than the processor.
+// The address may end in ?compute=processor, or in ?compute=graphics, which takes also a simulated one.
+async function mayUseGraphics() {
+  const asked = new URLSearchParams(location.search).get("compute");
+  if (!navigator.gpu || asked === "processor") return false;
+  try {
+    const adapter = await navigator.gpu.requestAdapter();
+    if (asked === "graphics") return adapter ? "simulated" : false;
+    return Boolean(adapter) && !adapter.info?.isFallbackAdapter;
+  } catch (error) {
+    console.warn(error);
+    return true; // the worker tries, too, and says what happened
+  }
+}
 
 // After the first visit the page works without a network. The files are fetched again only when the
 // model is here, so that they do not compete.

@@ -33,8 +33,10 @@ self.addEventListener("fetch", (event) => {
 // header it also holds for the worker.
 async function answer(request) {
   const cache = await caches.open(VERSION);
-  const found = (await cache.match(request, { ignoreSearch: true })) ?? (await fetch(request));
+  const kept = await cache.match(request, { ignoreSearch: true });
+  const found = kept ?? (await fetch(request));
   if (!found.ok) return found;
+  if (!kept && request.method === "GET") await cache.put(request, found.clone());
   const headers = new Headers(found.headers);
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");

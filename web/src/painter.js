@@ -2,11 +2,14 @@
 
 import { run } from "./networks.js";
 import { Generator } from "./noise.js";
+import { decode } from "./patches.js";
 import { halve, resize, toNumbers, toPicture } from "./pixels.js";
 import { embedScale, Schedule } from "./schedule.js";
 import { Tokenizer } from "./tokenizer.js";
 
 export const NETWORKS = ["text", "unet", "encoder", "decoder"];
+const ACROSS = 4, MARGIN = 3; // patches beside each other that are shown, and how far each looks beyond
+const WRONG = 0.02; // mean difference, as a share of the range, that the check allows
 
 export class Painter {
   // runtime: the package onnxruntime-web. sessions: {name: a session of the runtime}, for NETWORKS.
@@ -14,6 +17,21 @@ export class Painter {
     Object.assign(this, { runtime, sessions, settings });
     this.schedule = new Schedule(settings.scheduler);
     this.tokenizer = new Tokenizer(settings.tokenizer);
+  }
+
+  // Paint the picture of settings.check, which uses each network once. Throws if the result is another one
+  // than in PyTorch; a graphics chip or its driver may compute wrongly without saying so.
+  async check() {
+    const { side, step, wish, after } = this.settings.check, data = new Uint8ClampedArray(4 * side * side);
+    for (let y = 0, i = 0; y < side; y++)
+      for (let x = 0; x < side; x++, i += 4) data.set([4 * x, 4 * y, 252 - 4 * x, 255], i);
+    const made = await this.paint({ width: side, height: side, data }, wish);
+    let wrong = 0, k = 0;
+    for (let y = 0; y < side; y += step)
+      for (let x = 0; x < side; x += step)
+        for (let c = 0; c < 3; c++) wrong += Math.abs(made.data[4 * (y * side + x) + c] - after[k++]);
+    wrong /= 255 * k;
+    if (!(wrong < WRONG)) throw new Error(`the picture of the check is wrong by ${wrong}`);
   }
 
   // Draw a square picture from a sentence, from noise alone.
@@ -107,12 +125,20 @@ export class Painter {
         : await this.#decode(believed, h, w);
       await onStep(at);
     }
-    return this.#decode(latents, h, w);
+    const at = { step: timesteps.length, steps: timesteps.length };
+    return this.#decode(latents, h, w, onStep && (({ patch, patches }) => onStep({ ...at, patch, patches })));
   }
 
-  async #decode(latents, h, w) {
-    const { channels, factor } = this.settings;
-    const { picture } = await run(this, "decoder", { latents: [latents, [1, channels, h, w]] });
-    return toPicture(picture, w * factor, h * factor);
+  // Decode clean latents in 16 patches or fewer, to see them one after the other. clean: as in `glance`.
+  // onPatch({patch, patches, left, top, picture}): each patch, and where it lies in the picture.
+  async decodeInPatches({ numbers, height, width }, onPatch) {
+    const overlap = 2 * MARGIN, side = Math.ceil((Math.max(height, width) - overlap) / ACROSS) + overlap;
+    const show = ({ numbers, width, height, ...at }) => onPatch({ ...at, picture: toPicture(numbers, width, height) });
+    return this.#decode(numbers, height, width, show, { largest: 0, side, overlap });
+  }
+
+  async #decode(latents, h, w, onPatch, how) {
+    const { factor } = this.settings, [H, W] = [h * factor, w * factor];
+    return toPicture(await decode(this, "decoder", latents, h, w, { ...how, onPatch }), W, H);
   }
 }

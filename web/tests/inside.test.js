@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { lit, mapOf, rows, tiles } from "../src/inside.js";
+import { enlarge, lit, mapOf, rows, tiles } from "../src/inside.js";
 import { Schedule } from "../src/schedule.js";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
@@ -23,6 +23,12 @@ test("each channel is a square in grey, with a line between two", () => {
 test("each token has a row, and rows after the last one are not shown", () => {
   const picture = rows(Float32Array.of(1, -1, 0, 0.5, 9, 9), 2, 2, 1);
   assert.deepEqual(greys(picture), [255, 0, null, null, 128, 191]);
+});
+
+test("each pixel becomes a square", () => {
+  const picture = tiles(Float32Array.of(0, 3), 1, 1, 2, 1), made = enlarge(picture, 2);
+  assert.deepEqual([made.width, made.height], [4, 2]);
+  assert.deepEqual(greys(made), [128, 128, 255, 255, 128, 128, 255, 255]);
 });
 
 test("a token has its map and its share of the attention", () => {
