@@ -36,7 +36,7 @@ def main() -> int:
 
             export(arguments.out, exact=arguments.precision == "float32")
         elif arguments.command == "measure":
-            from sdkit.web.measure import measure_page
+            from sdkit.web.fidelity import measure_page
 
             print(json.dumps(measure_page(arguments.art, arguments.count), indent=2))
         elif arguments.command == "values":

@@ -105,7 +105,7 @@ def test_every_figure_is_printed_and_the_sheet_is_written(
     with Image.open(toy / "sheet.png") as sheet:
         assert sheet.size[0] > 100 and sheet.text["Description"].startswith("Made with AI")
     monkeypatch.setattr(measure, "measure_all", lambda *_, **__: pytest.fail("measured"))
-    assert cli.main(run) == 2 and "there already" in capsys.readouterr().err
+    assert cli.main(run) == 2 and "exists already" in capsys.readouterr().err
 
 
 def test_without_training_pictures_only_drawing_is_measured(tiny_data, reader, capsys):
@@ -400,7 +400,7 @@ def test_the_styled_photographs_are_saved_beside_their_photographs(
         np.testing.assert_array_equal(image, styled)
         assert image.text["Prompt"] == "van gogh" and image.text["Size"] == "72"
     assert json.loads(capsys.readouterr().out).keys() >= {"van gogh", "meanings"}
-    assert cli.main(run) == 2 and "there already" in capsys.readouterr().err
+    assert cli.main(run) == 2 and "exists already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

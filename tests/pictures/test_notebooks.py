@@ -421,7 +421,7 @@ def test_clear_removes_outputs_pasted_pictures_widgets_and_checkpoints(tmp_path,
     assert cleared["cells"][1]["outputs"] == [] and cleared["cells"][1]["execution_count"] is None
     assert notebooks.clear(path) == (0, [])
     assert cli.main(["clear", str(tmp_path / "in" / ".ipynb_checkpoints")]) == 2
-    assert "There is no notebook" in capsys.readouterr().err
+    assert "No notebook (.ipynb) was found" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

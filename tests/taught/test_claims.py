@@ -699,9 +699,7 @@ CLAIMS = {
     "strength-1-keeps-a-trace": lambda: (
         numbers(STYLE, "code-08", r"strength 1.0: .* layout #, of")[0] > 0.3
     ),
-    "loop-by-hand-is-the-pipeline": lambda: (
-        numbers(STYLE, "code-15", r"white is 1\): #") == [0]
-    ),
+    "loop-by-hand-is-the-pipeline": lambda: numbers(STYLE, "code-15", r"white is 1\): #") == [0],
     "content-falls-with-strength": lambda: (
         lambda content: content == sorted(content, reverse=True) and content[-1] < content[0]
     )(numbers(STYLE, "code-22", r"content #")),

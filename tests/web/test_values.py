@@ -15,7 +15,7 @@ from sdkit.diffusion import latents
 from sdkit.files import ROOT
 from sdkit.pictures import photos
 from sdkit.web import host, values
-from sdkit.web.measure import as_canvas
+from sdkit.web.fidelity import as_canvas
 
 WEB = ROOT / "web"
 
