@@ -62,7 +62,6 @@ class Page:
                 stderr=file,
                 env={**os.environ, "HOME": self._folder.name},
             )
-
         try:
             self._connect(log)
         except BaseException:
@@ -117,14 +116,15 @@ class Page:
 
     def ask(self, expression):
         """The value of an expression in JavaScript: a text, a number or a truth value."""
+        return self._evaluate(expression).get("value")
+
+    def _evaluate(self, expression):
+        target = {"context": self._page}
         answer = self._send(
-            "script.evaluate",
-            expression=expression,
-            target={"context": self._page},
-            awaitPromise=True,
+            "script.evaluate", expression=expression, target=target, awaitPromise=True
         )
         assert answer["type"] == "success", answer
-        return answer["result"].get("value")
+        return answer["result"]
 
     def wait(self, expression):
         lab.wait(lambda: self.ask(f"!!({expression})"), f"Firefox waits for {expression}")
@@ -139,13 +139,7 @@ class Page:
 
     def _element(self, expression):
         """An element of the page, as the commands of the standard name it."""
-        answer = self._send(
-            "script.evaluate",
-            expression=expression,
-            target={"context": self._page},
-            awaitPromise=False,
-        )
-        return {"sharedId": answer["result"]["sharedId"]}
+        return {"sharedId": self._evaluate(expression)["sharedId"]}
 
     def click(self, selector, text=""):
         """Click with the mouse on what `find` finds."""
