@@ -58,8 +58,8 @@ def check(exercise_id: str, *answer: Any) -> None:
         return
     try:
         hints = checker(*answer)
-    except NotAttempted:
-        print(f"{exercise_id}: not attempted yet.")
+    except NotAttempted as reason:
+        print(f"{exercise_id}: not attempted yet.{reason}")
         return
     except Exception as error:
         # The student's function failed, or the answer is of a type that the checker cannot use.
@@ -140,8 +140,12 @@ def answer_of(function: Callable, *arguments: Any) -> Any:
     if not callable(function):
         raise TypeError("give the function itself, without calling it")
     answer = function(*arguments)
-    if answer is None or answer is Ellipsis:
+    if answer is Ellipsis:
         raise NotAttempted
+    if answer is None:  # a function that prints its answer, or ends without a `return`
+        raise NotAttempted(
+            " The function gives nothing back. Does its last line begin with return?"
+        )
     return answer
 
 
