@@ -89,6 +89,7 @@ def good_and_off(cell_id, name, count=2):
 
 WAYS = ("bicubic", "regression", "diffusion")
 NIGHT = ("real", "real, night only")
+SLOW_AND_QUICK = ("diffusion, 1 step", "diffusion")
 
 
 def row_of_six(lesson, cell_id, name):
@@ -419,6 +420,9 @@ CLAIMS = {
             min(ground, time) > 98 and colour > 90 and 50 < thing < 75 and place < 50
         )
     )(*numbers(TEXT, "code-50", r"(?:thing|colour|place|ground|time) #%")),
+    "noise-leaves-time-and-ground": lambda: (
+        lambda thing, colour, place, ground, time: time > ground > colour > thing
+    )(*numbers(TEXT, "code-in-noise", r"\w+, in noise #%")),
     "what-a-part-is-worth": lambda: (
         lambda colour, thing, place: (
             colour[0] < 0.3
@@ -788,6 +792,9 @@ CLAIMS = {
     "the-reader-reads-through-the-vae": lambda: (
         min(numbers(MEASURES, "code-46", r"by the VAE # # # # # #")) > 0.95
     ),
+    "one-step-loses-things": lambda: (
+        lambda one, many: max(one[:2]) < 0.97 and min(one[3:5]) > 0.95 and one[5] < many[5] - 0.05
+    )(*(numbers(MEASURES, "code-46", rf"(?m)^{name} # # # # # #") for name in SLOW_AND_QUICK)),
     "the-copier-is-found": lambda: (
         numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
     ),
