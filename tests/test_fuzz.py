@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from diffusers.image_processor import VaeImageProcessor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -251,6 +252,7 @@ class Painter:
         config=SimpleNamespace(time_cond_proj_dim=None),
         register_to_config=lambda **_: None,
     )
+    vae = SimpleNamespace(decoder=torch.nn.Identity())
     vae_scale_factor, image_processor = 4, VaeImageProcessor()
 
     def __call__(self, image, num_inference_steps, guidance_scale, **_):

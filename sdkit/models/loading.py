@@ -347,9 +347,15 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
                 fault = "is missing from" if tensor.is_meta else "is not finite (NaN) in"
                 # one bad number makes the sum bad; this is much faster than a test of each number
                 if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
+                    half = (
+                        " Or half precision is too coarse for it: use --device cpu, or load it "
+                        "with dtype=torch.float32."
+                        if tensor.dtype == torch.float16
+                        else ""
+                    )
                     raise SdkitError(
                         f"{tensor_name} {fault} the {name} of {where}, so it would paint nothing. "
-                        "Copy the weights again from where they came."
+                        f"Copy the weights again from where they came.{half}"
                     )
         elif name.endswith("scheduler"):
             part.set_timesteps(2)
