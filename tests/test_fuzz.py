@@ -271,11 +271,13 @@ OPTION = st.sampled_from(
         "--out",
         "--overwrite",
         "--no-mark",
+        "--no-invisible-mark",
         "--unsigned",
         "--grid",
         "--nonsense",
     ]
 )
+FLAGS = {"--overwrite", "--no-mark", "--no-invisible-mark", "--unsigned", "--grid"}
 VALUE = st.one_of(
     st.integers(-2, 70).map(str),
     st.floats(0, 1).map(str),
@@ -316,12 +318,7 @@ def test_a_run_over_a_folder_gives_only_pictures_and_sentences(
         (tmp_path / "in" / "bad.tif").write_bytes(data[:3000])
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
         chosen = {"--out": "out", "--size": "64"} | options
-        words = [
-            f"{name}={value}"
-            if name not in ("--overwrite", "--no-mark", "--unsigned", "--grid")
-            else name
-            for name, value in chosen.items()
-        ]
+        words = [f"{name}={value}" if name not in FLAGS else name for name, value in chosen.items()]
         try:
             code = cli.main(["style", "in", f"--prompt={prompt}", *words])
         except SystemExit as stop:

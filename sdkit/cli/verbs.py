@@ -422,14 +422,17 @@ def _save(
     source: str | Path | None = None,
     origin: Origin = Origin.PICTURE,
 ) -> None:
-    """Write a picture with both marks, print its path, and add the path to `written`.
+    """Write a picture with its marks, print its path, and add the path to `written`.
 
     say : prints a line above the progress bar.
     began : when the work on this picture began, by `time.perf_counter`.
     source : the picture that it was made from, if any.
     origin : the kind of what it was made from.
     """
-    image = image if arguments.no_mark else watermark.embed(provenance.mark(image))
+    if not arguments.no_mark:
+        image = provenance.mark(image)
+    if not arguments.no_invisible_mark:
+        image = watermark.embed(image)
     path = outputs.save(
         image,
         arguments.out,
