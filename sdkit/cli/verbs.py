@@ -355,10 +355,12 @@ def _describe_signature(signed: manifest.Found) -> str:
         whose = f"{signed.signer or 'no name'}; this kit cannot tell who that is"
     said = ", ".join(map(layers.meaning, signed.sources)) or "nothing about its source"
     by = f", by {signed.program}" if signed.program else ""
-    return "\n".join(
-        f"{'' if k == 0 else ' ' * 19}{line}"
-        for k, line in enumerate((f"{holds}", f"signer: {whose}", f"says: {said}{by}"))
-    )
+    lines = [holds, f"signer: {whose}", f"says: {said}{by}"]
+    if signed.earlier:
+        lines.append(
+            f"an older manifest in it says: {', '.join(map(layers.meaning, signed.earlier))}"
+        )
+    return "\n".join(f"{'' if k == 0 else ' ' * 19}{line}" for k, line in enumerate(lines))
 
 
 def _model(arguments: Namespace) -> models.Model:

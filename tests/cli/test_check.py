@@ -185,3 +185,13 @@ def test_layers_of_a_picture_that_is_painted_are_named_and_not_carried_over(work
     assert not any(b"SECRET" in path.read_bytes() for path in Path("styled").iterdir())
     assert cli.main(["inpaint", "ai.png", "plain.png", *style]) == 0
     assert capsys.readouterr().err.count("Note: ai.png has") == 1
+
+
+def test_check_says_what_an_older_manifest_says(work, capsys, monkeypatch):
+    found = manifest.Found(None, "key 1", False, "editor 1", (), ("trainedAlgorithmicMedia",))
+    monkeypatch.setattr(manifest, "read", lambda *_: found)
+    PICTURE.save("a.png")
+    assert cli.main(["check", "a.png"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "says: nothing about its source, by editor 1" in lines
+    assert "an older manifest in it says: trainedAlgorithmicMedia (made by AI)" in lines
