@@ -402,6 +402,27 @@ def test_a_page_says_hello_until_it_is_answered(browser):
     page.close()
 
 
+def test_a_page_that_misses_its_kernel_opens_again(booth, browser):
+    """On a slow computer the widget can come too late for its kernel, or get no answer."""
+    page = browser.new_page()
+    page.set_default_timeout(lab.PATIENCE * 1000)
+    connections = []
+
+    def connect(socket):
+        connections.append(socket.url)
+        if len(connections) > 1:
+            socket.connect_to_server()  # the first connection never says anything
+
+    page.route_web_socket(re.compile("/channels"), connect)
+    page.clock.install()
+    page.goto(booth.address)
+    page.wait_for_function("document.body.innerText.includes('widget')")
+    page.clock.fast_forward(31_000)
+    page.wait_for_selector(".booth.ready")
+    assert len({urllib.parse.urlsplit(url).path for url in connections}) == 2  # two kernels
+    page.close()
+
+
 def test_a_page_that_is_closed_ends_its_kernel(booth, visitor):
     page = visitor(booth)
     kernel = kernel_of(page, booth)
