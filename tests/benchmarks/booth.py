@@ -10,7 +10,7 @@ picture took beyond that is what the visitor still waited for the model.
 
 The last column is the load of the computer (`os.getloadavg`, of the last minute) divided by the
 number of its processors. If it is far above the share that the booth itself takes, something else
-was running, and the seconds are too many. Runs where Chromium and playwright are, on Linux or macOS.
+was running, and the seconds are too many. It needs Chromium and playwright, and Linux or macOS.
 """
 
 import argparse
