@@ -633,6 +633,24 @@ def findings(page):
 
 
 @pytest.mark.parametrize("width, height", [(1280, 860), (390, 844)])
+def test_the_words_in_an_empty_field_are_not_cut(booth, visitor, width, height):
+    page = visitor(booth, width, height)
+    page.get_by_text("More", exact=True).click()
+    fields = page.evaluate(
+        """() => [...document.querySelectorAll(".booth [placeholder]")].map((field) => {
+            const pen = document.createElement("canvas").getContext("2d");
+            const style = getComputedStyle(field);
+            pen.font = style.font;
+            const aside = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+            const needed = pen.measureText(field.placeholder).width + aside;
+            return [field.placeholder, needed, field.clientWidth];
+        })"""
+    )
+    assert len(fields) == 2
+    assert [words for words, needed, room in fields if needed > room] == []
+
+
+@pytest.mark.parametrize("width, height", [(1280, 860), (390, 844)])
 def test_axe_finds_no_serious_barrier(booth, visitor, width, height):
     page = visitor(booth, width, height)
     assert findings(page) == []
