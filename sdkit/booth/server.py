@@ -115,6 +115,7 @@ def voila_settings(
                 "@voila-dashboards/widgets-manager8",
                 "anywidget",
             ],
+            "multi_kernel_manager_class": "sdkit.booth.kernels.Kernels",
             # one kernel is ready for the next visitor
             "preheat_kernel": True,
             "default_pool_size": 1,

@@ -650,6 +650,17 @@ def test_the_words_in_an_empty_field_are_not_cut(booth, visitor, width, height):
     assert [words for words, needed, room in fields if needed > room] == []
 
 
+def test_the_picture_is_in_sight_while_it_is_painted(booth, visitor):
+    page = visitor(booth, 1280, 700)
+    take_sample(page)
+    page.get_by_text("More", exact=True).click()
+    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+    assert page.locator(".frame").bounding_box()["y"] < 0
+    page.get_by_role("button", name="Paint me").click()
+    page.wait_for_function("document.querySelector('.frame').getBoundingClientRect().top >= 0")
+    shows(page, "compare")
+
+
 @pytest.mark.parametrize("width, height", [(1280, 860), (390, 844)])
 def test_axe_finds_no_serious_barrier(booth, visitor, width, height):
     page = visitor(booth, width, height)
