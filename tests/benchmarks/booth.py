@@ -8,9 +8,12 @@ soon as the page is there. The time runs from this press until the picture is on
 visitor then has more pictures painted, and their median is one portrait's time. What the first
 picture took beyond that is what the visitor still waited for the model.
 
-The last column is the load of the computer (`os.getloadavg`, of the last minute) divided by the
-number of its processors. If it is far above the share that the booth itself takes, something else
-was running, and the seconds are too many. It needs Chromium and playwright, and Linux or macOS.
+The columns "worker" are the seconds of the processor that the process with the model used in the
+same time, for the first picture and for a later one. They depend little on what else the computer
+does, so they say what the worker still had to do on a busy computer, too. The last column is the
+load of the computer in the last minute (`os.getloadavg`), divided by the number of its processors.
+If it is above 1, the seconds on the clock are too many. It needs Chromium, playwright, and Linux
+or macOS.
 """
 
 import argparse
@@ -18,36 +21,44 @@ import os
 import statistics
 import time
 
+import psutil
+
 from sdkit.files import ROOT
 from tests.browser import booths, lab
 
 EXTRA = 3  # seconds that the first picture may take beyond one portrait's time
 
 
-def seconds_of_a_picture(page):
-    """Seconds from the press of "Paint me" until the next picture is on the page."""
+def seconds_of_a_picture(page, worker):
+    """Seconds from the press of "Paint me" until the next picture is there: clock, processor."""
+
+    def used():
+        times = worker.cpu_times()
+        return times.user + times.system
+
     before = page.locator(".gallery .thumb").count()
-    start = time.perf_counter()
+    start, used_before = time.perf_counter(), used()
     page.get_by_role("button", name="Paint me").click()
     page.locator(".gallery .thumb").nth(before).wait_for()
     booths.shows(page, "compare")
-    return time.perf_counter() - start
+    return time.perf_counter() - start, used() - used_before
 
 
 def one_start(browser, pictures):
-    """(seconds until the page is there, of the first picture, [of each later one])."""
+    """Seconds until the page is there, of the first picture, and of later ones (medians)."""
     start = time.perf_counter()
     with booths.opened(ROOT / "data") as booth:
+        worker = psutil.Process(booth._running["worker"].pid)
         page = browser.new_page(viewport={"width": 1280, "height": 860})
         page.set_default_timeout(lab.PATIENCE * 1000)
         page.goto(booth.address)
         page.wait_for_selector(".booth.ready")
         opened = time.perf_counter() - start
         booths.take_sample(page)
-        first = seconds_of_a_picture(page)
-        later = [seconds_of_a_picture(page) for _ in range(pictures)]
+        first = seconds_of_a_picture(page, worker)
+        later = [seconds_of_a_picture(page, worker) for _ in range(pictures)]
         page.close()
-    return opened, first, later
+    return opened, first, [statistics.median(column) for column in zip(*later)]
 
 
 def main():
@@ -55,20 +66,21 @@ def main():
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=5, help="later pictures of each start")
     arguments = parser.parse_args()
-    heads = ("page, s", "first, s", "later, s", "beyond, s", "load")
-    print("".join(f"{head:>11}" for head in heads))
+    heads = ("page", "first", "later", "beyond", "worker: first", "later", "load")
+    print("".join(f"{head:>14}" for head in heads), flush=True)
     with lab.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=lab.CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         beyond = []
         for _ in range(arguments.starts):
-            opened, first, later = one_start(browser, arguments.pictures)
-            usual = statistics.median(later)
-            beyond.append(first - usual)
+            opened, (first, first_used), (later, later_used) = one_start(
+                browser, arguments.pictures
+            )
+            beyond.append(first - later)
             load = os.getloadavg()[0] / os.cpu_count()
-            row = (opened, first, usual, beyond[-1], load)
-            print("".join(f"{value:11.1f}" for value in row), flush=True)
+            row = (opened, first, later, beyond[-1], first_used, later_used, load)
+            print("".join(f"{value:14.1f}" for value in row), flush=True)
         browser.close()
     worst = max(beyond)
     verdict = "within" if worst <= EXTRA else "NOT within"
