@@ -20,6 +20,7 @@ from PIL import Image
 
 from sdkit import progress
 from sdkit.errors import SdkitError
+from sdkit.language import translate
 from sdkit.lessons import plots
 from sdkit.pictures import photos
 
@@ -215,7 +216,7 @@ def upload_button() -> ipywidgets.FileUpload:
     The notebook file keeps only a sentence. JupyterLab takes at most 10 MB at a time.
     """
     button = ipywidgets.FileUpload(accept="image/*,.heic,.heif,.hif", multiple=True)
-    button.description = "Photos"
+    button.description = translate("Photos")
     display_with_text(button, "[a button to upload photos: run the cell to use it]")
     return button
 
