@@ -3,7 +3,7 @@
     python -m sdkit.lessons.translated             write notebooks/de, and name what is out of date
     python -m sdkit.lessons.translated --accept    say that the translations fit the English again
 
-A text file such as docs/translations/de/00_start_here.md has a part for each cell. Its first line
+A text file such as docs/translations/de/00_start_here.txt has a part for each cell. Its first line
 is "@@", the id of the cell, and a fingerprint of the English that was translated. Below stands the
 Markdown of the cell. For a cell with code each line is "English => translated", for a string or a
 comment. Links are those of the English lesson. The made notebooks have no outputs.
@@ -33,7 +33,7 @@ START = 'from sdkit import language\n\nlanguage.use("{language}")'
 
 def files(language: str) -> list[Path]:
     """The text files of the lessons that are translated into a language."""
-    return sorted((CATALOGUES / language).glob("[0-9]*.md"))
+    return sorted((CATALOGUES / language).glob("[0-9]*.txt"))
 
 
 def languages() -> list[str]:

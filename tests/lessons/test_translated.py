@@ -97,7 +97,7 @@ def test_a_changed_english_cell_is_reported(tmp_path, monkeypatch):
     ]
     lesson = tmp_path / "00_x.ipynb"
     lesson.write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    file = tmp_path / "x" / "00_x.md"
+    file = tmp_path / "x" / "00_x.txt"
     file.write_text("@@ a\n# Hallo\n@@ b\n'Hello' => 'Hallo'\n", encoding="utf-8")
     monkeypatch.setattr(translated, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(translated, "CATALOGUES", tmp_path)
@@ -114,8 +114,8 @@ def test_a_changed_english_cell_is_reported(tmp_path, monkeypatch):
     cells[0]["source"] = "# Good day"
     lesson.write_text(json.dumps({"cells": cells}), encoding="utf-8")
     assert list(translated.stale(file)) == [
-        "00_x.md: the English of a has changed",
-        "00_x.md: the English of b has changed",
+        "00_x.txt: the English of a has changed",
+        "00_x.txt: the English of b has changed",
     ]
     with pytest.raises(SdkitError, match="is not in the code"):
         translated.notebook(file)
