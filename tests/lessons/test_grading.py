@@ -90,6 +90,30 @@ def test_the_setup_has_what_an_answer_needs_and_nothing_else():
     assert grading._free("def f(a, b=c):\n    d = a\n    return d + e") == {"c", "e"}
 
 
+def fails(made, change):
+    """Which tests of an assignment fail when its answers are changed; runs its cells in a row."""
+    names, failed = {}, []
+    for cell in made["cells"]:
+        name, source = cell["metadata"]["nbgrader"]["grade_id"], cell["source"]
+        if cell["cell_type"] != "code":
+            continue
+        try:
+            exec(change(source) if name.startswith("answer") else source, names)
+        except Exception:  # as in a notebook, the next cell runs all the same
+            failed.append(name)
+    return [name for name in failed if name.startswith("test")]
+
+
+@lessons
+def test_only_right_answers_pass_the_tests(path, capsys):
+    made = grading.assignment(path)
+    tests = [cell["metadata"]["nbgrader"]["grade_id"] for cell in cells(made, "test")]
+    assert fails(made, lambda source: source) == []
+    assert fails(made, lambda source: REGION.sub("", source)) == tests
+    assert fails(made, lambda source: wrong(REGION.sub("", source))) == tests
+    assert "not yet. Hint:" in capsys.readouterr().out
+
+
 # With nbgrader itself
 
 
