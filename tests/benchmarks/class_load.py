@@ -11,8 +11,8 @@ one thread, and threads that wait yield. Each kernel runs its lesson from top to
 * CPU: processor seconds of the lesson. They do not depend on how busy the machine is, as time does.
 * slowest cell, and all cells: seconds that a person waits on this machine at this load.
 
-`--minutes` stops earlier. `--save` writes the processor seconds of each cell into a file, from which
-class_wait.py computes how long larger classes wait.
+`--minutes` stops earlier. `--save` writes the processor seconds of each cell into a file, from
+which class_wait.py computes how long larger classes wait.
 """
 
 import argparse

@@ -3,10 +3,10 @@
     python tests/benchmarks/class_load.py --lessons 11 --each 1 --save cells.json
     python tests/benchmarks/class_wait.py cells.json --people 10 30 100 --cores 4 8 24
 
-Each person runs the cells of the lesson in their order. Before each cell the person reads. This time
-is random, with an exponential distribution, and so long that the lesson takes `--minutes` on a
-machine that nobody else uses. A running cell uses one core at most. If more cells run than there are
-cores, all of them get the same share. Everybody starts at the same time.
+Each person runs the cells of the lesson in their order. Before each cell the person reads. This
+time is random, with an exponential distribution, and so long that the lesson takes `--minutes` on a
+machine that nobody else uses. A running cell uses one core at most. If more cells run than there
+are cores, all of them get the same share. Everybody starts at the same time.
 
 It prints the seconds that half of the cells take at most, and 95 of 100, beside those on an idle
 machine; and the longest wait.
