@@ -53,7 +53,7 @@ def test_a_screen_reader_hears_the_name_of_the_frame_and_what_it_shows(page, ser
     first = handle.get_attribute("aria-valuetext")
     assert image.get_attribute("alt").endswith(f" {first}.")
     handle.focus()
-    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
     page.wait_for_function(
         "([node, old]) => node.alt != old", arg=[image.element_handle(), image.get_attribute("alt")]
     )
