@@ -35,6 +35,7 @@ CONFIG = """c = get_config()  # noqa: F821 (nbgrader defines it)
 c.CourseDirectory.course_id = "stable-diffusion"
 c.ClearSolutions.code_stub = {"python": ""}
 c.ExecutePreprocessor.timeout = 300  # seconds for one cell
+c.ExecutePreprocessor.iopub_timeout = 120  # for its outputs: a busy machine is slow
 """
 NOTEBOOK = {
     "metadata": {
