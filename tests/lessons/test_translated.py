@@ -73,6 +73,7 @@ def test_text_has_the_links_formulas_and_answers_of_the_english(file):
         if before["cell_type"] != "markdown":
             continue
         texts = ["".join(cell["source"]) for cell in (before, after)]
+        texts = [re.sub(r"\\text\{[^}]*\}", r"\\text{}", text) for text in texts]  # is translated
         for pattern in (r"\$\$.*?\$\$", r"<details>", r"^#+ ", r"^\| ", r"^\* ", r"\b\d\d\.\d\b"):
             found = [re.findall(pattern, text, re.M | re.S) for text in texts]
             assert found[0] == found[1], (before["id"], pattern)
