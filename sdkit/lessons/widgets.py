@@ -87,7 +87,7 @@ def frames_slider(
     )
     text = ipywidgets.Label()
 
-    def turn(_=None):
+    def turn(_: object = None) -> None:
         image.value = data[slider.value]
         text.value = f"{description} {labels[slider.value]}"
 

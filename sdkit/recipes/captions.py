@@ -163,6 +163,7 @@ def caption(
     if painting and rng.random() < 0.75:
         names = PAINTINGS[painting].names
     name = names[rng.integers(len(names))]
+    forms: tuple[str, ...]
     if rng.random() < 0.5:
         forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
         return forms[rng.integers(len(forms))].format(style=name)

@@ -63,7 +63,7 @@ def jitter(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         file = io.BytesIO()
         image.save(file, "JPEG", quality=int(rng.integers(30, 95)))
         image = Image.open(file)
-    pixels = np.asarray(image, np.float32)
+    pixels: np.ndarray = np.asarray(image, np.float32)
     if rng.random() < 0.5:
         pixels = pixels * rng.uniform(0.9, 1.1, 3)  # a tint
     if rng.random() < 0.5:

@@ -348,13 +348,14 @@ def main(settings: Settings) -> None:
     if not run.is_over:
         latents = load_latents(settings, networks, pictures, redrawn, noise_scheduler, precision)
         data = Data(latents, colours)
-    teacher = [training.with_autocast(accelerator, network) for network in (old, text_encoder)]
+    frozen = [training.with_autocast(accelerator, network) for network in (old, text_encoder)]
     empty = unet.tokens(tokenizer, [""]).to(device)
-    of_batch = partial(loss, teacher=teacher, empty=empty, noise_scheduler=noise_scheduler)
+    of_batch = partial(loss, teacher=frozen, empty=empty, noise_scheduler=noise_scheduler)
     run.fit("guidance", make_batch, of_batch, data)
     if not accelerator.is_main_process:
         return
-    model, vae, teacher = run.averaged(), vae.cpu(), (old.cpu(), text_encoder.cpu())
+    model, vae = run.averaged(), vae.cpu()
+    teacher = (old.cpu(), text_encoder.cpu())
     figures = measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours)
     unet.save_pipeline(settings.out, vae, text_encoder, tokenizer, model.network, noise_scheduler)
     training.write_record(settings.record_folder, run, "guidance", figures, art.data_hash(pictures))

@@ -90,9 +90,9 @@ def transfer_palette(photo: np.ndarray, painting: np.ndarray, amount: float) -> 
 
 def plain(image: Image.Image, other: Image.Image, rng: np.random.Generator) -> Image.Image:
     """``image`` without its brush strokes, with most of the palette of ``other``; PIL images."""
-    image, other = (np.asarray(one, np.float32) / 255 for one in (image, other))
-    smooth = denoise_tv_chambolle(image, rng.uniform(*SMOOTHING), channel_axis=-1)
-    lab = transfer_palette(rgb2lab(smooth), rgb2lab(other), rng.uniform(*PALETTE))
+    pixels, others = (np.asarray(one, np.float32) / 255 for one in (image, other))
+    smooth = denoise_tv_chambolle(pixels, rng.uniform(*SMOOTHING), channel_axis=-1)
+    lab = transfer_palette(rgb2lab(smooth), rgb2lab(others), rng.uniform(*PALETTE))
     return Image.fromarray((255 * lab2rgb(lab)).round().astype(np.uint8))
 
 
@@ -114,7 +114,7 @@ def versions(job: Job) -> list[np.ndarray]:
         pair = [image, plain(image, other, rng)] if job.plain else [image]
         if number % 2 == job.mirrored:
             pair = [ImageOps.mirror(one) for one in pair]
-        made.append(np.stack(pair))
+        made.append(np.stack([np.asarray(one) for one in pair]))
     return made
 
 

@@ -63,7 +63,7 @@ class Data:
 
 def soften(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change a picture, uint8 (S, S, 3): blur, brightness and noise, each half of the time."""
-    pixels = square.astype(np.float32)
+    pixels: np.ndarray = square.astype(np.float32)
     if rng.random() < 0.5:
         pixels = gaussian_filter(pixels, (*[rng.uniform(0.2, 0.9)] * 2, 0))
     if rng.random() < 0.5:

@@ -69,8 +69,8 @@ def field_help(cls: type[BaseSettings]) -> dict[str, str]:
             continue
         source = textwrap.dedent(inspect.getsource(base))
         lines = source.splitlines()
-        for node in ast.parse(source).body[0].body:
-            if not isinstance(node, ast.AnnAssign):
+        for node in ast.walk(ast.parse(source)):
+            if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
                 continue
             above, line = [], node.lineno - 2  # lineno counts from 1
             while lines[line].strip().startswith("#"):

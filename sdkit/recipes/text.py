@@ -166,7 +166,7 @@ def hard_choice(
     chosen = []
     for _ in range(groups):
         parts = rng.choice(postcards.PARTS[1:], 2, replace=False)
-        model = cards[rng.integers(len(cards))]
+        model = cards[int(rng.integers(len(cards)))]
         both = set.intersection(
             *(set(alike[part, getattr(model, part)]) for part in map(str, parts))
         )

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -37,7 +37,8 @@ from sdkit.recipes.settings import BaseSettings, SettingsType, input_folders, pu
 
 PREPARING = 2**31  # step number of the random numbers that are drawn before the first step
 
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 DataType = TypeVar("DataType")
 BatchType = TypeVar("BatchType", bound=tuple[Any, ...])  # a named tuple, with tensors in it
 Figures = dict[str, torch.Tensor]  # name -> a number to log
@@ -147,8 +148,10 @@ def batches_ahead(
             multiprocessing_context="fork",
         )
         return
+    if not steps:
+        return
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, steps[0]) if steps else None
+        coming = pool.submit(make, steps[0])
         for step in steps:
             batch, coming = coming.result(), pool.submit(make, min(step + 1, steps[-1]))
             yield batch
@@ -220,10 +223,11 @@ class Run(Generic[SettingsType]):
         self.settings, self.accelerator, self.save_every = settings, accelerator, save_every
         self.folder = Path(settings.runs)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.workers = min(12, os.cpu_count() - 1) if accelerator.device.type == "cuda" else 0
+        self.workers = (
+            min(12, (os.cpu_count() or 1) - 1) if accelerator.device.type == "cuda" else 0
+        )
         self.started = self.saved = time.monotonic()  # of this session
         self.earlier_seconds, self.log = 0.0, []
-        self.loop_started = None  # (step, time) of the first step of this session
         self.inputs = input_fingerprints(settings)
 
     def begin(
@@ -292,7 +296,10 @@ class Run(Generic[SettingsType]):
         steps, rank = self.settings.steps, self.accelerator.process_index
 
         def make(step: int) -> BatchType:
-            return make_batch(self.settings, data, rng(self.settings.seed, step, rank))
+            # there is data as long as a step is left
+            return make_batch(
+                self.settings, cast(DataType, data), rng(self.settings.seed, step, rank)
+            )
 
         left = range(self.start, steps)
         bar = tqdm(
@@ -301,7 +308,7 @@ class Run(Generic[SettingsType]):
             desc=name,
             disable=not self.accelerator.is_main_process,
         )
-        self.loop_started = time.monotonic()
+        began = time.monotonic()
         with bar:
             for step, batch in zip(left, batches_ahead(make, left, self.workers)):
                 yield step, to_device(batch, self.accelerator.device)
@@ -309,10 +316,10 @@ class Run(Generic[SettingsType]):
                 bar.update()
                 bar.set_postfix(list(self.log[-1].items())[1:2], refresh=False)
         if left:
-            self.step_seconds = (time.monotonic() - self.loop_started) / len(left)
+            self.step_seconds = (time.monotonic() - began) / len(left)
         self.save(steps, force=True)
 
-    step_seconds = None  # of the last session, known after its steps
+    step_seconds: float | None = None  # of the last session, known after its steps
 
     def fit(
         self,
@@ -363,8 +370,12 @@ class Run(Generic[SettingsType]):
         self.accelerator.save_state(str(new))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            progress = {"step": step, "seconds": self.seconds}
-            progress |= {"settings": published(self.settings), "inputs": self.inputs}
+            progress = {
+                "step": step,
+                "seconds": self.seconds,
+                "settings": published(self.settings),
+                "inputs": self.inputs,
+            }
             (new / "progress.json").write_text(json.dumps(progress))
             shutil.rmtree(old, ignore_errors=True)
             if last.exists():

@@ -305,7 +305,8 @@ def card_examples(
     ]
     labels = np.array([postcards.indices(card_set.cards[k]) for k in chosen])
     labels[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = UNSAID
-    return Examples(*card_set.latents[chosen].unbind(1), texts, labels)
+    shown, sources = card_set.latents[chosen].unbind(1)
+    return Examples(shown, sources, texts, labels)
 
 
 def drop_captions(
@@ -361,9 +362,10 @@ def noised_batch(
     wrong: float = 0.0,
 ) -> Batch:
     """A `Batch` of small or of large postcards, or else of crops; ``wrong``: see `art_examples`."""
-    large = bool(of_cards and data.redrawn and rng.random() < 1 / 3)
+    large = of_cards and data.redrawn is not None and rng.random() < 1 / 3
     if of_cards:
-        examples = card_examples(settings, data.redrawn if large else data.cards, rng)
+        card_set = data.redrawn if large and data.redrawn else data.cards
+        examples = card_examples(settings, card_set, rng)
     else:
         examples = art_examples(settings, data, rng, wrong)
     texts, labels = drop_captions(settings.caption_dropout, examples.captions, examples.labels, rng)

@@ -179,7 +179,7 @@ def crop_squares(
 
 
 def shrink(
-    square: np.ndarray, box: Sequence[int], rng: np.random.Generator, clean: float = 0.5
+    square: np.ndarray, box: tuple[int, int, int, int], rng: np.random.Generator, clean: float = 0.5
 ) -> np.ndarray:
     """A part of a square, uint8, four times smaller: uint8 (h, w, 3).
 
@@ -188,14 +188,15 @@ def shrink(
     own pictures often are (Real-ESRGAN, Wang et al. 2021, much milder).
     """
     size = [(box[2] - box[0]) // FACTOR, (box[3] - box[1]) // FACTOR]
-    small = Image.fromarray(square).resize(
+    image = Image.fromarray(square).resize(
         size, FILTERS[rng.choice(3, p=(0.6, 0.25, 0.15))], box=box
     )
     if rng.random() < clean:
-        return np.asarray(small)
-    small = np.asarray(small.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.6))), np.float32)
+        return np.asarray(image)
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.6)))
+    pixels = np.asarray(image, np.float32)
     small = (
-        (small + rng.uniform(0, 3) * rng.standard_normal(small.shape))
+        (pixels + rng.uniform(0, 3) * rng.standard_normal(pixels.shape))
         .clip(0, 255)
         .round()
         .astype(np.uint8)
@@ -261,12 +262,12 @@ def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batc
     small, latents = [], []
     for _ in range(max(1, round(settings.batch_size * (settings.sizes[0] / size) ** 2))):
         k = rng.integers(len(chosen.pictures))
-        top, left = rng.integers(chosen.latents.shape[-1] - size + 1, size=2)
+        top, left = map(int, rng.integers(chosen.latents.shape[-1] - size + 1, size=2))
         rows, columns = slice(top, top + size), slice(left, left + size)
         if chosen.decoded is not None and rng.random() < settings.decoded_share:
             small.append(chosen.decoded[k, rows, columns])
         else:
-            box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
+            box = (FACTOR * left, FACTOR * top, FACTOR * (left + size), FACTOR * (top + size))
             small.append(shrink(chosen.pictures[k], box, rng, settings.clean))
         latents.append(chosen.latents[k, :, rows, columns])
     count = len(small)

@@ -24,7 +24,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
 
-CONFIG = dict(
+CONFIG: dict[str, Any] = dict(
     in_channels=3,
     out_channels=3,
     latent_channels=8,
@@ -196,7 +196,7 @@ def recolour(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     photographs: without this, pure red came back as (197, 53, 8).
     """
     if rng.random() < 0.2:
-        colour = rng.choice([0, 255, rng.integers(256)], 3)
+        colour = rng.choice([0, 255, int(rng.integers(256))], 3)
         return np.broadcast_to(colour, square.shape).astype(np.uint8)
     square = square[..., rng.permutation(3)].astype(np.float32)
     grey = square.mean(-1, keepdims=True)
@@ -262,7 +262,7 @@ def loss(
 ) -> tuple[torch.Tensor, training.Figures, torch.Tensor]:
     """Loss of the autoencoder at a step: (loss, figures to log, reconstruction).
 
-    ``components``: from `principal_components`; ``discriminator``, which is used from the step
+    ``components``: from `principal_components`; ``discriminator``, which is needed from the step
     ``adversarial_from`` on: pictures to logits; ``features``: see `perceptual_loss`.
     """
     x = batch.pictures
@@ -274,6 +274,7 @@ def loss(
     figures = {"reconstruction": reconstruction, "distance to principal components": distance}
     if step >= settings.adversarial_from:
         ramp = min(1.0, (step - settings.adversarial_from + 1) / RAMP)
+        assert discriminator is not None
         adversarial = -discriminator(y).float().mean()  # of the generator, Lim & Ye 2017
         perceptual = perceptual_loss(features, y, x) if features else torch.zeros_like(kl)
         total = total + ramp * settings.adversarial_weight * adversarial
@@ -338,7 +339,7 @@ def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batc
     return Batch(x, torch.randn(shape, generator=training.torch_rng(rng)))
 
 
-def mean_psnr(vae: AutoencoderKL, squares: Sequence[np.ndarray]) -> float:
+def mean_psnr(vae: AutoencoderKL, squares: Sequence[np.ndarray] | np.ndarray) -> float:
     """Mean PSNR in dB of uint8 squares after encoder and decoder."""
     values = []
     for square in squares:
