@@ -90,9 +90,9 @@ def transfer_palette(photo: np.ndarray, painting: np.ndarray, amount: float) -> 
 
 def plain(image: Image.Image, other: Image.Image, rng: np.random.Generator) -> Image.Image:
     """``image`` without its brush strokes, with most of the palette of ``other``; PIL images."""
-    pixels, others = (np.asarray(one, np.float32) / 255 for one in (image, other))
+    pixels, palette = (np.asarray(one, np.float32) / 255 for one in (image, other))
     smooth = denoise_tv_chambolle(pixels, rng.uniform(*SMOOTHING), channel_axis=-1)
-    lab = transfer_palette(rgb2lab(smooth), rgb2lab(others), rng.uniform(*PALETTE))
+    lab = transfer_palette(rgb2lab(smooth), rgb2lab(palette), rng.uniform(*PALETTE))
     return Image.fromarray((255 * lab2rgb(lab)).round().astype(np.uint8))
 
 
