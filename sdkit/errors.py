@@ -3,6 +3,8 @@
 import errno
 import os
 
+from sdkit.language import translate
+
 # the command before a verb, for messages that name a verb; run.py sets it to its own call
 COMMAND = os.environ.get("SDKIT_COMMAND", "sdkit")
 OTHERS = f"another model ({COMMAND} models lists them)"  # many messages suggest this
@@ -11,11 +13,12 @@ OTHERS = f"another model ({COMMAND} models lists them)"  # many messages suggest
 class SdkitError(ValueError):
     """A fault that a person can correct.
 
-    Its text is one line: one sentence says what is wrong, and one says what to do.
+    Its text is one line: one sentence says what is wrong, and one says what to do. It is in the
+    language of `sdkit.language`.
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(plain(sentence))
+        super().__init__(plain(translate(sentence)))
 
     def _render_traceback_(self) -> list[str]:
         """The lines that a notebook shows: the text, without a traceback. IPython calls this."""

@@ -315,7 +315,6 @@ def edit(
         _, flagged = pipe.run_safety_checker(x, x.device, x.dtype)
     if flagged and any(flagged):
         raise Withheld([None])
-    broken.refuse_not_finite(x, "pixels")
     edited = photos.to_image(x)
     broken.refuse_one_colour(edited, image)
     return edited
@@ -418,6 +417,7 @@ def _run(
     plainly = works_twice(pipe, settings) or unguided
     with (
         hardware.enough_memory(f"for {what}"),
+        broken.decoder_watched(pipe.vae),
         twice(pipe) if plainly else contextlib.nullcontext(),
     ):
         made = pipe(

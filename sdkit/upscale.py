@@ -106,9 +106,7 @@ def enlarged(
     with hardware.enough_memory(f"to upscale {low.shape[3]} x {low.shape[2]} pixels"):
         latents = latents_of(low)
         broken.refuse_not_finite(latents, "latents")
-        image = finish(pipe.vae, latents, low, coarser)
-    broken.refuse_one_colour(image, photos.to_image(low))
-    return image
+        return finish(pipe.vae, latents, low, coarser)
 
 
 def steps_run(num_inference_steps: int, strength: float) -> int:
@@ -259,6 +257,8 @@ def finish(
         single pixels of `low` do not matter.
     """
     large = tiled(lambda part: decode(vae, part), latents).float().cpu()
+    # what comes next would paint the small picture into one colour
+    broken.refuse_one_colour(photos.to_image(large), photos.to_image(low))
     if coarser > 1:
         low = F.interpolate(
             low, [side // coarser for side in low.shape[2:]], mode="bicubic", antialias=True

@@ -2,11 +2,13 @@
 
 import copy
 import io
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from sdkit import cli, generate, models, photos, upscale
 from sdkit.errors import SdkitError
@@ -49,7 +51,7 @@ WAYS = {
         ("unet", "conv_out.bias", INF, "latents that are not finite"),
         ("text_encoder", "final_layer_norm.bias", NAN, "latents that are not finite"),
         ("vae", "decoder.conv_out.bias", NAN, "pixels that are not finite"),
-        ("vae", "decoder.conv_out.bias", INF, "one colour"),
+        ("vae", "decoder.conv_out.bias", INF, "pixels that are not finite"),
         ("vae", "decoder.conv_out.bias", 1e9, "one colour"),
     ],
 )
@@ -61,6 +63,30 @@ def test_a_broken_network_gives_a_sentence(pipes, way, network, name, value, wor
     with pytest.raises(SdkitError, match=words) as caught:
         WAYS[way](*pipes, photo)
     assert "half precision" in str(caught.value) and "doctor" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_part_of_the_pixels_that_is_infinite_gives_a_sentence(pipes, way):
+    """As in half precision. Clipped to the range of a picture, they would be white or black."""
+    weight = pipes[0].vae.decoder.conv_out.weight.data
+    weight[0] *= 3e38 / weight[0].abs().max()
+    photo = photos.resize(photos.sample("coffee"), 64)
+    with pytest.raises(SdkitError, match="pixels that are not finite"):
+        WAYS[way](*pipes, photo)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_weights_too_large_for_half_precision_give_a_sentence(tiny_sd, tmp_path, part):
+    """The file is sound, so the sentence must not only ask for a new copy."""
+    folder = shutil.copytree(tiny_sd, tmp_path / "large")
+    (path,) = (folder / part).glob("*.safetensors")
+    state = {name: value.float() for name, value in load_file(path).items()}
+    name = sorted(name for name, value in state.items() if value.is_floating_point())[-1]
+    state[name].view(-1)[0] = 1e5
+    save_file(state, path, metadata={"format": "pt"})
+    assert models.load(folder, device="cpu")
+    with pytest.raises(SdkitError, match=f"not finite.*{part}.*half precision.*float32"):
+        models.load(folder, device="cpu", dtype=torch.float16)
 
 
 def test_a_schedule_that_is_not_finite_gives_a_sentence(pipes):
@@ -80,10 +106,11 @@ def test_one_colour_is_kept_if_the_photograph_has_one_colour(pipes):
 
 def test_a_picture_with_one_other_pixel_is_kept():
     image = Image.new("RGB", (64, 64))
-    image.putpixel((63, 63), (0, 0, 1))
+    image.putpixel((63, 63), (0, 0, 3))
     broken.refuse_one_colour(image)
+    image.putpixel((63, 63), (2, 1, 2))  # nobody sees this
     with pytest.raises(SdkitError):
-        broken.refuse_one_colour(Image.new("RGB", (64, 64)))
+        broken.refuse_one_colour(image)
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
@@ -95,18 +122,24 @@ def test_a_tensor_that_is_not_finite_becomes_no_picture(value):
 
 
 @pytest.mark.parametrize(
-    "network, name", [("regressor", "conv_out.bias"), ("vae", "decoder.conv_out.bias")]
+    "network, name, value, words",
+    [
+        ("regressor", "conv_out.bias", NAN, "not finite"),
+        ("vae", "decoder.conv_out.bias", NAN, "not finite"),
+        ("vae", "decoder.conv_out.bias", INF, "not finite"),
+        ("vae", "decoder.conv_out.bias", 1e9, "one colour"),
+    ],
 )
-def test_a_broken_upscaler_gives_a_sentence(tiny_data, tiny_upscaler, network, name):
+def test_a_broken_upscaler_gives_a_sentence(tiny_data, tiny_upscaler, network, name, value, words):
     pipe = models.load_upscaler(device="cpu")
     broken_pipe = copy.copy(pipe)
     broken_pipe.regressor = copy.deepcopy(pipe.regressor)
     broken_pipe.vae = copy.deepcopy(pipe.vae)
-    spoil(broken_pipe, network, name, NAN)
+    spoil(broken_pipe, network, name, value)
     picture = photos.resize(photos.sample("coffee"), 32)
     for enlarge in (upscale.regress, lambda p, i: upscale.upscale(p, i, num_inference_steps=5)):
         assert enlarge(pipe, [picture])
-        with pytest.raises(SdkitError, match="not finite"):
+        with pytest.raises(SdkitError, match=words):
             enlarge(broken_pipe, [picture])
 
 

@@ -98,3 +98,29 @@ def test_every_file_of_the_folder_is_named_on_the_page():
     for path in DEPLOY.rglob("*"):
         if path.is_file() and path.suffix != ".dockerignore" and "__pycache__" not in path.parts:
             assert f"../{path.relative_to(ROOT).as_posix()}" in PAGE, path
+
+
+@pytest.mark.parametrize(
+    ("cells", "people", "cores", "waited"),
+    [
+        ([2.0, 3.0], 1, 4, [2.0, 3.0]),  # nobody else: the time of the processor
+        ([4.0], 2, 2, [4.0, 4.0]),  # a core for each
+        ([4.0], 2, 1, [8.0, 8.0]),  # one core for two
+        ([4.0], 3, 2, [6.0, 6.0, 6.0]),
+    ],
+)
+def test_the_waits_of_a_class_are_those_of_a_shared_processor(cells, people, cores, waited):
+    from tests.benchmarks import class_wait
+
+    found = class_wait.waits(cells, people, cores, minutes=0)
+    assert [wait for _, wait in found] == pytest.approx(waited)
+
+
+def test_people_who_read_between_cells_wait_less():
+    from tests.benchmarks import class_wait
+
+    cells = [1.0, 5.0] * 10
+    hurried, calm = (class_wait.waits(cells, 30, 4, minutes) for minutes in (1, 90))
+    assert len(hurried) == len(calm) == 30 * len(cells)
+    longest = [max(wait for _, wait in found) for found in (hurried, calm)]
+    assert longest[0] > 2 * longest[1] and longest[1] > 4.99

@@ -210,6 +210,7 @@ def test_an_empty_prompt_and_no_guidance_are_allowed(tiny_pipe):
 def test_too_little_memory_is_reported_and_other_errors_pass():
     class Pipe:
         unet = SimpleNamespace(config=SimpleNamespace(time_cond_proj_dim=256))
+        vae = SimpleNamespace(decoder=torch.nn.Identity())
 
         def __init__(self, error):
             self.error = error

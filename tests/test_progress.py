@@ -1,9 +1,11 @@
 """Bars in notebooks: seen if it takes long, one at a time, quiet where outputs are compared."""
 
+import ast
 import subprocess
 import sys
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -79,3 +81,42 @@ def test_outside_a_notebook_nothing_is_shown_and_nothing_is_lost(monkeypatch, ca
     with progress.counted(lambda: calls.append(1), 4, "steps") as step:
         step()
     assert calls == [1] and capsys.readouterr().err == ""
+
+
+def loops_without_a_bar(code):
+    """The heads of the loops in `code` that train or ask a UNet, and are in no loop with a bar."""
+    found = []
+
+    def look(node):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.For):
+                calls = {
+                    call.func.attr
+                    for call in ast.walk(child)
+                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+                }
+                head = ast.unparse(child.iter)
+                if calls & {"backward", "unet"}:
+                    if "progress.bar" not in head:
+                        found.append(head)
+                    continue
+            look(child)
+
+    look(ast.parse(code))
+    return found
+
+
+LESSONS = sorted(normalise.NOTEBOOKS.glob("**/[01]*.ipynb"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=[f"{p.parent.name}-{p.stem[:2]}" for p in LESSONS])
+def test_each_loop_of_a_lesson_that_trains_or_paints_has_a_bar(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert [head for source in code for head in loops_without_a_bar(source)] == []
+
+
+def test_a_loop_without_a_bar_is_found():
+    inner = "    for k in two:\n        loss.backward()\n"
+    assert loops_without_a_bar(f"for n in range(9):\n{inner}") == ["range(9)"]
+    assert loops_without_a_bar(f"for n in progress.bar(range(9)):\n{inner}") == []

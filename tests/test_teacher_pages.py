@@ -77,3 +77,19 @@ def test_slow_cells_are_written_into_a_page():
     assert "| section 2 | `train(net)` | 42 |" in once
     assert cells.written(once, []).count("## Slow cells") == 1
     assert "42" not in cells.written(once, []) and "## Where people stumble" in once
+
+
+def test_times_of_the_last_run_are_read_from_the_cells():
+    """nbclient stores when a cell began and ended; quick cells are left out."""
+    cell = nbformat.v4.new_code_cell
+    quick, slow = cell("x = 1"), cell("train(net)\nprint(net)")
+    for one, end in ((quick, "10:00:02.500000"), (slow, "10:00:41.600000")):
+        one.metadata["execution"] = {
+            "iopub.execute_input": "2026-11-30T10:00:00.000000Z",
+            "shell.execute_reply": f"2026-11-30T{end}Z",
+        }
+    heading = nbformat.v4.new_markdown_cell("## 2 · Train\n\nA text.")
+    notebook = nbformat.v4.new_notebook(cells=[quick, heading, slow])
+    assert cells.stored(notebook) == [("section 2", "train(net)", 41.6)]
+    with pytest.raises(SystemExit, match="no times are stored"):
+        cells.stored(normalise.normalise(notebook))

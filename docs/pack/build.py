@@ -3,10 +3,10 @@
     python3 run.py pack [--out FOLDER]
 
 All of it is made from the lessons in notebooks/ and the pages in docs/. The folder `students` holds
-no solutions and no answers, and `students.zip` is the same folder. Every page works from a disk,
-without a server, and asks no other machine for anything. The main figures of a lesson are those of
-the cells with the tag "slide". The folder reveal holds reveal.js 6.0.2, unchanged from its package
-on npm.
+no solutions and no answers, and `students.zip` is the same folder. `teachers/nbgrader` is a course
+for nbgrader. Every page works from a disk, without a server, and asks no other machine for
+anything. The main figures of a lesson are those of the cells with the tag "slide". The folder
+reveal holds reveal.js 6.0.2, unchanged from its package on npm.
 """
 
 import argparse
@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sdkit.lessons import tickets  # noqa: E402 (the folder above must be on the path first)
+from sdkit.lessons import grading, tickets  # noqa: E402 (the folder above must be on the path first)
 
 _spec = importlib.util.spec_from_file_location("build_site", HERE.parent / "site" / "build.py")
 assert _spec and _spec.loader
@@ -350,6 +350,7 @@ class Pack(build_site.Site):
         self._sheet("teachers/exit-ticket-answers.html", "Exit tickets: answers", answers)
         for folder in ("students", "teachers"):
             self._index(folder)
+        grading.write(self.out / "teachers" / "nbgrader", self.root)
         self._zip()
         (self.out / MARK).touch()
 

@@ -37,6 +37,7 @@ TITLE = "Stable Diffusion, small and in the open"
 # Groups of the navigation, and the patterns of their sources.
 GROUPS = {
     "Lessons": ("notebooks/[0-9]*.ipynb", "notebooks/photo_booth.ipynb"),
+    "Auf Deutsch": ("notebooks/de/*.ipynb",),
     "Docs": ("docs/*.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     "For teachers": ("docs/lessons/*.md",),
     "Solutions": ("notebooks/solutions/*.ipynb",),
@@ -68,6 +69,12 @@ class Page:
     def address(self) -> str:
         """Where the page is in the site."""
         return address_of(self.source)
+
+    @property
+    def language(self) -> str:
+        """The language of its words, for screen readers."""
+        found = re.match(r"notebooks/([a-z]{2})/", self.source)
+        return found[1] if found else "en"
 
 
 def address_of(source: str) -> str:

@@ -299,7 +299,9 @@ function render({ model, el }) {
       seed: chosenSeed(),
     });
     tell("The painting begins.");
-    if (window.matchMedia("(max-width: 760px)").matches) frame.scrollIntoView({ block: "start" });
+    // the picture is out of sight on a phone, and after "More" was opened
+    const phone = window.matchMedia("(max-width: 760px)").matches;
+    if (phone || frame.getBoundingClientRect().top < 0) frame.scrollIntoView({ block: "start" });
   }
 
   // the visitor's number, or a random one

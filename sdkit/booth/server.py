@@ -6,6 +6,7 @@ no code, and accepts no code. Without a token it listens on this machine only.
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -29,6 +30,7 @@ NOTEBOOK = ROOT / "notebooks" / "photo_booth.ipynb"
 SHARE = Path(__file__).parent / "share"  # holds Voilà's template for the page
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MESSAGE = 64 * 2**20  # bytes of the largest photograph's message; tornado's own limit is 10 MiB
+PING = 30_000  # ms between two questions whether a page still answers
 FAST = 5  # so many ends within a minute are not a mishap any more
 OPENED = 3  # seconds; a browser that ran for longer was closed by a visitor, with Alt-F4
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
@@ -93,7 +95,10 @@ def voila_settings(
                 # A closing page ends its kernel by a request that has no such cookie. Other sites
                 # cannot do that, because they do not know the kernel's number.
                 "disable_check_xsrf": True,
-                "ws_ping_timeout": 30_000,  # ms; the default makes tornado print a warning
+                # The first answer can come only after the first ping, which is sent after one
+                # interval. So the time to wait must be longer than that.
+                "ws_ping_interval": PING,
+                "ws_ping_timeout": 3 * PING,
                 # answer only to the names of this machine, so that no other site can use its name
                 "allow_remote_access": not options.local,
                 "local_hostnames": list(LOOPBACK),
@@ -110,6 +115,7 @@ def voila_settings(
                 "@voila-dashboards/widgets-manager8",
                 "anywidget",
             ],
+            "multi_kernel_manager_class": "sdkit.booth.kernels.Kernels",
             # one kernel is ready for the next visitor
             "preheat_kernel": True,
             "default_pool_size": 1,
@@ -127,6 +133,8 @@ def voila_settings(
 def show_page(settings: dict[str, dict[str, Any]]) -> None:
     """Run Voilà until the process ends."""
     _end_with_parent()
+    # jupyter_server gives tornado these times, too, and tornado warns that the wait is too long
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
     from traitlets.config import Config
     from voila.app import Voila
 

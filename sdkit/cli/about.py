@@ -18,6 +18,7 @@ from sdkit import models
 from sdkit.cli import consent
 from sdkit.errors import COMMAND, SdkitError
 from sdkit.files import models_dir, write_atomically
+from sdkit.language import translate
 from sdkit.models import checksums, hardware
 from sdkit.models.picture_settings import check_whole
 from sdkit.pictures import outputs, provenance
@@ -74,9 +75,10 @@ def doctor(arguments: Namespace) -> int:
     """Print one line for each thing that the kit needs: a tick, or a cross and what to do."""
     lines = list(_examine())
     for fine, sentence in lines:
-        print(f"{'✓' if fine else '✗'} {sentence}")
+        print(f"{'✓' if fine else '✗'} {translate(sentence)}")
     wrong = sum(not fine for fine, _ in lines)
-    print("All is well." if not wrong else f"Problems: {wrong} of {len(lines)} lines.")
+    end = "All is well." if not wrong else f"Problems: {wrong} of {len(lines)} lines."
+    print(translate(end))
     return 2 if wrong else 0
 
 

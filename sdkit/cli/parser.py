@@ -426,9 +426,10 @@ def _files(verb: argparse.ArgumentParser, folder: str) -> None:
     )
     verb.add_argument("--overwrite", action="store_true", help="replace files of the same name")
     verb.add_argument(
-        "--no-mark",
-        action="store_true",
-        help='leave out the small "AI" in the corner and the invisible mark in the pixels',
+        "--no-mark", action="store_true", help='leave out the small "AI" in the corner'
+    )
+    verb.add_argument(
+        "--no-invisible-mark", action="store_true", help="leave out the mark in the pixels"
     )
     verb.add_argument(
         "--unsigned", action="store_true", help="leave out the signed manifest inside the file"

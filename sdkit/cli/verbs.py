@@ -355,10 +355,12 @@ def _describe_signature(signed: manifest.Found) -> str:
         whose = f"{signed.signer or 'no name'}; this kit cannot tell who that is"
     said = ", ".join(map(layers.meaning, signed.sources)) or "nothing about its source"
     by = f", by {signed.program}" if signed.program else ""
-    return "\n".join(
-        f"{'' if k == 0 else ' ' * 19}{line}"
-        for k, line in enumerate((f"{holds}", f"signer: {whose}", f"says: {said}{by}"))
-    )
+    lines = [holds, f"signer: {whose}", f"says: {said}{by}"]
+    if signed.earlier:
+        lines.append(
+            f"an older manifest in it says: {', '.join(map(layers.meaning, signed.earlier))}"
+        )
+    return "\n".join(f"{'' if k == 0 else ' ' * 19}{line}" for k, line in enumerate(lines))
 
 
 def _model(arguments: Namespace) -> models.Model:
@@ -422,14 +424,17 @@ def _save(
     source: str | Path | None = None,
     origin: Origin = Origin.PICTURE,
 ) -> None:
-    """Write a picture with both marks, print its path, and add the path to `written`.
+    """Write a picture with its marks, print its path, and add the path to `written`.
 
     say : prints a line above the progress bar.
     began : when the work on this picture began, by `time.perf_counter`.
     source : the picture that it was made from, if any.
     origin : the kind of what it was made from.
     """
-    image = image if arguments.no_mark else watermark.embed(provenance.mark(image))
+    if not arguments.no_mark:
+        image = provenance.mark(image)
+    if not arguments.no_invisible_mark:
+        image = watermark.embed(image)
     path = outputs.save(
         image,
         arguments.out,

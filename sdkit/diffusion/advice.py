@@ -16,19 +16,21 @@ from sdkit.diffusion import prompts
 NEAR_SCENES = {
     "cat": "animal animals bear beast bird birds bunny camel cow creature deer dinosaur dog dogs "
     "dragon duck elephant fish fox giraffe goat hamster horse horses leopard lion monkey mouse owl "
-    "panda penguin pet pets pig pony puppy rabbit rat sheep squirrel tiger unicorn wolf zebra",
+    "panda penguin pet pets pig pikachu pokemon pony poodle puppy rabbit rat retriever "
+    "sheep squirrel terrier tiger unicorn wolf zebra",
     "house": "barn building bungalow cabin castle chalet church farm farmhouse home hotel hut "
     "mosque palace pyramid school shop synagogue temple villa",
     "boat": "canoe catamaran ferry galleon kayak raft submarine titanic vessel yacht",
     "tree": "apple bush christmas fir forest fruit jungle leaf leaves oak palm pine plant plants "
     "willow wood woods",
     "lighthouse": "beacon chimney eiffel tower",
-    "balloon": "aeroplane aircraft airplane airship drone helicopter kite plane rocket "
-    "satellite spaceship spacecraft ufo zeppelin",
+    "balloon": "aeroplane aircraft airplane airship ball basketball drone football helicopter kite "
+    "plane rocket satellite spaceship spacecraft ufo zeppelin",
     "flower": "blossom bouquet cactus daffodil daisy dandelion lily orchid poppy rose roses "
     "sunflower sunflowers",
-    "car": "bicycle bike bus cab jeep lorry motorbike motorcycle robot scooter tank taxi tractor "
-    "train tram truck vehicle wagon",
+    "car": "audi bicycle bike bmw bus cab ferrari jeep lamborghini lorry mercedes motorbike "
+    "motorcycle porsche robot scooter tank taxi tesla tractor train tram truck vehicle volkswagen "
+    "vw wagon",
     "tent": "camp camping circus igloo marquee teepee tipi wigwam yurt",
     "windmill": "fan propeller turbine wind",
     "mushroom": "fungi fungus pizza",
@@ -45,7 +47,7 @@ NEAR_SCENES = {
     "shore tropical underwater waterfall waves",
     "meadow": "country countryside garden hill hills lawn park prairie spring",
     "desert": "africa arabia australia egypt mars safari sahara savanna",
-    "snow": "antarctica arctic ice icy north polar ski skiing",
+    "snow": "antarctica arctic ice icy north polar ski skiing snowball snowman",
     "mountains": "canyon cliff everest himalaya mountain peak rock rocks rocky valley volcano",
     "city": "berlin downtown london market metropolis paris road rome skyscraper skyscrapers "
     "square tokyo village york",
@@ -54,6 +56,39 @@ NEAR_SCENES = {
     "sunset": "autumn dramatic romantic twilight",
     "night": "cosmos dark darkness galaxy halloween midnight moon planet space spooky star "
     "universe",
+}
+# The same in German, French and Spanish: the model reads English only. Words that English has, too,
+# such as the French "rose", are left out.
+OTHER_LANGUAGES = {
+    "cat": "caballo chat cheval chien chienne gata gato hund hunde kater katze katzen kätzchen "
+    "oiseau perro pferd pájaro tier tiere vogel",
+    "house": "burg casa castillo château haus häuser iglesia kirche maison schloss schule église",
+    "boat": "barco bateau boot schiff segelboot",
+    "tree": "arbre baum bosque bäume forêt tannenbaum wald weihnachtsbaum árbol",
+    "lighthouse": "faro leuchtturm phare",
+    "balloon": "avion avión ballon flugzeug globo heißluftballon luftballon rakete",
+    "flower": "blume blumen blüte fleur flor sonnenblume tulpe",
+    "car": "auto autos carro coche fahrrad voiture zug",
+    "tent": "tente tienda zelt",
+    "windmill": "molino moulin mühle windmühle",
+    "mushroom": "champignon hongo pilz pilze seta",
+    "umbrella": "paraguas parapluie regenschirm schirm",
+    "red": "roja rojo rot rote roter rotes rouge",
+    "yellow": "amarilla amarillo gelb gelbe gelber gelbes jaune",
+    "green": "grün grüne grüner grünes verde vert verte",
+    "blue": "azul blau blaue blauer blaues bleu bleue",
+    "purple": "lila morada morado violett",
+    "pink": "rosa",
+    "white": "blanc blanca blanche blanco weiß weiße weißer weißes",
+    "sea": "küste mar meer mer plage playa strand",
+    "meadow": "garten jardin jardín prado pré wiese",
+    "desert": "desierto désert wüste",
+    "snow": "neige nieve schnee",
+    "mountains": "berg berge gebirge montagne montagnes montaña montañas",
+    "city": "ciudad dorf stadt straße ville",
+    "morning": "amanecer aube morgen sonnenaufgang",
+    "sunset": "atardecer sonnenuntergang",
+    "night": "nacht noche nuit",
 }
 # For a name of a style: painters and styles that come near it.
 NEAR_STYLES = {
@@ -114,12 +149,15 @@ def refusal(
     if any(prompts.split_prompt(word, names)[0] or form_of(word, names) for word in said):
         return None
     drawing = task == "draw" and names
+    others = {word for near in OTHER_LANGUAGES.values() for word in near.split()}
+    foreign = drawing and any(word in others or not word.isascii() for word in said)
     example = " For instance: a red house by the sea at night." if drawing else ""
     if not said:
         return f"{_no_words(prompt)} {can(known, task, styles)}{example}"
     tips = _tips(said, known, task)
     return (
-        f"This model cannot paint {prompt!r:.80}. {tips}{' ' * bool(tips)}"
+        f"This model cannot paint {prompt!r:.80}. {'It reads English only. ' * bool(foreign)}"
+        f"{tips}{' ' * bool(tips)}"
         f"{can(known, task, styles)}{example}"
     )
 
@@ -151,7 +189,7 @@ def suggest(word: str, known: set[str], task: str = "") -> str | None:
     A photograph is painted in a style, so for the task "style" a scene is no suggestion.
     """
     names = (task == "draw" and _drawable(known)) or known - prompts.STOP_WORDS
-    for near in (NEAR_STYLES, {} if task == "style" else NEAR_SCENES):
+    for near in (NEAR_STYLES, *(() if task == "style" else (NEAR_SCENES, OTHER_LANGUAGES))):
         for name, others in near.items():
             if word in others.split() and all(part in known for part in prompts.words(name)):
                 return name

@@ -8,6 +8,8 @@ the diffusers pipelines apply it themselves.
 import torch
 from torch import nn
 
+from sdkit.pictures import broken
+
 
 @torch.no_grad()
 def encode(
@@ -25,6 +27,11 @@ def encode(
 
 @torch.no_grad()
 def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
-    """Decode latents (B, C, h, w) to pictures (B, 3, f*h, f*w), clipped to [-1, 1]."""
+    """Decode latents (B, C, h, w) to pictures (B, 3, f*h, f*w), clipped to [-1, 1].
+
+    Raises `SdkitError` if the VAE gives numbers that are not finite.
+    """
     latents = latents.to(vae.device, vae.dtype)
-    return vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
+    x = vae.decode(latents / vae.config.scaling_factor).sample
+    broken.refuse_not_finite(x, "pixels")  # before clipping, which makes infinity white
+    return x.clamp(-1, 1)

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sdkit.errors import SdkitError
+from sdkit.language import translate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -261,7 +262,7 @@ def parameter_table(ax: Axes, settings: Any) -> Axes:
     records = _records(settings)
     keys = [key for key in COLUMNS if any(record.get(key) not in (None, "") for record in records)]
     keys += [key for key in records[0] if key not in COLUMNS]
-    cells = [[COLUMNS.get(key, key) for key in keys]]
+    cells = [[translate(COLUMNS.get(key, key)) for key in keys]]
     cells += [[_text(record.get(key, "")) for key in keys] for record in records]
     widths = np.array([max(len(line[k]) for line in cells) + 3 for k in range(len(keys))], float)
     edges = np.concatenate([[0], np.cumsum(widths)]) / widths.sum()

@@ -156,7 +156,7 @@ def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
     The buttons work with the mouse, or with Tab and Enter. The last line counts the pairs, and
     shows the score at the end. Returns the displayed box.
     """
-    picture, line = ipywidgets.Image(format="png"), ipywidgets.HTML()
+    picture, line = widgets.Picture(), ipywidgets.HTML()
     buttons = [
         ipywidgets.Button(
             description=f"{side} is real", tooltip=f"the {side} picture is the real one"
@@ -173,6 +173,10 @@ def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
         buffer = io.BytesIO()
         side_by_side(game.pair(), enlarge).save(buffer, format="png")
         picture.value = buffer.getvalue()
+        picture.alt = (
+            f"Pair {game.judged + 1}: two postcards side by side. One is real, and the other was "
+            "made by a network."
+        )
         line.value = f"Pair {game.judged + 1} of {len(game)}: which one is real?"
 
     def pressed(side: str) -> Callable[[ipywidgets.Button], None]:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from sdkit import progress
 from sdkit.errors import SdkitError
+from sdkit.language import translate
 from sdkit.lessons import plots
 from sdkit.pictures import photos
 
@@ -27,12 +28,97 @@ SMALLEST = 256  # px on the page; smaller frames are enlarged to it
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
+class Picture(anywidget.AnyWidget):
+    """A picture with alt text, which the picture of ipywidgets does not have.
+
+    value : the bytes of a picture file. alt : what it shows. width, height : px on the page; 0
+        means as large as it is.
+    """
+
+    _esm = """
+    function render({ model, el }) {
+      const image = document.createElement("img");
+      image.style.maxWidth = "100%";
+      image.style.display = "block";
+      let url = null;
+      const show = () => {
+        if (url) URL.revokeObjectURL(url);
+        url = URL.createObjectURL(new Blob([model.get("value")]));
+        image.src = url;
+      };
+      const tell = () => {
+        image.alt = model.get("alt");
+        for (const side of ["width", "height"]) {
+          image.style[side] = model.get(side) ? `${model.get(side)}px` : "auto";
+        }
+      };
+      model.on("change:value", show);
+      model.on("change:alt", tell);
+      show();
+      tell();
+      el.append(image);
+      return () => URL.revokeObjectURL(url);
+    }
+    export default { render };
+    """
+    value = traitlets.Bytes().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    width = traitlets.Int(0).tag(sync=True)
+    height = traitlets.Int(0).tag(sync=True)
+
+
+class FrameSlider(anywidget.AnyWidget):
+    """A slider whose handle tells a screen reader the name of the frame, not its number.
+
+    The slider of ipywidgets has no place for a name. labels : the names of the frames. value : the
+    number of the frame that is shown. description : what the slider changes.
+    """
+
+    _esm = """
+    function render({ model, el }) {
+      const label = document.createElement("label");
+      const input = document.createElement("input");
+      const name = document.createElement("span");
+      input.type = "range";
+      input.min = 0;
+      input.step = 1;
+      input.style.verticalAlign = "middle";
+      input.style.margin = "0 0.75em";
+      name.className = "frame-name";
+      const tell = () => {
+        const labels = model.get("labels");
+        const shown = `${model.get("description")} ${labels[model.get("value")]}`;
+        input.max = labels.length - 1;
+        input.value = model.get("value");
+        input.setAttribute("aria-valuetext", labels[model.get("value")]);
+        name.textContent = shown;
+      };
+      input.addEventListener("input", () => {
+        model.set("value", Number(input.value));
+        model.save_changes();
+        tell();
+      });
+      model.on("change:value change:labels change:description", tell);
+      label.append(model.get("description"), input);
+      name.setAttribute("aria-hidden", "true");
+      el.append(label, name);
+      tell();
+    }
+    export default { render };
+    """
+    labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    description = traitlets.Unicode().tag(sync=True)
+    value = traitlets.Int(0).tag(sync=True)
+
+
 def display_with_text(box: ipywidgets.Widget, sentence: str) -> None:
     """Display a widget, with a `sentence` as its text for pages where no kernel runs.
 
     A widget's own text would contain bytes of its pictures.
     """
-    display({VIEW: box._repr_mimebundle_()[VIEW], "text/plain": sentence}, raw=True)
+    data = box._repr_mimebundle_()
+    data = data[0] if isinstance(data, tuple) else data  # a widget of anywidget adds metadata
+    display({VIEW: data[VIEW], "text/plain": sentence}, raw=True)
 
 
 def frames_slider(
@@ -68,32 +154,21 @@ def frames_slider(
             f"The slider has no frame {start!r}: choose one of {', '.join(map(str, labels))}."
         )
     data = [plots.jpeg(frames[label]) for label in labels]
-    slider = ipywidgets.IntSlider(
+    slider = FrameSlider(
         value=len(labels) // 2 if start is None else labels.index(start),
-        min=0,
-        max=len(labels) - 1,
+        labels=[str(label) for label in labels],
         description=description,
-        readout=False,
-        style={"description_width": "initial"},
     )
     wide = max(np.asarray(frame).shape[1] for frame in frames.values())
-    image = ipywidgets.Image(
-        format="jpeg",
-        layout={
-            "width": f"{max(wide, SMALLEST)}px",
-            "max_width": "100%",
-            "align_self": "flex-start",  # otherwise the box stretches the picture
-        },
-    )
-    text = ipywidgets.Label()
+    image = Picture(width=max(wide, SMALLEST))
 
     def turn(_: object = None) -> None:
+        image.alt = f"{alt} This frame: {description} {labels[slider.value]}."
         image.value = data[slider.value]
-        text.value = f"{description} {labels[slider.value]}"
 
     slider.observe(turn, names="value")
     turn()
-    box = ipywidgets.VBox([ipywidgets.HBox([slider, text]), image])
+    box = ipywidgets.VBox([slider, image])
     place = "the same frames stand below" if keep else "its frames are not stored in this file"
     display_with_text(
         box, f"[slider over {len(labels)} frames, {description}: run the cell to move it; {place}]"
@@ -122,7 +197,7 @@ def live() -> Iterator[Callable[[plots.Picture], None]]:
     if progress.quiet():
         yield lambda picture: None
         return
-    image = ipywidgets.Image(format="jpeg", layout={"height": "320px", "object_fit": "contain"})
+    image = Picture(height=320, alt="The picture as the model expects it, while it is painted.")
     shown = False
 
     def show(picture: plots.Picture) -> None:
@@ -166,9 +241,7 @@ def camera() -> Camera:
     The notebook file keeps only a sentence.
     """
     box = Camera()
-    data, _ = box._repr_mimebundle_()
-    text = "[a camera: run the cell to use it]"
-    display({VIEW: data[VIEW], "text/plain": text}, raw=True)
+    display_with_text(box, "[a camera: run the cell to use it]")
     return box
 
 
@@ -203,9 +276,7 @@ def drawing_pad(start: Image.Image) -> DrawingPad:
     The notebook file keeps only a sentence.
     """
     pad = DrawingPad(start)
-    data, _ = pad._repr_mimebundle_()
-    text = "[a pad to draw on: run the cell to use it]"
-    display({VIEW: data[VIEW], "text/plain": text}, raw=True)
+    display_with_text(pad, "[a pad to draw on: run the cell to use it]")
     return pad
 
 
@@ -215,7 +286,7 @@ def upload_button() -> ipywidgets.FileUpload:
     The notebook file keeps only a sentence. JupyterLab takes at most 10 MB at a time.
     """
     button = ipywidgets.FileUpload(accept="image/*,.heic,.heif,.hif", multiple=True)
-    button.description = "Photos"
+    button.description = translate("Photos")
     display_with_text(button, "[a button to upload photos: run the cell to use it]")
     return button
 
@@ -225,9 +296,11 @@ def uploaded(button: ipywidgets.FileUpload) -> list[tuple[str, bytes]]:
     return [(file["name"], bytes(file["content"])) for file in button.value]
 
 
-def show_private(picture: Figure | plots.Picture) -> None:
-    """Display a figure or a picture that the notebook file does not keep."""
-    image = ipywidgets.Image(value=plots.jpeg(picture), format="jpeg", layout={"max_width": "100%"})
+def show_private(
+    picture: Figure | plots.Picture, alt: str = "Your own photographs and their versions."
+) -> None:
+    """Display a figure or a picture that the notebook file does not keep. alt : what it shows."""
+    image = Picture(value=plots.jpeg(picture), alt=alt)
     display_with_text(image, "[a picture that is not stored in this file]")
 
 

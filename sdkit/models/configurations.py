@@ -49,7 +49,10 @@ WHOLE = (
     ("text_encoder", "vocab_size", 49_408, 3, 1_000_000),
     ("text_encoder", "eos_token_id", 49_407, 0, 1_000_000),
     ("tokenizer", "model_max_length", 1e30, 3, 2048),
-    ("scheduler", "num_train_timesteps", 1000, 2, 10_000),
+    # as many as `Settings` allows steps, or more
+    ("scheduler", "num_train_timesteps", 1000, 500, 10_000),
+    # more would ask for a timestep behind the last one
+    ("scheduler", "steps_offset", 0, 0, 1),
 )
 REAL = (
     ("unet", "freq_shift", 0, 0, 1),
@@ -154,8 +157,9 @@ def read(path: Path, most: int = LARGEST) -> dict[str, Any]:
     most : the largest size of the file in bytes.
     """
     try:
-        if path.stat().st_size > most:
-            raise ValueError("too large")
+        # a pipe or a device may never end
+        if not path.is_file() or path.stat().st_size > most:
+            raise ValueError("no file, or too large")
         config = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError("not an object")

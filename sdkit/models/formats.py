@@ -28,6 +28,8 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)
 # bytes; the limit of safetensors itself
 LONGEST_HEADER = 100_000_000
+LARGEST_INDEX = 1_000_000  # bytes; published ones have about 1,000
+LARGEST_LIST = 10_000_000  # bytes, of a list of weights in several files; 400,000 are usual
 PICKLED = "is pickled, and opening a pickle runs whatever program it holds"
 
 
@@ -97,7 +99,10 @@ def read_index(folder: Path, where: str | Path) -> Any:
     where : the model, for the message. Raises `SdkitError` if the file is missing or damaged.
     """
     try:
-        return json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        path = folder / "model_index.json"
+        if path.stat().st_size > LARGEST_INDEX:
+            raise ValueError("too large")
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SdkitError(
             f"The model_index.json of {where} is missing or damaged. Copy or download it again. If "
@@ -105,17 +110,52 @@ def read_index(folder: Path, where: str | Path) -> Any:
         ) from error
 
 
+def refuse_special_files(folder: Path) -> None:
+    """Raise `SdkitError` if something in a model's folder is a pipe or a device.
+
+    Such a thing may never end, and the libraries would read it.
+    """
+    for path in [*folder.glob("*"), *folder.glob("*/*")]:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SdkitError(
+                f"{path} is a pipe or a device, and not a file. Copy it again from where it came."
+            )
+
+
 def check(folder: Path) -> dict[str, list[str]]:
     """The parts in a folder in diffusers' layout: {part: names of its weights}.
 
     Raises `SdkitError` if the folder cannot be used; see `parts_of` and `weight_files`.
     """
+    refuse_special_files(folder)
     index = read_index(folder, folder)
     names = [path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()]
-    return {
+    files = {
         part: weight_files(names, part, folder) if part in WEIGHTS else []
         for part in parts_of(index, folder)
     }
+    for part in files:
+        for path in (folder / part).glob("*.index.json"):
+            _check_shards(path)
+    return files
+
+
+def _check_shards(path: Path) -> None:
+    """Raise `SdkitError` if a list of several files of weights names one that is not beside it.
+
+    path : the list; the libraries would follow a name out of the folder.
+    """
+    try:
+        if path.stat().st_size > LARGEST_LIST:
+            raise ValueError("too large")
+        named = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        if missing := named - {one.name for one in path.parent.iterdir() if one.is_file()}:
+            raise ValueError(f"{min(missing, key=str)!r:.40} is not there")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise SdkitError(
+            f"{path} is damaged, or files that it lists are missing. Copy the folder again from "
+            "where it came."
+        ) from error
 
 
 def check_file(path: Path) -> Path:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # parameters; a smaller model stays in float32, which costs little and gives the same numbers
 # everywhere
 SMALL = 100_000_000
+# A larger share of the tensors of a network may not hold only zeros. After training, none does.
+ZEROS = 0.1
 # the name of a LoRA's file on the hub
 ADAPTER = "pytorch_lora_weights.safetensors"
 # a task, and the class of diffusers that does it
@@ -165,6 +167,8 @@ def load_upscaler(
     from diffusers import StableDiffusionUpscalePipeline
 
     dtype = dtype or torch.float32
+    if folder.is_dir():
+        formats.refuse_special_files(folder)
     index = {} if folder.is_file() else formats.read_index(folder, folder)
     if not isinstance(index, dict) or (
         index.get("_class_name") != StableDiffusionUpscalePipeline.__name__
@@ -347,15 +351,28 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
                 fault = "is missing from" if tensor.is_meta else "is not finite (NaN) in"
                 # one bad number makes the sum bad; this is much faster than a test of each number
                 if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
+                    half = (
+                        " Or half precision is too coarse for it: use --device cpu, or load it "
+                        "with dtype=torch.float32."
+                        if tensor.dtype == torch.float16
+                        else ""
+                    )
                     raise SdkitError(
                         f"{tensor_name} {fault} the {name} of {where}, so it would paint nothing. "
-                        "Copy the weights again from where they came."
+                        f"Copy the weights again from where they came.{half}"
                     )
+            _refuse_zeros(where, name, part)
         elif name.endswith("scheduler"):
             part.set_timesteps(2)
             if not part.alphas_cumprod.isfinite().all():
                 raise ValueError(f"the {name} gives noise levels that are not finite")
     if "tokenizer" in parts:
+        if parts["tokenizer"].padding_side != "right":
+            raise SdkitError(
+                f"The tokenizer of {where} fills up a short prompt at its left side, and its "
+                "text_encoder learned the right side. Copy the folder tokenizer again from where "
+                "it came."
+            )
         if parts["tokenizer"].pad_token is None:
             raise SdkitError(
                 f"The tokenizer of {where} has no pad_token, which fills up a short prompt. "
@@ -368,6 +385,18 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
                 f"The tokenizer of {where} has a vocabulary of {len(tokens)} tokens, and its "
                 f"text_encoder knows {known}. Copy the folder tokenizer again from where it came."
             )
+
+
+def _refuse_zeros(where: Path, name: str, part: Any) -> None:
+    """Raise `SdkitError` if many weights of a network are zero, as a broken copy leaves them."""
+    weights = [tensor for tensor in part.parameters() if tensor.ndim > 1]
+    # the sum is cheap; only zeros and a few others have none
+    zeros = [tensor for tensor in weights if not tensor.sum() and not tensor.any()]
+    if len(zeros) > ZEROS * len(weights):
+        raise SdkitError(
+            f"{len(zeros)} of the {len(weights)} large tensors in the {name} of {where} hold only "
+            "zeros, so it cannot paint. Copy the weights again from where they came."
+        )
 
 
 def _from_file(path: Path, base: Path | None, dtype: "torch.dtype") -> dict[str, Any]:

@@ -6,6 +6,7 @@ small preview, and some rare depths would give wrong grey levels.
 
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image
@@ -114,6 +115,11 @@ def is_heif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
 
 
+def is_avif(data: bytes) -> bool:
+    """Whether the first bytes of a file, 12 or more, are those of AVIF."""
+    return data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis")
+
+
 def formats(heif: bool = False) -> list[str]:
     """The names of `FORMATS` that this Pillow can read; some builds lack AVIF.
 
@@ -168,6 +174,8 @@ def unread_sentence(name: str, suffix: str, data: bytes) -> str:
             f"{name} is a HEIC picture that is damaged, or of a rare kind. "
             "Copy it again, or export it as JPEG."
         )
+    if is_avif(data):
+        return f"{name} is an AVIF picture that is damaged. Copy it again, or export it as JPEG."
     if suffix in OTHERS:
         return f"{name}: a {suffix} file cannot be read here. Export it as JPEG or PNG."
     return f"{name} is not a picture that can be read here. Export it as JPEG or PNG and try again."
@@ -185,6 +193,96 @@ def refuse(image: Image.Image, name: str, suffix: str, data: bytes) -> None:
         _refuse_jpeg_2000(image, name, data)
     elif image.format == "PNG":
         _refuse_png(image, name, data)
+    elif data and (
+        (image.format in ("HEIF", "AVIF") and _heif_is_cut(data))
+        or (image.format == "WEBP" and _ends_in_zeros(data[: 8 + _number(data, 4, 4, "little")]))
+    ):
+        raise SdkitError(f"{name} is damaged or cut off. Copy it again from where it came.")
+
+
+def _ends_in_zeros(part: bytes) -> bool:
+    """Whether compressed pixels end in many zeros, as in a copy that was stopped half way."""
+    return part.endswith(bytes(64))
+
+
+def _number(data: bytes, place: int, size: int, order: Any = "big") -> int:
+    """The number of `size` bytes at `place`. Raises EOFError if they are not there."""
+    if place + size > len(data):
+        raise EOFError
+    return int.from_bytes(data[place : place + size], order)
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, first and last place of the content of each box of a HEIF (ISO/IEC 14496-12, 4.2)."""
+    while start + 8 <= end:
+        size, head = _number(data, start, 4), 8
+        if size == 1:
+            size, head = _number(data, start + 8, 8), 16
+        stop = end if size == 0 else start + size
+        if size and size < head:
+            return
+        yield data[start + 4 : start + 8], start + head, min(stop, end)
+        start = stop
+
+
+def _heif_is_cut(data: bytes) -> bool:
+    """Whether a part of the picture that a HEIC or AVIF shows is missing from the file.
+
+    A phone stores a picture in tiles, and libheif leaves out those that it cannot find. Parts that
+    are not shown, such as a thumbnail or the other pictures of a burst, may be missing.
+    """
+    try:
+        meta = next((a, b) for name, a, b in _boxes(data, 0, len(data)) if name == b"meta")
+        found = {name: (a, b) for name, a, b in _boxes(data, meta[0] + 4, meta[1])}
+        places = _heif_places(data, found[b"iloc"][0])
+        wide = 2 if data[found[b"pitm"][0]] == 0 else 4
+        wanted = [_number(data, found[b"pitm"][0] + 4, wide)]
+        tiles = _heif_tiles(data, *found[b"iref"]) if b"iref" in found else {}
+        for item in wanted:  # which grows: a tile can be made of tiles
+            wanted += [tile for tile in tiles.get(item, []) if tile not in wanted]
+        for item in wanted:
+            for start, size in places.get(item, []):
+                if start + size > len(data) or _ends_in_zeros(data[start : start + size]):
+                    return True
+    except (EOFError, KeyError, StopIteration):
+        return False  # not as expected; the decoder says what it thinks of it
+    return False
+
+
+def _heif_places(data: bytes, place: int) -> dict[int, list[tuple[int, int]]]:
+    """Where the parts of each item are: {number: [(first byte, bytes)]}, from the box iloc."""
+    version, sizes = data[place], _number(data, place + 4, 2)
+    for_offset, for_length, for_base, for_index = (sizes >> k & 15 for k in (12, 8, 4, 0))
+    wide = 2 if version < 2 else 4
+    count, place, found = _number(data, place + 6, wide), place + 6 + wide, {}
+    for _ in range(count):
+        item, place = _number(data, place, wide), place + wide
+        inside = 0
+        if version:
+            inside, place = _number(data, place, 2) & 15, place + 2
+        base, extents = _number(data, place + 2, for_base), _number(data, place + 2 + for_base, 2)
+        place, parts = place + 4 + for_base, []
+        for _ in range(extents):
+            place += for_index if version else 0
+            start = base + _number(data, place, for_offset)
+            parts.append((start, _number(data, place + for_offset, for_length)))
+            place += for_offset + for_length
+        if inside == 0:  # otherwise the bytes are in another box, not at a place of the file
+            found[item] = parts
+    return found
+
+
+def _heif_tiles(data: bytes, start: int, end: int) -> dict[int, list[int]]:
+    """Of which items each item is made: {number: [numbers]}, from the box iref."""
+    wide = 2 if data[start] == 0 else 4
+    found: dict[int, list[int]] = {}
+    for name, place, _ in _boxes(data, start + 4, end):
+        if name == b"dimg":
+            count = _number(data, place + wide, 2)
+            found[_number(data, place, wide)] = [
+                _number(data, place + wide + 2 + k * wide, wide) for k in range(count)
+            ]
+    return found
 
 
 def _refuse_png(image: Image.Image, name: str, data: bytes) -> None:

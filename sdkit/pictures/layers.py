@@ -32,10 +32,18 @@ MEANINGS = {
     "screenCapture": "taken from a screen",
 }
 # keywords of the texts in which programs say how they made a picture
-KEYWORDS = ("parameters", "workflow", "sd-metadata", "invokeai_metadata", "Dream")
-# the kit's own sentence, and the line that many other programs write
-PHRASES = re.compile(r"Made with AI|\bSteps: \d+, Sampler: ")
-DESCRIPTION, USER_COMMENT, EXIF_PART = 0x010E, 0x9286, 0x8769  # tags of EXIF 3.0
+KEYWORDS = (
+    *("parameters", "workflow", "sd-metadata", "invokeai_metadata", "Dream", "fooocus_scheme"),
+    "use_stable_diffusion_model",
+)
+# the kit's own sentence, the line that many other programs write, and parts of the notes of some
+PHRASES = re.compile(
+    r"Made with (?:Google )?AI|\bSteps: \d+, Sampler: |AI generated image|^NovelAI\b"
+    r'|"class_type": ?"|\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-'
+)
+# tags of EXIF 3.0: description, maker, model, software; ComfyUI writes its notes as maker and model
+EXIF_TEXTS = (0x010E, 0x010F, 0x0110, 0x0131)
+USER_COMMENT, EXIF_PART = 0x9286, 0x8769
 
 
 @dataclass(frozen=True)
@@ -96,13 +104,13 @@ def meaning(source: str) -> str:
 
 
 def _texts(image: Image.Image) -> dict[str, str]:
-    """The texts of a picture file by their keywords: of PNG, comments, and two of EXIF."""
+    """The texts of a picture file by their keywords: of PNG, comments, and some of EXIF."""
     with contextlib.suppress(Exception):  # the texts of a PNG may come after its pixels
         image.load()
     found = {str(key): _decode(value) for key, value in image.info.items() if key != "exif"}
     with contextlib.suppress(Exception):  # EXIF may be damaged although the pixels are whole
         exif = image.getexif()
-        found["ImageDescription"] = _decode(exif.get(DESCRIPTION))
+        found |= {f"EXIF {tag}": _decode(exif.get(tag)) for tag in EXIF_TEXTS}  # no PNG keyword
         found["UserComment"] = _decode(exif.get_ifd(EXIF_PART).get(USER_COMMENT))
     return {key: value for key, value in found.items() if value}
 

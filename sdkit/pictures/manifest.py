@@ -42,6 +42,8 @@ class Found:
     program: str
     # digital source types, without the address of the IPTC's list
     sources: tuple[str, ...]
+    # the same of the manifests of pictures from which it was made, which lie inside this one
+    earlier: tuple[str, ...] = ()
 
 
 DAMAGED = Found("the manifest is damaged, or of a newer kind", "", False, "", ())
@@ -177,15 +179,11 @@ def _found(told: dict[str, Any], has_own: bool) -> Found:
     credential = manifest.get("signature_info") or {}
     names = [credential.get("common_name"), credential.get("issuer")]
     program = (manifest.get("claim_generator_info") or [{}])[0]
-    actions = [
-        action
-        for statement in manifest.get("assertions", [])
-        if statement["label"].startswith("c2pa.actions")
-        for action in statement["data"].get("actions", [])
-    ]
-    sources = [str(action.get("digitalSourceType") or "") for action in actions]
+    others = [other for other in told["manifests"].values() if other is not manifest]
     results = told.get("validation_results") or {}
-    failed, passed = _codes(results, "failure"), _codes(results, "success")
+    failed = _codes(results, "failure")
+    # not those of other manifests inside this one, which somebody else may have signed
+    passed = {one["code"] for one in (results.get("activeManifest") or {}).get("success", [])}
     fault = None
     if told.get("validation_state") not in ("Valid", "Trusted"):
         known = [FAULTS[code] for code in failed if code in FAULTS]
@@ -194,10 +192,24 @@ def _found(told: dict[str, Any], has_own: bool) -> Found:
     return Found(
         fault,
         plain(", ".join(name for name in names if name))[:200],
-        has_own and {"signingCredential.trusted", "claimSignature.validated"} <= set(passed),
+        has_own and {"signingCredential.trusted", "claimSignature.validated"} <= passed,
         plain(f"{program.get('name') or ''} {program.get('version') or ''}")[:100],
-        tuple(dict.fromkeys(plain(s.rpartition("/")[2])[:100] for s in sources if s)),
+        _sources([manifest]),
+        _sources(others),
     )
+
+
+def _sources(manifests: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The digital source types in the actions of manifests, each once."""
+    actions = [
+        action
+        for manifest in manifests
+        for statement in manifest.get("assertions", [])
+        if statement["label"].startswith("c2pa.actions")
+        for action in statement["data"].get("actions", [])
+    ]
+    sources = [str(action.get("digitalSourceType") or "") for action in actions]
+    return tuple(dict.fromkeys(plain(s.rpartition("/")[2])[:100] for s in sources if s))
 
 
 def _codes(results: dict[str, Any], kind: str) -> list[str]:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from sdkit.errors import SdkitError
 from sdkit.files import write_atomically
+from sdkit.pictures import unusual
 
 # How the files of pictures begin (PNG, JPEG, GIF, WebP, SVG, ...): in base64, in hexadecimal digits
 # of at least five bytes, and as they are.
@@ -48,11 +49,12 @@ SUSPICIOUS = re.compile(
     r"[!-~]{200}"  # a long text without a blank
     r"|(?:[!-~]{40,}\s+){4}"  # the same, in lines
     rf"|(?:{NUMBER}[\s,;()\[\]]+){{64}}"  # many numbers
-    r"|(?:\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|[0-3][0-7]{2})[^\\]{0,8}){32}"  # many bytes
+    r"|(?:\\(?:x[0-9a-f]{2}|u[0-9a-f{]|N\{|[0-7]{1,3})[^\\]{0,40}){32}"  # many bytes
     r"|^begin [0-7]{3} ",  # uuencode
     re.IGNORECASE | re.MULTILINE,
 )
 LONGEST = 20_000  # letters; a longer cell has room for a picture in any form
+PIECE = 20  # letters; a shorter piece of a picture is not named
 OF_CELLS = {"cell_type", "source", "outputs", "execution_count", "attachments", "metadata"}
 OF_NOTEBOOKS = {"cells", "metadata", "nbformat", "nbformat_minor"}
 
@@ -74,13 +76,13 @@ def clear(path: str | os.PathLike) -> Cleared:
     try:
         before = path.read_text(encoding="utf-8")
         notebook = json.loads(before)
-        cells, doubtful = notebook["cells"], []
+        if type(notebook["nbformat"]) is not int or type(notebook["nbformat_minor"]) is not int:
+            raise ValueError("the number of the format is none")
+        cells = notebook["cells"]
         removed = _clear_entries(notebook, OF_NOTEBOOKS)
         removed += _clear_entries(notebook["metadata"], set())
-        for number, cell in enumerate(cells, 1):
-            removed += _clear_cell(cell)
-            if could_be_picture("".join(cell["source"])):
-                doubtful.append(f"cell {number}")
+        removed += sum(map(_clear_cell, cells))
+        doubtful = [f"cell {number}" for number in _doubtful(cells)]
     except OSError as error:
         raise SdkitError(
             f"{path} cannot be read: {error.strerror}. Check its name and permissions."
@@ -119,10 +121,12 @@ def find_notebooks(sources: Iterable[str | os.PathLike]) -> list[Path]:
 
 def could_be_picture(text: str) -> bool:
     """Whether a text may hold a picture: in a known form, or as a long and strange text."""
+    text = unusual.without_invisible(text)
     plain = _decoded(text)
     bare = re.sub(r"[\s\"'`+,\\]+", "", plain)  # a picture may be written in pieces
     return (
         len(text) > LONGEST
+        or unusual.is_unusual(text)
         or bool(SUSPICIOUS.search(text))
         or any(MAGIC.search(form) for form in (text, plain, bare))
         or any(_is_picture(head[0], plain[head.end() :][:400]) for head in URI.finditer(plain))
@@ -160,16 +164,32 @@ def _notebook_of(path: Path) -> Path:
 def _clear_cell(cell: dict[str, Any]) -> int:
     """Remove everything from a cell that holds pictures; the number of things removed."""
     removed = len(cell.get("outputs", [])) + len(cell.pop("attachments", {}))
+    if cell["cell_type"] not in ("code", "markdown", "raw"):
+        raise ValueError("a cell of an unknown kind")
     code = cell["cell_type"] == "code"
     source, count = without_pictures("".join(cell["source"]), code)
     if count:
         cell["source"] = source
+    removed += isinstance(cell.get("execution_count"), str)  # a number in a sound notebook
     if code:
         cell |= {"outputs": [], "execution_count": None}
     else:
         cell.pop("outputs", None)
+        cell.pop("execution_count", None)
     removed += _clear_entries(cell, OF_CELLS) + _clear_entries(cell["metadata"], set())
     return removed + count
+
+
+def _doubtful(cells: list[dict[str, Any]]) -> list[int]:
+    """The numbers of the cells that could hold a picture, alone or together with others."""
+    texts = ["".join(cell["source"]) for cell in cells]
+    parts = [unusual.mixed(text + json.dumps(cell["metadata"])) for text, cell in zip(texts, cells)]
+    many = sum(parts) >= unusual.MUCH
+    return [
+        number
+        for number, (text, part) in enumerate(zip(texts, parts), 1)
+        if could_be_picture(text) or (many and part >= PIECE)
+    ]
 
 
 def _clear_entries(entries: dict[str, Any], known: set[str]) -> int:

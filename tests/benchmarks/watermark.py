@@ -2,11 +2,11 @@
 
     python tests/benchmarks/watermark.py --made MADE --photos PHOTOS [--repaint 8]
 
-MADE is a folder of the kit's results without a mark (`sdkit style ... --no-mark`), PHOTOS one of
-any pictures. The first table marks each result, changes the file as people and websites do, and
-looks for the mark. The second one counts how often p falls below a bound where there is no mark: on
-PHOTOS as they are, and on each of them with `--keys` other keys at one size. A right p falls below
-a bound at most as often as the bound says.
+MADE is a folder of the kit's results without a mark (`sdkit style ... --no-mark --no-invisible-
+mark`), PHOTOS one of any pictures. The first table marks each result, changes the file as people
+and websites do, and looks for the mark. The second one counts how often p falls below a bound
+where there is no mark: on PHOTOS as they are, and on each of them with `--keys` other keys at one
+size. A right p falls below a bound at most as often as the bound says.
 
 The cost is given in decibels: how much nearer a photograph of PHOTOS is to what the VAE of mini-sd
 makes of it (PSNR) than to the same with the mark.

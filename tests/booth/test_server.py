@@ -1,15 +1,19 @@
 """How the booth is opened: where it listens, what it serves, and the browser of a kiosk."""
 
 import gc
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from jupyter_server.base.websocket import WebSocketMixin
+from tornado.ioloop import IOLoop
 
 from sdkit.booth import page, server, worker
 from sdkit.cli import parser
@@ -41,6 +45,35 @@ def test_only_a_booth_for_this_machine_has_no_token(ip, local):
     ] is (not local)
     if ip != "::1":  # not every machine has IPv6
         assert ("token=" in server.Booth(options).address) is (not local)
+
+
+def test_a_page_that_answers_keeps_its_connection():
+    """jupyter_server's own rule: no answer can have come before the first ping was sent."""
+    settings = server.voila_settings(server.Options(), 1, None, "x")["Voila"]["tornado_settings"]
+
+    class Connection(WebSocketMixin):
+        log, ws_connection = logging.getLogger("test"), SimpleNamespace(client_terminated=False)
+        pings, closed = 0, False
+
+        def ping(self, data):
+            self.pings += 1
+            self.on_pong(data)
+
+        def close(self):
+            self.closed = True
+
+    connection = Connection()
+    connection.settings = settings
+    # the page was opened one interval ago, and the timer is a little late
+    ago = IOLoop.current().time() - settings["ws_ping_interval"] / 1000 - 0.5
+    connection.last_ping = connection.last_pong = ago
+    connection.send_ping()
+    assert (connection.pings, connection.closed) == (1, False)
+    # the same for a page that has gone: it answers no ping
+    gone = ago - settings["ws_ping_timeout"] / 1000
+    connection.last_ping, connection.last_pong = ago, gone
+    connection.send_ping()
+    assert connection.closed
 
 
 def test_two_booths_get_two_tokens():

@@ -20,6 +20,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+import run
 from sdkit.files import ROOT
 
 pytest.register_assert_rewrite("tests.browser.lab", "tests.browser.booths")
@@ -84,9 +85,7 @@ def server(request, tiny_sd, tmp_path_factory):
     }
     command = [
         sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
+        *run.LAB,  # the options of `run.py lab`
         "--no-browser",
         "--ip=127.0.0.1",
         f"--port={port}",
@@ -94,8 +93,6 @@ def server(request, tiny_sd, tmp_path_factory):
         "--IdentityProvider.token=",
         f"--ServerApp.root_dir={folder}",
         "--allow-root",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     with open(home / "server.log", "w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

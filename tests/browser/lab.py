@@ -106,12 +106,15 @@ def move_slider(page, server, tmp_path, path, first, second, widths):
     The last four arguments are a row of SLIDERS.
     """
     run_all(page, server, path)
-    handle = page.locator(".noUi-handle").first
+    handle = page.get_by_role("slider").first
     handle.scroll_into_view_if_needed()
     box = page.locator(".widget-vbox", has=handle).first
-    label, image = box.locator(".widget-label").last, box.locator("img")
+    label, image = box.locator(".frame-name"), box.locator("img")
     source = image.get_attribute("src")
     assert label.inner_text() == first
+    # a screen reader hears the name of the frame, and what it shows
+    assert first.endswith(handle.get_attribute("aria-valuetext"))
+    assert image.get_attribute("alt").endswith(f" This frame: {first}.")
     handle.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(
@@ -119,6 +122,8 @@ def move_slider(page, server, tmp_path, path, first, second, widths):
     )
     assert label.inner_text() == second
     page.wait_for_function("([node, old]) => node.src != old", arg=[image.element_handle(), source])
+    assert second.endswith(handle.get_attribute("aria-valuetext"))
+    assert image.get_attribute("alt").endswith(f" This frame: {second}.")
     # not stretched to the page
     assert image.evaluate("node => [node.naturalWidth, node.clientWidth]") == widths
     page.screenshot(path=tmp_path / "lesson.png")

@@ -402,6 +402,27 @@ def test_a_page_says_hello_until_it_is_answered(browser):
     page.close()
 
 
+def test_a_page_that_misses_its_kernel_opens_again(booth, browser):
+    """On a slow computer the widget can come too late for its kernel, or get no answer."""
+    page = browser.new_page()
+    page.set_default_timeout(lab.PATIENCE * 1000)
+    connections = []
+
+    def connect(socket):
+        connections.append(socket.url)
+        if len(connections) > 1:
+            socket.connect_to_server()  # the first connection never says anything
+
+    page.route_web_socket(re.compile("/channels"), connect)
+    page.clock.install()
+    page.goto(booth.address)
+    page.wait_for_function("document.body.innerText.includes('widget')")
+    page.clock.fast_forward(31_000)
+    page.wait_for_selector(".booth.ready")
+    assert len({urllib.parse.urlsplit(url).path for url in connections}) == 2  # two kernels
+    page.close()
+
+
 def test_a_page_that_is_closed_ends_its_kernel(booth, visitor):
     page = visitor(booth)
     kernel = kernel_of(page, booth)
@@ -609,6 +630,35 @@ def findings(page):
         for found in Axe().run(page).response["violations"]
         if found["impact"] in ("serious", "critical")
     ]
+
+
+@pytest.mark.parametrize("width, height", [(1280, 860), (390, 844)])
+def test_the_words_in_an_empty_field_are_not_cut(booth, visitor, width, height):
+    page = visitor(booth, width, height)
+    page.get_by_text("More", exact=True).click()
+    fields = page.evaluate(
+        """() => [...document.querySelectorAll(".booth [placeholder]")].map((field) => {
+            const pen = document.createElement("canvas").getContext("2d");
+            const style = getComputedStyle(field);
+            pen.font = style.font;
+            const aside = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+            const needed = pen.measureText(field.placeholder).width + aside;
+            return [field.placeholder, needed, field.clientWidth];
+        })"""
+    )
+    assert len(fields) == 2
+    assert [words for words, needed, room in fields if needed > room] == []
+
+
+def test_the_picture_is_in_sight_while_it_is_painted(booth, visitor):
+    page = visitor(booth, 1280, 700)
+    take_sample(page)
+    page.get_by_text("More", exact=True).click()
+    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+    assert page.locator(".frame").bounding_box()["y"] < 0
+    page.get_by_role("button", name="Paint me").click()
+    page.wait_for_function("document.querySelector('.frame').getBoundingClientRect().top >= 0")
+    shows(page, "compare")
 
 
 @pytest.mark.parametrize("width, height", [(1280, 860), (390, 844)])

@@ -20,6 +20,13 @@ def test_the_pdf_is_one_page_printed_from_the_form_as_it_is(language):
     assert pdf.endswith(made_of(FORM.read_bytes()))
 
 
+def test_an_empty_box_always_means_no():
+    """As docs/consent.md says; so no sentence may say what happens without a tick."""
+    boxes = re.findall(r"<li>.*?</li>", FORM.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(boxes) == 16
+    assert not [box for box in boxes if re.search(r"no tick|kein Kreuz", box)]
+
+
 @needs_browser
 def test_the_form_prints_one_page_in_each_language_and_loads_nothing_else():
     with lab.sync_playwright() as playwright:

@@ -153,7 +153,8 @@ def test_a_key_that_cannot_be_kept_does_not_cost_the_picture(work, capsys, monke
 
 def test_a_mark_in_the_pixels_is_what_is_left_of_a_copy(work, capsys):
     style = ["style", "coffee", "--prompt", "van gogh", "--steps", "2", "--size", "256"]
-    assert [cli.main(style), cli.main([*style, "--no-mark", "--out", "bare"])] == [0, 0]
+    assert cli.main([*style, "--no-mark"]) == 0  # leaves out only the one that everybody sees
+    assert cli.main([*style, "--no-invisible-mark", "--out", "bare"]) == 0
     for folder, code in ("styled", 0), ("bare", 1):
         with Image.open(f"{folder}/coffee-van-gogh-seed0.png") as image:
             image.convert("RGB").save(f"{folder}.jpg", quality=80)
@@ -184,3 +185,13 @@ def test_layers_of_a_picture_that_is_painted_are_named_and_not_carried_over(work
     assert not any(b"SECRET" in path.read_bytes() for path in Path("styled").iterdir())
     assert cli.main(["inpaint", "ai.png", "plain.png", *style]) == 0
     assert capsys.readouterr().err.count("Note: ai.png has") == 1
+
+
+def test_check_says_what_an_older_manifest_says(work, capsys, monkeypatch):
+    found = manifest.Found(None, "key 1", False, "editor 1", (), ("trainedAlgorithmicMedia",))
+    monkeypatch.setattr(manifest, "read", lambda *_: found)
+    PICTURE.save("a.png")
+    assert cli.main(["check", "a.png"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "says: nothing about its source, by editor 1" in lines
+    assert "an older manifest in it says: trainedAlgorithmicMedia (made by AI)" in lines

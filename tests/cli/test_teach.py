@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from sdkit import cli, generate, lora, models, photos, postcards
 
+BARE = ["--no-mark", "--no-invisible-mark"]  # pixels as the network made them
 LEARN = ["learn", "mine", "--word", "dots", "--model", "tiny", "--steps", "4", "--size", "32"]
 DRAW = ["draw", "a red house in the snow at night, dots", "--model", "tiny", "--no-upscale"]
 FILE = "learned/dots.safetensors"
@@ -111,7 +112,7 @@ def test_draw_paints_with_the_lora_and_its_note_says_so(learned, capsys):
     with lora.applied(pipe, [lora.read(FILE, 0.5), lora.read(FILE, 2)]):
         (expected,) = generate.draw(pipe, settings, advise=False)
     assert np.abs(np.asarray(bare, int) - np.asarray(expected, int)).max() > 0
-    assert cli.main([*DRAW, "--lora", f"{FILE}:2.5", "--out", "bare", "--no-mark"]) == 0
+    assert cli.main([*DRAW, "--lora", f"{FILE}:2.5", "--out", "bare", *BARE]) == 0
     with lora.applied(pipe, [lora.read(FILE, 2.5)]):
         (expected,) = generate.draw(pipe, settings, advise=False)
     np.testing.assert_array_equal(
@@ -120,7 +121,7 @@ def test_draw_paints_with_the_lora_and_its_note_says_so(learned, capsys):
 
 
 def test_style_paints_with_the_lora(learned):
-    style = ["style", "coffee", "--prompt", "dots", "--model", "tiny", "--no-mark"]
+    style = ["style", "coffee", "--prompt", "dots", "--model", "tiny", *BARE]
     assert cli.main([*style, "--lora", FILE]) == 0
     made = Image.open(next((learned.parents[1] / "styled").iterdir()))
     pipe, settings = models.load("tiny", device="cpu"), models.settings("dots", "tiny")

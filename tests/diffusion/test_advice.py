@@ -29,6 +29,14 @@ def known():
         ("black", "purple"),
         ("rembrandt", "oil painting"),
         ("manga", "ukiyo-e"),
+        ("retriever", "cat"),
+        ("ferrari", "car"),
+        ("football", "balloon"),
+        # words of other languages
+        ("hund", "cat"),
+        ("bateau", "boat"),
+        ("playa", "sea"),
+        ("grünes", "green"),
         # other forms of known words
         ("boats", "boat"),
         ("lighthouses", "lighthouse"),
@@ -62,7 +70,9 @@ def test_every_suggestion_is_known_and_no_known_word_needs_one(known):
     named = set(captions.NAMES) | set(sum(captions.NAMES.values(), ()))
     assert set(advice.NEAR_STYLES) <= named
     drawable = set(postcards.words())
-    seen = [w for near in advice.NEAR_SCENES.values() for w in near.split()]
+    assert set(advice.OTHER_LANGUAGES) <= parts
+    tables = advice.NEAR_SCENES, advice.OTHER_LANGUAGES
+    seen = [w for table in tables for near in table.values() for w in near.split()]
     assert len(seen) == len(set(seen)), "a word stands in two lists"
     assert not set(seen) & drawable
     styles = [w for near in advice.NEAR_STYLES.values() for w in near.split()]
@@ -109,6 +119,16 @@ def test_a_drawing_must_name_something_that_can_be_drawn(known):
     assert "For 'dog', try 'cat'." in advice.refusal("a dog", known, "draw")
     for prompt in ("a dog by the sea", "huose", "cats", "night", "Red!", "a tulip, van gogh"):
         assert advice.refusal(prompt, known, "draw") is None
+
+
+def test_a_sentence_in_another_language_hears_that_english_is_read(known):
+    for prompt in ("ein Hund am Strand", "un chat rouge", "una casa", "красный дом", "一只猫"):
+        assert "It reads English only. " in advice.refusal(prompt, known, "draw"), prompt
+    said = advice.refusal("eine rote Katze", known, "draw")
+    assert "For 'rote', try 'red'. For 'katze', try 'cat'." in said
+    for prompt in ("a dog", "my mother", "12345"):
+        assert "English" not in advice.refusal(prompt, known, "draw")
+    assert "English" not in advice.refusal("müller", known, "style", STYLES)
 
 
 def test_a_style_must_have_a_known_word(known):

@@ -516,7 +516,11 @@ WRONG = {
         (lambda w, h, f, c: (w // f, h // f, c), "one number"),
         (lambda w, h, f, c: (w // 4) * (h // 4) * 6, "all four arguments"),
         (lambda w, h, f, c: w // f * h * c, "f counts twice"),
-        (lambda w, h, f, c: w * h // f**3 * c, "f three times"),
+        (lambda w, h, f, c: w * h // f**3 * c, "divide by f twice"),
+        (lambda w, h, f, c: (w // 8) * (h // 8) * c, "divide by f twice"),
+        (lambda w, h, f, c: w // f * (h // f) * 4, "of Stable Diffusion"),
+        (lambda w, h, f, c: w // f * (h // f) * 8, "of our VAE"),
+        (lambda w, h, f, c: w // f * (h // f) + c, "added them once"),
         (lambda w, h, f, c: (w + h) // f * c, "You added them"),
         (lambda w, h, f, c: w // f + h // f + c, "not added"),
         (lambda w, h, f, c: (3 * w * h) / (w // f * (h // f) * c), "times fewer"),
@@ -545,6 +549,7 @@ WRONG = {
         (lambda r, f: (1 - r).square().mean() + f.square().mean(), "squared errors"),
         (lambda r, f: -r.mean().log() - (1 - f).mean().log(), "then the average"),
         (lambda r, f: -r.log2().mean() - (1 - f).log2().mean(), "natural logarithm"),
+        (lambda r, f: -r.log10().mean() - (1 - f).log10().mean(), "natural logarithm"),
         (
             lambda r, f: (
                 torch.nn.functional.softplus(-r).mean() + torch.nn.functional.softplus(f).mean()
@@ -566,6 +571,11 @@ WRONG = {
             "share of good",
         ),
         (lambda x, c, s: right_covered(x, c, s) / len(c), "share of the modes"),
+        (lambda x, c, s: len(c) - right_covered(x, c, s), "without a sample"),
+        (
+            lambda x, c, s: int((torch.cdist(x, c, p=1) <= 3 * s).any(0).sum()),
+            "not the sum of the sizes",
+        ),
         (lambda x, c, s: right_covered(x, c, 0.1), "use the argument"),
         (lambda x, c, s: right_covered(x, c, 0.05), "on the lesson's grid only"),
         (lambda x, c, s: right_covered(x, c, s**2), "without a square"),
@@ -698,6 +708,15 @@ WRONG = {
             "not by sigma_next",
         ),
         (lambda eps, x, s, n: (eps(x, s), right_heun(eps, x, s, n))[1], "3 times"),
+        (lambda eps, x, s, n: right_heun(lambda y, t: eps(t, y), x, s, n), "x first, then"),
+        (
+            lambda eps, x, s, n: x + (n - s) * (eps(x, s) + eps(x + (n - s) * eps(x, s), n) / 2),
+            "in brackets",
+        ),
+        (
+            lambda eps, x, s, n: x + (n - s) * (eps(x, s) + eps(x + (s - n) * eps(x, s), n)) / 2,
+            "the wrong way",
+        ),
         (lambda eps, x, s, n: 3 * x, "three lines"),
         (lambda eps, x, s, n: x.mean(), "shape"),
         (lambda eps, x, s: x, "TypeError"),
@@ -720,6 +739,7 @@ WRONG = {
         (lambda n, T: np.linspace(T - 1, 0, n).astype(int), "hardly at all"),
         (lambda n, T: list(range(T - 1, T - 1 - n, -1)), "equal steps"),
         (lambda n, T: list(range(n))[::-1], "count the steps"),
+        (lambda n, T: [str(round(T - i * T / n) - 1) for i in range(n)], "without quotes"),
         (lambda n, T: [999 - i * 1000 // n for i in range(n)], "both arguments"),
         (lambda n, T: [T - 1 - i * T // 5 for i in range(n)], "both arguments"),
         (lambda T, n: [round(T - i * T / n) - 1 for i in range(n)], "shape"),
@@ -807,6 +827,8 @@ WRONG = {
             "upper left",
         ),
         (lambda z, s, top, left, side, f=4: right_paste(z, s, top, left, side + f, f), "too many"),
+        (lambda z, s, top, left, side, f=4: right_paste(z, 0 * s, top, left, side, f), "of source"),
+        (lambda z, s, top, left, side, f=4: right_paste(z, s + z, top, left, side, f), "of source"),
         (lambda z, s, top, left, side, f=4: s, "slice of rows"),
         (lambda z, s, top, left, side, f=4: s[:, :, 2:4, 4:6], "shape"),
         (paste_first_picture, "not for two"),
@@ -835,6 +857,8 @@ WRONG = {
         (lambda raw: 1 / raw.std((0, 2, 3)).mean(), "over the channels"),
         (lambda raw: (1 / raw.std((0, 2, 3))).mean(), "over the channels"),
         (lambda raw: 1 / raw.std((1, 2, 3)).mean(), "over the pictures"),
+        (lambda raw: 1 / raw.var((0, 2, 3)).mean() ** 0.5, "by itself"),
+        (lambda raw: 1 / (raw - raw.mean((0, 2, 3), keepdim=True)).std(), "are apart"),
         (lambda raw: 1 / raw[0].std(), "first picture"),
         (lambda raw: 1 / raw[:, 0].std(), "first channel"),
         (lambda raw: 1.0, "after multiplying"),
@@ -860,6 +884,8 @@ WRONG = {
             "another word",
         ),
         (lambda p, w: [p[row - 1] for row in right_rows(p, w)], "those are pieces"),
+        (lambda p, w: [str(row) for row in right_rows(p, w)], "without quotes"),
+        (lambda p, w: right_rows(p, w)[::-1], "from the first to the last"),
         (
             lambda p, w: right_rows(p, w)[:3] if w == "zebra" else right_rows(p, w)[:1],
             "rows of both",
@@ -932,6 +958,7 @@ WRONG = {
         (lambda p, c: p.argmax(1), "from 0"),
         (lambda p, c: [1, 3, 0, 3, 2, 4], "not for 3 and 9"),
         (lambda p, c: cosines(p, c[:5]).argmax(1), "not for 3 and 9"),
+        (lambda p, c: (p @ scaled(c, p=torch.inf).T).argmax(1), "largest entry"),
         (lambda p, c: 1, "one number for each"),
     ],
     "07.1": [
@@ -998,6 +1025,37 @@ WRONG = {
         (lambda layers, rows, side: phrase(layers, range(6), side), "is 1 everywhere"),
         (lambda *a: phrase(*a) / phrase(*a).max(), "its largest value"),
         (lambda *a: phrase(*a) / phrase(*a).sum(), "by its sum"),
+        (
+            lambda *a: (phrase(*a) - phrase(*a).min()) / (phrase(*a).max() - phrase(*a).min()),
+            "stretched to 0 to 1",
+        ),
+        (
+            lambda layers, rows, side: torch.stack([phrase([w], rows, side) for w in layers]).amax(
+                0
+            ),
+            "of the layers that takes the largest",
+        ),
+        (
+            lambda layers, rows, side: torch.stack([phrase(layers, [r], side) for r in rows]).amax(
+                0
+            ),
+            "of the rows that takes the largest",
+        ),
+        (
+            lambda layers, rows, side: (
+                sum(
+                    w.mean(0)[:, rows].sum(1).reshape(n, n).repeat(side // n, side // n)
+                    for w in layers
+                    for n in [int(w.shape[1] ** 0.5)]
+                )
+                / len(layers)
+            ),
+            "side by side",
+        ),
+        (
+            lambda layers, rows, side: phrase([w.softmax(-1) for w in layers], rows, side),
+            "done already",
+        ),
         (lambda layers, rows, side: phrase(layers[1:], rows, side), "the first layer is missing"),
         (lambda layers, rows, side: phrase(layers[:-1], rows, side), "the last layer is missing"),
         (
@@ -1042,6 +1100,9 @@ WRONG = {
         (lambda p, n, t, edges: (p - n).square().mean((1, 2, 3)), "single pictures"),
         (lambda p, n, t, edges: (p - n).square().mean(), "one loss for all"),
         (lambda *a: right_levels(*a, inside=lambda t, low, high: t < high), "a lower edge, too"),
+        (lambda *a: right_levels(*a, inside=lambda t, low, high: t >= low), "an upper edge, too"),
+        (lambda *a: right_levels(*a) / 2, "half of it"),
+        (lambda *a: right_levels(*a, reduce=torch.amax), "the largest loss"),
         (
             lambda *a: right_levels(*a, inside=lambda t, low, high: t >= low & (t < high)),
             "into brackets",
@@ -1174,6 +1235,12 @@ WRONG = {
             "is a factor",
         ),
         (lambda c, size, f, sigma, g: torch.zeros(1, c, size // f, size // f), "no noise"),
+        (
+            lambda c, size, f, sigma, g: (
+                torch.randn(1, c, size // 8, size // 8, generator=g) * sigma
+            ),
+            "f is 4, not 8",
+        ),
     ],
     "09.3": [
         (lambda a, b, s: b + s.reshape(-1, 1, 1) * (a - b), "other way round"),
@@ -1219,6 +1286,8 @@ WRONG = {
             "three colours the same",
         ),
         (lambda large, small: large * by_hand(small / shrunk(large)), "a factor"),
+        (lambda large, small: right_agree(large, small).clamp(0, 1), "cut off"),
+        (lambda large, small: large + by_hand(small - large[:, :, ::4, ::4]), "one pixel"),
         (lambda large, small: large + by_hand(small - shrunk(large)) / 2, "half of the way"),
         (lambda large, small: large.add_(by_hand(small - shrunk(large))), "itself was changed"),
         (
@@ -1274,6 +1343,11 @@ WRONG = {
         (lambda points: [k for k in right_unbeaten(points) if k < 4], "not for another"),
         (lambda points: [0, 0, 1, 3], "more than once"),
         (neighbours_only, "is there another one"),
+        (
+            lambda points: right_unbeaten([(int(p), d) for p, d in points]),
+            "not for another",
+        ),
+        (lambda points: [str(k) for k in right_unbeaten(points)], "without quotes"),
         (lambda points: 1, "a list of positions"),
         (lambda: [], "TypeError"),
     ],
@@ -1283,6 +1357,8 @@ WRONG = {
         (lambda e, s, k: 2 * right_psnr(e, s, k), "20 log10"),
         (lambda e, s, k: -10 * math.log(e - s + s / k), "natural"),
         (lambda e, s, k: right_psnr(e, s, k) / 10, "times 10"),
+        (lambda e, s, k: 10 * math.log10(255**2 / (e - s + s / k)), "in grey levels"),
+        (lambda e, s, k: right_psnr(e, s, k) / 2, "no root"),
         (lambda e, s, k: right_psnr(e / k, 0, k), "only the spread"),
         (lambda e, s, k: right_psnr(e, s, math.inf), "endlessly many"),
         (lambda e, s, k: right_psnr(e + s, s, k), "whole spread of one"),
@@ -1383,6 +1459,9 @@ WRONG = {
         ),
         (lambda ts, s, low, high: [6 if low <= t <= high else 1 for t in ts], "all four"),
         (lambda ts, s, low, high: [s if 401 <= t <= 701 else 1 for t in ts], "all four"),
+        (lambda ts, s, low, high: right_interval(ts, int(s), low, high), "do not round"),
+        (lambda ts, s, low, high: right_interval(ts, s, low, high + 1), "next to the bounds"),
+        (lambda ts, s, low, high: right_interval(ts, s, low - 1, high), "next to the bounds"),
         (lambda ts, s, low, high: [s if low <= t <= high else None for t in ts], "is a number"),
         (lambda ts, s, low, high: s, "shape"),
         (lambda ts, s: [s] * len(ts), "TypeError"),
@@ -1458,6 +1537,7 @@ WRONG = {
         (lambda r, n: [n * end for end in right_wilson(r, n)], "numbers of answers"),
         (lambda r, n: [100 * end for end in right_wilson(r, n)], "percent"),
         (lambda r, n: right_wilson(r, n)[::-1], "first the low end"),
+        (lambda r, n: right_wilson(n - r, n), "the wrong answers"),
         (lambda r, n: [0.5], "Give two"),
         (lambda r, n: 0.5, "Give two"),
         (
@@ -1494,6 +1574,7 @@ WRONG = {
         (lambda n, f, m, g: round((m * g - n * f) / (m - n)), "do not round"),
         (lambda n, f, m, g: round((m * g - n * f) / (m - n), 1), "do not round"),
         (lambda n, f, m, g: max(0, (m * g - n * f) / (m - n)), "as it comes"),
+        (lambda n, f, m, g: round((m * g - n * f) / (m - n), 2), "Solve them"),
         (lambda n, f, m, g: abs(m * g - n * f) / abs(m - n), "as it comes"),
         (lambda n, f, m, g: (250 * g - n * f) / (250 - n), "two equations"),
         (lambda n, f, m, g: [f, g], "one number"),
@@ -1543,7 +1624,21 @@ WRONG = {
             "compared with `made`",
         ),
         (lambda m, o, f: right_copied(m, o, f) * len(m) / 40, "not for 7"),
-        (lambda m, o, f: 0.225, "a perfect copy"),
+        (lambda m, o, f: 0.45, "a perfect copy"),
+        (lambda *a: right_copied(*a, take=lambda far: far.median(1).values), "than half of"),
+        (
+            lambda m, o, f: (
+                (torch.cdist(m, o).amin(1) < (m[:, None] - f).norm(dim=2).amin(1)).float().mean()
+            ),
+            "one training picture of its own",
+        ),
+        (
+            lambda m, o, f: (
+                ((m - o).norm(dim=1) < torch.cdist(m, f.flatten(0, 1)).amin(1)).float().mean()
+            ),
+            "fresh ones of its own: compare row by row",
+        ),
+        (lambda m, o, f: right_copied(m, o, f[:, :4]), "not for six"),
         (lambda m, o, f: 0.123, "the smallest"),
         (lambda m, o: 0, "TypeError"),
     ],
@@ -1915,6 +2010,13 @@ def test_wrong_answers_get_the_fitting_hint(exercise_id, answer, word, capsys):
     line = say(capsys, exercise_id, answer)
     assert line.startswith(f"{exercise_id}: not yet. Hint: ") and word in line
     assert "\n" not in line
+
+
+def test_a_function_that_gives_nothing_back_is_told_so(capsys):
+    """A beginner prints the answer, or writes it into a variable, and has no `return`."""
+    line = say(capsys, "01.3", lambda p, q: print(p / (p + q)))
+    assert "begin with return" in line
+    assert say(capsys, "01.3", lambda p, q: ...) == "01.3: not attempted yet."
 
 
 @pytest.mark.parametrize("exercise_id", checks._checkers)

@@ -33,27 +33,21 @@ def shown(monkeypatch):
     return displayed
 
 
-def parts(box):
-    (slider, label), image = box.children[0].children, box.children[1]
-    return slider, label, image
-
-
-def test_moving_the_slider_shows_the_frame(shown):
-    slider, label, image = parts(
-        widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.")
-    )
-    assert (slider.min, slider.max, slider.value) == (0, 2, 1)
+def test_moving_the_slider_shows_the_frame_and_says_its_name(shown):
+    box = widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.")
+    slider, image = box.children
+    assert (len(slider.labels), slider.value, slider.description) == (3, 1, "strength")
     for position, (name, frame) in enumerate(FRAMES.items()):
         slider.value = position
-        assert label.value == f"strength {name}"
+        assert slider.labels[position] == str(name)
+        assert image.alt == f"Squares getting brighter. This frame: strength {name}."
         assert bytes(image.value) == plots.jpeg(frame)
 
 
 def test_slider_starts_at_the_given_frame(shown):
-    slider, label, _ = parts(
-        widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.8)
-    )
-    assert slider.value == 2 and label.value == "strength 0.8"
+    box = widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.", start=0.8)
+    slider, image = box.children
+    assert slider.value == 2 and image.alt.endswith("strength 0.8.")
 
 
 def test_a_strip_with_alt_text_follows_the_slider(shown):
@@ -91,8 +85,8 @@ def test_bad_input_gives_a_clear_sentence(wrong, shown):
 
 
 def test_small_frames_are_enlarged_on_the_page(shown):
-    _, _, image = parts(widgets.frames_slider(FRAMES, "strength", "Squares getting brighter."))
-    assert image.layout.width == f"{widgets.SMALLEST}px"
+    box = widgets.frames_slider(FRAMES, "strength", "Squares getting brighter.")
+    assert box.children[1].width == widgets.SMALLEST
 
 
 def test_uploaded_files_come_with_their_names_and_leave_no_trace(shown):
@@ -171,6 +165,7 @@ def test_a_picture_is_seen_while_it_is_painted_and_then_goes_away(shown, monkeyp
         ((data, _),) = shown  # one place for all
         image = ipywidgets.widgets.widget._instances[data[widgets.VIEW]["model_id"]]
         assert bytes(image.value) == plots.jpeg(FRAMES[0.5])
+        assert "while it is painted" in image.alt
     assert image.comm is None
 
 

@@ -1,6 +1,7 @@
 """Folders of other models, odd or damaged: one sentence before anything is painted."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from sdkit import models
 from sdkit.errors import SdkitError
-from sdkit.models import loading
+from sdkit.files import ROOT
+from sdkit.models import configurations, loading
 
 WEIGHTS = {
     "unet": "unet/diffusion_pytorch_model.safetensors",
@@ -77,6 +79,7 @@ ODD = [
     ("text_encoder", "eos_token_id", [1], "eos_token_id"),
     ("text_encoder", "layer_norm_eps", None, "layer_norm_eps"),
     ("tokenizer", "pad_token", None, "pad_token"),
+    ("tokenizer", "padding_side", "left", "left side"),
     ("tokenizer", "model_max_length", 1e30, "model_max_length"),
     ("tokenizer", "model_max_length", 77, "gives 77 tokens"),
     ("scheduler", "_class_name", "FlowMatchEulerDiscreteScheduler", "scheduler"),
@@ -87,6 +90,8 @@ ODD = [
     ("scheduler", "trained_betas", [NAN] * 1000, "trained_betas"),
     ("scheduler", "trained_betas", [0.1], "trained_betas"),
     ("scheduler", "num_train_timesteps", 10**9, "num_train_timesteps"),
+    ("scheduler", "num_train_timesteps", 2, "num_train_timesteps"),
+    ("scheduler", "steps_offset", 10**9, "steps_offset"),
     ("scheduler", "timestep_spacing", "odd", "cannot be loaded"),
     ("scheduler", "thresholding", "no", "true or false"),
     ("scheduler", "set_alpha_to_one", -1, "true or false"),
@@ -207,6 +212,82 @@ def test_a_header_that_claims_to_be_huge_is_not_read(folder):
         file.truncate(2**41)  # a sparse file, which takes no room
     with pytest.raises(SdkitError, match="cannot be loaded"):
         models.load(folder, device="cpu")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+@pytest.mark.parametrize(
+    "name", [*CONFIGS.values(), *WEIGHTS.values(), "tokenizer/tokenizer.json", "words.json"]
+)
+@pytest.mark.parametrize("device", [False, True])
+def test_a_pipe_or_a_device_is_not_read(folder, name, device):
+    """It would never end."""
+    path = folder / name
+    path.unlink()
+    path.symlink_to("/dev/zero") if device else os.mkfifo(path)
+    with pytest.raises(SdkitError, match=f"{path.name} is a pipe or a device"):
+        models.load(folder, device="cpu")
+
+
+def test_the_settings_are_not_read_from_a_device(tmp_path):
+    path = tmp_path / "defaults.json"
+    path.symlink_to(os.devnull)
+    with pytest.raises(SdkitError, match="is missing or damaged"):
+        configurations.read(path)
+
+
+def test_a_huge_index_is_not_read(folder):
+    path = folder / "model_index.json"
+    path.write_text(path.read_text() + " " * 2_000_000)
+    with pytest.raises(SdkitError, match="model_index.json .* is missing or damaged"):
+        models.load(folder, device="cpu")
+
+
+def split(path):
+    """The weights in two files, and the list that says what is where. Returns the list."""
+    state = load_file(path)
+    names = {
+        name: f"{path.stem}-0000{k % 2 + 1}-of-00002.safetensors" for k, name in enumerate(state)
+    }
+    for file in set(names.values()):
+        part = {name: value for name, value in state.items() if names[name] == file}
+        save_file(part, path.parent / file, metadata={"format": "pt"})
+    path.unlink()
+    listed = path.with_name(f"{path.name}.index.json")
+    listed.write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    return listed
+
+
+@pytest.mark.parametrize("part", WEIGHTS)
+def test_weights_in_two_files_load_and_a_list_cannot_lead_elsewhere(folder, tmp_path, part):
+    listed = split(folder / WEIGHTS[part])
+    assert models.load(folder, device="cpu")
+    (file, *_) = folder.glob(f"{part}/*-00001-of-00002.safetensors")
+    shutil.copy(file, tmp_path / "outside.safetensors")
+    other = shutil.copytree(folder, tmp_path / "other")
+    for odd in ("../../outside.safetensors", "gone.safetensors", 5, None, [1]):
+        names = json.loads(listed.read_text())["weight_map"]
+        changed = {name: odd if value == file.name else value for name, value in names.items()}
+        change(other / listed.relative_to(folder), "weight_map", changed)
+        with pytest.raises(SdkitError, match=f"{listed.name} is damaged"):
+            models.load(other, device="cpu")
+
+
+@pytest.mark.parametrize("part", WEIGHTS)
+def test_weights_that_are_mostly_zeros_are_one_sentence(folder, part):
+    """So is a file for which the disk had made room, and whose copying then stopped."""
+    path = folder / WEIGHTS[part]
+    data = bytearray(path.read_bytes())
+    data[len(data) * 2 // 3 :] = bytes(len(data) - len(data) * 2 // 3)
+    path.write_bytes(data)
+    with pytest.raises(SdkitError, match=f"{part}.*only zeros"):
+        models.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("name", sorted(models.REGISTRY))
+def test_no_large_tensor_that_ships_holds_only_zeros(name):
+    for path in (ROOT / "data" / "models" / name).rglob("*.safetensors"):
+        weights = [value for value in load_file(path).values() if value.ndim > 1]
+        assert sum(not value.any() for value in weights) <= len(weights) * loading.ZEROS / 2
 
 
 def empty(folder):

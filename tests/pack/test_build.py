@@ -14,6 +14,7 @@ import nbformat
 import pytest
 
 from sdkit.files import ROOT
+from sdkit.lessons import grading
 from tests import core_path, normalise
 from tests.site.test_build import faults
 
@@ -97,6 +98,14 @@ def test_every_lesson_has_its_files(pack, path):
         assert (pack / name).is_file()
     for name in ("course-plan.html", "exit-ticket-answers.html"):
         assert f'href="teachers/{name}"' in start
+
+
+@lessons
+def test_the_course_for_nbgrader_has_every_lesson(pack, path):
+    course = pack / "teachers" / "nbgrader"
+    made = json.loads(read(course / "source" / path.stem / path.name))
+    assert made == grading.assignment(path)
+    assert (course / "nbgrader_config.py").is_file()
 
 
 def test_every_link_leads_somewhere_and_no_page_loads_from_another_machine(pack):

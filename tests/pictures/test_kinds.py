@@ -38,6 +38,42 @@ def test_of_a_burst_the_picture_that_the_phone_shows_is_opened():
     assert difference(strange.HEIC / "burst.heic", strange.colours()) < 2
 
 
+def test_the_tiles_of_a_phone_become_one_picture_and_none_may_be_missing():
+    whole = strange.HEIC / "tiles.heic"
+    assert difference(whole, strange.colours(128, 64)) < 2
+    data = whole.read_bytes()
+    for missing in (1, 400):  # libheif would leave out the tile on the right
+        with pytest.raises(SdkitError, match="cut off"):
+            photos.open_bytes(data[:-missing], "tiles.heic")
+
+
+def test_of_a_burst_the_pictures_that_are_not_shown_may_be_missing():
+    data = (strange.HEIC / "burst.heic").read_bytes()
+    opened = np.asarray(photos.open_bytes(data[:-9], "burst.heic"), float)
+    assert np.abs(opened - strange.colours()).mean() < 2
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
+def test_a_copy_that_stopped_and_ends_in_zeros_is_refused(kind):
+    if kind == "HEIF":
+        data = (strange.HEIC / "tiles.heic").read_bytes()
+    else:
+        file = io.BytesIO()
+        Image.fromarray(strange.colours(200, 150)).save(file, kind)
+        data = file.getvalue()
+    photos.open_bytes(data, "whole")
+    keep = len(data) * 2 // 3
+    with pytest.raises(SdkitError, match="cut off"):
+        photos.open_bytes(data[:keep] + bytes(len(data) - keep), "stopped")
+
+
+def test_a_cut_avif_is_called_damaged():
+    file = io.BytesIO()
+    Image.fromarray(strange.colours()).save(file, "AVIF")
+    with pytest.raises(SdkitError, match="AVIF picture that is damaged"):
+        photos.open_bytes(file.getvalue()[:150], "x.avif")
+
+
 def test_transparent_parts_of_a_heic_picture_become_white():
     colour, alpha = strange.colours().astype(float), strange.colours()[..., :1] / 255
     expected = colour * alpha + 255 * (1 - alpha)

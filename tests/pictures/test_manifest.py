@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from cryptography import x509
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sdkit import __version__, certificate, layers, manifest, provenance
 from sdkit.errors import SdkitError
@@ -324,3 +325,55 @@ def test_a_manifest_that_lies_elsewhere_is_not_fetched(tmp_path):
     found = layers.read(tmp_path / "a.jpg")
     assert found.names == ["XMP", "a signed manifest"] and found.signed is None
     assert found.unread.startswith("The manifest lies at https://example.org/manifest, and")
+
+
+def edited(data, signer):
+    """The picture with a manifest of another program around the one that it has."""
+    said = {"claim_generator_info": [{"name": "editor", "version": "1"}], "assertions": []}
+    info = c2pa.C2paSignerInfo(b"es256", signer.chain, signer.key, None)
+    made = io.BytesIO()
+    with c2pa.Signer.from_info(info) as key, c2pa.Builder(json.dumps(said)) as builder:
+        builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+        builder.sign(key, "image/png", io.BytesIO(data), made)
+    return made.getvalue()
+
+
+def test_a_picture_that_another_program_changed_is_not_signed_by_this_computer():
+    """Our manifest inside of that one is signed with our key, and this is not the same."""
+    own = certificate.make()
+    ours = provenance.png(PICTURE, {"Description": "x"}, Origin.SENTENCE, own)
+    found = manifest.read(edited(ours, certificate.make()), "image/png", own)
+    assert (found.fault, found.own, found.program) == (None, False, "editor 1")
+    assert (found.sources, found.earlier) == ((), ("trainedAlgorithmicMedia",))
+    ours = manifest.read(ours, "image/png", own)
+    assert (ours.own, ours.sources, ours.earlier) == (True, ("trainedAlgorithmicMedia",), ())
+
+
+NOTES = {
+    "ComfyUI, without its workflow": {"prompt": '{"3": {"class_type": "KSampler"}}'},
+    "NovelAI": {"Title": "AI generated image", "Software": "NovelAI"},
+    "NovelAI, only its name": {"Software": "NovelAI"},
+    "Midjourney": {"Description": "a cat Job ID: 0a1b2c3d-1111-2222-3333-444455556666"},
+    "Fooocus": {"fooocus_scheme": "fooocus"},
+    "Easy Diffusion": {"use_stable_diffusion_model": "sd-v1-4"},
+    "Google": {"Credit": "Made with Google AI"},
+}
+
+
+@pytest.mark.parametrize("program", NOTES)
+def test_notes_of_other_programs_are_known(tmp_path, program):
+    info = PngInfo()
+    for key, text in NOTES[program].items():
+        info.add_text(key, text)
+    PICTURE.save(tmp_path / "a.png", pnginfo=info)
+    assert layers.read(tmp_path / "a.png").text == next(iter(NOTES[program].values()))
+
+
+def test_a_note_in_the_place_of_the_camera_is_known_and_a_camera_is_none(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131] = "Maker", "Camera 5", "Editor 3"
+    PICTURE.save(tmp_path / "a.webp", exif=exif)
+    assert layers.read(tmp_path / "a.webp").text is None
+    exif[0x0110] = 'prompt:{"3":{"class_type":"KSampler"}}'
+    PICTURE.save(tmp_path / "a.webp", exif=exif)
+    assert layers.read(tmp_path / "a.webp").text == exif[0x0110]

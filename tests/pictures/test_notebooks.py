@@ -197,6 +197,88 @@ WAYS = {
 }
 
 
+SHADES = PIXELS[..., 0].astype(int)
+
+
+def grey(form, between=""):
+    """The grey pixels, each written in a form, one row a line."""
+    return "\n".join(between.join(form.format(v) for v in row.tolist()) for row in SHADES)
+
+
+def pieces(text, width, form="{}"):
+    """A text in pieces of `width` letters, each in a form."""
+    return [form.format(piece) for piece in re.findall(f".{{1,{width}}}", text)]
+
+
+def lines(*texts):
+    return "\n".join(texts)
+
+
+BMP = encoded("BMP")
+BMP64, NOISE64, JPEG32 = text64(BMP), text64(PIXELS.tobytes()), base64.b32encode(JPEG).decode()
+PLACES = [(x, y, int(v)) for (x, y), v in np.ndenumerate(SHADES)]
+# Ways of no known form, as the texts of the cells. Nothing is removed, and each cell is named.
+UNUSUAL = {
+    "short lines": [lines(*pieces(BMP64, 30))],
+    "backwards, in short lines": [lines(*pieces(BMP64[::-1], 30))],
+    "a variable for each piece": [lines(*pieces(BMP64, 20, "a = '{}'"))],
+    "base32, in small letters": [lines(*pieces(JPEG32.lower(), 32))],
+    "dump": [
+        lines(*(f"{i:08x}  {BMP[i : i + 16].hex(' ')}" for i in range(0, len(BMP), 16))),
+    ],
+    "append": [grey("pixels.append({})", "\n")],
+    "a line for each pixel": [lines(*(f"p[{x}, {y}] = {v}" for x, y, v in PLACES))],
+    "dictionary": [str({(x, y): (v, v) for x, y, v in PLACES})],
+    "JSON": [json.dumps([{"x": x, "y": y, "v": v} for x, y, v in PLACES])],
+    "colours in HTML": [f"<table>{grey('<td bgcolor=#{0:02x}{0:02x}{0:02x}>')}</table>"],
+    "colours in CSS": [f"<b style='box-shadow: {grey('1px 2px #{0:02x}{0:02x}{0:02x}, ')}'>"],
+    "colours in words": [grey("<i style='color: rgb({0}, {0}, {0})'></i>")],
+    "emojis": [lines(*("".join("⬛🟫🟥🟧🟨⬜"[v // 43] for v in row) for row in SHADES))],
+    "braille": [lines(*("".join(chr(0x2800 + v) for v in row) for row in SHADES))],
+    "other letters": ["".join(chr(0x4E00 + v) for _, _, v in PLACES)],
+    "signs": [lines(*("".join(".:-=+*#%@&"[v // 26] * 2 for v in row) for row in SHADES))],
+    "bytes as letters": ["".join(map(chr, JPEG))],
+    "names of letters": [grey("\\N{{BRAILLE PATTERN DOTS-{}}}")],
+    "short octal escapes": [grey("\\{:o}")],
+    "letters that nobody sees": ["\u200b".join(pieces(BMP64, 10))],
+    "many cells": pieces(NOISE64, 32),
+    "many cells with code": pieces(NOISE64, 64, "a += '{}'"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_unusual_way_to_hold_a_picture_is_named(tmp_path, name):
+    path = tmp_path / "a.ipynb"
+    cells = list(map(new_markdown_cell, UNUSUAL[name]))
+    path.write_text(json.dumps(new_notebook(cells=cells)))
+    assert notebooks.clear(path) == (0, [f"cell {k}" for k in range(1, len(cells) + 1)])
+
+
+def test_a_picture_in_the_metadata_of_many_cells_is_named(tmp_path):
+    path = tmp_path / "a.ipynb"
+    cells = [new_code_cell("x", metadata={"part": part}) for part in pieces(NOISE64, 64)]
+    path.write_text(json.dumps(new_notebook(cells=cells)))
+    assert notebooks.clear(path) == (0, [f"cell {k}" for k in range(1, len(cells) + 1)])
+
+
+@pytest.mark.parametrize("name", ["nbformat", "nbformat_minor", "cell_type"])
+def test_a_notebook_whose_format_is_a_picture_is_refused(tmp_path, name):
+    notebook = md("x")
+    (notebook if name in notebook else notebook.cells[0])[name] = text64(PNG)
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(SdkitError, match="is not a notebook"):
+        notebooks.clear(path)
+
+
+def test_a_count_of_runs_that_is_a_picture_is_removed(tmp_path):
+    path = tmp_path / "a.ipynb"
+    for notebook in (code("x"), md("x")):
+        notebook.cells[0]["execution_count"] = text64(PNG)
+        path.write_text(json.dumps(notebook))
+        assert notebooks.clear(path) == (1, []) and not traces(path)
+
+
 def strings(value):
     """All texts and numbers in what JSON holds, as one text."""
     if isinstance(value, dict):
@@ -285,6 +367,11 @@ TEXTS = [
     "A long address: https://example.org/" + "a-part-of-it/" * 10,
     "data: 5, 6 and 7; the data:image of a function",
     "Größe, 中文文本没有空格" * 60,
+    "扩散模型从噪声开始，一步一步地去掉噪声，最后得到一张图画。每一步只去掉一点点噪声。" * 20,
+    "ปัญญาประดิษฐ์ วาดภาพ จากเสียงรบกวน ทีละขั้น " * 20,
+    "- ✅ done ⚠️ careful 👍🏽\n" * 12,
+    "$$" + r"\frac{\partial L}{\partial w_{ij}} = \sum_{k=1}^{n} (x_{ik} - y_{ik})^2, " * 6 + "$$",
+    "![a](https://drive.example.org/file/d/1aB2cD3eF4gH5iJ6kL7mN8oP9qR0sT1uV/view)\n" * 3,
 ]
 PROGRAMS = [
     "x = 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode()",
@@ -293,6 +380,8 @@ PROGRAMS = [
     f"checksum = '{'0123456789abcdef' * 4}'",
     "BETAS = [" + ", ".join(f"{k / 50:.3f}" for k in range(50)) + "]",
     "colours = ['#ffd8ff', '#89504e', '#474946']",
+    f"# {'-' * 76}\nx = 1\n# {'=' * 76}",
+    "\n".join(f"A[{k}, {k + 1}] = x[{k}]  # {k}" for k in range(11)),
     "\n".join(f"value_{k} = compute(value_{k - 1}, steps=20)" for k in range(1, 100)),
 ]
 

@@ -32,14 +32,21 @@ def work(tiny_data, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_results_have_the_mark_unless_no_mark_is_given(work):
+def test_each_option_leaves_out_one_mark(work):
     style = ["style", "coffee", "--prompt", "van gogh", "--steps", "2", "--size", "128"]
-    assert [cli.main(style), cli.main([*style, "--no-mark", "--out", "bare"])] == [0, 0]
-    name = "coffee-van-gogh-seed0.png"
-    with Image.open(Path("styled", name)) as marked, Image.open(Path("bare", name)) as bare:
-        np.testing.assert_array_equal(marked, watermark.embed(provenance.mark(bare)))
-        assert marked.tobytes() != bare.tobytes()
-        assert marked.text == bare.text and "Made with AI" in bare.text["Description"]
+    visible, invisible = "--no-mark", "--no-invisible-mark"
+    made = []
+    for left_out in ([], [visible], [invisible], [visible, invisible]):
+        folder = "-".join(["out", *left_out])
+        assert cli.main([*style, *left_out, "--out", folder]) == 0
+        made.append(Image.open(Path(folder, "coffee-van-gogh-seed0.png")))
+    marked, unseen, seen, bare = made
+    np.testing.assert_array_equal(marked, watermark.embed(provenance.mark(bare)))
+    np.testing.assert_array_equal(unseen, watermark.embed(bare))
+    np.testing.assert_array_equal(seen, provenance.mark(bare))
+    assert len({image.tobytes() for image in made}) == 4
+    assert all(image.text == bare.text for image in made)
+    assert "Made with AI" in bare.text["Description"]
 
 
 def test_eight_runs_into_one_folder_save_all_their_pictures(tmp_path):

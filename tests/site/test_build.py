@@ -228,3 +228,9 @@ def test_the_command_says_what_it_wrote_or_what_is_wrong(tmp_path, monkeypatch, 
     (tmp_path / "README.md").write_text("# Start\n\n[x](gone.md)\n")
     assert build_site.main(["--out", str(tmp_path / "out")]) == 2
     assert "site: README.md: the link gone.md leads nowhere." in capsys.readouterr().err
+
+
+def test_a_german_lesson_says_that_it_is_german(site):
+    page = read(site, "notebooks/de/00_start_here.html")
+    assert '<main id="content" tabindex="-1" lang="de">' in page
+    assert 'lang="de"' not in read(site, "notebooks/00_start_here.html")

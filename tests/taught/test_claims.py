@@ -89,6 +89,7 @@ def good_and_off(cell_id, name, count=2):
 
 WAYS = ("bicubic", "regression", "diffusion")
 NIGHT = ("real", "real, night only")
+SLOW_AND_QUICK = ("diffusion, 1 step", "diffusion")
 
 
 def row_of_six(lesson, cell_id, name):
@@ -419,6 +420,9 @@ CLAIMS = {
             min(ground, time) > 98 and colour > 90 and 50 < thing < 75 and place < 50
         )
     )(*numbers(TEXT, "code-50", r"(?:thing|colour|place|ground|time) #%")),
+    "noise-leaves-time-and-ground": lambda: (
+        lambda thing, colour, place, ground, time: time > ground > colour > thing
+    )(*numbers(TEXT, "code-in-noise", r"\w+, in noise #%")),
     "what-a-part-is-worth": lambda: (
         lambda colour, thing, place: (
             colour[0] < 0.3
@@ -482,6 +486,11 @@ CLAIMS = {
             row_of_six(UNET, "code-23", "skips at 16 × 16"),
         )
     ),
+    "the-coarsest-level-matters-little": lambda: (
+        lambda level, skips: (
+            level[0] < 1.02 and 1.05 < level[-1] < 1.5 and all(abs(s - 1) < 0.03 for s in skips)
+        )
+    )(row_of_six(UNET, "code-23", "level 4 × 4"), row_of_six(UNET, "code-23", "skips at 4 × 4")),
     "text-matters-more-with-noise": lambda: (
         lambda none, wrong: (
             none[0] < 1.25 and none[-1] > none[0] and all(n < w for n, w in zip(none, wrong))
@@ -499,6 +508,15 @@ CLAIMS = {
             row_of_six(UNET, "code-28", rf"{part} wrong \(\+ %\)")[-1]
             for part in ("thing", "colour", "place", "ground", "time")
         )
+    ),
+    "colour-counts-before-the-place": lambda: (
+        lambda colour, place: np.argmax(colour) < np.argmax(place) and place[0] < 5
+    )(*(row_of_six(UNET, "code-28", rf"{part} wrong \(\+ %\)") for part in ("colour", "place"))),
+    "most-attention-goes-to-no-word": lambda: (
+        numbers(UNET, "code-38", r"START gets #%")[0]
+        + numbers(UNET, "code-38", r"END gets #%")[0]
+        + numbers(UNET, "code-38", r"padding together #%")[0]
+        > 50
     ),
     "the-last-timestep-leaks": lambda: numbers(UNET, "code-31", r"999: .* image #%")[0] > 85,
     "maps-find-the-thing": lambda: (
@@ -560,14 +578,24 @@ CLAIMS = {
         numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
     ),
     "early-guidance-changes-most": lambda: (
-        lambda never, early, middle, late: (
-            abs(early - never) >= max(abs(middle - never), abs(late - never))
-        )
+        lambda never, early, middle, late: never - early > 0.05 and min(middle, late) > never - 0.03
     )(
         *(
             numbers(GUIDANCE, "code-46", rf"(?m)^ {name} \d+% +\d+% \(.*\) #")[0]
             for name in ("never", "early", "middle", "late")
         )
+    ),
+    "late-guidance-changes-grey-levels": lambda: (
+        says(GUIDANCE, "code-46", "measured late")
+        and (lambda never, late: late > 1.5 * never)(
+            *(
+                numbers(GUIDANCE, "code-46", rf"(?m)^ {name} \d+% +\d+% \(.*\) [\d.]+ #%")[0]
+                for name in ("never", "late")
+            )
+        )
+    ),
+    "scale-trades-on-photographs": lambda: (lambda rows: rows[0] < rows[-2] and rows[1] > rows[-1])(
+        numbers(GUIDANCE, "code-58", r"scale +[\d.]+: van gogh #, kept #")
     ),
     "not-brings-the-night": lambda: (
         lambda plain, said, negative: said > 50 and negative <= min(plain, said)
@@ -764,6 +792,9 @@ CLAIMS = {
     "the-reader-reads-through-the-vae": lambda: (
         min(numbers(MEASURES, "code-46", r"by the VAE # # # # # #")) > 0.95
     ),
+    "one-step-loses-things": lambda: (
+        lambda one, many: max(one[:2]) < 0.97 and min(one[3:5]) > 0.95 and one[5] < many[5] - 0.05
+    )(*(numbers(MEASURES, "code-46", rf"(?m)^{name} # # # # # #") for name in SLOW_AND_QUICK)),
     "the-copier-is-found": lambda: (
         numbers(MEASURES, "code-53", r"the copying painter: # of 64 \(#%") >= [60, 90]
     ),

@@ -37,6 +37,7 @@ export class Enlarger {
     const at = { step: timesteps.length, steps: timesteps.length };
     const onPatch = ({ patch, patches }) => onStep?.({ ...at, patch, patches });
     const made = await decode(this, "large", latents, height, width, { onPatch });
+    if (!made.every(Number.isFinite)) throw new Error("the pixels are not finite"); // clipped, infinity is white
     const large = made.map((x) => Math.min(1, Math.max(-1, x)));
     const sides = [width * factor, height * factor];
     return toPicture(project(large, ...sides, clean, width, height, COARSER), ...sides);

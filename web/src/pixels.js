@@ -8,11 +8,22 @@ export function toNumbers({ width, height, data }) {
   return numbers;
 }
 
+// Throws if a number is not finite: clipped, it would be black or white without a word.
 export function toPicture(numbers, width, height) {
+  if (!numbers.every(Number.isFinite)) throw new Error("the pixels are not finite");
   const area = width * height, data = new Uint8ClampedArray(4 * area).fill(255);
   for (let p = 0; p < area; p++)
     for (let c = 0; c < 3; c++) data[4 * p + c] = (numbers[c * area + p] + 1) * 127.5; // clips, rounds
   return { width, height, data };
+}
+
+// Do all pixels look the same? So it is with a broken network; nobody sees 2 levels of a colour.
+export function oneColour({ data }) {
+  return [0, 1, 2].every((c) => {
+    let least = 255, most = 0;
+    for (let i = c; i < data.length; i += 4) [least, most] = [Math.min(least, data[i]), Math.max(most, data[i])];
+    return most - least <= 2;
+  });
 }
 
 // The mean of each 2 x 2 numbers in `channels` planes.

@@ -12,6 +12,7 @@ import moduleUrl from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import * as enlarging from "./enlarger.js";
 import * as painting from "./painter.js";
+import { oneColour } from "./pixels.js";
 
 const here = (path) => new URL(path, self.location.href).href;
 // Threads need a page that is isolated from others; one thread works everywhere.
@@ -98,6 +99,7 @@ async function work({ kind, wish, picture, clean, t }) {
     enlarger ??= new enlarging.Enlarger(runtime, await open(enlarging.NETWORKS, settings), settings);
     made = await enlarger.enlarge(picture, wish.seed, onStep);
   }
+  if (made && oneColour(made) && !(picture && oneColour(picture))) throw new Error("the picture has one colour only");
   self.postMessage({ picture: made, inside, seconds: (performance.now() - began) / 1000 });
 }
 

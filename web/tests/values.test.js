@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Generator } from "../src/noise.js";
-import { halve, resize, sizeFor, toNumbers, toPicture } from "../src/pixels.js";
+import { halve, oneColour, resize, sizeFor, toNumbers, toPicture } from "../src/pixels.js";
 import { embedScale, Schedule } from "../src/schedule.js";
 import { Tokenizer } from "../src/tokenizer.js";
 
@@ -75,6 +75,23 @@ test("pixels become numbers and pixels again", () => {
   assert.equal(numbers[0], -1);
   assert.equal(numbers[255], 1);
   assert.deepEqual(toPicture(numbers, 16, 16).data, data);
+});
+
+test("numbers that are not finite become no picture", () => {
+  for (const value of [NaN, Infinity, -Infinity]) {
+    const numbers = new Float32Array(3 * 16 * 16);
+    numbers[77] = value;
+    assert.throws(() => toPicture(numbers, 16, 16), /not finite/);
+  }
+});
+
+test("a picture of one colour is known by its pixels", () => {
+  const numbers = new Float32Array(3 * 16 * 16).fill(0.5);
+  assert.ok(oneColour(toPicture(numbers, 16, 16)));
+  numbers[300] += 2 / 255; // nobody sees this
+  assert.ok(oneColour(toPicture(numbers, 16, 16)));
+  numbers[300] += 8 / 255;
+  assert.ok(!oneColour(toPicture(numbers, 16, 16)));
 });
 
 test("four numbers become their mean", () => {

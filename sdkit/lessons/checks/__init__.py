@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sdkit import language
 from sdkit.files import ROOT
 
 SOLUTIONS = ROOT / "notebooks" / "solutions"
@@ -45,24 +46,29 @@ def exercise(exercise_id: str) -> Callable[[Checker], Checker]:
     return register
 
 
+def say(sentence: str) -> None:
+    """Print a sentence in the chosen language."""
+    print(language.translate(sentence))
+
+
 def check(exercise_id: str, *answer: Any) -> None:
     """Print whether an answer is right, and a hint if it is not. Never raises an exception."""
     checker = _checkers.get(exercise_id)
     if checker is None:
-        print(_unknown(exercise_id))
+        say(_unknown(exercise_id))
         return
     _right.discard(exercise_id)
     expected = len(inspect.signature(checker).parameters)
     if not answer or any(part is None or part is Ellipsis for part in answer):
-        print(f"{exercise_id}: not attempted yet.")
+        say(f"{exercise_id}: not attempted yet.")
         return
     if len(answer) != expected:
-        print(f"{exercise_id}: expects {expected} answer{'s' * (expected > 1)}, got {len(answer)}.")
+        say(f"{exercise_id}: expects {expected} answer{'s' * (expected > 1)}, got {len(answer)}.")
         return
     try:
         hints = checker(*answer)
-    except NotAttempted:
-        print(f"{exercise_id}: not attempted yet.")
+    except NotAttempted as reason:
+        say(f"{exercise_id}: not attempted yet.{reason}")
         return
     except Exception as error:
         # The student's function failed, or the answer is of a type that the checker cannot use.
@@ -70,7 +76,7 @@ def check(exercise_id: str, *answer: Any) -> None:
         hints = [f"that stopped with {type(error).__name__}: {message}"]
     if hints is None:
         _right.add(exercise_id)
-        print(f"{exercise_id}: ✓ right.")
+        say(f"{exercise_id}: ✓ right.")
         return
     hints = [hints] if isinstance(hints, str) else list(hints)
     mistake = exercise_id, hints[0]
@@ -78,7 +84,7 @@ def check(exercise_id: str, *answer: Any) -> None:
     _tries[mistake] += 1
     if _tries[mistake] > len(hints):
         hint += f' (checks.solution("{exercise_id}") shows the answer.)'
-    print(f"{exercise_id}: not yet. Hint: {hint}")
+    say(f"{exercise_id}: not yet. Hint: {hint}")
 
 
 def _unknown(exercise_id: str) -> str:
@@ -88,7 +94,7 @@ def _unknown(exercise_id: str) -> str:
 def solution(exercise_id: str) -> None:
     """Print the code that solves an exercise, from the notebook in ``notebooks/solutions``."""
     if exercise_id not in _checkers:
-        print(_unknown(exercise_id))
+        say(_unknown(exercise_id))
         return
     asks = f'checks.check("{exercise_id}"'
     for path in SOLUTIONS.glob(f"{exercise_id[:2]}_*.ipynb"):
@@ -97,7 +103,7 @@ def solution(exercise_id: str) -> None:
             if cell["cell_type"] == "code" and asks in source:
                 print(source.partition(asks)[0].strip())
                 return
-    print("The solutions are notebooks in the kit's repository. This installation has none.")
+    say("The solutions are notebooks in the kit's repository. This installation has none.")
 
 
 def done(exercise_id: str) -> bool:
@@ -107,7 +113,7 @@ def done(exercise_id: str) -> bool:
     """
     if exercise_id in _right:
         return True
-    print(f"This cell uses your answer to exercise {exercise_id}. Run it again when that is right.")
+    say(f"This cell uses your answer to exercise {exercise_id}. Run it again when that is right.")
     return False
 
 
@@ -122,17 +128,17 @@ def predict(name: str, guess: Any) -> None:
     """
     if guess is None or guess is Ellipsis:
         _guesses.pop(name, None)
-        print("No guess yet. Put one in and run this cell again; it costs nothing to be wrong.")
+        say("No guess yet. Put one in and run this cell again; it costs nothing to be wrong.")
     else:
         _guesses[name] = guess
-        print(f"Your guess is kept: {guess}.")
+        say(f"Your guess is kept: {guess}.")
 
 
 def compare(name: str, measured: Any) -> None:
     """Print the `measured` value beside the guess that `predict` stored under the same `name`."""
     guess = _guesses.get(name, "none")
     measured = f"{measured:.3g}" if isinstance(measured, (float, np.floating)) else measured
-    print(f"{name}: your guess {guess}, measured {measured}")
+    say(f"{name}: your guess {guess}, measured {measured}")
 
 
 def answer_of(function: Callable, *arguments: Any) -> Any:
@@ -143,8 +149,12 @@ def answer_of(function: Callable, *arguments: Any) -> Any:
     if not callable(function):
         raise TypeError("give the function itself, without calling it")
     answer = function(*arguments)
-    if answer is None or answer is Ellipsis:
+    if answer is Ellipsis:
         raise NotAttempted
+    if answer is None:  # a function that prints its answer, or ends without a `return`
+        raise NotAttempted(
+            " The function gives nothing back. Does its last line begin with return?"
+        )
     return answer
 
 

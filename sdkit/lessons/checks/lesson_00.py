@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sdkit import language
 from sdkit.lessons.checks import Hints, NotAttempted, answer_of, exercise, match_mistake
 
 JOBS = {
@@ -28,6 +29,8 @@ LAST = {
 @exercise("00.1")
 def _who(who: Any) -> Hints:
     """who: a dictionary from each job to the part of Stable Diffusion that does it."""
+    if isinstance(who, dict):  # a translated lesson names the jobs in its own language
+        who = {language.original(job): name for job, name in who.items()}
     if not isinstance(who, dict) or set(who) != set(JOBS):
         return [
             "keep the five jobs as they stand, and put a name to each.",
@@ -78,36 +81,42 @@ def _who(who: Any) -> Hints:
 @exercise("00.2")
 def _latent_numbers(latent_numbers: Callable) -> Hints:
     """latent_numbers(width, height, f, channels): how many numbers the latents consist of."""
-    answer = np.asarray(answer_of(latent_numbers, 512, 384, 4, 6), dtype=float)
+    answer = np.asarray(answer_of(latent_numbers, 512, 320, 4, 6), dtype=float)
     last = (
         "count the places first: how many in a row, how many rows? Both sides got shorter. "
         "Then: at each place there are several numbers."
     )
-    places = 128 * 96
+    places = 128 * 80
     mistakes = (
         (places, "those are the places. At each there are several numbers, the channels."),
-        (512 * 384 * 3, "those are the numbers of the picture itself."),
-        (512 * 384 * 6, "the sides get shorter: where is f?"),
-        (512 * 384 // 4 * 6, "both sides get shorter, so f counts twice."),
+        (512 * 320 * 3, "those are the numbers of the picture itself."),
+        (512 * 320 * 6, "the sides get shorter: where is f?"),
+        (512 * 320 // 4 * 6, "both sides get shorter, so f counts twice."),
         (places * 3, "latents do not have three colours at each place, but `channels` numbers."),
         (
             places * 3 * 6,
             "the three colours are gone: at each place there are `channels` numbers, no more.",
         ),
-        (128 * 96 // 6, "multiply by the channels."),
-        (512 * 4 * 384 * 4 * 6, "the sides get shorter: divide by f."),
-        (512 // 4 * 384 * 6, "both sides get shorter, so f counts twice."),
-        (512 * 384 // 64 * 6, "that divides by f three times. There are two sides."),
-        ((512 + 384) // 4 * 6, "width times height gives the places. You added them."),
-        (512 // 6 * (384 // 6) * 4, "f and channels have changed places."),
-        (128 + 96 + 6, "those three are multiplied, not added."),
+        (128 * 80 // 6, "multiply by the channels."),
+        (512 * 4 * 320 * 4 * 6, "the sides get shorter: divide by f."),
+        (512 // 4 * 320 * 6, "both sides get shorter, so f counts twice."),
         (
-            512 * 384 * 3 / (places * 6),
+            512 * 320 // 64 * 6,
+            "that divides by 64. Here f is 4, and there are two sides: divide by f twice.",
+        ),
+        (places * 4, "4 is f here, or the channels of Stable Diffusion. Use `channels`."),
+        (places * 8, "8 channels are those of our VAE. Use `channels`."),
+        (places + 6, "there are `channels` numbers at each place. You added them once."),
+        ((512 + 320) // 4 * 6, "width times height gives the places. You added them."),
+        (512 // 6 * (320 // 6) * 4, "f and channels have changed places."),
+        (128 + 80 + 6, "those three are multiplied, not added."),
+        (
+            512 * 320 * 3 / (places * 6),
             "that is how many times fewer there are. How many are left?",
         ),
         (128 * 128 * 6, "the picture is not a square: its height counts, too."),
-        (96 * 96 * 6, "the picture is not a square: its width counts, too."),
-        (512 * 384 * 3 // 16, "that divides the colours of the picture. Count `channels` numbers."),
+        (80 * 80 * 6, "the picture is not a square: its width counts, too."),
+        (512 * 320 * 3 // 16, "that divides the colours of the picture. Count `channels` numbers."),
     )
     if answer.shape:
         return [f"give one number; that has shape {answer.shape}.", last]

@@ -70,6 +70,7 @@ def _loss_of_discriminator(loss: Callable) -> Hints:
             "first the logarithm of each, then the average.",
         ),
         (right / np.log(2), "take the natural logarithm, as log() does."),
+        (right / np.log(10), "take the natural logarithm, as log() does."),
         (
             softplus(-p_real).mean() + softplus(p_fake).mean(),
             "softplus wants scores. These are probabilities already: take their logarithms.",
@@ -140,6 +141,8 @@ def _covered(covered: Callable) -> Hints:
         (11 / 14, "that is the share of good samples. Count modes."),
         (0.6, "that is a share of the modes. Count them."),
     )
+    if answer == 4 and float(answer_of(covered, x, centres, 0.02)) == 8:
+        return ["those are the modes without a sample. How many are covered?", last]
     if hints := match_mistake(answer, mistakes, last, atol=1e-6):
         return hints
     if not np.isclose(answer, 6):
@@ -152,6 +155,12 @@ def _covered(covered: Callable) -> Hints:
         return ["right for sigma = 0.1, but not for another: use the argument.", last]
     if not np.isclose(float(answer_of(covered, x[:3], centres[:2], sigma)), 2):
         return ["right for 14 samples and 10 modes, but not for 3 and 2: use their shapes.", last]
+    if float(answer_of(covered, torch.tensor([[0.2, 0.2]]), centres, sigma)) != 1:
+        return [
+            "a sample 0.2 to the right and 0.2 above a mode is near enough: its distance is 0.28. "
+            "A distance is the root of the sum of squares, not the sum of the sizes.",
+            last,
+        ]
     return None
 
 

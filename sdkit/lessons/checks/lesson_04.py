@@ -54,10 +54,14 @@ def _heun(heun: Callable) -> Hints:
     """heun(eps, x, sigma, sigma_next): one step with the mean of the slopes at both ends."""
     asked, x, sigma, sigma_next = [], torch.tensor([[1.0, -2.0]]), 1.7, 0.9
 
-    def slope(x: torch.Tensor, sigma: float) -> torch.Tensor:
-        return sigma * x + 0.3
+    def slope(
+        x: torch.Tensor, sigma: float
+    ) -> torch.Tensor:  # not the same if x and sigma change places
+        return sigma**2 * x + 0.3
 
     def eps(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        if torch.is_tensor(sigma) and not torch.is_tensor(x):
+            raise TypeError("eps takes x first, then sigma")
         asked.append(sigma)
         return slope(x, sigma)
 
@@ -84,6 +88,14 @@ def _heun(heun: Callable) -> Hints:
             "ask for the second slope at sigma_next, because Euler's step ends there.",
         ),
         (x + move * (first + second), "the two slopes were added up. Take their mean."),
+        (
+            x + move * (first + second / 2),
+            "only the second slope was halved. Put the sum in brackets, then halve it.",
+        ),
+        (
+            x + move * (first + slope(x - move * first, sigma_next)) / 2,
+            "Euler's step went the wrong way: it goes by sigma_next - sigma.",
+        ),
         (x + move * second, "that steps with the second slope alone. Take the mean of both."),
         (
             euler + move * (first + second) / 2,
@@ -126,7 +138,8 @@ def _heun(heun: Callable) -> Hints:
 @exercise("04.3")
 def _trailing(trailing: Callable) -> Hints:
     """trailing(n, T): n equally spaced timesteps from T - 1 down, the next would be -1."""
-    answer = np.asarray(answer_of(trailing, 5, 1000), dtype=float)
+    given = answer_of(trailing, 5, 1000)
+    answer = np.asarray(given, dtype=float)
     last = (
         "a step is T / n long. So the first starts at T - 1, the next at T - 1 - T / n, and so on. "
         "Round each entry, not T / n."
@@ -167,6 +180,8 @@ def _trailing(trailing: Callable) -> Hints:
         return hints
     if answer.shape != wanted.shape:
         return [f"give 5 timesteps; that has shape {answer.shape}.", last]
+    if np.asarray(given).dtype.kind in "US":
+        return ["those are texts. Give whole numbers, without quotes.", last]
     if not np.array_equal(answer, wanted):
         return ["5 equal steps from 999 down to -1: how long is each?", last]
     for n, T in ((6, 1000), (9, 50)):

@@ -82,6 +82,12 @@ def _paste(paste: Callable) -> Hints:
                 "source and target are exchanged: what is around the square comes from target.",
                 last,
             ]
+        if changed == [[2, 4], [2, 5], [3, 4], [3, 5]]:
+            return [
+                "the place is right. But there should be the numbers of source, "
+                "from the same rows and columns.",
+                last,
+            ]
         if len(changed) == 9 and changed[0] == [2, 4]:
             return ["one row and one column too many: a slice ends before its end.", last]
         if len(changed) > 4 and changed[0] == [2, 4]:
@@ -114,7 +120,8 @@ def _scaling_factor(scaling_factor: Callable) -> Hints:
     """scaling_factor(raw): 1 / (standard deviation of all raw latents)."""
     generator = torch.Generator().manual_seed(0)
     spreads = torch.tensor([6.0, 2.0, 0.5])[:, None, None]  # of three channels
-    raw = 3 + spreads * torch.randn(2, 3, 8, 8, generator=generator)
+    raw = spreads * torch.randn(2, 3, 8, 8, generator=generator)
+    raw += torch.tensor([6.0, 1.0, -1.0])[:, None, None]  # the channels' means
     raw[1] *= 2  # a picture with stronger contrast
     answer = np.asarray(answer_of(scaling_factor, raw.clone()), dtype=float)
     last = "the spread of all numbers together is raw.std(). Multiplying by c multiplies it by c."
@@ -130,6 +137,14 @@ def _scaling_factor(scaling_factor: Callable) -> Hints:
         (1 / float(raw.abs().max()), "one extreme value would decide. Take the spread of all."),
         (1 / float(raw.max() - raw.min()), "two extreme values would decide. Take the deviation."),
         (1 / float(raw.square().mean() ** 0.5), "take the deviation from the mean."),
+        (
+            1 / float(raw.var((0, 2, 3)).mean() ** 0.5),
+            "that takes each channel by itself. Take the spread of all numbers together.",
+        ),
+        (
+            1 / float((raw - raw.mean((0, 2, 3), keepdim=True)).std()),
+            "that leaves out how far the channels are apart. Take the spread of all numbers.",
+        ),
         (
             1 / float(raw.std((0, 2, 3)).mean()),
             "that is the mean over the channels. Take the spread of all numbers together.",

@@ -36,8 +36,10 @@ def _rows_of(rows_of: Callable) -> Hints:
         return [row if isinstance(row, str) else int(row) for row in answer]
 
     answer = rows("zebra")
-    if any(isinstance(row, str) for row in answer):
+    if any(isinstance(row, str) and not row.isdigit() for row in answer):
         return ["those are pieces. Give the numbers of their rows.", last]
+    if any(isinstance(row, str) for row in answer):
+        return ["those are texts. Give whole numbers, without quotes.", last]
     mistakes = (
         ([5, 6, 7], "one row too early: which row belongs to START?"),
         ([7, 8, 9], "one row too late: START has row 0, the first piece has the next one."),
@@ -71,6 +73,8 @@ def _rows_of(rows_of: Callable) -> Hints:
             "ends in </w>.",
             last,
         ]
+    if sorted(answer) == [6, 7, 8] != answer:
+        return ["those are the rows. Give them as a list, from the first to the last.", last]
     if answer != [6, 7, 8]:
         return [
             "which pieces make up zebra? Count their rows on paper, START is row 0.",
@@ -321,6 +325,14 @@ def _classify(classify: Callable) -> Hints:
     if not np.array_equal(answer, wanted):
         return [
             "right for 6 pictures and 5 captions, but not for 3 and 9: use both arguments.",
+            last,
+        ]
+    # Divided by its largest entry, the second caption would win.
+    picture, captions = torch.tensor([[1.0, 0.2, 0.2, 0.2]]), torch.ones(2, 4)
+    captions[0, 1:], captions[1, 1:] = 0.0, 0.9
+    if not np.array_equal(np.asarray(answer_of(classify, picture, captions), dtype=float), [0]):
+        return [
+            "the length of a vector is the root of the sum of squares, not its largest entry.",
             last,
         ]
     return None

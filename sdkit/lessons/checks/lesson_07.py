@@ -217,6 +217,31 @@ def _phrase_map(phrase_map: Callable) -> Hints:
             "that is divided by its sum. Leave the weights as they are.",
         ),
         (
+            (wanted - wanted.min()) / (wanted.max() - wanted.min()),
+            "that is stretched to 0 to 1. Leave the weights as they are.",
+        ),
+        (
+            torch.stack([_mean_map([layer], rows, 8) for layer in layers]).amax(0),
+            "of the layers that takes the largest. Give their mean.",
+        ),
+        (
+            torch.stack([_mean_map(layers, [row], 8) for row in rows]).amax(0),
+            "of the rows that takes the largest. A phrase gets what all its rows get together.",
+        ),
+        (
+            torch.stack(
+                [
+                    layer.mean(0)[:, rows].sum(1).reshape(n, n).repeat(8 // n, 8 // n)
+                    for n, layer in zip((2, 4, 8), layers)
+                ]
+            ).mean(0),
+            "that lays copies of a small map side by side. Each of its values becomes a block.",
+        ),
+        (
+            _mean_map([layer.softmax(-1) for layer in layers], rows, 8),
+            "the softmax is done already: those are weights, not scores.",
+        ),
+        (
             _mean_map(layers[1:], rows, 8),
             "the first layer is missing. Take the mean of all of them.",
         ),
@@ -312,6 +337,7 @@ def _loss_by_level(loss_by_level: Callable) -> Hints:
     inner = bins(each, lambda t, low, high: (t > low) & (t < high))
     both = bins(each, lambda t, low, high: (t >= low) & (t <= high))
     below = bins(each, lambda t, low, high: t < high)
+    above = bins(each, lambda t, low, high: t >= low)
     tight = bins(each, lambda t, low, high: t >= low & (t < high))
     mistakes = (
         (
@@ -328,6 +354,15 @@ def _loss_by_level(loss_by_level: Callable) -> Hints:
         (
             below,
             "those are all below the upper edge. A bin has a lower edge, too: low <= t < high.",
+        ),
+        (
+            above,
+            "those are all from the lower edge on. A bin has an upper edge, too: low <= t < high.",
+        ),
+        (wanted / 2, "that is half of it. The loss is the mean of the squares."),
+        (
+            bins(each, reduce=torch.amax),
+            "that is the largest loss of each bin. Give the mean.",
         ),
         (
             tight,

@@ -194,4 +194,9 @@ def _interval(interval: Callable) -> Hints:
         return ["go through the timesteps one by one: inside the bounds it is scale, else 1.", last]
     if not np.allclose(_array(list(answer_of(interval, [50, 20, 10], 3.0, 0, 20))), [1, 3, 3]):
         return ["right for one case, but not for others: use all four arguments.", last]
+    close = _array(list(answer_of(interval, [22, 21, 20, 15, 10, 9], 4.5, 10, 20)))
+    if np.array_equal(close, [1, 1, 4, 4, 4, 1]):
+        return ["right for a scale of 6, but not for 4.5: do not round.", last]
+    if not np.allclose(close, [1, 1, 4.5, 4.5, 4.5, 1]):
+        return ["right so far, but the timesteps next to the bounds, 21 and 9, are outside.", last]
     return None

@@ -70,6 +70,8 @@ def _first_latents(first_latents: Callable) -> Hints:
         return ["three channels are for colours. Latents have `channels` of them.", last]
     if answer.shape == (1, 4, 8, 8):
         return ["4 is f, or the channels of Stable Diffusion. Use `channels`.", last]
+    if answer.shape == (1, 6, 4, 4):
+        return ["a side is f times shorter, and here f is 4, not 8.", last]
     if answer.shape == (1, 8, 8, 6):
         return ["the channels come second, before rows and columns.", last]
     if answer.shape == (1, 6, 128, 128):

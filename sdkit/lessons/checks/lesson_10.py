@@ -71,6 +71,14 @@ def _agree(agree: Callable) -> Hints:
             "that goes half of the way. The means should agree with small, not come near.",
         ),
         (
+            (large + spread(missing)).clamp(0, 1),
+            "nearly: that is cut off at 0 and 1, and then the means no longer agree.",
+        ),
+        (
+            large + spread(small - large[:, :, ::4, ::4]),
+            "that compares small with one pixel of each block. Shrinking takes the mean of all 16.",
+        ),
+        (
             large * spread(small / F.avg_pool2d(large, 4)),
             "the means are right, but a factor changes bright pixels more than dark ones. "
             "A sum changes the picture less.",
@@ -127,6 +135,8 @@ def _unbeaten(unbeaten: Callable) -> Hints:
         return ["those are the points. Give their positions, from 0.", last]
     if np.ndim(answer) != 1:
         return ["give a list of positions.", last]
+    if any(isinstance(k, str) for k in answer):
+        return ["those are texts. Give whole numbers, without quotes.", last]
     order = [float(k) for k in answer]
     answer = sorted(order)
     if len(set(answer)) < len(answer):
@@ -155,6 +165,7 @@ def _unbeaten(unbeaten: Callable) -> Hints:
         ([(20, 0.5)], [0]),
         ([(22, 0.32), (24, 0.35), (30, 0.4), (25, 0.3), (20, 0.1)], [2, 3, 4]),
         ([(30, 0.05), (20, 0.1), (25, 0.3)], [0]),
+        ([(26.2, 0.36), (26.4, 0.34), (26.7, 0.31)], [2]),  # no rounding
     ):
         found = answer_of(unbeaten, list(others))
         if np.ndim(found) != 1 or sorted(float(k) for k in found) != wanted:
@@ -186,6 +197,11 @@ def _psnr_of_mean(psnr_of_mean: Callable) -> Hints:
         (2 * decibel(left), "20 log10 is for amplitudes. The error is squared already: 10."),
         (-10 * math.log(left), "that is the natural logarithm. Decibel take log10."),
         (decibel(left) / 10, "a decibel is a tenth of a bel: times 10."),
+        (
+            decibel(left / 255**2),
+            "the error is not in grey levels up to 255: -10 log10 of it, no more.",
+        ),
+        (decibel(left**0.5), "no root: PSNR takes the squared error as it is."),
         (decibel(error / k), "only the spread shrinks. What all samples do wrong together stays."),
         (decibel(error - spread), "that is the mean of endlessly many. Of k, a bit more is left."),
         (

@@ -92,6 +92,7 @@ def _wilson(wilson: Callable) -> Hints:
             "those are the middle and the half width. Give the two ends.",
         ),
         (low_high[::-1], "first the low end, then the high one."),
+        (1 - low_high[::-1], "that is the interval for the wrong answers. p = right / count."),
     )
     if hints := match_mistake(answer, mistakes, last, atol=2e-4):
         return hints
@@ -146,7 +147,7 @@ def _fid_of_endless(fid_of_endless: Callable) -> Hints:
     )
     if hints := match_mistake(answer, mistakes, last):
         return hints
-    for n, m, truth, c in ((100, 300, 5.25, 600.0), (50, 100, 0.1, 20.0), (400, 100, 3.7, 70.0)):
+    for n, m, truth, c in ((100, 300, 5.25, 600.0), (50, 100, 0.1, 20.0), (400, 100, 3.7214, 70.0)):
         if not np.isclose(
             answer_of(fid_of_endless, n, truth + c / n, m, truth + c / m), truth, atol=1e-6
         ):
@@ -170,7 +171,7 @@ def _copied(copied: Callable) -> Hints:
     made and own have shape (N, D), fresh has shape (N, F, D).
     """
     # With this seed, each of the mistakes below counts another number of pictures.
-    generator = torch.Generator().manual_seed(38)
+    generator = torch.Generator().manual_seed(374)
     made, own = torch.randn(2, 40, 3, generator=generator)
     own = (own * 0.7 + made * 0.5) * (1 + torch.rand(40, 1, generator=generator))
     fresh = torch.randn(40, 4, 3, generator=generator)
@@ -220,6 +221,18 @@ def _copied(copied: Callable) -> Hints:
             "the cosine compares directions alone. Nearer means a smaller distance.",
         ),
         (
+            (near < far.median(1).values).float().mean(),
+            "nearer than half of the fresh ones is easy. Nearer than all of them?",
+        ),
+        (
+            (torch.cdist(made, own).amin(1) < far.amin(1)).float().mean(),
+            "each picture has one training picture of its own: compare row by row.",
+        ),
+        (
+            (near < torch.cdist(made, fresh.flatten(0, 1)).amin(1)).float().mean(),
+            "each picture has fresh ones of its own: compare row by row.",
+        ),
+        (
             product.float().mean(),
             "a product is large for bright pictures. Nearer means a smaller distance.",
         ),
@@ -248,6 +261,12 @@ def _copied(copied: Callable) -> Hints:
         wanted = (near[:7] < far[:7, :2].amin(1)).float().mean()
         if not np.isclose(answer_of(copied, *few), float(wanted), atol=1e-6):
             return ["right for 40 pictures, but not for 7 with two fresh ones each.", last]
+        many = made[:7], own[:7], torch.cat([fresh[:7], fresh[7:14, :2]], 1)
+        nearest = (many[0][:, None] - many[2]).norm(dim=2).amin(1)
+        if not np.isclose(
+            answer_of(copied, *many), float((near[:7] < nearest).float().mean()), atol=1e-6
+        ):
+            return ["right for four fresh ones, but not for six: use all of them.", last]
         return None
     if hints := match_mistake(answer, mistakes, last):
         return hints
