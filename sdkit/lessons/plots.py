@@ -325,19 +325,22 @@ def show(picture: Figure | Picture, alt: str) -> None:
     display(data, metadata={"image/jpeg": {"alt": alt}}, raw=True)
 
 
-def _width_over_height(image):
+def _width_over_height(image: Picture) -> float:
     height, width = np.asarray(image).shape[:2]
     return width / height
 
 
-def _records(settings):
+def _records(settings: Any) -> list[dict[str, Any]]:
     """Settings as `parameter_table` takes them -> one dictionary for each row of the table."""
     if settings is None:
         return []
     rows = settings if isinstance(settings, (list, tuple)) else [settings]
-    return [asdict(row) if is_dataclass(row) else dict(row) for row in rows]
+    return [
+        asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
+        for row in rows
+    ]
 
 
-def _text(value):
+def _text(value: object) -> str:
     """The text of a table cell: floats have three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

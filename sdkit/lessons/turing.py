@@ -8,7 +8,7 @@ name: {"GAN": [9, 10], "diffusion": [6, 10]}.
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ipywidgets
@@ -119,7 +119,7 @@ def read(folder: str | Path) -> list[dict[str, list[int]]]:
     return results
 
 
-def _result(path):
+def _result(path: Path) -> dict[str, list[int]]:
     """The result in a file. Raises ValueError with the reason if there is no valid one."""
     if path.stat().st_size > MAX_BYTES:
         raise ValueError("it is too large for a result")
@@ -132,7 +132,7 @@ def _result(path):
     return result
 
 
-def _is_score(value):
+def _is_score(value: object) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 2
@@ -164,7 +164,7 @@ def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
         for side in SIDES
     ]
 
-    def show_next():
+    def show_next() -> None:
         if game.judged == len(game):
             line.value = "<b>The end.</b><br>" + game.summary().replace("\n", "<br>")
             for button in buttons:
@@ -179,8 +179,8 @@ def play(game: Game, enlarge: int = 3, shown: int = 6) -> ipywidgets.VBox:
         )
         line.value = f"Pair {game.judged + 1} of {len(game)}: which one is real?"
 
-    def pressed(side):
-        def press(_):
+    def pressed(side: str) -> Callable[[ipywidgets.Button], None]:
+        def press(_: ipywidgets.Button) -> None:
             game.answer(side)
             show_next()
 

@@ -162,7 +162,7 @@ def frames_slider(
     wide = max(np.asarray(frame).shape[1] for frame in frames.values())
     image = Picture(width=max(wide, SMALLEST))
 
-    def turn(_=None):
+    def turn(_: object = None) -> None:
         image.alt = f"{alt} This frame: {description} {labels[slider.value]}."
         image.value = data[slider.value]
 

@@ -16,10 +16,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from sdkit.errors import COMMAND, OTHERS, SdkitError
 from sdkit.models.formats import WEIGHTS, check, parts_of, read_index, weight_files
+
+if TYPE_CHECKING:  # importing these takes a moment
+    from httpx import Response
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.hf_api import RepoSibling
 
 TIMEOUT = 20  # a download stops after so many seconds without progress
 TRIES = 3  # a download stops after so many attempts that bring nothing new of a large file
@@ -149,7 +155,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
     listed = {entry.rfilename: entry for entry in info.siblings or []}
     folder, blobs = _home(repo) / "snapshots" / info.sha, _home(repo) / "blobs"
 
-    def bring(names):
+    def bring(names: list[str]) -> None:
         if missing := [name for name in names if name not in listed]:
             raise _error("missing", repo, missing[0])
         blobs.mkdir(exist_ok=True)
@@ -161,8 +167,8 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
                 re.fullmatch(r"[0-9a-f]{64}", entry.lfs.sha256) and entry.lfs.size > 0
             ):
                 raise ValueError(f"no checksum or size: {entry.lfs}")
-        large = {e.lfs.sha256: e for e in entries if e.lfs}.values()
-        large = [entry for entry in large if not (blobs / entry.lfs.sha256).is_file()]
+        once = {e.lfs.sha256: e for e in entries if e.lfs}.values()
+        large = [entry for entry in once if not (blobs / entry.lfs.sha256).is_file()]
         there = sum(path.stat().st_size for path in blobs.glob("*.part"))
         if sum(entry.lfs.size for entry in large) - there > shutil.disk_usage(blobs).free:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -194,7 +200,7 @@ def _download(repo: str, file: str | None, weights: bool, bar: type) -> Path:
     return folder
 
 
-def _bring_large(repo: str, commit: str, entry, blobs: Path, bar) -> None:
+def _bring_large(repo: str, commit: str, entry: "RepoSibling", blobs: Path, bar: Any) -> None:
     """Download a large file to where the client looks for it, and go on from what is there of it.
 
     `snapshot_download` could do this, too, but when it fails it deletes the part that has arrived.
@@ -235,7 +241,7 @@ def _bring_large(repo: str, commit: str, entry, blobs: Path, bar) -> None:
             most = max(had, most)
 
 
-def _right(path: Path, entry, blobs: Path, bar: type) -> bool:
+def _right(path: Path, entry: "RepoSibling", blobs: Path, bar: type) -> bool:
     """Whether a file has the hub's checksum (the client does not look). If not, it is deleted.
 
     The hub gives the SHA-256 of large files, and git's SHA-1 of the others.
@@ -267,13 +273,19 @@ def _watch(work: Callable[[type], Path]) -> Path:
     result, moved, given_up = Future(), time.monotonic(), threading.Event()
 
     class Bar(tqdm):
-        def __init__(self, *arguments, total=None, unit="it", **keywords):
+        def __init__(
+            self,
+            *arguments: Any,
+            total: float | None = None,
+            unit: str = "it",
+            **keywords: Any,
+        ):
             hidden = unit != "B" or (total or 0) < SMALL
             keywords |= {"total": total, "unit": unit, "leave": False, "disable": hidden}
             super().__init__(*arguments, **keywords)
             self.room = total - self.n if unit == "B" and total else float("inf")
 
-        def update(self, n=1):
+        def update(self, n: float = 1) -> bool | None:
             nonlocal moved
             moved = time.monotonic()
             self.room -= n
@@ -283,7 +295,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
                 raise ValueError("more bytes than announced")
             return super().update(n)
 
-    def run():
+    def run() -> None:
         try:
             result.set_result(work(Bar))
         except BaseException as error:
@@ -303,7 +315,7 @@ def _watch(work: Callable[[type], Path]) -> Path:
         close_session()
 
 
-def _refuse(response) -> None:
+def _refuse(response: "Response") -> None:
     """Raise the error of an answer at once. The client would wait as long as the server says."""
     from huggingface_hub.utils import hf_raise_for_status
 
@@ -358,7 +370,7 @@ def _explain(error: Exception, repo: str) -> SdkitError:
     return _error("page", repo)
 
 
-def _refusal(error, repo: str) -> tuple[str, str, str]:
+def _refusal(error: "HfHubHTTPError", repo: str) -> tuple[str, str, str]:
     """What an answer with an HTTP status of 400 or more means: the arguments of `_error`."""
     from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RepositoryNotFoundError
 

@@ -118,7 +118,7 @@ def crop(
     picture: Picture,
     size: int,
     rng: np.random.Generator,
-    short_sides: tuple[float, float] = (256, 512),
+    short_sides: Sequence[float] = (256, 512),
 ) -> np.ndarray:
     """A random square of ``size`` px as uint8 (size, size, 3). Half of the squares are mirrored.
 

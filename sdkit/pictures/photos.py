@@ -254,10 +254,11 @@ def to_tensor(image: Image.Image) -> "torch.Tensor":
     return to_batch([image.convert("RGB")])
 
 
-def to_batch(images: Sequence[Image.Image | np.ndarray]) -> "torch.Tensor":
+def to_batch(images: Sequence[Image.Image | np.ndarray] | np.ndarray) -> "torch.Tensor":
     """B RGB pictures of one size to a float32 tensor (B, 3, H, W) in [-1, 1].
 
-    A picture is a `PIL.Image` in mode RGB or a uint8 array (H, W, 3).
+    A picture is a `PIL.Image` in mode RGB or a uint8 array (H, W, 3). One array (B, H, W, 3) will
+    do as well.
     """
     import torch  # imported here, so that looking through a folder does not load torch
 

@@ -13,7 +13,7 @@ from sdkit.models import checksums
 from sdkit.recipes import chain
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Read the command line and run the chain, or print its plan."""
     parser = argparse.ArgumentParser(prog="python -m sdkit.recipes", description=chain.__doc__)
     parser.add_argument("--art", type=Path, help="folder with the training pictures")

@@ -88,8 +88,8 @@ NAMES = {
 class Painting(NamedTuple):
     """A painting that a prompt can name."""
 
-    names: tuple  # in captions
-    files: tuple  # stems of the files of the training pictures
+    names: tuple[str, ...]  # in captions
+    files: tuple[str, ...]  # stems of the files of the training pictures
 
 
 PAINTINGS = {
@@ -146,13 +146,15 @@ WITH_SUBJECT = (
 PHOTO_WITH_SUBJECT = ("{style} of {subject}", "{subject}, {style}", "{style}, {subject}")
 
 
-def painting_of(file):
+def painting_of(file: str) -> str | None:
     """The key into ``PAINTINGS`` of a training picture, or None; file: as in ``data/art.tsv``."""
     stem = file.split("/")[-1].rpartition(".")[0]
     return next((name for name, one in PAINTINGS.items() if stem in one.files), None)
 
 
-def caption(style, is_portrait, rng, painting=None):
+def caption(
+    style: str, is_portrait: bool, rng: np.random.Generator, painting: str | None = None
+) -> str:
     """A random caption: it always names the style, and half of the time the subject.
 
     painting : key into `PAINTINGS`; its name then stands in place of the style, 3 times of 4.
@@ -161,6 +163,7 @@ def caption(style, is_portrait, rng, painting=None):
     if painting and rng.random() < 0.75:
         names = PAINTINGS[painting].names
     name = names[rng.integers(len(names))]
+    forms: tuple[str, ...]
     if rng.random() < 0.5:
         forms = STYLE_ONLY[:2] if style == "a photo" else STYLE_ONLY
         return forms[rng.integers(len(forms))].format(style=name)
@@ -171,7 +174,7 @@ def caption(style, is_portrait, rng, painting=None):
     )
 
 
-def every_caption():
+def every_caption() -> list[str]:
     """All captions that `caption` can make, each once and sorted."""
     made = set()
     paintings = {name: painting.names for name, painting in PAINTINGS.items()}
@@ -188,7 +191,7 @@ def every_caption():
     return sorted(made)
 
 
-def misspell(caption, rng, share=1 / 6):
+def misspell(caption: str, rng: np.random.Generator, share: float = 1 / 6) -> str:
     """``caption``, or with the probability ``share`` a typing error in it.
 
     Two letters are swapped, or one is left out, doubled or replaced.
@@ -208,7 +211,7 @@ def misspell(caption, rng, share=1 / 6):
     return caption.replace(word, errors[rng.integers(4 if len(word) > 3 else 3)], 1)
 
 
-def as_keywords(caption, rng, share=1 / 20):
+def as_keywords(caption: str, rng: np.random.Generator, share: float = 1 / 20) -> str:
     """``caption``, or with the probability ``share`` its words in any order: "night, boat, red".
 
     Captions of two things stay as they are: keywords do not say which of the two is red.
@@ -221,14 +224,14 @@ def as_keywords(caption, rng, share=1 / 20):
     )
 
 
-def vocabulary():
+def vocabulary() -> list[str]:
     """Texts with every word of every caption, to train the tokenizer on."""
     rng = np.random.default_rng(0)
     cards = [postcards.caption(postcards.sample(0, index), rng) for index in range(4000)]
     return [*every_caption(), *cards, *postcards.words()]
 
 
-def words():
+def words() -> list[str]:
     """The lower-case words of all captions, sorted: the words that the model knows."""
     return sorted(
         {word for caption in every_caption() for word in prompts.words(caption)}

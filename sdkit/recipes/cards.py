@@ -5,15 +5,18 @@ from functools import partial
 import numpy as np
 
 from sdkit import postcards
+from sdkit.postcards import Postcard
 from sdkit.recipes import training
 
 
-def _draw(index, seed, size, held_out):
+def _draw(index: int, seed: int, size: int, held_out: bool) -> tuple[Postcard, np.ndarray]:
     card = postcards.sample(seed, index, held_out)
     return card, postcards.draw(card, size)
 
 
-def render(count, size=64, seed=1, held_out=False):
+def render(
+    count: int, size: int = 64, seed: int = 1, held_out: bool = False
+) -> tuple[list[Postcard], np.ndarray]:
     """The first ``count`` postcards of a seed: (cards, uint8 (count, size, size, 3))."""
     draw = partial(_draw, seed=seed, size=size, held_out=held_out)
     cards, pictures = zip(*training.map_on_all_cores(draw, range(count), "postcards"))

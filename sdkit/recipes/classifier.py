@@ -8,9 +8,10 @@ perceptual loss. The loss never uses the classifier that measures.
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ class Batch(NamedTuple):
     styles: torch.Tensor  # (B,) numbers of the right styles in `art.STYLES`
 
 
-def jitter(square, rng):
+def jitter(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change a crop, uint8 (S, S, 3), at random: colour, blur, JPEG compression, tint and noise.
 
     Each change is made half of the time.
@@ -62,7 +63,7 @@ def jitter(square, rng):
         file = io.BytesIO()
         image.save(file, "JPEG", quality=int(rng.integers(30, 95)))
         image = Image.open(file)
-    pixels = np.asarray(image, np.float32)
+    pixels: np.ndarray = np.asarray(image, np.float32)
     if rng.random() < 0.5:
         pixels = pixels * rng.uniform(0.9, 1.1, 3)  # a tint
     if rng.random() < 0.5:
@@ -70,7 +71,7 @@ def jitter(square, rng):
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def accuracy(model, pictures):
+def accuracy(model: StyleClassifier, pictures: Sequence[art.Picture]) -> dict[str, float]:
     """Share of pictures whose most probable style is right, over all and for each style."""
     styles = list(model.config.styles)
     right = {style: [] for style in styles}
@@ -82,7 +83,7 @@ def accuracy(model, pictures):
     return {"all": round(float(np.mean(np.concatenate(list(right.values())))), 3), **figures}
 
 
-def group_pictures(pictures):
+def group_pictures(pictures: Sequence[art.Picture]) -> list[list[art.Picture]]:
     """Lists of the pictures of one style; official portraits are a list of their own."""
     groups = [
         [p for p in pictures if p.style == style and p.file.startswith("portrait/") == portrait]
@@ -92,7 +93,9 @@ def group_pictures(pictures):
     return [group for group in groups if group]
 
 
-def make_batch(settings, groups, rng):
+def make_batch(
+    settings: Settings, groups: list[list[art.Picture]], rng: np.random.Generator
+) -> Batch:
     """A `Batch` in which all styles are equally frequent; half of the photographs are portraits."""
     weights = np.array([0.5 if group[0].style == "a photo" else 1.0 for group in groups])
     chosen = [
@@ -106,7 +109,9 @@ def make_batch(settings, groups, rng):
     return Batch(photos.to_batch(squares), styles)
 
 
-def loss(settings, model, batch):
+def loss(
+    settings: Settings, model: StyleClassifier, batch: Batch
+) -> tuple[torch.Tensor, training.Figures]:
     """Cross-entropy of the logits: (loss, figures to log)."""
     logits = model(batch.pictures).float()  # (B, styles)
     value = F.cross_entropy(logits, batch.styles)
@@ -116,7 +121,7 @@ def loss(settings, model, batch):
     }
 
 
-def measure(settings, model):
+def measure(settings: Settings, model: StyleClassifier) -> dict[str, dict[str, Any]]:
     """Accuracy and mean "van gogh" score on validation and test pictures."""
     figures = {}
     for split in ("validation", "test"):
@@ -129,7 +134,7 @@ def measure(settings, model):
     return figures
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Train the style classifier on crops, measure it on held-out pictures, and save it."""
     accelerator = training.accelerator()
     torch.manual_seed(settings.seed)

@@ -8,15 +8,21 @@ first it changes nothing. The renderer makes any number of pairs of edges and po
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import ControlNetModel, DDIMScheduler, StableDiffusionPipeline
+from diffusers import (
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.training_utils import compute_snr
 from skimage.color import rgb2gray
 from skimage.feature import canny
@@ -25,6 +31,7 @@ from transformers import CLIPTokenizer
 from sdkit import postcards
 from sdkit.diffusion import prompts
 from sdkit.evaluate.judges import PostcardReader
+from sdkit.postcards import Postcard
 from sdkit.recipes import cards, training, unet
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
 
@@ -73,14 +80,14 @@ class Batch(NamedTuple):
 class Data:
     """What batches are made from."""
 
-    cards: list  # of `Postcard`
+    cards: list[Postcard]
     drawings: np.ndarray  # uint8 (N, S, S, 3)
     latents: torch.Tensor  # float16 (N, C, h, w)
     tokenizer: CLIPTokenizer
     noise_scheduler: DDIMScheduler
 
 
-def edges_of(square, blur=1.0):
+def edges_of(square: np.ndarray, blur: float = 1.0) -> np.ndarray:
     """The edges of a picture, uint8 (S, S, 3) -> float32 (3, S, S): 1 on an edge, else 0.
 
     Canny's edges (1986), by scikit-image, after a blur of ``blur`` px.
@@ -89,7 +96,7 @@ def edges_of(square, blur=1.0):
     return np.repeat(found[None], 3, axis=0).astype(np.float32)
 
 
-def new_network(settings, denoiser):
+def new_network(settings: Settings, denoiser: UNet2DConditionModel) -> ControlNetModel:
     """A ControlNet for a UNet: its levels, without attention, at most 3 million weights."""
     levels, config = len(denoiser.config.block_out_channels), denoiser.config
     return ControlNetModel(
@@ -104,7 +111,7 @@ def new_network(settings, denoiser):
     )
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of noised postcards with their edges."""
     chosen = rng.integers(len(data.cards), size=settings.batch_size)
     generator = training.torch_rng(rng)
@@ -128,7 +135,14 @@ def make_batch(settings, data, rng):
     )
 
 
-def controlled(model, denoiser, noisy, timesteps, text, edges):
+def controlled(
+    model: ControlNetModel,
+    denoiser: Callable[..., Any],
+    noisy: torch.Tensor,
+    timesteps: torch.Tensor,
+    text: torch.Tensor,
+    edges: torch.Tensor,
+) -> torch.Tensor:
     """The denoiser's answer (B, C, h, w) with what the ControlNet adds to it."""
     down, middle = model(noisy, timesteps, text, edges, return_dict=False)
     return denoiser(
@@ -140,7 +154,14 @@ def controlled(model, denoiser, noisy, timesteps, text, edges):
     ).sample
 
 
-def loss(settings, model, batch, denoiser, text_encoder, noise_scheduler):
+def loss(
+    settings: Settings,
+    model: ControlNetModel,
+    batch: Batch,
+    denoiser: Callable[..., Any],
+    text_encoder: Callable[..., Any],
+    noise_scheduler: DDIMScheduler,
+) -> tuple[torch.Tensor, training.Figures]:
     """Weighted squared error of the predicted noise: (loss, figures to log)."""
     with torch.no_grad():
         text = text_encoder(batch.ids).last_hidden_state
@@ -152,7 +173,9 @@ def loss(settings, model, batch, denoiser, text_encoder, noise_scheduler):
 
 
 @torch.no_grad()
-def measure(settings, model, pipe):
+def measure(
+    settings: Settings, model: ControlNetModel, pipe: StableDiffusionPipeline
+) -> dict[str, dict[str, float]]:
     """The effect of the edges on held-out postcards: shares read right, with and without edges.
 
     The captions name thing, colour, ground and time. They leave out the place, so only the edges
@@ -190,13 +213,13 @@ def measure(settings, model, pipe):
     return figures
 
 
-def _edges_again(made):
+def _edges_again(made: torch.Tensor) -> np.ndarray:
     """The edges of painted pictures (N, 3, S, S) in [0, 1]: (N, S, S)."""
     squares = (255 * made.permute(0, 2, 3, 1).numpy()).round().astype(np.uint8)
     return np.stack([edges_of(square)[0] for square in squares])
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Train the ControlNet beside a frozen denoiser, measure it, and save it in fp16."""
     accelerator = training.accelerator()
     device, precision = accelerator.device, accelerator.mixed_precision

@@ -9,6 +9,7 @@ Sajjadi et al. 2017), by the features themselves (Johnson et al. 2016), and by a
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,14 +23,14 @@ from sdkit.evaluate import metrics
 from sdkit.pictures import art, photos
 from sdkit.recipes import perceptual, training, vae
 from sdkit.recipes.muon import Muon, split
-from sdkit.recipes.settings import BaseSettings, command_line, in_models
+from sdkit.recipes.settings import command_line, in_models
 
 TEXTURE = ("relu1_1", "relu2_1", "relu3_1")  # layers whose Gram matrices are compared
 CONTENT = ("relu2_2", "relu3_3")  # layers that are compared place by place
 
 
 @dataclass(frozen=True)
-class Settings(BaseSettings):
+class Settings(vae.CropSettings):
     """Settings of the decoder's fine-tuning."""
 
     out: Path = field(default_factory=in_models("mini-sd/vae"))
@@ -39,11 +40,7 @@ class Settings(BaseSettings):
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
     steps: int = 800
-    # crops in a batch
-    batch_size: int = 6
-    # side of a crop in px
     size: int = 128
-    # short sides in px of the scaled pictures that crops are taken from
     short_sides: tuple[int, ...] = (256, 800)
     # of Muon; AdamW takes a quarter
     learning_rate: float = 1e-3
@@ -55,18 +52,10 @@ class Settings(BaseSettings):
     content_weight: float = 0.2
     # weight of the discriminator's opinion
     adversarial_weight: float = 0.1
-    # share of crops that are given other colours
     recoloured: float = 0.05
-    # share of steps on postcards
     card_share: float = 0.25
-    # postcards of 64 px that are drawn for the training
     drawn: int = 2000
-    # decay of the moving average of the weights
     ema_decay: float = 0.995
-    # held-out pictures of each kind that are measured at the end
-    evaluate: int = 6
-    # side in px of the held-out pictures that are measured
-    measured_side: int = 256
 
 
 class Batch(NamedTuple):
@@ -75,13 +64,21 @@ class Batch(NamedTuple):
     pictures: torch.Tensor  # (B, 3, S, S) in [-1, 1]
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: vae.Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of postcards or of art."""
     crops = vae.postcard_crops if rng.random() < settings.card_share else vae.art_crops
     return Batch(photos.to_batch(crops(settings, data, rng)))
 
 
-def loss(settings, decode, batch, latents, features, discriminator, ramp):
+def loss(
+    settings: Settings,
+    decode: Callable[[torch.Tensor], torch.Tensor],
+    batch: Batch,
+    latents: torch.Tensor,
+    features: Callable[[torch.Tensor], dict[str, torch.Tensor]],
+    discriminator: Callable[[torch.Tensor], torch.Tensor],
+    ramp: float,
+) -> tuple[torch.Tensor, training.Figures, torch.Tensor]:
     """Loss of the decoder: (loss, figures to log, decoded pictures).
 
     decode : latents (B, C, h, w) to pictures (B, 3, H, W); features : pictures to a dict of
@@ -107,14 +104,14 @@ def loss(settings, decode, batch, latents, features, discriminator, ramp):
     return total, {"pixels": pixels, "texture": texture, "content": content}, y
 
 
-def round_trip(network, square):
+def round_trip(network: AutoencoderKL, square: np.ndarray) -> np.ndarray:
     """A uint8 square after encoder and decoder, as uint8."""
     with torch.no_grad():
         z = network.encode(photos.to_batch([square])).latent_dist.mean
         return photos.to_uint8(network.decode(z).sample)[0]
 
 
-def measure(settings, network):
+def measure(settings: Settings, network: AutoencoderKL) -> dict[str, float]:
     """PSNR in dB, and the share of the octave ratio that is kept, on held-out pictures by kind."""
     held_out = art.load(settings.art_dir, "validation", limit=settings.limit or None)
     side, figures = (settings.measured_side,) * 2, {}
@@ -129,7 +126,7 @@ def measure(settings, network):
     return {name: round(float(value), 3) for name, value in figures.items()}
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Fine-tune the decoder, measure the VAE, and save it in fp16."""
     accelerator = training.accelerator()
     device = accelerator.device
@@ -155,7 +152,7 @@ def main(settings):
     judge = training.with_autocast(accelerator, accelerator.unwrap_model(discriminator))
 
     @torch.no_grad()
-    def encode(x):
+    def encode(x: torch.Tensor) -> torch.Tensor:
         posterior = network.encode(x).latent_dist
         return posterior.mean + posterior.std * torch.randn_like(posterior.std)
 
@@ -189,11 +186,11 @@ def main(settings):
 class Decoder(torch.nn.Module):
     """The half of a VAE that makes pictures (B, 3, H, W) from latents (B, C, h, w)."""
 
-    def __init__(self, network):
+    def __init__(self, network: AutoencoderKL):
         super().__init__()
         self.post_quant_conv, self.decoder = network.post_quant_conv, network.decoder
 
-    def forward(self, z):
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.post_quant_conv(z))
 
 

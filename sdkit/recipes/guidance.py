@@ -13,18 +13,20 @@ get nearly all of it (frequency-decoupled guidance, Sadat et al. 2025).
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.training_utils import compute_snr
 from PIL import ImageOps
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdkit.diffusion import sampler
 from sdkit.pictures import art, photos
@@ -89,12 +91,25 @@ class Batch(NamedTuple):
     uniform: torch.Tensor  # (B,) random numbers in [0, 1) that choose the second timestep
 
 
-def coarse(z):
+class Data(NamedTuple):
+    """What batches are made from."""
+
+    latents: unet.Data
+    colours: torch.Tensor  # from `colours_of_latents`
+
+
+def coarse(z: torch.Tensor) -> torch.Tensor:
     """The coarse parts of latents (B, C, h, w): made smaller, and large again."""
     return F.interpolate(F.avg_pool2d(z, COARSE), z.shape[-2:], mode="bilinear")
 
 
-def guided_answer(cond, uncond, scales, coarse_share=1.0, fine_share=1.0):
+def guided_answer(
+    cond: torch.Tensor,
+    uncond: torch.Tensor,
+    scales: torch.Tensor,
+    coarse_share: float | torch.Tensor = 1.0,
+    fine_share: float | torch.Tensor = 1.0,
+) -> torch.Tensor:
     """Guided noise (B, C, h, w) from the noise predicted with the prompt and without it.
 
     uncond + scale (cond - uncond), where the coarse and the fine parts of the difference get a
@@ -108,7 +123,7 @@ def guided_answer(cond, uncond, scales, coarse_share=1.0, fine_share=1.0):
     return cond + more * (coarse_share * low + fine_share * high)
 
 
-def colours_of_latents(vae, pictures):
+def colours_of_latents(vae: AutoencoderKL, pictures: Sequence[art.Picture]) -> torch.Tensor:
     """Matrix (C + 1, 3) that turns scaled latents, and a 1, into RGB in [-1, 1].
 
     Found by least squares. It shows no details, but the colours are good enough.
@@ -125,7 +140,7 @@ def colours_of_latents(vae, pictures):
     return torch.linalg.lstsq(torch.cat([latents, ones], 1), torch.cat(pixels)).solution
 
 
-def skin(z, colours):
+def skin(z: torch.Tensor, colours: torch.Tensor) -> torch.Tensor:
     """Where latents (B, C, h, w) have the colour of skin: (B, 1, h, w), 1 there, soft at the edge.
 
     ``colours`` : from `colours_of_latents`.
@@ -139,7 +154,7 @@ def skin(z, colours):
     return F.avg_pool2d(is_skin[:, None].float(), SKIN_EDGE, 1, edge, count_include_pad=False)
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of postcards or of crops. Half of the crops have the caption of another picture.
 
     So the network is also asked to make a Van Gogh of a photograph.
@@ -161,27 +176,33 @@ def make_batch(settings, data, rng):
     )
 
 
-class Data(NamedTuple):
-    """What batches are made from."""
-
-    latents: unet.Data
-    colours: torch.Tensor  # from `colours_of_latents`
-
-
 class Guided(torch.nn.Module):
     """The UNet as a function of noisy latents, timesteps, text and guidance."""
 
-    def __init__(self, network):
+    def __init__(self, network: UNet2DConditionModel):
         super().__init__()
         self.network = network
 
-    def forward(self, noisy, timesteps, text, scales, guided):
+    def forward(
+        self,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: torch.Tensor,
+        scales: torch.Tensor,
+        guided: torch.Tensor,
+    ) -> torch.Tensor:
         """Predicted noise (B, C, h, w); the guidance counts where ``guided`` (B,) is 1."""
         condition = sampler.embed_scales(scales, EMBEDDING) * guided[:, None]  # (B, 256)
         return self.network(noisy, timesteps, text, timestep_cond=condition).sample
 
 
-def ddim_step(noisy, noise, now, then, noise_scheduler):
+def ddim_step(
+    noisy: torch.Tensor,
+    noise: torch.Tensor,
+    now: torch.Tensor,
+    then: torch.Tensor,
+    noise_scheduler: DDIMScheduler,
+) -> torch.Tensor:
     """Latents at the timesteps ``then`` (B,), from those at ``now``, along the predicted noise.
 
     Song et al. 2021, equation 12 with sigma = 0.
@@ -192,12 +213,19 @@ def ddim_step(noisy, noise, now, then, noise_scheduler):
     return b.sqrt() * clean + (1 - b).sqrt() * noise
 
 
-def skin_shares(settings, skin):
+def skin_shares(settings: Settings, skin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Shares of the guidance for coarse and fine parts, as maps (B, 1, h, w) like ``skin``."""
     return tuple(1 + (share - 1) * skin for share in (settings.skin_coarse, settings.skin_fine))
 
 
-def loss(settings, model, batch, teacher, empty, noise_scheduler):
+def loss(
+    settings: Settings,
+    model: Guided,
+    batch: Batch,
+    teacher: Sequence[Callable[..., Any]],
+    empty: torch.Tensor,
+    noise_scheduler: DDIMScheduler,
+) -> tuple[torch.Tensor, training.Figures]:
     """Squared distance to the teacher's guided answers: (loss, figures to log).
 
     teacher : (UNet, text encoder); empty : tokens (1, L) of the empty prompt.
@@ -230,7 +258,15 @@ def loss(settings, model, batch, teacher, empty, noise_scheduler):
 
 
 @torch.no_grad()
-def measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours):
+def measure(
+    settings: Settings,
+    model: Guided,
+    vae: AutoencoderKL,
+    teacher: tuple[UNet2DConditionModel, CLIPTextModel],
+    tokenizer: CLIPTokenizer,
+    noise_scheduler: DDIMScheduler,
+    colours: torch.Tensor,
+) -> dict[str, float]:
     """The missing share of the change by guidance, on held-out photographs called "van gogh".
 
     The squared distance between the answers of network and teacher, as a share of the squared
@@ -260,7 +296,7 @@ def measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours):
     return figures
 
 
-def load_teacher(settings, device):
+def load_teacher(settings: StudentSettings, device: torch.device) -> dict[str, Any]:
     """The teacher's networks and the VAE, frozen: {vae, tokenizer, text_encoder, unet}."""
     pipe = StableDiffusionPipeline.from_pretrained(
         settings.teacher, vae=None, safety_checker=None, requires_safety_checker=False
@@ -276,7 +312,14 @@ def load_teacher(settings, device):
     return networks
 
 
-def load_latents(settings, networks, pictures, redrawn, noise_scheduler, precision):
+def load_latents(
+    settings: StudentSettings,
+    networks: dict[str, Any],
+    pictures: Sequence[art.Picture],
+    redrawn: unet.CardSet | None,
+    noise_scheduler: DDIMScheduler,
+    precision: str,
+) -> unet.Data:
     """`unet.Data` without plain versions of the pictures; networks: from `load_teacher`."""
     rng, vae = training.rng(settings.seed, training.PREPARING), networks["vae"]
     crops = pairs.encode_all(vae, pictures, settings.short_sides, rng, precision, False)
@@ -284,7 +327,7 @@ def load_latents(settings, networks, pictures, redrawn, noise_scheduler, precisi
     return unet.Data(crops, card_set, redrawn, networks["tokenizer"], noise_scheduler)
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Distil guidance into a copy of the teacher, measure it, and save the pipeline in fp16."""
     accelerator = training.accelerator()
     device, precision = accelerator.device, accelerator.mixed_precision
@@ -305,20 +348,21 @@ def main(settings):
     if not run.is_over:
         latents = load_latents(settings, networks, pictures, redrawn, noise_scheduler, precision)
         data = Data(latents, colours)
-    teacher = [training.with_autocast(accelerator, network) for network in (old, text_encoder)]
+    frozen = [training.with_autocast(accelerator, network) for network in (old, text_encoder)]
     empty = unet.tokens(tokenizer, [""]).to(device)
-    of_batch = partial(loss, teacher=teacher, empty=empty, noise_scheduler=noise_scheduler)
+    of_batch = partial(loss, teacher=frozen, empty=empty, noise_scheduler=noise_scheduler)
     run.fit("guidance", make_batch, of_batch, data)
     if not accelerator.is_main_process:
         return
-    model, vae, teacher = run.averaged(), vae.cpu(), (old.cpu(), text_encoder.cpu())
+    model, vae = run.averaged(), vae.cpu()
+    teacher = (old.cpu(), text_encoder.cpu())
     figures = measure(settings, model, vae, teacher, tokenizer, noise_scheduler, colours)
     unet.save_pipeline(settings.out, vae, text_encoder, tokenizer, model.network, noise_scheduler)
     training.write_record(settings.record_folder, run, "guidance", figures, art.data_hash(pictures))
     print(json.dumps(figures))
 
 
-def with_scale(network):
+def with_scale(network: UNet2DConditionModel) -> UNet2DConditionModel:
     """A copy of the UNet that also takes a guidance scale, which changes nothing at first."""
     config = {name: value for name, value in network.config.items() if not name.startswith("_")}
     new = UNet2DConditionModel(**config | {"time_cond_proj_dim": EMBEDDING})

@@ -8,6 +8,8 @@ times as long.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,7 +21,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 SMALLEST_SIDE = 16  # matrices with a shorter side, such as those of RGB, are left to AdamW
 
 
-def orthogonal(matrix, steps=5):
+def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """About the nearest orthogonal matrices to (..., m, n): all singular values near 1.
 
     Newton-Schulz iteration: X <- a X + (b A + c A A) X with A = X X^T (Jordan et al. 2024). It runs
@@ -37,7 +39,7 @@ def orthogonal(matrix, steps=5):
     return (x.mT if tall else x).to(matrix)
 
 
-def split(module):
+def split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The parameters of a network in two lists: those for Muon, and those for AdamW.
 
     Muon is for the weights of convolutions and linear layers with at least 16 inputs and outputs.
@@ -60,7 +62,15 @@ class Muon(torch.optim.AdamW):
     any optimizer takes them.
     """
 
-    def __init__(self, matrices, others, lr, momentum=0.95, betas=(0.9, 0.99), weight_decay=0.0):
+    def __init__(
+        self,
+        matrices: list[nn.Parameter],
+        others: list[nn.Parameter] | list[dict[str, Any]],
+        lr: float,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ):
         others = others if isinstance(others[0], dict) else [{"params": others}]
         super().__init__(
             [{"params": matrices, "lr": lr, "momentum": momentum}, *others],
@@ -71,7 +81,7 @@ class Muon(torch.optim.AdamW):
         )
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step. The matrices' gradients are None afterwards, so AdamW leaves them alone."""
         group, by_shape = self.param_groups[0], defaultdict(list)
         for p in group["params"]:

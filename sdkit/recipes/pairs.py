@@ -8,13 +8,17 @@ than adding one (StyleDiffusion, Wang et al. 2023): brush strokes are smoothed a
 variation, Chambolle 2004), and the palette becomes that of some photograph.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from diffusers import AutoencoderKL
 from PIL import Image, ImageOps
 from skimage.color import lab2rgb, rgb2lab
 from skimage.restoration import denoise_tv_chambolle
 
+from sdkit.pictures import art
 from sdkit.recipes import captions, training
 
 
@@ -45,15 +49,19 @@ PALETTE_SIZE = (128, 128)  # px, of the picture whose palette is taken
 class Job(NamedTuple):
     """The versions of one picture that `versions` should make."""
 
-    picture: object  # `art.Picture`
-    palettes: list  # for each version the PIL image whose palette makes it plain
+    picture: art.Picture
+    palettes: list[Image.Image]  # for each version the PIL image whose palette makes it plain
     plain: bool  # whether plain versions are wanted
     mirrored: int  # which versions are mirrored: the odd ones (1) or the even ones (0)
-    short_sides: tuple  # px, the smallest and the largest
+    short_sides: tuple[int, ...]  # px, the smallest and the largest
     rng: np.random.Generator
 
 
-def group_of(picture):
+# group -> its pictures, each with float16 latents (2, C, h, w) at several scales
+Crops = dict[str, list[tuple[art.Picture, list[torch.Tensor]]]]
+
+
+def group_of(picture: art.Picture) -> str:
     """Key into ``GROUPS``."""
     if captions.painting_of(picture.file):
         return "a painting by name"
@@ -61,7 +69,7 @@ def group_of(picture):
     return f"{picture.style}, portrait" if portrait else picture.style
 
 
-def transfer_palette(photo, painting, amount):
+def transfer_palette(photo: np.ndarray, painting: np.ndarray, amount: float) -> np.ndarray:
     """Move mean and covariance of ``photo`` to those of ``painting``, both Lab (H, W, 3).
 
     The linear Monge-Kantorovitch map, which moves colours least (Pitié & Kokaram 2007, section 4).
@@ -69,7 +77,7 @@ def transfer_palette(photo, painting, amount):
     """
     colours, wanted = photo.reshape(-1, 3), painting.reshape(-1, 3)
 
-    def power(matrix, exponent):
+    def power(matrix: np.ndarray, exponent: float) -> np.ndarray:
         values, vectors = np.linalg.eigh(matrix)
         return (vectors * values.clip(1e-3) ** exponent) @ vectors.T
 
@@ -80,15 +88,15 @@ def transfer_palette(photo, painting, amount):
     return (amount * mapped + (1 - amount) * colours).reshape(photo.shape)
 
 
-def plain(image, other, rng):
+def plain(image: Image.Image, other: Image.Image, rng: np.random.Generator) -> Image.Image:
     """``image`` without its brush strokes, with most of the palette of ``other``; PIL images."""
-    image, other = (np.asarray(one, np.float32) / 255 for one in (image, other))
-    smooth = denoise_tv_chambolle(image, rng.uniform(*SMOOTHING), channel_axis=-1)
-    lab = transfer_palette(rgb2lab(smooth), rgb2lab(other), rng.uniform(*PALETTE))
+    pixels, palette = (np.asarray(one, np.float32) / 255 for one in (image, other))
+    smooth = denoise_tv_chambolle(pixels, rng.uniform(*SMOOTHING), channel_axis=-1)
+    lab = transfer_palette(rgb2lab(smooth), rgb2lab(palette), rng.uniform(*PALETTE))
     return Image.fromarray((255 * lab2rgb(lab)).round().astype(np.uint8))
 
 
-def versions(job):
+def versions(job: Job) -> list[np.ndarray]:
     """Windows of a picture at several scales: list of uint8 (2, h, w, 3), as they are and plain.
 
     Without plain versions: (1, h, w, 3).
@@ -106,11 +114,18 @@ def versions(job):
         pair = [image, plain(image, other, rng)] if job.plain else [image]
         if number % 2 == job.mirrored:
             pair = [ImageOps.mirror(one) for one in pair]
-        made.append(np.stack(pair))
+        made.append(np.stack([np.asarray(one) for one in pair]))
     return made
 
 
-def encode_all(vae, pictures, short_sides, rng, precision="no", with_plain=True):
+def encode_all(
+    vae: AutoencoderKL,
+    pictures: Sequence[art.Picture],
+    short_sides: tuple[int, ...],
+    rng: np.random.Generator,
+    precision: str = "no",
+    with_plain: bool = True,
+) -> Crops:
     """Latents at several scales: group -> list of (picture, [float16 (2, C, h, w), ...]).
 
     A pair of latents shows the picture as it is and plain. A painting is made plain with the

@@ -5,6 +5,7 @@ is a VGG16 (Simonyan & Zisserman 2015) in one file of weights that is not part o
 data/README.md says where it comes from. No network that was trained with it is judged with it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ class VGG16(nn.Module):
         layers after the last of them are not built.
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers: Sequence[str]):
         super().__init__()
         self.layers, names = tuple(layers), []
         self.convolutions = nn.ModuleDict()
@@ -45,7 +46,7 @@ class VGG16(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1), persistent=False)
 
     @classmethod
-    def load(cls, folder, layers):
+    def load(cls, folder: str | Path, layers: Sequence[str]) -> "VGG16":
         """The network with the weights in ``folder``, frozen. Raises SdkitError without them."""
         path = Path(folder) / FILE
         if not path.is_file():
@@ -60,7 +61,7 @@ class VGG16(nn.Module):
                 getattr(convolution, part).data.copy_(weights[f"features.{number}.{part}"])
         return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         x = (x.flip(1) + 1) * photos.LEVELS_PER_UNIT - self.mean
         x = x.contiguous(memory_format=torch.channels_last)
         found, block = {}, "1"
@@ -73,7 +74,7 @@ class VGG16(nn.Module):
         return found
 
 
-def gram(features):
+def gram(features: torch.Tensor) -> torch.Tensor:
     """Gram matrices (B, C, C) of features (B, C, h, w): mean products of two channels.
 
     They say which features occur together, but not where: the texture (Gatys et al. 2016, equation
@@ -84,7 +85,7 @@ def gram(features):
     return x.mT @ x / x.shape[1]
 
 
-def gram_distance(grams, targets):
+def gram_distance(grams: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Squared distances (B,) of Gram matrices (B, C, C), each divided by that of its target to 0.
 
     So all layers have the same influence, whatever the size of their features is.
@@ -93,7 +94,7 @@ def gram_distance(grams, targets):
     return (grams - targets).square().sum((1, 2)) / targets.square().sum((1, 2))
 
 
-def feature_distance(features, targets):
+def feature_distance(features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Mean squared distance (B, h, w) of features, divided by the mean square of the targets'."""
     features, targets = features.float(), targets.float()
     return (features - targets).square().mean(1) / targets.square().mean((1, 2, 3))[:, None, None]

@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter
 from sdkit import postcards
 from sdkit.evaluate.judges import PostcardReader
 from sdkit.pictures import photos
+from sdkit.postcards import Postcard
 from sdkit.recipes import cards, training
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
 
@@ -56,13 +57,13 @@ class Batch(NamedTuple):
 class Data:
     """What batches are made from."""
 
-    cards: list  # of `Postcard`
+    cards: list[Postcard]
     drawings: np.ndarray  # uint8 (N, S, S, 3)
 
 
-def soften(square, rng):
+def soften(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change a picture, uint8 (S, S, 3): blur, brightness and noise, each half of the time."""
-    pixels = square.astype(np.float32)
+    pixels: np.ndarray = square.astype(np.float32)
     if rng.random() < 0.5:
         pixels = gaussian_filter(pixels, (*[rng.uniform(0.2, 0.9)] * 2, 0))
     if rng.random() < 0.5:
@@ -72,14 +73,16 @@ def soften(square, rng):
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of postcards drawn at random."""
     chosen = rng.integers(len(data.cards), size=settings.batch_size)
     words = torch.tensor([postcards.indices(data.cards[k]) for k in chosen])
     return Batch(photos.to_batch([soften(data.drawings[k], rng) for k in chosen]), words)
 
 
-def loss(settings, model, batch):
+def loss(
+    settings: Settings, model: PostcardReader, batch: Batch
+) -> tuple[torch.Tensor, training.Figures]:
     """Cross-entropy, summed over the parts of a postcard: (loss, figures to log)."""
     value = sum(
         F.cross_entropy(logits.float(), right)
@@ -88,7 +91,7 @@ def loss(settings, model, batch):
     return value, {"loss": value}
 
 
-def measure(settings, model):
+def measure(settings: Settings, model: PostcardReader) -> dict[str, dict[str, float]]:
     """Share read right, for each part, on new postcards and on held-out combinations."""
     figures = {}
     for name, held_out in (("unseen", False), ("unseen, held-out combinations", True)):
@@ -101,7 +104,7 @@ def measure(settings, model):
     return figures
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Train the reader on rendered postcards, measure it on unseen ones, and save it."""
     accelerator = training.accelerator()
     torch.manual_seed(settings.seed)

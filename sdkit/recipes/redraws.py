@@ -6,14 +6,17 @@ edges become clear (the "hires fix" of Stable Diffusion users; a cascade, Ho et 
 the denoiser learns to correct its own small pictures.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionImg2ImgPipeline
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionImg2ImgPipeline
 from tqdm.auto import tqdm
 
 from sdkit import postcards
 from sdkit.diffusion import latents
 from sdkit.pictures import photos
+from sdkit.postcards import Postcard
 from sdkit.recipes import cards, training
 
 SIDE = 128  # px, of the rendered pictures; the small ones have half of that
@@ -24,7 +27,13 @@ STEPS, GUIDANCE = 16, 2.0
 
 
 @torch.no_grad()
-def encode(networks, scheduler, count, rng, precision="no"):
+def encode(
+    networks: dict[str, Any],
+    scheduler: DDIMScheduler,
+    count: int,
+    rng: np.random.Generator,
+    precision: str = "no",
+) -> tuple[list[Postcard], torch.Tensor]:
     """The first ``count`` training postcards: (cards, float16 latents (count, 2, C, h, w)).
 
     Of each there are the rendered picture and the one to start from. In every other batch the small

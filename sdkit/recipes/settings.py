@@ -13,14 +13,16 @@ import sys
 import textwrap
 import types
 import typing
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sdkit.errors import SdkitError
 from sdkit.files import models_dir
 
 
-def in_models(path):
+def in_models(path: str) -> Callable[[], Path]:
     """A ``default_factory``: the folder ``path`` under ``data/models``."""
     return lambda: models_dir() / path
 
@@ -48,12 +50,15 @@ class BaseSettings:
     limit: int = 0
 
     @property
-    def record_folder(self):
+    def record_folder(self) -> Path:
         """The folder that gets ``recipe.json``."""
         return self.out
 
 
-def field_help(cls):
+SettingsType = TypeVar("SettingsType", bound=BaseSettings)
+
+
+def field_help(cls: type[BaseSettings]) -> dict[str, str]:
     """The help of each field of a settings dataclass: the comment lines directly above the field.
 
     A field that repeats one of a base class, to change its default, needs no new comment.
@@ -64,8 +69,8 @@ def field_help(cls):
             continue
         source = textwrap.dedent(inspect.getsource(base))
         lines = source.splitlines()
-        for node in ast.parse(source).body[0].body:
-            if not isinstance(node, ast.AnnAssign):
+        for node in ast.walk(ast.parse(source)):
+            if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
                 continue
             above, line = [], node.lineno - 2  # lineno counts from 1
             while lines[line].strip().startswith("#"):
@@ -76,14 +81,14 @@ def field_help(cls):
     return texts
 
 
-def _whole_numbers(text):
+def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
 _whole_numbers.__name__ = "list of whole numbers, such as 32,64"
 
 
-def parser(cls, description=None):
+def parser(cls: type[BaseSettings], description: str | None = None) -> argparse.ArgumentParser:
     """An ``ArgumentParser`` with one ``--flag`` for each field of a settings dataclass."""
     made = argparse.ArgumentParser(description=description)
     texts, defaults = field_help(cls), cls()
@@ -107,7 +112,9 @@ def parser(cls, description=None):
     return made
 
 
-def command_line(cls, main, description):
+def command_line(
+    cls: type[SettingsType], main: Callable[[SettingsType], None], description: str | None
+) -> None:
     """Run ``main(settings)`` with the settings that the command line asks for."""
     try:
         main(cls(**vars(parser(cls, description).parse_args())))
@@ -115,7 +122,7 @@ def command_line(cls, main, description):
         sys.exit(f"{error}")
 
 
-def published(settings):
+def published(settings: BaseSettings) -> dict[str, Any]:
     """The settings without places, as JSON gives them back (a tuple becomes a list)."""
     chosen = {
         one.name: getattr(settings, one.name) for one in fields(settings) if not _is_path(one)
@@ -123,7 +130,7 @@ def published(settings):
     return json.loads(json.dumps(chosen))
 
 
-def input_folders(settings):
+def input_folders(settings: BaseSettings) -> dict[str, Path]:
     """Field name to folder, for each network that the training starts from or learns with."""
     return {
         one.name: getattr(settings, one.name)
@@ -135,5 +142,5 @@ def input_folders(settings):
     }
 
 
-def _is_path(one):
+def _is_path(one: Field[Any]) -> bool:
     return one.type is Path or Path in typing.get_args(one.type)

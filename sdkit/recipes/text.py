@@ -8,9 +8,10 @@ training starts from this text encoder.
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from sdkit import postcards
 from sdkit.evaluate.measure import zero_shot_postcards, zero_shot_styles
 from sdkit.files import write_atomically
 from sdkit.pictures import art, photos
+from sdkit.postcards import Postcard
 from sdkit.recipes import captions, cards, training
 from sdkit.recipes.classifier import jitter
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
@@ -57,7 +59,7 @@ class Settings(BaseSettings):
     learning_rate: float = 8e-4
 
     @property
-    def record_folder(self):
+    def record_folder(self) -> Path:
         return self.out_clip
 
 
@@ -69,18 +71,22 @@ class Batch(NamedTuple):
     fits: torch.Tensor  # bool (B, B), pictures x captions
 
 
+# (part, word) -> numbers of the cards that show it
+Alike = dict[tuple[str, str], list[int]]
+
+
 @dataclass
 class Data:
     """What batches are made from."""
 
-    pictures: list  # for each style a list of `art.Picture`
-    cards: list  # of `Postcard`
+    pictures: list[list[art.Picture]]  # a list for each style
+    cards: list[Postcard]
     drawings: np.ndarray  # uint8 (N, S, S, 3)
-    alike: dict  # (part, word) -> numbers of the cards that show it
+    alike: Alike
     tokenizer: CLIPTokenizer
 
 
-def learn_merges(words, most):
+def learn_merges(words: dict[str, int], most: int) -> list[tuple[str, str]]:
     """The ``most`` most frequent merges of neighbouring pieces, in order; words: word -> count.
 
     Byte-pair encoding (Sennrich et al. 2016, algorithm 1). The tokenizers library is faster, but
@@ -109,7 +115,7 @@ def learn_merges(words, most):
     return merges
 
 
-def make_tokenizer(texts, vocab_size=1600):
+def make_tokenizer(texts: Iterable[str], vocab_size: int = 1600) -> CLIPTokenizer:
     """A ``CLIPTokenizer`` with at most ``vocab_size`` byte-pair tokens, learned from ``texts``."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     first_tokens = [START, END, *letters, *(letter + "</w>" for letter in letters)]
@@ -128,7 +134,7 @@ def make_tokenizer(texts, vocab_size=1600):
     )
 
 
-def contrastive_loss(logits, fits):
+def contrastive_loss(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
     """Symmetric InfoNCE of (B, B) ``logits``, pictures x captions (Radford et al. 2021, figure 3).
 
     ``fits`` (B, B) says which captions are true of which pictures. All true ones share the weight
@@ -141,14 +147,16 @@ def contrastive_loss(logits, fits):
     )
 
 
-def tokens(tokenizer, texts):
+def tokens(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> torch.Tensor:
     """List of B texts -> (B, LENGTH) token numbers."""
     return tokenizer(
         texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
     ).input_ids
 
 
-def hard_choice(cards, alike, count, rng, groups=4):
+def hard_choice(
+    cards: Sequence[Postcard], alike: Alike, count: int, rng: np.random.Generator, groups: int = 4
+) -> list[int]:
     """Choose ``count`` of the ``cards`` for a batch; within a group, two parts agree.
 
     Postcards that are chosen at random differ so much in sky and ground that a network does not
@@ -158,7 +166,7 @@ def hard_choice(cards, alike, count, rng, groups=4):
     chosen = []
     for _ in range(groups):
         parts = rng.choice(postcards.PARTS[1:], 2, replace=False)
-        model = cards[rng.integers(len(cards))]
+        model = cards[int(rng.integers(len(cards)))]
         both = set.intersection(
             *(set(alike[part, getattr(model, part)]) for part in map(str, parts))
         )
@@ -166,14 +174,16 @@ def hard_choice(cards, alike, count, rng, groups=4):
     return chosen[:count]
 
 
-def fits(a, said_of_b, b):
+def fits(a: Postcard, said_of_b: Iterable[str], b: Postcard) -> bool:
     """Whether the caption of postcard ``b``, which says ``said_of_b``, is true of ``a``."""
     return all(getattr(a, part) == getattr(b, part) for part in said_of_b) and (
         b.second in (None, a.second)
     )
 
 
-def load_data(settings, pictures, tokenizer):
+def load_data(
+    settings: Settings, pictures: Sequence[art.Picture], tokenizer: CLIPTokenizer
+) -> Data:
     """Sort the pictures by style and draw the postcards."""
     shown, drawings = cards.render(settings.drawn, settings.size)
     alike = {
@@ -185,7 +195,7 @@ def load_data(settings, pictures, tokenizer):
     return Data(by_style, shown, drawings, alike, tokenizer)
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of crops of art and of postcards, each with a caption."""
     squares, texts, styles = [], [], []
     for _ in range(settings.batch_size):
@@ -213,14 +223,16 @@ def make_batch(settings, data, rng):
     return Batch(photos.to_batch(squares), tokens(data.tokenizer, texts), torch.from_numpy(right))
 
 
-def loss(settings, model, batch):
+def loss(
+    settings: Settings, model: CLIPModel, batch: Batch
+) -> tuple[torch.Tensor, training.Figures]:
     """`contrastive_loss` of CLIP's logits: (loss, figures to log)."""
     logits = model(input_ids=batch.ids, pixel_values=batch.pictures).logits_per_image.float()
     value = contrastive_loss(logits, batch.fits)
     return value, {"loss": value}
 
 
-def new_network(settings, tokenizer):
+def new_network(settings: Settings, tokenizer: CLIPTokenizer) -> CLIPModel:
     """An untrained CLIP."""
     both = dict(
         hidden_size=settings.width,
@@ -241,14 +253,14 @@ def new_network(settings, tokenizer):
     )
 
 
-def text_encoder_of(clip):
+def text_encoder_of(clip: CLIPModel) -> CLIPTextModel:
     """The text network of a ``CLIPModel`` as a ``CLIPTextModel``, with the same weights."""
     encoder, weights = CLIPTextModel(clip.config.text_config), clip.state_dict()
     encoder.load_state_dict({name: weights["text_model." + name] for name in encoder.state_dict()})
     return encoder
 
 
-def measure(settings, model, tokenizer):
+def measure(settings: Settings, model: CLIPModel, tokenizer: CLIPTokenizer) -> dict[str, Any]:
     """Zero-shot accuracy on held-out pictures and postcards."""
     held_out = art.load(settings.art_dir, "validation", limit=settings.limit or None)
     shown, drawings = cards.render(min(settings.drawn, 200), settings.size, held_out=True)
@@ -260,7 +272,7 @@ def measure(settings, model, tokenizer):
     }
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Make the tokenizer, train CLIP, measure it, and save both, the text encoder and the words."""
     accelerator = training.accelerator()
     torch.manual_seed(settings.seed)

@@ -9,10 +9,11 @@ training. The network is convolutional, so it works at any size.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdkit import postcards
 from sdkit.pictures import art
+from sdkit.postcards import Postcard
 from sdkit.recipes import captions, cards, pairs, redraws, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
@@ -82,7 +84,7 @@ class LatentSettings(BaseSettings):
     short_sides: tuple[int, ...] = (256, 900)
 
     @property
-    def record_folder(self):
+    def record_folder(self) -> Path:
         return self.out / "unet"
 
 
@@ -134,7 +136,7 @@ class Examples(NamedTuple):
 
     latents: torch.Tensor  # (B, C, h, w), where sampling ends
     sources: torch.Tensor  # (B, C, h, w), where sampling begins
-    captions: list  # of B texts
+    captions: list[str]  # B of them
     labels: np.ndarray  # (B, parts), see `Batch`
 
 
@@ -142,7 +144,7 @@ class Examples(NamedTuple):
 class CardSet:
     """Postcards of one size."""
 
-    cards: list  # of `Postcard`
+    cards: list[Postcard]
     latents: torch.Tensor  # float16 (N, 2, C, h, w): the postcard, and what sampling begins with
 
 
@@ -150,14 +152,14 @@ class CardSet:
 class Data:
     """What batches are made from."""
 
-    crops: dict  # group of `pairs.GROUPS` -> list of (picture, [latents (2, C, h, w), ...])
+    crops: pairs.Crops
     cards: CardSet  # sampling begins with zeros
     redrawn: CardSet | None  # twice as large; sampling begins with enlarged small pictures
     tokenizer: CLIPTokenizer
     noise_scheduler: DDIMScheduler
 
 
-def scheduler():
+def scheduler() -> DDIMScheduler:
     """The schedule of Stable Diffusion 1.x: scaled linear, 1000 steps, noise prediction."""
     return DDIMScheduler(
         beta_start=0.00085,
@@ -178,7 +180,7 @@ class Denoiser(torch.nn.Module):
     hardly learns a word that hardly changes its input.
     """
 
-    def __init__(self, unet, text_encoder):
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel):
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
         width = text_encoder.config.hidden_size
@@ -186,7 +188,9 @@ class Denoiser(torch.nn.Module):
             torch.nn.Linear(width, len(words)) for words in postcards.WORDS.values()
         )
 
-    def forward(self, sample, timesteps, ids, labels):
+    def forward(
+        self, sample: torch.Tensor, timesteps: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Predicted noise (B, C, h, w), and the loss of the heads.
 
         sample (B, C, h, w): noisy latents; timesteps (B,); ids (B, L): tokens; labels (B, parts):
@@ -203,7 +207,7 @@ class Denoiser(torch.nn.Module):
         return self.unet(sample, timesteps, text.last_hidden_state).sample, heads_loss / len(ids)
 
 
-def loss_weights(snr, gamma):
+def loss_weights(snr: torch.Tensor, gamma: float) -> torch.Tensor:
     """Weights (B,) of the losses of predicted noise, from the signal-to-noise ratios (B,).
 
     gamma / SNR where there is little noise (min-SNR, Hang et al. 2023, section 3.4), and 1 /
@@ -215,7 +219,14 @@ def loss_weights(snr, gamma):
     return (gamma / snr).clamp(max=1) * snr.rsqrt().clamp(min=1)
 
 
-def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
+def noised(
+    latents: torch.Tensor,
+    sources: torch.Tensor,
+    noise: torch.Tensor,
+    starts: torch.Tensor,
+    timesteps: torch.Tensor,
+    noise_scheduler: DDIMScheduler,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What the UNet gets and what it should answer, both (B, C, h, w).
 
     Sampling begins at the timesteps ``starts`` (B,) with noised ``sources`` and should end with
@@ -236,7 +247,9 @@ def noised(latents, sources, noise, starts, timesteps, noise_scheduler):
     return noise_scheduler.add_noise(latents, noise, timesteps), noise
 
 
-def loss(settings, model, batch, noise_scheduler):
+def loss(
+    settings: Settings, model: Denoiser, batch: Batch, noise_scheduler: DDIMScheduler
+) -> tuple[torch.Tensor, training.Figures]:
     """Weighted loss of the predicted noise plus the loss of the heads: (loss, figures to log)."""
     predicted, heads_loss = model(batch.noisy, batch.timesteps, batch.ids, batch.labels)
     losses = (predicted.float() - batch.noise).square().mean((1, 2, 3))  # (B,)
@@ -246,12 +259,12 @@ def loss(settings, model, batch, noise_scheduler):
     return weighted + settings.heads_weight * heads_loss, figures
 
 
-def count_for(settings, size):
+def count_for(settings: LatentSettings, size: int) -> int:
     """How many pictures of ``size`` latent pixels cost as much as a batch of the smallest crops."""
     return max(1, round(settings.batch_size * (settings.sizes[0] / size) ** 2))
 
 
-def choose_picture(data, rng):
+def choose_picture(data: Data, rng: np.random.Generator) -> tuple[art.Picture, list[torch.Tensor]]:
     """A picture and its latents, from a group that is drawn by the shares in `pairs.GROUPS`."""
     names = list(data.crops)
     shares = np.array([pairs.GROUPS[name].share for name in names])
@@ -259,7 +272,9 @@ def choose_picture(data, rng):
     return group[rng.integers(len(group))]
 
 
-def art_examples(settings, data, rng, wrong=0.0):
+def art_examples(
+    settings: LatentSettings, data: Data, rng: np.random.Generator, wrong: float = 0.0
+) -> Examples:
     """`Examples` of crops; the share ``wrong`` of them has the caption of another picture."""
     size = settings.sizes[rng.integers(len(settings.sizes))]
     squares, texts = [], []
@@ -277,7 +292,9 @@ def art_examples(settings, data, rng, wrong=0.0):
     return Examples(squares[0], squares[-1], texts, labels)
 
 
-def card_examples(settings, card_set, rng):
+def card_examples(
+    settings: LatentSettings, card_set: CardSet, rng: np.random.Generator
+) -> Examples:
     """`Examples` of whole postcards, with captions that leave some parts unsaid."""
     count = count_for(settings, card_set.latents.shape[-1])
     chosen = rng.integers(len(card_set.latents), size=count)
@@ -288,17 +305,26 @@ def card_examples(settings, card_set, rng):
     ]
     labels = np.array([postcards.indices(card_set.cards[k]) for k in chosen])
     labels[[[part in parts for part in postcards.PARTS] for parts in unsaid]] = UNSAID
-    return Examples(*card_set.latents[chosen].unbind(1), texts, labels)
+    shown, sources = card_set.latents[chosen].unbind(1)
+    return Examples(shown, sources, texts, labels)
 
 
-def drop_captions(share, texts, labels, rng):
+def drop_captions(
+    share: float, texts: list[str], labels: np.ndarray, rng: np.random.Generator
+) -> tuple[list[str], np.ndarray]:
     """The texts, each empty with the probability ``share``, and the labels, UNSAID for those."""
     dropped = rng.random(len(texts)) < share
     texts = ["" if gone else captions.misspell(text, rng) for text, gone in zip(texts, dropped)]
     return texts, np.where(dropped[:, None], UNSAID, labels)
 
 
-def add_noise(settings, examples, small_cards, noise_scheduler, rng):
+def add_noise(
+    settings: LatentSettings,
+    examples: Examples,
+    small_cards: bool,
+    noise_scheduler: DDIMScheduler,
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw timesteps and noise: (noisy latents, noise to predict, timesteps); see `noised`."""
     count = len(examples.captions)
     decisive = DECISIVE_FOR_CARDS if small_cards else DECISIVE_FOR_STYLE
@@ -323,16 +349,23 @@ def add_noise(settings, examples, small_cards, noise_scheduler, rng):
     return *noised(latents, sources, noise, starts, timesteps, noise_scheduler), timesteps
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: LatentSettings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of postcards or of crops of art."""
     return noised_batch(settings, data, rng, of_cards=rng.random() < settings.card_share)
 
 
-def noised_batch(settings, data, rng, of_cards, wrong=0.0):
+def noised_batch(
+    settings: LatentSettings,
+    data: Data,
+    rng: np.random.Generator,
+    of_cards: bool,
+    wrong: float = 0.0,
+) -> Batch:
     """A `Batch` of small or of large postcards, or else of crops; ``wrong``: see `art_examples`."""
-    large = bool(of_cards and data.redrawn and rng.random() < 1 / 3)
+    large = of_cards and data.redrawn is not None and rng.random() < 1 / 3
     if of_cards:
-        examples = card_examples(settings, data.redrawn if large else data.cards, rng)
+        card_set = data.redrawn if large and data.redrawn else data.cards
+        examples = card_examples(settings, card_set, rng)
     else:
         examples = art_examples(settings, data, rng, wrong)
     texts, labels = drop_captions(settings.caption_dropout, examples.captions, examples.labels, rng)
@@ -343,7 +376,9 @@ def noised_batch(settings, data, rng, of_cards, wrong=0.0):
     return Batch(noisy, noise, timesteps, ids, labels)
 
 
-def new_unet(settings, vae, text_encoder):
+def new_unet(
+    settings: Settings, vae: AutoencoderKL, text_encoder: CLIPTextModel
+) -> UNet2DConditionModel:
     """The untrained UNet, or the one to go on from."""
     levels = len(settings.channels)
     unet = UNet2DConditionModel(
@@ -366,20 +401,25 @@ def new_unet(settings, vae, text_encoder):
     return unet
 
 
-def load_text_encoder(settings):
+def load_text_encoder(settings: Settings) -> CLIPTextModel:
     """The text encoder that the training starts from, in float32."""
     if settings.text_encoder:
         return CLIPTextModel.from_pretrained(settings.text_encoder).float()
     return text_encoder_of(CLIPModel.from_pretrained(settings.clip).float())
 
 
-def load_pictures(settings):
+def load_pictures(settings: LatentSettings) -> list[art.Picture]:
     """Pictures of the training split, as large as the largest crops need them."""
     limit, short_side = settings.limit or None, settings.short_sides[1]
     return art.load(settings.art_dir, "train", limit=limit, short_side=short_side)
 
 
-def load_redrawn(settings, networks, noise_scheduler, precision):
+def load_redrawn(
+    settings: LatentSettings,
+    networks: dict[str, Any],
+    noise_scheduler: DDIMScheduler,
+    precision: str,
+) -> CardSet | None:
     """A `CardSet` of large postcards, drawn by the networks as they are, or None.
 
     networks : vae, text_encoder, tokenizer and unet, in float32.
@@ -390,14 +430,14 @@ def load_redrawn(settings, networks, noise_scheduler, precision):
     return CardSet(*redraws.encode(networks, noise_scheduler, settings.redrawn, rng, precision))
 
 
-def encode_cards(vae, count):
+def encode_cards(vae: AutoencoderKL, count: int) -> CardSet:
     """A `CardSet` of the first ``count`` training postcards; sampling begins with zeros."""
     shown, drawings = cards.render(count, CARD_SIDE)
     latents = training.encode_batches(vae, drawings)
     return CardSet(shown, torch.stack([latents, torch.zeros_like(latents)], 1))  # (N, 2, C, h, w)
 
 
-def new_optimizer(settings, model):
+def new_optimizer(settings: Settings, model: Denoiser) -> Muon:
     """Muon for the UNet's matrices; AdamW for the rest, at another rate for the text encoder."""
     matrices, others = split(model.unet)
     text_rate = settings.text_rate * settings.learning_rate / 4
@@ -410,8 +450,12 @@ def new_optimizer(settings, model):
 
 @torch.no_grad()
 def held_out_loss(
-    unet, latents, prompt_embeds, noise_scheduler, timesteps=(100, 300, 500, 700, 900)
-):
+    unet: UNet2DConditionModel,
+    latents: torch.Tensor,
+    prompt_embeds: torch.Tensor,
+    noise_scheduler: DDIMScheduler,
+    timesteps: Sequence[int] = (100, 300, 500, 700, 900),
+) -> dict[str, float]:
     """Mean squared error of the predicted noise, at each timestep."""
     generator, figures = torch.Generator().manual_seed(0), {}
     noise = torch.randn(latents.shape, generator=generator)
@@ -425,7 +469,13 @@ def held_out_loss(
 
 
 @torch.no_grad()
-def measure(settings, model, vae, tokenizer, noise_scheduler):
+def measure(
+    settings: Settings,
+    model: Denoiser,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    noise_scheduler: DDIMScheduler,
+) -> dict[str, dict[str, float]]:
     """`held_out_loss` on validation pictures and on held-out postcards."""
     held_out = art.load(settings.art_dir, "validation", limit=settings.limit or None)
     side = (settings.measured_side, settings.measured_side)
@@ -447,7 +497,14 @@ def measure(settings, model, vae, tokenizer, noise_scheduler):
     return figures
 
 
-def save_pipeline(folder, vae, text_encoder, tokenizer, unet, noise_scheduler):
+def save_pipeline(
+    folder: Path,
+    vae: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    unet: UNet2DConditionModel,
+    noise_scheduler: DDIMScheduler,
+) -> None:
     """Save the networks in fp16 as a pipeline, with a solver that needs half of DDIM's steps."""
     vae.register_to_config(_name_or_path="mini-sd/vae")  # do not publish the path on this machine
     StableDiffusionPipeline(
@@ -462,7 +519,7 @@ def save_pipeline(folder, vae, text_encoder, tokenizer, unet, noise_scheduler):
     ).save_pretrained(folder)
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Train the UNet on latents, measure it, and save the whole pipeline in fp16."""
     accelerator = training.accelerator()
     device, precision = accelerator.device, accelerator.mixed_precision

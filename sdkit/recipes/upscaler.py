@@ -14,6 +14,7 @@ smoothest answer, and the best by PSNR.
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -99,7 +100,7 @@ class Settings(BaseSettings):
     evaluate: int = 12
 
     @property
-    def record_folder(self):
+    def record_folder(self) -> Path:
         return self.out / ("regressor" if self.regression else "unet")
 
 
@@ -116,7 +117,7 @@ class Batch(NamedTuple):
 class PictureSet(NamedTuple):
     """Large pictures of one kind."""
 
-    pictures: list  # of uint8 (S, S, 3)
+    pictures: list[np.ndarray]  # uint8 (S, S, 3)
     latents: torch.Tensor  # float16 (N, C, S/4, S/4)
     decoded: np.ndarray | None  # uint8 (N, S/4, S/4, 3), small ones as the model draws them
 
@@ -125,12 +126,12 @@ class PictureSet(NamedTuple):
 class Data:
     """What batches are made from."""
 
-    card_sets: list  # a `PictureSet` of postcards for each of two sizes
+    card_sets: list[PictureSet]  # of postcards, one for each of two sizes
     art: PictureSet  # of which the model draws no small pictures
     noiser: DDPMScheduler
 
 
-def schedulers():
+def schedulers() -> tuple[DDPMScheduler, DPMSolverMultistepScheduler]:
     """The scheduler that adds noise to small pictures, and the solver for latents.
 
     Both have the schedule of the real upscaler.
@@ -141,7 +142,9 @@ def schedulers():
     return DDPMScheduler(**BETAS, prediction_type="v_prediction"), solver
 
 
-def network(channels, latent_channels, noise_levels):
+def network(
+    channels: Sequence[int], latent_channels: int, noise_levels: int
+) -> UNet2DConditionModel:
     """The UNet: convolutions without attention, so that it works at any size and in tiles.
 
     It does not read the prompt that diffusers' pipeline encodes. Its class embedding says how noisy
@@ -164,7 +167,9 @@ def network(channels, latent_channels, noise_levels):
     return unet
 
 
-def crop_squares(pictures, count, side, rng):
+def crop_squares(
+    pictures: Sequence[art.Picture], count: int, side: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """``count`` squares of ``side`` px at many scales, never enlarged; pictures take turns."""
     large = [picture for picture in pictures if min(picture.image.size) >= side] or pictures
     order = np.concatenate([rng.permutation(len(large)) for _ in range(-(-count // len(large)))])[
@@ -173,7 +178,9 @@ def crop_squares(pictures, count, side, rng):
     return [art.crop(large[k], side, rng, (side, min(large[k].image.size))) for k in order]
 
 
-def shrink(square, box, rng, clean=0.5):
+def shrink(
+    square: np.ndarray, box: tuple[int, int, int, int], rng: np.random.Generator, clean: float = 0.5
+) -> np.ndarray:
     """A part of a square, uint8, four times smaller: uint8 (h, w, 3).
 
     ``box`` is (left, top, right, bottom) in px. The filter is bicubic, box or Lanczos. With the
@@ -181,14 +188,15 @@ def shrink(square, box, rng, clean=0.5):
     own pictures often are (Real-ESRGAN, Wang et al. 2021, much milder).
     """
     size = [(box[2] - box[0]) // FACTOR, (box[3] - box[1]) // FACTOR]
-    small = Image.fromarray(square).resize(
+    image = Image.fromarray(square).resize(
         size, FILTERS[rng.choice(3, p=(0.6, 0.25, 0.15))], box=box
     )
     if rng.random() < clean:
-        return np.asarray(small)
-    small = np.asarray(small.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.6))), np.float32)
+        return np.asarray(image)
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.6)))
+    pixels = np.asarray(image, np.float32)
     small = (
-        (small + rng.uniform(0, 3) * rng.standard_normal(small.shape))
+        (pixels + rng.uniform(0, 3) * rng.standard_normal(pixels.shape))
         .clip(0, 255)
         .round()
         .astype(np.uint8)
@@ -198,7 +206,12 @@ def shrink(square, box, rng, clean=0.5):
     return np.asarray(Image.open(file))
 
 
-def decode_small(vae, squares, rng, batch_size=50):
+def decode_small(
+    vae: AutoencoderKL,
+    squares: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    batch_size: int = 50,
+) -> np.ndarray:
     """Squares (uint8 (S, S, 3)) four times smaller, as the model would draw them.
 
     The model's decoder makes pictures soft; some noise in the latents stands for the errors of its
@@ -217,7 +230,13 @@ def decode_small(vae, squares, rng, batch_size=50):
     return np.concatenate(made)
 
 
-def load_data(settings, pictures, vae, noiser, precision):
+def load_data(
+    settings: Settings,
+    pictures: Sequence[art.Picture],
+    vae: AutoencoderKL,
+    noiser: DDPMScheduler,
+    precision: str,
+) -> Data:
     """Draw and crop the pictures, and encode them; this is done once.
 
     Postcards are of 256 px, for those that mini-sd draws at 64 px, and of 512 px, for those that it
@@ -235,7 +254,7 @@ def load_data(settings, pictures, vae, noiser, precision):
     return Data(card_sets, PictureSet(squares, latents, None), noiser)
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of crops, all of postcards of one size or all of art."""
     of_cards = rng.random() < settings.card_share
     chosen = data.card_sets[rng.integers(2)] if of_cards else data.art
@@ -243,12 +262,12 @@ def make_batch(settings, data, rng):
     small, latents = [], []
     for _ in range(max(1, round(settings.batch_size * (settings.sizes[0] / size) ** 2))):
         k = rng.integers(len(chosen.pictures))
-        top, left = rng.integers(chosen.latents.shape[-1] - size + 1, size=2)
+        top, left = map(int, rng.integers(chosen.latents.shape[-1] - size + 1, size=2))
         rows, columns = slice(top, top + size), slice(left, left + size)
         if chosen.decoded is not None and rng.random() < settings.decoded_share:
             small.append(chosen.decoded[k, rows, columns])
         else:
-            box = [int(FACTOR * edge) for edge in (left, top, left + size, top + size)]
+            box = (FACTOR * left, FACTOR * top, FACTOR * (left + size), FACTOR * (top + size))
             small.append(shrink(chosen.pictures[k], box, rng, settings.clean))
         latents.append(chosen.latents[k, :, rows, columns])
     count = len(small)
@@ -264,7 +283,9 @@ def make_batch(settings, data, rng):
     return Batch(small, latents, noise, levels, timesteps)
 
 
-def loss(settings, model, batch, noiser):
+def loss(
+    settings: Settings, model: UNet2DConditionModel, batch: Batch, noiser: DDPMScheduler
+) -> tuple[torch.Tensor, training.Figures]:
     """Mean squared error: (loss, figures to log).
 
     The target is v = sqrt(abar) noise - sqrt(1 - abar) latents (Salimans & Ho 2022, appendix D);
@@ -281,7 +302,13 @@ def loss(settings, model, batch, noiser):
     return value, {"loss": value}
 
 
-def save_pipeline(settings, vae, unet, noiser, solver):
+def save_pipeline(
+    settings: Settings,
+    vae: AutoencoderKL,
+    unet: UNet2DConditionModel,
+    noiser: DDPMScheduler,
+    solver: DPMSolverMultistepScheduler,
+) -> StableDiffusionUpscalePipeline:
     """Save the pipeline's configuration, its VAE and its schedulers; give the pipeline.
 
     Tokenizer and text encoder are mini-sd's and are not saved again. The VAE of mini-sd has another
@@ -307,7 +334,7 @@ def save_pipeline(settings, vae, unet, noiser, solver):
     return pipe
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Train the upscaler on crops of latents, measure it, and save it in fp16."""
     accelerator = training.accelerator()
     device = accelerator.device

@@ -21,9 +21,10 @@ Encoder and decoder must learn their code together.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ from sdkit.recipes import cards, training
 from sdkit.recipes.muon import Muon, split
 from sdkit.recipes.settings import BaseSettings, command_line, in_models
 
-CONFIG = dict(
+CONFIG: dict[str, Any] = dict(
     in_channels=3,
     out_channels=3,
     latent_channels=8,
@@ -67,7 +68,31 @@ RAMP = 200  # steps in which the weights of discriminator and perceptual loss ri
 
 
 @dataclass(frozen=True)
-class Settings(BaseSettings):
+class CropSettings(BaseSettings):
+    """Settings of crops of art and of postcards, of the VAE and of its decoder alone."""
+
+    # crops in a batch
+    batch_size: int = 6
+    # side of a crop in px
+    size: int = 80
+    # short sides in px of the scaled pictures that crops are taken from
+    short_sides: tuple[int, ...] = (224, 560)
+    # share of crops that are given other colours
+    recoloured: float = 0.15
+    # share of steps on postcards; three in four of them on whole postcards of 64 px
+    card_share: float = 0.5
+    # postcards of 64 px that are drawn for the training
+    drawn: int = 6000
+    # decay of the moving average of the weights
+    ema_decay: float = 0.999
+    # held-out pictures of each kind that are measured at the end
+    evaluate: int = 6
+    # side in px of the held-out pictures that are measured
+    measured_side: int = 256
+
+
+@dataclass(frozen=True)
+class Settings(CropSettings):
     """Settings of the VAE's training."""
 
     out: Path = field(default_factory=in_models("mini-sd/vae"))
@@ -78,12 +103,6 @@ class Settings(BaseSettings):
     # folder of a style classifier whose features the perceptual loss compares; never the one that
     # measures
     perceptual: Path | None = None
-    # crops in a batch
-    batch_size: int = 6
-    # side of a crop in px
-    size: int = 80
-    # short sides in px of the scaled pictures that crops are taken from
-    short_sides: tuple[int, ...] = (224, 560)
     # channels of the levels, the finest first
     channels: tuple[int, ...] = (32, 64, 160)
     # of Muon; AdamW takes a quarter
@@ -94,22 +113,10 @@ class Settings(BaseSettings):
     perceptual_weight: float = 0.3
     # steps in which the encoder is pulled towards the principal components, less and less
     anchor_steps: int = 800
-    # share of crops that are given other colours
-    recoloured: float = 0.15
-    # share of steps on postcards; three in four of them on whole postcards of 64 px
-    card_share: float = 0.5
-    # postcards of 64 px that are drawn for the training
-    drawn: int = 6000
     # weight of the KL divergence
     kl_weight: float = 1e-6
-    # decay of the moving average of the weights
-    ema_decay: float = 0.999
     # folder of a trained VAE to go on from; the new latents are turned to agree with its latents
     initial: Path | None = None
-    # held-out pictures of each kind that are measured at the end
-    evaluate: int = 6
-    # side in px of the held-out pictures that are measured
-    measured_side: int = 256
 
 
 class Batch(NamedTuple):
@@ -123,7 +130,7 @@ class Batch(NamedTuple):
 class Data:
     """What batches are made from."""
 
-    pictures: dict  # folder name -> list of `art.Picture`
+    pictures: dict[str, list[art.Picture]]  # folder name -> its pictures
     small_cards: np.ndarray  # uint8 (N, 64, 64, 3)
     large_cards: np.ndarray  # uint8 (M, 256, 256, 3)
 
@@ -131,7 +138,7 @@ class Data:
 class PatchDiscriminator(nn.Sequential):
     """(B, 3, H, W) -> logits (B, 1, H/8, W/8), each for a patch of 38 px (Isola et al. 2017)."""
 
-    def __init__(self, channels=32):
+    def __init__(self, channels: int = 32):
         layers, inside = [], 3
         for outside in (channels, 2 * channels, 4 * channels):
             layers += [
@@ -147,11 +154,13 @@ class PatchDiscriminator(nn.Sequential):
 class Autoencoder(nn.Module):
     """Encoder and decoder in one forward pass, so that several processes can share the training."""
 
-    def __init__(self, vae):
+    def __init__(self, vae: AutoencoderKL):
         super().__init__()
         self.vae = vae
 
-    def forward(self, x, noise):
+    def forward(
+        self, x: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, 3, H, W) -> reconstruction, mean latents (B, C, H/4, W/4), KL divergence.
 
         The KL divergence from the standard normal distribution is in nats for one latent number,
@@ -163,7 +172,9 @@ class Autoencoder(nn.Module):
         return y.float(), posterior.mean.float(), kl
 
 
-def principal_components(squares, channels):
+def principal_components(
+    squares: Sequence[np.ndarray], channels: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """uint8 squares -> weight (C, 3, 4, 4) and bias (C,) of a convolution with stride 4.
 
     It projects patches of 4x4 px on their principal components. Each component is divided by the
@@ -178,14 +189,14 @@ def principal_components(squares, channels):
     return weight.view(channels, 3, FACTOR, FACTOR), -weight @ patches.mean(0)
 
 
-def recolour(square, rng):
+def recolour(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Give a crop (uint8) other colours: channels exchanged, saturation times 0 to 2.5.
 
     A fifth of the crops become one flat colour. Strong and flat colours are rare in paintings and
     photographs: without this, pure red came back as (197, 53, 8).
     """
     if rng.random() < 0.2:
-        colour = rng.choice([0, 255, rng.integers(256)], 3)
+        colour = rng.choice([0, 255, int(rng.integers(256))], 3)
         return np.broadcast_to(colour, square.shape).astype(np.uint8)
     square = square[..., rng.permutation(3)].astype(np.float32)
     grey = square.mean(-1, keepdims=True)
@@ -193,7 +204,7 @@ def recolour(square, rng):
 
 
 @torch.no_grad()
-def whiten_colours(convolution, squares):
+def whiten_colours(convolution: nn.Conv2d, squares: Sequence[np.ndarray]) -> None:
     """Make a new convolution on RGB start as if colours were uncorrelated with variance 1 (ZCA)."""
     pixels = photos.to_batch(squares).transpose(0, 1).reshape(3, -1)
     values, vectors = torch.linalg.eigh(pixels.cov())
@@ -201,7 +212,7 @@ def whiten_colours(convolution, squares):
     convolution.weight.copy_(torch.einsum("oikl,ij->ojkl", convolution.weight, whitening))
 
 
-def chroma(x):
+def chroma(x: torch.Tensor) -> torch.Tensor:
     """(B, 3, H, W) RGB -> (B, 2, H, W): red-blue and green-magenta, each of about variance 1.
 
     The constants are the standard deviations of these two directions over the training crops, where
@@ -211,7 +222,7 @@ def chroma(x):
     return torch.cat([(red - blue) / 2**0.5 / 0.29, (red - 2 * green + blue) / 6**0.5 / 0.11], 1)
 
 
-def reconstruction_loss(y, x):
+def reconstruction_loss(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """L1 on pixels, plus L1 on means of 4x4 px, plus 0.2 times L1 on chroma."""
     return (
         F.l1_loss(y, x)
@@ -220,7 +231,9 @@ def reconstruction_loss(y, x):
     )
 
 
-def perceptual_loss(features, y, x):
+def perceptual_loss(
+    features: Callable[[torch.Tensor], Sequence[torch.Tensor]], y: torch.Tensor, x: torch.Tensor
+) -> torch.Tensor:
     """Mean squared distance of unit-length features, summed over layers (LPIPS, Zhang et al. 2018).
 
     ``features`` maps pictures to a list of feature maps (B, C, h, w).
@@ -233,15 +246,23 @@ def perceptual_loss(features, y, x):
     )
 
 
-def discriminator_loss(real, fake):
+def discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """Hinge loss of the logits for real and reconstructed pictures (Lim & Ye 2017)."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def loss(settings, model, batch, step, components, discriminator=None, features=None):
+def loss(
+    settings: Settings,
+    model: Autoencoder,
+    batch: Batch,
+    step: int,
+    components: Sequence[torch.Tensor],
+    discriminator: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    features: Callable[[torch.Tensor], Sequence[torch.Tensor]] | None = None,
+) -> tuple[torch.Tensor, training.Figures, torch.Tensor]:
     """Loss of the autoencoder at a step: (loss, figures to log, reconstruction).
 
-    ``components``: from `principal_components`; ``discriminator``, which is used from the step
+    ``components``: from `principal_components`; ``discriminator``, which is needed from the step
     ``adversarial_from`` on: pictures to logits; ``features``: see `perceptual_loss`.
     """
     x = batch.pictures
@@ -253,6 +274,7 @@ def loss(settings, model, batch, step, components, discriminator=None, features=
     figures = {"reconstruction": reconstruction, "distance to principal components": distance}
     if step >= settings.adversarial_from:
         ramp = min(1.0, (step - settings.adversarial_from + 1) / RAMP)
+        assert discriminator is not None
         adversarial = -discriminator(y).float().mean()  # of the generator, Lim & Ye 2017
         perceptual = perceptual_loss(features, y, x) if features else torch.zeros_like(kl)
         total = total + ramp * settings.adversarial_weight * adversarial
@@ -261,7 +283,7 @@ def loss(settings, model, batch, step, components, discriminator=None, features=
     return total, figures, y
 
 
-def load_data(settings, pictures):
+def load_data(settings: CropSettings, pictures: Sequence[art.Picture]) -> Data:
     """Sort the pictures by folder and draw the postcards."""
     by_folder = {
         folder: [picture for picture in pictures if picture.file.startswith(f"{folder}/")]
@@ -272,7 +294,9 @@ def load_data(settings, pictures):
     return Data({name: some for name, some in by_folder.items() if some}, small, large)
 
 
-def postcard_crops(settings, data, rng):
+def postcard_crops(
+    settings: CropSettings, data: Data, rng: np.random.Generator
+) -> list[np.ndarray]:
     """uint8 squares: whole postcards of 64 px in three of four cases, else crops of large ones.
 
     A batch holds about as many pixels as a batch of crops of art.
@@ -289,7 +313,7 @@ def postcard_crops(settings, data, rng):
     ]
 
 
-def art_crops(settings, data, rng):
+def art_crops(settings: CropSettings, data: Data, rng: np.random.Generator) -> list[np.ndarray]:
     """uint8 squares of paintings and photographs, some of them recoloured."""
     names = list(data.pictures)
     weights = np.array([FOLDER_WEIGHTS[name] for name in names])
@@ -307,7 +331,7 @@ def art_crops(settings, data, rng):
     ]
 
 
-def make_batch(settings, data, rng):
+def make_batch(settings: Settings, data: Data, rng: np.random.Generator) -> Batch:
     """A `Batch` of postcards or of art."""
     crops = postcard_crops if rng.random() < settings.card_share else art_crops
     x = photos.to_batch(crops(settings, data, rng))
@@ -315,7 +339,7 @@ def make_batch(settings, data, rng):
     return Batch(x, torch.randn(shape, generator=training.torch_rng(rng)))
 
 
-def mean_psnr(vae, squares):
+def mean_psnr(vae: AutoencoderKL, squares: Sequence[np.ndarray] | np.ndarray) -> float:
     """Mean PSNR in dB of uint8 squares after encoder and decoder."""
     values = []
     for square in squares:
@@ -324,14 +348,14 @@ def mean_psnr(vae, squares):
     return round(float(np.mean(values)), 2)
 
 
-def root(covariance):
+def root(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The symmetric square root of a covariance (C, C), and its inverse."""
     values, vectors = torch.linalg.eigh(covariance)
     return vectors * values.sqrt() @ vectors.T, vectors / values.sqrt() @ vectors.T
 
 
 @torch.no_grad()
-def align(vae, reference, batches):
+def align(vae: AutoencoderKL, reference: AutoencoderKL, batches: Sequence[torch.Tensor]) -> None:
     """Give the latents of ``vae`` the covariance of ``reference``'s, and agree with them best.
 
     A linear map of the channels: whitening, then the rotation of the orthogonal Procrustes problem
@@ -370,7 +394,7 @@ def align(vae, reference, batches):
 
 
 @torch.no_grad()
-def set_scaling_factor(vae, squares):
+def set_scaling_factor(vae: AutoencoderKL, squares: Sequence[np.ndarray]) -> None:
     """Set the scaling factor to 1 / (standard deviation of the latents of uint8 ``squares``).
 
     Scaled latents then have variance 1 (Rombach et al. 2022, appendix D.1).
@@ -380,7 +404,7 @@ def set_scaling_factor(vae, squares):
     vae.register_to_config(scaling_factor=1 / std.item())
 
 
-def new_network(settings, squares):
+def new_network(settings: Settings, squares: Sequence[np.ndarray]) -> AutoencoderKL:
     """The untrained VAE, or the one to go on from; its first convolution fits uint8 ``squares``."""
     vae = AutoencoderKL(block_out_channels=settings.channels, **CONFIG)
     whiten_colours(vae.encoder.conv_in, squares)
@@ -392,7 +416,7 @@ def new_network(settings, squares):
     return vae
 
 
-def measure(settings, vae):
+def measure(settings: Settings, vae: AutoencoderKL) -> dict[str, float]:
     """Mean PSNR in dB on held-out pictures and postcards, by kind."""
     held_out = art.load(settings.art_dir, "validation", limit=settings.limit or None)
     side = settings.measured_side
@@ -415,7 +439,7 @@ def measure(settings, vae):
     return figures
 
 
-def main(settings):
+def main(settings: Settings) -> None:
     """Train the VAE on postcards and crops of every picture, measure it, and save it in fp16."""
     accelerator = training.accelerator()
     device = accelerator.device

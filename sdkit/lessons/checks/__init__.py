@@ -14,8 +14,8 @@ right.
 import inspect
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,20 +23,23 @@ from sdkit import language
 from sdkit.files import ROOT
 
 SOLUTIONS = ROOT / "notebooks" / "solutions"
-_checkers: dict[str, Callable] = {}
+# what a checker returns: None for a right answer, else its hints, from gentle to direct
+Hints = str | Sequence[str] | None
+_checkers: dict[str, Callable[..., Hints]] = {}
+Checker = TypeVar("Checker", bound=Callable[..., Hints])
 _tries: Counter[tuple[str, str]] = Counter()  # of each mistake: (exercise, its first hint)
 _right: set[str] = set()
 _guesses: dict[str, Any] = {}
 
 
-def exercise(exercise_id: str) -> Callable[[Callable], Callable]:
+def exercise(exercise_id: str) -> Callable[[Checker], Checker]:
     """Decorator that registers a checker under `exercise_id`.
 
     A checker takes the answers of the exercise and returns None if they are right, else a hint or a
     sequence of hints.
     """
 
-    def register(checker: Callable) -> Callable:
+    def register(checker: Checker) -> Checker:
         _checkers[exercise_id] = checker
         return checker
 

@@ -1,9 +1,12 @@
 """Checkers of lesson 00, start here."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from sdkit import language
-from sdkit.lessons.checks import NotAttempted, answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, NotAttempted, answer_of, exercise, match_mistake
 
 JOBS = {
     "makes the photo small": "VAE encoder",
@@ -24,7 +27,7 @@ LAST = {
 
 
 @exercise("00.1")
-def _who(who):
+def _who(who: Any) -> Hints:
     """who: a dictionary from each job to the part of Stable Diffusion that does it."""
     if isinstance(who, dict):  # a translated lesson names the jobs in its own language
         who = {language.original(job): name for job, name in who.items()}
@@ -76,7 +79,7 @@ def _who(who):
 
 
 @exercise("00.2")
-def _latent_numbers(latent_numbers):
+def _latent_numbers(latent_numbers: Callable) -> Hints:
     """latent_numbers(width, height, f, channels): how many numbers the latents consist of."""
     answer = np.asarray(answer_of(latent_numbers, 512, 320, 4, 6), dtype=float)
     last = (

@@ -1,14 +1,17 @@
 """Checkers of lesson 01, GANs and their limits."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("01.1")
-def _loss_of_discriminator(loss):
+def _loss_of_discriminator(loss: Callable) -> Hints:
     """discriminator_loss(p_real, p_fake): -log p_real - log(1 - p_fake), each averaged."""
     p_real, p_fake = torch.tensor([0.9, 0.6, 0.5, 0.8]), torch.tensor([0.2, 0.4, 0.3, 0.25])
     answer = np.asarray(answer_of(loss, p_real, p_fake), dtype=float)
@@ -91,7 +94,7 @@ def _loss_of_discriminator(loss):
 
 
 @exercise("01.2")
-def _covered(covered):
+def _covered(covered: Callable) -> Hints:
     """covered(x, centres, sigma): the number of modes with a sample within 3 sigma."""
     sigma = 0.1
     # Ten modes in a row, 2 apart. These are the distances of the nearest samples of modes 0 to 8.
@@ -162,7 +165,7 @@ def _covered(covered):
 
 
 @exercise("01.3")
-def _best_discriminator(best):
+def _best_discriminator(best: Any) -> Hints:
     """best_discriminator(p, q): p / (p + q) (Goodfellow et al. 2014, equation 2)."""
     p, q = torch.tensor([0.4, 0.1, 0.0, 0.3]), torch.tensor([0.1, 0.1, 0.5, 0.9])
     answer = np.asarray(answer_of(best, p, q), dtype=float)

@@ -1,13 +1,16 @@
 """Checkers of lesson 02, forward diffusion."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("02.1")
-def _noise_of_two_steps(variance):
+def _noise_of_two_steps(variance: Any) -> Hints:
     """variance: that of the noise after two steps of beta = 0.36."""
     variance = float(variance)
     if abs(variance - 0.5904) < 0.002:
@@ -56,7 +59,7 @@ def _noise_of_two_steps(variance):
 
 
 @exercise("02.2")
-def _rebuild(rebuild):
+def _rebuild(rebuild: Callable) -> Hints:
     """rebuild(x_t, noise, abar): x0, from DDPM's equation 4."""
     x0, noise = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[0.5, 1.0, -1.5]])
     abar = torch.tensor(0.36)
@@ -123,7 +126,7 @@ def _rebuild(rebuild):
 
 
 @exercise("02.3")
-def _shifted(shifted):
+def _shifted(shifted: Callable) -> Hints:
     """shifted(abar, size, base=64): abar after the SNR is multiplied by (base / size)^2."""
     abar = torch.tensor([0.9, 0.5, 0.1], dtype=torch.float64)
     answer = np.asarray(answer_of(shifted, abar, 256, 64), dtype=float)

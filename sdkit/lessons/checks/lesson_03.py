@@ -1,13 +1,15 @@
 """Checkers of lesson 03, reverse diffusion."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("03.1")
-def _skipped(noise_between):
+def _skipped(noise_between: Callable) -> Hints:
     """noise_between(abar_clean, abar_noisy): the beta of one step that replaces many."""
     answer = float(answer_of(noise_between, 0.8, 0.32))
     last = "abar_noisy = abar_clean * (1 - beta). Solve this equation for beta."
@@ -63,7 +65,7 @@ def _skipped(noise_between):
 
 
 @exercise("03.2")
-def _picture_from_v(picture_from_v):
+def _picture_from_v(picture_from_v: Callable) -> Hints:
     """picture_from_v(x_t, v, abar): x0, if v = sqrt(abar) noise - sqrt(1 - abar) x0."""
     x0, noise = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[0.5, 1.0, -1.5]])
     abar = torch.tensor(0.36)
@@ -105,7 +107,7 @@ def _picture_from_v(picture_from_v):
 
 
 @exercise("03.3")
-def _short_chain(short_betas):
+def _short_chain(short_betas: Callable) -> Hints:
     """short_betas(T): T betas that leave as little of x0 as DDPM's 1000 betas do."""
     last = (
         "The sum of the betas says about how much noise they bring. DDPM's 1000 betas add up to "
@@ -160,7 +162,7 @@ def _short_chain(short_betas):
             last,
         ]
     if max(ends.values()) > 1e-3:
-        T = max(ends, key=ends.get)
+        T = max(ends, key=ends.__getitem__)
         return [
             f"better, but with T = {T} a share of {ends[T]:.2g} is still left at the end. "
             "After DDPM's thousand it is 0.00004.",

@@ -1,15 +1,16 @@
 """Checkers of lesson 04, samplers."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("04.1")
-def _order(order):
+def _order(order: Callable) -> Hints:
     """order(n1, error1, n2, error2): the power p if the error falls as n^-p over n steps."""
     answer = np.asarray(answer_of(order, 10, 0.08, 40, 0.005), dtype=float)
     last = "log(error1 / error2) = order * log(n2 / n1). Which division gives the order?"
@@ -49,14 +50,16 @@ def _order(order):
 
 
 @exercise("04.2")
-def _heun(heun):
+def _heun(heun: Callable) -> Hints:
     """heun(eps, x, sigma, sigma_next): one step with the mean of the slopes at both ends."""
     asked, x, sigma, sigma_next = [], torch.tensor([[1.0, -2.0]]), 1.7, 0.9
 
-    def slope(x, sigma):  # not the same if x and sigma change places
+    def slope(
+        x: torch.Tensor, sigma: float
+    ) -> torch.Tensor:  # not the same if x and sigma change places
         return sigma**2 * x + 0.3
 
-    def eps(x, sigma):
+    def eps(x: torch.Tensor, sigma: float) -> torch.Tensor:
         if torch.is_tensor(sigma) and not torch.is_tensor(x):
             raise TypeError("eps takes x first, then sigma")
         asked.append(sigma)
@@ -133,7 +136,7 @@ def _heun(heun):
 
 
 @exercise("04.3")
-def _trailing(trailing):
+def _trailing(trailing: Callable) -> Hints:
     """trailing(n, T): n equally spaced timesteps from T - 1 down, the next would be -1."""
     given = answer_of(trailing, 5, 1000)
     answer = np.asarray(given, dtype=float)

@@ -1,13 +1,16 @@
 """Checkers of lesson 05, VAE latents."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("05.1")
-def _times_fewer(times):
+def _times_fewer(times: Any) -> Hints:
     """times: how many RGB numbers there are for each latent number, for f = 8, 16 channels."""
     times = float(times)
     if abs(times - 12) < 0.01:
@@ -36,7 +39,7 @@ def _times_fewer(times):
 
 
 @exercise("05.2")
-def _paste(paste):
+def _paste(paste: Callable) -> Hints:
     """paste(target, source, top, left, side, f=4): copy a square, given in pixels, in latents."""
     source = torch.arange(1.0, 129).reshape(1, 2, 8, 8)
     target = -source
@@ -113,7 +116,7 @@ def _paste(paste):
 
 
 @exercise("05.3")
-def _scaling_factor(scaling_factor):
+def _scaling_factor(scaling_factor: Callable) -> Hints:
     """scaling_factor(raw): 1 / (standard deviation of all raw latents)."""
     generator = torch.Generator().manual_seed(0)
     spreads = torch.tensor([6.0, 2.0, 0.5])[:, None, None]  # of three channels

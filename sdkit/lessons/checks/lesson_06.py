@@ -1,13 +1,16 @@
 """Checkers of lesson 06, the text encoder."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
-def _rows_of_word(pieces, word):
+def _rows_of_word(pieces: list[str], word: str) -> list[int]:
     rows, letters, mine = [], "", []
     for row, piece in enumerate(pieces, 1):
         letters, mine = letters + piece.removesuffix("</w>"), [*mine, row]
@@ -18,7 +21,7 @@ def _rows_of_word(pieces, word):
 
 
 @exercise("06.1")
-def _rows_of(rows_of):
+def _rows_of(rows_of: Callable) -> Hints:
     """rows_of(pieces, word): the positions of a word's tokens; position 0 is the start token."""
     pieces = ["a</w>", "pole", "cat</w>", "and</w>", "a</w>", "z", "eb", "ra</w>", "too</w>"]
     last = (
@@ -26,7 +29,7 @@ def _rows_of(rows_of):
         "Then compare the letters with the word, and begin a new collection."
     )
 
-    def rows(word, pieces=pieces):
+    def rows(word: str, pieces: list[str] = pieces) -> list[Any]:
         answer = answer_of(rows_of, list(pieces), word)
         if isinstance(answer, str) or not np.iterable(answer) or any(map(np.ndim, answer)):
             raise TypeError("give one flat list of row numbers for each word")
@@ -104,20 +107,30 @@ def _rows_of(rows_of):
     return None
 
 
-def _attention(q, k, v, before=lambda scores: scores, after=lambda weights: weights, dim=1):
+Change = Callable[[torch.Tensor], torch.Tensor]  # of scores or weights (L, L)
+
+
+def _attention(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    before: Change = lambda scores: scores,
+    after: Change = lambda weights: weights,
+    dim: int = 1,
+) -> torch.Tensor:
     """Attention, with functions that change its scores and its weights."""
     return after(before(q @ k.T / q.shape[-1] ** 0.5).softmax(dim)) @ v
 
 
 @exercise("06.2")
-def _causal_attention(causal_attention):
+def _causal_attention(causal_attention: Callable) -> Hints:
     """causal_attention(q, k, v), each (L, D): attention in which no token sees a later one."""
     q, k, v = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(6))
 
-    def answer_for(q, k, v):
+    def answer_for(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(answer_of(causal_attention, q.clone(), k.clone(), v.clone()))
 
-    def mask(scores, reach=0):  # row i looks at 0 to i + reach
+    def mask(scores: torch.Tensor, reach: int = 0) -> torch.Tensor:  # row i looks at 0 to i + reach
         see = torch.ones_like(scores).tril(reach).bool()
         return scores.masked_fill(~see, -torch.inf)
 
@@ -214,7 +227,7 @@ def _causal_attention(causal_attention):
 
 
 @exercise("06.3")
-def _classify(classify):
+def _classify(classify: Callable) -> Hints:
     """classify(pictures (N, D), captions (K, D)): (N,) index of the caption of largest cosine."""
     # Chosen so that each mistake below gives other numbers.
     captions = torch.tensor(

@@ -1,13 +1,15 @@
 """Checkers of lesson 07, the UNet."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
-def _meet_of_another_size(meet, last):
+def _meet_of_another_size(meet: Callable, last: str) -> Hints:
     deep, skip = torch.arange(30.0).reshape(1, 2, 3, 5), -torch.arange(300.0).reshape(1, 5, 6, 10)
     hint = (
         "right for 4 x 4 places and 3 channels each, but not for 2 channels of 3 x 5 places "
@@ -23,7 +25,7 @@ def _meet_of_another_size(meet, last):
 
 
 @exercise("07.1")
-def _meet(meet):
+def _meet(meet: Callable) -> Hints:
     """meet(deep, skip): the input of an up block, (B, C + D, 2h, 2w).
 
     deep has shape (B, C, h, w), skip has shape (B, D, 2h, 2w).
@@ -135,7 +137,7 @@ def _meet(meet):
     ]
 
 
-def _mean_map(layers, rows, side):
+def _mean_map(layers: list[torch.Tensor], rows: list[int], side: int) -> torch.Tensor:
     maps = []
     for weights in layers:
         small = round(weights.shape[1] ** 0.5)
@@ -145,7 +147,7 @@ def _mean_map(layers, rows, side):
 
 
 @exercise("07.2")
-def _phrase_map(phrase_map):
+def _phrase_map(phrase_map: Callable) -> Hints:
     """phrase_map(layers, rows, side): weights (heads, h w, L) of some layers to one map.
 
     The map (side, side) is the mean over layers and heads, summed over the phrase's tokens.
@@ -290,7 +292,7 @@ def _phrase_map(phrase_map):
 
 
 @exercise("07.3")
-def _loss_by_level(loss_by_level):
+def _loss_by_level(loss_by_level: Callable) -> Hints:
     """loss_by_level(predicted, noise, t, edges): the mean squared error in K bins of timesteps.
 
     predicted and noise are (B, C, h, w), t is (B,), edges (K + 1,); the answer is (K,).
@@ -317,7 +319,11 @@ def _loss_by_level(loss_by_level):
     answer = torch.as_tensor(answer)
     each = (predicted - noise).square().mean((1, 2, 3))
 
-    def bins(values, inside=lambda t, low, high: (t >= low) & (t < high), reduce=torch.mean):
+    def bins(
+        values: torch.Tensor,
+        inside: Callable = lambda t, low, high: (t >= low) & (t < high),
+        reduce: Callable = torch.mean,
+    ) -> torch.Tensor:
         return torch.stack(
             [
                 reduce(values[inside(t, low, high)])

@@ -1,9 +1,12 @@
 """Checkers of lesson 08, guidance."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 UNCOND, COND = (
     torch.tensor([[[[1.0, -2.0], [0.5, 3.0]]], [[[0.0, 1.0], [2.0, -1.0]]]]),
@@ -11,12 +14,12 @@ UNCOND, COND = (
 )  # (2, 1, 2, 2) each
 
 
-def _array(answer):
+def _array(answer: Any) -> np.ndarray:
     return np.asarray(answer.detach() if torch.is_tensor(answer) else answer, dtype=float)
 
 
 @exercise("08.1")
-def _amplify(amplify):
+def _amplify(amplify: Callable) -> Hints:
     """amplify(uncond, cond, scale): uncond + scale * (cond - uncond)."""
     u, c, change = UNCOND, COND, COND - UNCOND
     answer = _array(answer_of(amplify, u.clone(), c.clone(), 3.0))
@@ -71,7 +74,7 @@ def _amplify(amplify):
 
 
 @exercise("08.2")
-def _mended(mended):
+def _mended(mended: Callable) -> Hints:
     """mended(output, scale): guidance of output (2B, C, h, w), first uncond, then cond."""
     u, c, change = UNCOND, COND, COND - UNCOND
     output = torch.cat([u, c])
@@ -132,7 +135,7 @@ def _mended(mended):
 
 
 @exercise("08.3")
-def _interval(interval):
+def _interval(interval: Callable) -> Hints:
     """interval(timesteps, scale, low, high): for each timestep, scale within the bounds, else 1."""
     timesteps = [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]
     wanted = np.array([1, 1, 6, 6, 6, 6, 1, 1, 1, 1.0])

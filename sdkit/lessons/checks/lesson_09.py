@@ -1,12 +1,15 @@
 """Checkers of lesson 09, Stable Diffusion assembled."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("09.1")
-def _looked_at(times):
+def _looked_at(times: Any) -> Hints:
     """times: how many latents go through the UNet in 25 guided steps."""
     times = float(times)
     if times == 50:
@@ -37,10 +40,10 @@ def _looked_at(times):
 
 
 @exercise("09.2")
-def _first_latents(first_latents):
+def _first_latents(first_latents: Callable) -> Hints:
     """first_latents(channels, size, f, init_noise_sigma, generator): the noise to start from."""
 
-    def ask(channels, size, f, sigma, seed=3):
+    def ask(channels: int, size: int, f: int, sigma: float, seed: int = 3) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
         answer = answer_of(first_latents, channels, size, f, sigma, generator)
         if isinstance(answer, torch.Size) or not hasattr(answer, "__len__"):
@@ -117,7 +120,7 @@ def _first_latents(first_latents):
 
 
 @exercise("09.3")
-def _mix(mix):
+def _mix(mix: Callable) -> Hints:
     """mix(first, second, share): two embeddings (1, L, D), interpolated for each of N shares.
 
     The answer has shape (N, L, D).

@@ -1,16 +1,17 @@
 """Checkers of lesson 10, super-resolution."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("10.1")
-def _agree(agree):
+def _agree(agree: Callable) -> Hints:
     """agree(large, small): back-projection, so that the means of 4 x 4 blocks equal small."""
     generator = torch.Generator().manual_seed(10)
     large, small = (torch.rand(1, 3, *size, generator=generator) for size in ((16, 24), (4, 6)))
@@ -20,7 +21,7 @@ def _agree(agree):
         return ["one of the arguments itself was changed. Make a new tensor.", "no += on large."]
     missing = small - F.avg_pool2d(large, 4)
 
-    def spread(x):
+    def spread(x: torch.Tensor) -> torch.Tensor:
         return F.interpolate(x, scale_factor=4, mode="nearest")
 
     last = (
@@ -120,7 +121,7 @@ def _agree(agree):
 
 
 @exercise("10.2")
-def _unbeaten(unbeaten):
+def _unbeaten(unbeaten: Callable) -> Hints:
     """unbeaten(points): indices of the (PSNR, distance) points on the Pareto front; no ties."""
     points = [(24, 0.10), (26, 0.12), (25, 0.20), (27, 0.30), (23, 0.15), (26.5, 0.31)]
     answer = answer_of(unbeaten, list(points))
@@ -177,10 +178,10 @@ def _unbeaten(unbeaten):
 
 
 @exercise("10.3")
-def _psnr_of_mean(psnr_of_mean):
+def _psnr_of_mean(psnr_of_mean: Callable) -> Hints:
     """psnr_of_mean(error, spread, k): PSNR in dB of the mean of k samples."""
 
-    def decibel(x):
+    def decibel(x: float) -> float:
         return -10 * math.log10(x)
 
     error, spread, k = 0.010, 0.004, 4

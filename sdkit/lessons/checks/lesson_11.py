@@ -1,13 +1,16 @@
 """Checkers of lesson 11, style transfer."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("11.1")
-def _steps_run(steps):
+def _steps_run(steps: Any) -> Hints:
     """steps: how many denoising steps run at strength 0.35, num_inference_steps = 30."""
     steps = float(steps)
     if steps == 10:
@@ -38,7 +41,7 @@ def _steps_run(steps):
 
 
 @exercise("11.2")
-def _keep_the_face(pick_strength):
+def _keep_the_face(pick_strength: Callable) -> Hints:
     """pick_strength(strengths, content, style, floor): the most style with content >= floor."""
     # Each wrong rule picks another strength. The content of the right one is the floor.
     strengths = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
@@ -95,7 +98,7 @@ def _keep_the_face(pick_strength):
 
 
 @exercise("11.3")
-def _blend(blend):
+def _blend(blend: Callable) -> Hints:
     """blend(mask, painted, kept): painted where mask is 0, kept where it is 1."""
     kept = torch.tensor([[2.0, 3.0], [4.0, 5.0]])
     painted = torch.tensor([[10.0, 20.0], [30.0, 40.0]])

@@ -1,23 +1,26 @@
 """Checkers of lesson 12, how good is it?"""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 Z = 1.96
 
 
-def _interval(answer):
+def _interval(answer: Any) -> np.ndarray:
     return np.asarray([float(end) for end in (answer if np.iterable(answer) else [answer])])
 
 
 @exercise("12.1")
-def _wilson(wilson):
+def _wilson(wilson: Callable) -> Hints:
     """wilson(right, count): (low, high), the 95 % interval of Wilson (1927) with z = 1.96."""
 
-    def wanted(right, count):
+    def wanted(right: int, count: int) -> np.ndarray:
         share = right / count
         half = Z * (share * (1 - share) / count + (Z / 2 / count) ** 2) ** 0.5
         return np.array([share + Z**2 / 2 / count - half, share + Z**2 / 2 / count + half]) / (
@@ -108,7 +111,7 @@ def _wilson(wilson):
 
 
 @exercise("12.2")
-def _fid_of_endless(fid_of_endless):
+def _fid_of_endless(fid_of_endless: Callable) -> Hints:
     """fid_of_endless(n1, f1, n2, f2): the limit of FID(n) = truth + c / n for large n."""
     n, m, truth, c = 100, 250, 5.25, 600.0
     f, g = truth + c / n, truth + c / m
@@ -162,7 +165,7 @@ def _fid_of_endless(fid_of_endless):
 
 
 @exercise("12.3")
-def _copied(copied):
+def _copied(copied: Callable) -> Hints:
     """copied(made, own, fresh): the share of pictures nearer to own than to all of fresh.
 
     made and own have shape (N, D), fresh has shape (N, F, D).

@@ -1,17 +1,19 @@
 """Checkers of lesson 13, make it yours."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("13.1")
-def _merged(merged):
+def _merged(merged: Callable) -> Hints:
     """merged(W, A, B, s): W + s B A, with W (out, in), A (r, in) and B (out, r)."""
     generator = torch.Generator().manual_seed(13)
 
-    def matrices(outputs, inputs, rank):
+    def matrices(outputs: int, inputs: int, rank: int) -> list[torch.Tensor]:
         shapes = (outputs, inputs), (rank, inputs), (outputs, rank)
         return [torch.randn(shape, generator=generator) for shape in shapes]
 
@@ -55,13 +57,13 @@ def _merged(merged):
 
 
 @exercise("13.2")
-def _dreambooth_loss(dreambooth_loss):
+def _dreambooth_loss(dreambooth_loss: Callable) -> Hints:
     """dreambooth_loss(errors, known, weight): mean of the new ones + weight x mean of the known."""
     errors = torch.tensor([1.0, 2.0, 4.0, 9.0, 3.0, 8.0, 5.0, 0.5])
     known = torch.tensor([False, True, False, False, True, False, False, False])
     weight = 0.4
 
-    def wanted(errors, known, weight):
+    def wanted(errors: torch.Tensor, known: torch.Tensor, weight: float) -> float:
         parts = [errors[~known], errors[known]]
         new, old = (float(part.mean()) if len(part) else 0.0 for part in parts)
         return new + weight * old

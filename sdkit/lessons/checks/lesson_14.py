@@ -1,13 +1,15 @@
 """Checkers of lesson 14, four steps instead of fifty."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("14.1")
-def _target(target):
+def _target(target: Callable) -> Hints:
     """target(x, end, u, u_end): the velocity of one Euler step from x at u to end at u_end."""
     x, end = torch.tensor([[1.0, -2.0], [0.5, 3.0]]), torch.tensor([[0.4, 1.0], [-2.0, 0.6]])
     u, u_end = 0.8, 0.55
@@ -50,7 +52,7 @@ def _target(target):
 
 
 @exercise("14.2")
-def _noise_of_jump(noise_of_jump):
+def _noise_of_jump(noise_of_jump: Callable) -> Hints:
     """noise_of_jump(x, y, a, s, b, r): the noise with which one step of DDIM leads from x to y."""
     x, noise = torch.tensor([[1.0, -2.0], [0.5, 3.0]]), torch.tensor([[0.4, 1.0], [-2.0, 0.6]])
     a, s, b, r = 0.6, 0.8, 12 / 13, 5 / 13
@@ -98,7 +100,7 @@ def _noise_of_jump(noise_of_jump):
 
 
 @exercise("14.3")
-def _pays_after(pays_after):
+def _pays_after(pays_after: Callable) -> Hints:
     """pays_after(training, before, after): the smallest number of pictures that saves as much."""
     training, before, after = 1000, 15, 4
     answer = float(answer_of(pays_after, training, before, after))

@@ -1,13 +1,15 @@
 """Checkers of lesson 15, straight roads."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("15.1")
-def _euler(euler):
+def _euler(euler: Callable) -> Hints:
     """euler(x, velocity, u, u_next): x one Euler step further, at u_next."""
     x, velocity = torch.tensor([[1.0, -2.0], [0.5, 3.0]]), torch.tensor([[0.4, 1.0], [-2.0, 0.6]])
     u, u_next = 0.8, 0.5
@@ -53,7 +55,7 @@ def _euler(euler):
 
 
 @exercise("15.2")
-def _bend(bend):
+def _bend(bend: Callable) -> Hints:
     """bend(path): for each point the length of its path over the distance of its ends."""
     path = torch.tensor(
         [
@@ -114,7 +116,7 @@ def _bend(bend):
 
 
 @exercise("15.3")
-def _shifted(shifted):
+def _shifted(shifted: Callable) -> Hints:
     """shifted(u, shift): the level at which u / (1 - u) is `shift` times as large as at u."""
     u, shift = 0.5, 3.0
     answer = float(answer_of(shifted, u, shift))

@@ -1,19 +1,20 @@
 """Checkers of lesson 16, edit, don't repaint."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("16.1")
-def _step(step):
+def _step(step: Callable) -> Hints:
     """step(z, noise, abar, abar_next): DDIM's step from one noise level to another."""
     z, noise = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.25, 1.0, -1.5])
 
-    def parts(abar, other):
+    def parts(abar: float, other: float) -> tuple[torch.Tensor, float, float]:
         return (z - (1 - abar) ** 0.5 * noise) / abar**0.5, other**0.5, (1 - other) ** 0.5
 
     abar, other = 0.64, 0.25
@@ -71,7 +72,7 @@ def _step(step):
 
 
 @exercise("16.2")
-def _mixed(mixed):
+def _mixed(mixed: Callable) -> Hints:
     """mixed(old, new, partner): maps (places, L), borrowed where the word has a partner."""
     old = torch.arange(12.0).reshape(3, 4) / 10
     new = 5 + torch.arange(15.0).reshape(3, 5) / 10
@@ -123,7 +124,7 @@ def _mixed(mixed):
 
 
 @exercise("16.3")
-def _psnr_where(psnr_where):
+def _psnr_where(psnr_where: Callable) -> Hints:
     """psnr_where(image, truth, where): PSNR in dB over the pixels of a mask."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
@@ -136,7 +137,7 @@ def _psnr_where(psnr_where):
     )
     answer = float(answer_of(psnr_where, image.copy(), truth.copy(), where.copy()))
 
-    def db(error):
+    def db(error: float) -> float:
         return 10 * math.log10(255**2 / error)
 
     difference = image.astype(float) - truth

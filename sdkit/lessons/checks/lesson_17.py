@@ -1,12 +1,15 @@
 """Checkers of lesson 17, who made this picture?"""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from sdkit.lessons.checks import answer_of, exercise, match_mistake
+from sdkit.lessons.checks import Hints, answer_of, exercise, match_mistake
 
 
 @exercise("17.1")
-def _agreement(agreement):
+def _agreement(agreement: Callable) -> Hints:
     """agreement(picture, key): the summed cosines of the differences, over sqrt(K / 2)."""
     rng = np.random.default_rng(17)
     picture, key = rng.uniform(-np.pi, np.pi, (2, 8))
@@ -100,7 +103,7 @@ def _agreement(agreement):
 
 
 @exercise("17.2")
-def _auc(auc):
+def _auc(auc: Callable) -> Hints:
     """auc(yes, no): in which share of all pairs the first score is larger; equal counts 1/2."""
     yes, no = np.array([3.0, 5, 0, 4, 4, 9, 2]), np.array([4.0, 1, 3, 7, 1])
     answer = np.asarray(answer_of(auc, yes.copy(), no.copy()), dtype=float)
@@ -166,7 +169,7 @@ def _auc(auc):
 
 
 @exercise("17.3")
-def _really_marked(count):
+def _really_marked(count: Any) -> Hints:
     """count: of 100 alarms, how many are marked: 1,000 of 1,000,000, 90 % found, 1 % false."""
     count = float(count)
     hits, false = 0.9 * 1000, 0.01 * 999_000
