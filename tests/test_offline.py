@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
@@ -51,7 +52,7 @@ clean = {
 
 
 def test_no_verb_opens_a_socket(tiny_data, tiny_upscaler, tmp_path):
-    (tmp_path / "x.ipynb").write_text('{"cells": [], "metadata": {}}')
+    nbformat.write(new_notebook(), tmp_path / "x.ipynb")
     (tmp_path / "mine").mkdir()
     for level in (50, 100, 200):
         Image.new("L", (40, 40), level).save(tmp_path / "mine" / f"a red house {level}.png")

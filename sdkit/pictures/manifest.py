@@ -187,8 +187,8 @@ def _found(told: dict[str, Any], has_own: bool) -> Found:
     fault = None
     if told.get("validation_state") not in ("Valid", "Trusted"):
         known = [FAULTS[code] for code in failed if code in FAULTS]
-        others = [f"the manifest is damaged, or not as C2PA asks ({code})" for code in failed]
-        fault = (known or others or ["its signature could not be checked"])[0]
+        unknown = [f"the manifest is damaged, or not as C2PA asks ({code})" for code in failed]
+        fault = (known or unknown or ["its signature could not be checked"])[0]
     return Found(
         fault,
         plain(", ".join(name for name in names if name))[:200],

@@ -61,9 +61,10 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = getattr(error, "strerror", None) or "no folder can have this name"
         raise SdkitError(
-            f"Cannot make the folder {folder}: {error.strerror}. Choose another folder with --out."
+            f"Cannot make the folder {str(folder)!r}: {reason}. Choose another folder with --out."
         ) from error
     if not os.access(folder, os.W_OK):
         raise SdkitError(f"You may not write into {folder}. Choose another folder with --out.")
