@@ -102,6 +102,8 @@ class FrameSlider(anywidget.AnyWidget):
       label.append(model.get("description"), input);
       name.setAttribute("aria-hidden", "true");
       el.append(label, name);
+      // otherwise JupyterLab takes the arrow keys for itself
+      el.addEventListener("keydown", (event) => event.stopPropagation());
       tell();
     }
     export default { render };
