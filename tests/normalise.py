@@ -39,8 +39,8 @@ PASSING = re.compile(r"\d+%\|.*\||^\[a picture while it was painted\]$")
 
 
 def all_notebooks():
-    """Every notebook of the kit, lessons before solutions."""
-    return [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
+    """Every notebook of the kit: lessons before solutions and translations."""
+    return [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("*/*.ipynb"))]
 
 
 def normalise(notebook):

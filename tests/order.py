@@ -7,6 +7,7 @@ LONGEST_FIRST = [
     "tests/browser/*",
     "notebooks/01*",
     "notebooks/1[1267]*",
+    "notebooks/de/*",
     "notebooks/0[78]*",
     "notebooks/[01]*",
     "notebooks/solutions/*",

@@ -6,7 +6,7 @@
 A text file such as docs/translations/de/00_start_here.txt has a part for each cell. Its first line
 is "@@", the id of the cell, and a fingerprint of the English that was translated. Below stands the
 Markdown of the cell. For a cell with code each line is "English => translated", for a string or a
-comment. Links are those of the English lesson. The made notebooks have no outputs.
+comment. Links are those of the English lesson. Cells whose code is as before keep their outputs.
 """
 
 from __future__ import annotations
@@ -136,13 +136,25 @@ def _moved(url: str, own: set[str]) -> str:
     return url if path.removesuffix(".ipynb") in own else f"../{url}"
 
 
+def keep_outputs(made: dict[str, Any], before: dict[str, Any]) -> None:
+    """Give the cells of `made` the outputs that the same cells with the same code had `before`."""
+    old = {cell["id"]: cell for cell in before["cells"]}
+    for cell in made["cells"]:
+        then = old.get(cell["id"], {})
+        if cell["cell_type"] == "code" and "".join(then.get("source", "")) == cell["source"]:
+            cell["outputs"], cell["execution_count"] = then["outputs"], then["execution_count"]
+
+
 def write(language: str) -> list[str]:
     """Write the notebooks of a language; return what is out of date in their translations."""
     folder = NOTEBOOKS / language
     folder.mkdir(exist_ok=True)
     for catalogue in files(language):
-        text = json.dumps(notebook(catalogue), ensure_ascii=False, indent=1)
-        (folder / f"{catalogue.stem}.ipynb").write_text(text + "\n", encoding="utf-8")
+        path, made = folder / f"{catalogue.stem}.ipynb", notebook(catalogue)
+        if path.is_file():
+            keep_outputs(made, json.loads(path.read_text(encoding="utf-8")))
+        text = json.dumps(made, ensure_ascii=False, indent=1)
+        path.write_text(text + "\n", encoding="utf-8")
     return [line for catalogue in files(language) for line in stale(catalogue)]
 
 

@@ -4,14 +4,11 @@ import ast
 import json
 import os
 import re
-import subprocess
-import sys
 
 import nbformat
 import pytest
 
 from sdkit.errors import SdkitError
-from sdkit.files import ROOT
 from sdkit.lessons import translated
 
 FILES = [file for language in translated.languages() for file in translated.files(language)]
@@ -23,12 +20,12 @@ LINK = re.compile(r"\]\((?!#)([^)\s]+)\)")
 def stored(file):
     """The translated notebook in the repository."""
     path = translated.NOTEBOOKS / file.parent.name / f"{file.stem}.ipynb"
-    return path, json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def pairs(file):
     """The cells of the English lesson, each with its translation."""
-    _, own = stored(file)
+    own = stored(file)
     cells = [cell for cell in own["cells"] if cell["id"] != "code-language"]
     return list(zip(translated.english(file.stem)["cells"], cells, strict=True))
 
@@ -45,10 +42,15 @@ def test_a_translation_fits_the_present_english(file):
 
 @each
 def test_the_stored_notebook_is_made_from_the_english_one(file):
-    path, own = stored(file)
+    own = stored(file)
     nbformat.validate(nbformat.from_dict(own))
-    assert own == translated.notebook(file), AGAIN
-    assert path.stat().st_size < 100_000  # no outputs
+    made = translated.notebook(file)
+    for notebook in (own, made):
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+            cell.pop("outputs", None)
+            cell.pop("execution_count", None)
+    assert own == made, AGAIN
 
 
 class NoText(ast.NodeTransformer):
@@ -64,7 +66,6 @@ def test_the_code_is_that_of_the_lesson_except_for_strings_and_comments(file):
         if before["cell_type"] == "code":
             trees = [NoText().visit(ast.parse("".join(c["source"]))) for c in (before, after)]
             assert ast.dump(trees[0]) == ast.dump(trees[1]), before["id"]
-            assert after["outputs"] == []
 
 
 @each
@@ -88,6 +89,19 @@ def test_text_has_the_links_formulas_and_answers_of_the_english(file):
             links.append(sorted(str(target).replace(own, os.sep) for target in found))
         assert links[0] == links[1], before["id"]
         assert texts[0] != texts[1]
+
+
+def test_only_cells_with_the_same_code_keep_their_outputs():
+    def cell(name, source, *outputs):
+        count = len(outputs) or None
+        code = {"outputs": list(outputs), "execution_count": count}
+        return {"cell_type": "code", "id": name, "source": source, **code}
+
+    before = {"cells": [cell("a", ["1\n", "2"], "two"), cell("b", ["3"], "three")]}
+    made = {"cells": [cell("a", "1\n2"), cell("b", "4"), cell("c", "5")]}
+    translated.keep_outputs(made, before)
+    assert [one["outputs"] for one in made["cells"]] == [["two"], [], []]
+    assert [one["execution_count"] for one in made["cells"]] == [1, None, None]
 
 
 def test_a_changed_english_cell_is_reported(tmp_path, monkeypatch):
@@ -122,23 +136,11 @@ def test_a_changed_english_cell_is_reported(tmp_path, monkeypatch):
         translated.notebook(file)
 
 
-@pytest.mark.slow
 @each
-def test_a_translated_lesson_runs_and_prints_in_its_language(file, tmp_path):
-    path, _ = stored(file)
-    done = subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", str(path)]
-        + ["--ExecutePreprocessor.timeout=900", "--output-dir", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    made = json.loads((tmp_path / path.name).read_text(encoding="utf-8"))
-    printed = "".join(
-        "".join(output.get("text", ""))
-        for cell in made["cells"]
-        for output in cell.get("outputs", [])
-    )
+def test_the_checks_of_a_translated_lesson_speak_its_language(file):
+    """nbval sees that the cells still print this."""
+    own = stored(file)
+    outputs = [one for cell in own["cells"] for one in cell.get("outputs", [])]
+    printed = "".join("".join(one.get("text", "")) for one in outputs)
     assert "noch nicht versucht" in printed and "deine Schätzung keine" in printed
     assert "not attempted" not in printed and "your guess" not in printed
