@@ -8,9 +8,11 @@ put it into `stages`.
 
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from sdkit.files import models_dir
 from sdkit.recipes import (
@@ -29,7 +31,7 @@ from sdkit.recipes.settings import BaseSettings, input_folders, published
 
 # Settings with which the whole chain runs in less than a minute, as a test. Nobody can recognise
 # anything in the pictures of its networks.
-TINY = {
+TINY: dict[str, dict[str, Any]] = {
     "reader": dict(batch_size=4, drawn=12, size=32, channels=(8, 16), evaluate=4),
     "classifier": dict(batch_size=4, size=32, channels=(8, 16)),
     "text": dict(batch_size=4, postcards_per_step=6, drawn=8, size=32, width=16, layers=1),
@@ -56,7 +58,9 @@ TINY = {
     ),
     "painter": dict(
         batch_size=2,
+        pairs=2,
         photographs=1,
+        decoded=1,
         side=128,
         sizes=(8, 12),
         drawn=6,
@@ -80,7 +84,7 @@ class Stage:
     recipe: ModuleType
     settings: BaseSettings
 
-    def is_finished(self):
+    def is_finished(self) -> bool:
         """Whether the network is there, made with these settings from these inputs."""
         record = training.read_record(self.settings.record_folder)
         if record is None or record["settings"] != published(self.settings):
@@ -89,17 +93,23 @@ class Stage:
         return inputs == training.input_fingerprints(self.settings)
 
     @property
-    def steps_done(self):
+    def steps_done(self) -> int:
         """Steps in the last checkpoint."""
         return training.read_progress(self.settings.runs)["step"]
 
-    def is_stale(self):
+    def is_stale(self) -> bool:
         """Whether the checkpoint is of other settings or inputs, so that it cannot be continued."""
         inputs = training.input_fingerprints(self.settings)
         return bool(training.changes_since_checkpoint(self.settings, inputs))
 
 
-def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
+def stages(
+    art_dir: str | Path,
+    out: str | Path | None = None,
+    runs: str | Path = "runs",
+    tiny: bool = False,
+    features: str | Path | None = None,
+) -> list[Stage]:
     """The stages in an order in which each finds its inputs: a list of `Stage`.
 
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
@@ -120,7 +130,7 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
     enlarging = dict(out=out / "mini-upscaler", classifier=out / "style-classifier")
     enlarging |= networks | dict(vae=first_vae)
     redrawn = TINY_REDRAWN if tiny else REDRAWN
-    second_unet = dict(
+    second_unet: dict[str, Any] = dict(
         out=second,
         initial=first / "unet",
         text_encoder=first / "text_encoder",
@@ -128,7 +138,7 @@ def stages(art_dir, out=None, runs="runs", tiny=False, features=None):
         steps=2000,
         learning_rate=8e-4,
     )
-    planned = [
+    planned: list[tuple[str, ModuleType, dict[str, Any]]] = [
         ("classifier", classifier, dict(out=out / "style-classifier")),
         ("reader", reader, dict(out=out / "postcard-reader")),
         ("text", text, dict(out=mini_sd, out_clip=clip)),
@@ -174,7 +184,7 @@ class Plan:
     source: str  # where the estimate comes from
 
 
-def plan(chain, known=None):
+def plan(chain: Sequence[Stage], known: str | Path | None = None) -> list[Plan]:
     """The plan of `run`: a list of `Plan`, one for each stage; see `estimate` for the minutes."""
     plans, trained = [], set()
     for stage in chain:
@@ -191,11 +201,11 @@ def plan(chain, known=None):
     return plans
 
 
-def _resolved(path):
+def _resolved(path: str | Path) -> Path:
     return Path(path).resolve()
 
 
-def output_folders(settings):
+def output_folders(settings: BaseSettings) -> list[Path]:
     """The folders that a training writes; a pipeline's folder stands for the networks in it."""
     found = [getattr(settings, one.name) for one in fields(settings) if one.name.startswith("out")]
     if isinstance(settings, unet.LatentSettings):
@@ -205,7 +215,9 @@ def output_folders(settings):
     return found
 
 
-def estimate(stage, steps_done=0, known=None):
+def estimate(
+    stage: Stage, steps_done: int = 0, known: str | Path | None = None
+) -> tuple[float | None, str]:
     """Minutes that a stage will take, and the source of this figure: (minutes or None, source).
 
     From the checkpoint of the same training, else from a ``recipe.json`` of the same recipe and
@@ -233,7 +245,7 @@ def estimate(stage, steps_done=0, known=None):
     return None, f"no training on a {device} is recorded"
 
 
-def records(place):
+def records(place: str | Path) -> Iterator[dict[str, Any]]:
     """The record of the network in a folder, and those of the networks that it started from."""
     waiting = [training.read_record(place)]
     while waiting:
@@ -259,7 +271,7 @@ RECORDED = {
 }
 
 
-def describe(plans):
+def describe(plans: Sequence[Plan]) -> str:
     """The plan as a table, with the sum of the estimates."""
     lines = [f"{'stage':12} {'what happens':12} {'minutes':>8}  estimated from"]
     for one in plans:
@@ -271,7 +283,7 @@ def describe(plans):
     return "\n".join(lines)
 
 
-def run(chain):
+def run(chain: Sequence[Stage]) -> None:
     """Train every stage that is not finished, in order."""
     for stage in chain:
         if stage.is_finished():

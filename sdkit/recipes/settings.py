@@ -44,6 +44,8 @@ class BaseSettings:
     runs: Path = Path("runs")
     # updates of the weights
     steps: int = 1000
+    # examples in a batch
+    batch_size: int = 16
     # seed of everything random
     seed: int = 0
     # pictures that are read from each folder, for a trial (0: all)

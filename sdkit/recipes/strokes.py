@@ -5,17 +5,29 @@ picture still differs from the photograph. This is painterly rendering (Hertzman
 rendering with curved brush strokes of multiple sizes"). Their direction comes from the structure
 tensor (Kang et al. 2007, "Coherent line drawing", smooth it in a like way), and the colours move
 towards those of a real painting (Reinhard et al. 2001, "Color transfer between images").
+
+All that is random in a stroke comes from the noise that the denoiser starts from (`grains`). So
+this noise decides where each stroke lies, and the denoiser can learn it. If the strokes were random
+in another way, the best that it could predict would be their mean, which has no strokes.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
+from scipy.linalg import hadamard
 from scipy.ndimage import gaussian_filter, sobel, zoom
+from scipy.special import ndtr
 from skimage.color import lab2rgb, rgb2lab
 
+GRAIN = 8  # px; side of the squares in each of which four numbers of the noise decide the strokes
+GRAINS = 4  # how many numbers
+CHECKERS = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) / 2
+WHIRL = 4  # grains; width over which whirls are averaged
 FINER = 2  # strokes are drawn on a canvas so many times larger, so that their edges are smooth
 POINTS = 4  # points of a stroke on each side of its middle
 LEAVES_COLOUR = 14  # CIELAB distance at which a stroke ends, because another form begins there
@@ -48,6 +60,8 @@ class Brush:
     swirl: float = 0.15
     # by how much L* of a drawn outline is lower
     outline: float = 0
+    # how many rows of strokes each layer has in a grain
+    rows: tuple[int, ...] = (1, 2, 2)
 
 
 VAN_GOGH = Brush()
@@ -79,7 +93,7 @@ class Palette(NamedTuple):
     deviation: np.ndarray
 
 
-def palette_of(picture):
+def palette_of(picture: np.ndarray) -> Palette:
     """The `Palette` of a picture, uint8 (H, W, 3)."""
     small = Image.fromarray(picture)
     small.thumbnail((200, 200))
@@ -87,13 +101,13 @@ def palette_of(picture):
     return Palette(lab.mean(0), lab.std(0))
 
 
-def nearest(palettes, picture):
+def nearest(palettes: Sequence[Palette], picture: np.ndarray) -> Palette:
     """The one of some palettes that is nearest to the colours of a picture, uint8 (H, W, 3)."""
     own = palette_of(picture)
     return min(palettes, key=lambda one: sum(np.square(a - b).sum() for a, b in zip(own, one)))
 
 
-def recoloured(lab, palette, brush):
+def recoloured(lab: np.ndarray, palette: Palette, brush: Brush) -> np.ndarray:
     """A picture in CIELAB (H, W, 3) with its colours moved towards those of a painting."""
     mean, deviation = lab.mean((0, 1)), lab.std((0, 1)) + 1e-6
     wanted = (lab - mean) * (palette.deviation / deviation).clip(0.5, 1.8) + palette.mean
@@ -104,15 +118,15 @@ def recoloured(lab, palette, brush):
     return x
 
 
-def blurred(x, sigma):
+def blurred(x: np.ndarray, sigma: float) -> np.ndarray:
     """Each channel of (H, W, C) blurred on its own."""
     return gaussian_filter(x, (sigma, sigma, 0), truncate=2.5)
 
 
-def directions(lightness, swirl, rng):
+def directions(lightness: np.ndarray, swirl: float, numbers: np.ndarray) -> np.ndarray:
     """Unit vectors (H, W, 2), x and y, along which L* (H, W) changes least.
 
-    Where it has no direction, random whirls take over.
+    Where it has no direction, whirls take over. The ``numbers`` (rows, columns) decide them.
     """
     soft = gaussian_filter(lightness / 100, 1.5)
     dx, dy = sobel(soft, 1), sobel(soft, 0)
@@ -123,21 +137,25 @@ def directions(lightness, swirl, rng):
         weight = energy / (energy + 1e-5) / (energy + 4e-4)
         along, across = along + weight * one, across + weight * other
     height, width = lightness.shape
-    coarse = gaussian_filter(rng.normal(size=(height // 4 + 1, width // 4 + 1)), 10, mode="wrap")
-    whirl = zoom(coarse / coarse.std() * 2.4, 4, order=1)[:height, :width]
+    # the mean over many numbers is small: make its standard deviation 1 again (in the plane,
+    # a Gaussian of width w shrinks that of white noise by 2 sqrt(pi) w)
+    coarse = gaussian_filter(numbers, WHIRL, mode="wrap") * 2 * np.sqrt(np.pi) * WHIRL
+    whirl = zoom(coarse * 2.4, GRAIN, order=1)[:height, :width]
     along = along / len(SCALES) - swirl * np.cos(whirl)
     across = across / len(SCALES) - swirl * np.sin(whirl)
     angle = np.arctan2(across, along) / 2 + np.pi / 2
     return np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
-def at(x, points):
+def at(x: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Values of (H, W, ...) at points (..., 2) in px; points outside count as the nearest edge."""
     columns, rows = (points.astype(int).clip(0, (x.shape[1] - 1, x.shape[0] - 1))).T
     return x[rows.T, columns.T]
 
 
-def paths(middles, half_lengths, field, colours):
+def paths(
+    middles: np.ndarray, half_lengths: np.ndarray, field: np.ndarray, colours: np.ndarray
+) -> np.ndarray:
     """Curves (N, 2 POINTS + 1, 2) through points (N, 2) along a field of directions.
 
     They end where ``colours`` (H, W, 3) leave those of the middle.
@@ -159,14 +177,14 @@ def paths(middles, half_lengths, field, colours):
     return np.stack([*sides[0][::-1], middles, *sides[1]], 1)
 
 
-def shapes(curves, radius):
+def shapes(curves: np.ndarray, radius: float) -> np.ndarray:
     """Outlines (N, K, 2) of strokes along curves (N, M, 2) with round ends."""
     tangents = np.gradient(curves, axis=1)
     lengths = np.linalg.norm(tangents, axis=-1, keepdims=True)
     tangents = np.where(lengths > 1e-3, tangents / (lengths + 1e-9), np.array([1.0, 0.0]))
     normals = np.stack([-tangents[..., 1], tangents[..., 0]], -1)
 
-    def end(k, sign):
+    def end(k: int, sign: int) -> np.ndarray:
         angles = np.pi * np.arange(1, 4) / 4
         along, across = tangents[:, k, None], normals[:, k, None]
         arc = np.cos(angles)[:, None] * across + np.sin(angles)[:, None] * along
@@ -176,19 +194,21 @@ def shapes(curves, radius):
     return np.concatenate([left, end(-1, 1), right, end(0, -1)], 1)
 
 
-def to_rgb(lab):
+def to_rgb(lab: np.ndarray) -> np.ndarray:
     """CIELAB (..., 3) to uint8 RGB. Colours that no screen has become the nearest of theirs."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
         return (lab2rgb(lab) * 255).round().astype(np.uint8)
 
 
-def rgb_of(lab):
+def rgb_of(lab: np.ndarray) -> list[tuple[int, ...]]:
     """Colours in CIELAB (N, 3) as a list of RGB tuples."""
     return [*map(tuple, to_rgb(lab.clip((2, -90, -90), (97, 90, 90))[None])[0].tolist())]
 
 
-def draw_strokes(canvas, curves, width, colours, relief):
+def draw_strokes(
+    canvas: Image.Image, curves: np.ndarray, width: float, colours: np.ndarray, relief: float
+) -> None:
     """Draw strokes of a width in px along curves (N, M, 2) onto a PIL picture, the first first."""
     count, width = len(curves), width * FINER * 0.8
     offset = max(1.0, width / 6)
@@ -207,7 +227,7 @@ def draw_strokes(canvas, curves, width, colours, relief):
             draw.line(edges[k], fill=lit[k], width=max(1, round(width / 4)))
 
 
-def with_outlines(lab, strength):
+def with_outlines(lab: np.ndarray, strength: float) -> np.ndarray:
     """A picture in CIELAB (H, W, 3) with dark lines along its edges (Winnemoller et al. 2012)."""
     light = lab[..., 0]
     edges = gaussian_filter(light, 2.2) - gaussian_filter(light, 1.2)
@@ -215,30 +235,71 @@ def with_outlines(lab, strength):
     return lab - strength * lines[..., None] * np.array([1, 0, 0])
 
 
-def paint(picture, brush, palette, rng):
-    """A photograph, uint8 (H, W, 3), as a painting of the same shape."""
+def grains(noise: torch.Tensor) -> torch.Tensor:
+    """The numbers (B, 4, h / 2, w / 2) of latent noise (B, C, h, w) that decide the strokes.
+
+    They are the finest checkers (the HH band of a Haar wavelet) in the last four channels, with
+    variance 1. Latents of photographs hardly have such checkers, so the noise stays readable there
+    when it is added to a photograph.
+    """
+    squares = noise[:, -GRAINS:].unfold(2, 2, 2).unfold(3, 2, 2)  # (B, 4, h / 2, w / 2, 2, 2)
+    return (squares * CHECKERS.to(noise)).sum((-2, -1))
+
+
+def with_grains(noise: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Latent noise (B, C, h, w) with other numbers (B, 4, h / 2, w / 2) in it; see `grains`."""
+    difference = torch.kron(wanted - grains(noise), CHECKERS.to(noise))
+    return torch.cat([noise[:, :-GRAINS], noise[:, -GRAINS:] + difference], 1)
+
+
+def numbers_of_strokes(numbers: np.ndarray, rows: int) -> np.ndarray:
+    """Four numbers (rows h, rows w, 4) for each stroke of a layer, from those of grains (h, w, 4).
+
+    With two rows a grain has four strokes. Each gets other sums of the grain's numbers (a Hadamard
+    matrix), which are as independent as the numbers themselves.
+    """
+    if rows == 1:
+        return numbers
+    sums = numbers @ hadamard(GRAINS) / 2
+    parts = np.stack([np.roll(sums, k, -1) for k in range(rows**2)], 2)  # (h, w, 4, 4)
+    height, width = numbers.shape[:2]
+    parts = parts.reshape(height, width, rows, rows, GRAINS).swapaxes(1, 2)
+    return parts.reshape(height * rows, width * rows, GRAINS)
+
+
+def paint(picture: np.ndarray, brush: Brush, palette: Palette, numbers: np.ndarray) -> np.ndarray:
+    """A photograph, uint8 (H, W, 3), as a painting of the same shape.
+
+    numbers : (H / 8, W / 8, 4), those of `grains`. The first three decide the colours and places of
+        the strokes, the last one their lengths, their order and the whirls.
+    """
     lab = recoloured(rgb2lab(picture), palette, brush)
     height, width = picture.shape[:2]
-    field = directions(lab[..., 0], brush.swirl, rng)
+    field = directions(lab[..., 0], brush.swirl, numbers[..., 3])
     ground = rgb_of(lab.mean((0, 1))[None] - [12, 0, 0])[0]
     canvas = Image.new("RGB", (width * FINER, height * FINER), ground)
-    for layer, thickness in enumerate(brush.widths):
-        wanted = blurred(lab, thickness / 3)
-        y, x = np.mgrid[0 : height : 0.85 * thickness, 0 : width : 0.85 * thickness]
-        middles = np.stack([x, y], -1).reshape(-1, 2)
-        middles = rng.permutation(middles + rng.uniform(-0.45, 0.45, middles.shape) * thickness)
+    for layer, (thickness, rows) in enumerate(zip(brush.widths, brush.rows)):
+        wanted, spacing = blurred(lab, thickness / 3), GRAIN / rows
+        own = numbers_of_strokes(numbers, rows)
+        y, x = (np.mgrid[: own.shape[0], : own.shape[1]] + 0.5) * spacing
+        own = own.reshape(-1, GRAINS)
+        own = own[order := np.argsort(own[:, 3], kind="stable")]
+        places = np.stack([x, y], -1).reshape(-1, 2)[order]
+        middles = places + own[:, 1:3].clip(-1.5, 1.5) * spacing * 0.3
         middles = middles.clip(0, (width - 1, height - 1))
         if layer:
             so_far = rgb2lab(np.asarray(canvas.reduce(FINER)))
             error = np.linalg.norm(so_far - wanted, axis=-1)
             error = gaussian_filter(error, thickness / 2, truncate=2.5)
-            middles = middles[at(error, middles) > brush.tolerances[layer]]
+            needed = at(error, middles) > brush.tolerances[layer]
+            own, middles = own[needed], middles[needed]
         if not len(middles):
             continue
-        half_lengths = rng.uniform(*brush.lengths, len(middles)) * thickness / 2
+        low, high = brush.lengths
+        half_lengths = (low + (high - low) * ndtr(own[:, 3])) * thickness / 2
         curves = paths(middles, half_lengths, field, wanted)
         share = brush.fine_jitter if layer == len(brush.widths) - 1 else 1.0
-        jitter = share * rng.normal(size=(len(middles), 3)) * brush.jitter
+        jitter = share * own[:, :3] * brush.jitter
         draw_strokes(canvas, curves, thickness, at(wanted, middles) + jitter, brush.relief)
     made = np.asarray(canvas.reduce(FINER))
     if brush.outline:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from PIL import Image
 
-from sdkit.pictures import art
+from sdkit.pictures import art, photos
 from sdkit.recipes import captions, painter, unet
 
 SETTINGS = painter.Settings(out=Path("o"), teacher=Path("t"), vae=Path("v"), side=32)
@@ -22,11 +22,12 @@ def scheduler():
 
 
 def batch_of(count=2, side=128, **changes):
-    photographs, paintings = torch.rand(2, count, 3, side, side) * 2 - 1
     fields = dict(
-        photographs=photographs,
-        paintings=paintings,
-        faces=torch.zeros(count, 1, side, side),
+        z=torch.randn(count, 8, side // 4, side // 4),
+        z_wanted=torch.randn(count, 8, side // 4, side // 4),
+        y_wanted=torch.rand(count, 3, side, side) * 2 - 1,
+        faces=torch.zeros(count, 1, side // 4, side // 4),
+        noise=torch.randn(count, 8, side // 4, side // 4),
         ids=None,
         scales=torch.full((count,), painter.USUAL_SCALE),
         starts=torch.tensor([300, 450][:count]),
@@ -94,45 +95,47 @@ def test_clean_latents_are_those_that_diffusers_predicts(scheduler):
 
 @pytest.mark.parametrize("steps_before", [0, 1, 2])
 def test_a_network_that_knows_the_noise_paints_what_it_was_given(scheduler, steps_before):
-    z = torch.randn(2, 4, 8, 8)
+    batch = batch_of(steps_before=steps_before)
     asked = []
 
     def knows(noisy, now, text, scales, guided):
         a = scheduler.alphas_cumprod[now][:, None, None, None]
+        if not asked:  # the first step starts from the photographs and the noise of the batch
+            noised = a.sqrt() * batch.z + (1 - a).sqrt() * batch.noise
+            torch.testing.assert_close(noisy, noised)
         asked.append((now.tolist(), torch.is_grad_enabled()))
-        return (noisy - a.sqrt() * z) / (1 - a).sqrt()
+        return (noisy - a.sqrt() * batch.z_wanted) / (1 - a).sqrt()
 
-    batch = batch_of(steps_before=steps_before)
-    made = painter.painted(knows, z, batch, None, scheduler)
-    torch.testing.assert_close(made, z, atol=1e-4, rtol=0)
+    made = painter.painted(knows, batch, None, scheduler)
+    torch.testing.assert_close(made, batch.z_wanted, atol=1e-4, rtol=0)
     timesteps = [[300, 450], [200, 300], [100, 150]][: steps_before + 1]
     # only the last step is learned
     assert asked == [(t, k == steps_before) for k, t in enumerate(timesteps)]
 
 
-@pytest.mark.parametrize("scale, share", [(0.0, 0), (3.5, 0.5), (7.0, 1)])
-def test_the_guidance_scale_sets_how_much_painting_is_wanted(scale, share):
-    batch = batch_of(scales=torch.full((2,), scale))
-    expected = (1 - share) * batch.photographs + share * batch.paintings
-    torch.testing.assert_close(painter.part_of_the_way(batch), expected)
+def pictures_of_one_level(*levels, side=256):
+    return [np.full((side, side, 3), level, np.uint8) for level in levels]
+
+
+@pytest.mark.parametrize("scale, wanted", [(0.0, 100), (3.5, 130), (7.0, 160), (9.0, 177)])
+def test_the_guidance_scale_sets_how_much_painting_is_wanted(scale, wanted):
+    photograph, painting = pictures_of_one_level(100, 160)
+    made = painter.part_of_the_way(photograph, painting, np.zeros((256, 256), np.float32), scale)
+    assert made.dtype == np.uint8 and set(made.ravel()) == {wanted}
 
 
 def test_a_face_keeps_a_share_of_the_photograph_and_has_no_hard_edge():
-    faces = torch.zeros(2, 1, 256, 256)
-    faces[:, :, :, :128] = 1
-    batch = batch_of(scales=torch.full((2,), 7.0), faces=faces)
-    photograph, painting = torch.zeros(2, 3, 256, 256), torch.ones(2, 3, 256, 256)
-    made = painter.part_of_the_way(batch._replace(photographs=photograph, paintings=painting))
-    row = made[0, 0, 128]
-    assert row[64].item() == pytest.approx(0.7) and row[192].item() == pytest.approx(1)
-    assert row.diff().min() >= 0 and row.diff().max() < 0.05
+    faces = np.zeros((256, 256), np.float32)
+    faces[:, :128] = 1
+    made = painter.part_of_the_way(*pictures_of_one_level(0, 200), faces, 7.0)
+    row = made[128, :, 0].astype(int)
+    assert row[64] == 80 and row[192] == 200
+    assert np.diff(row).min() >= 0 and np.diff(row).max() < 10
 
 
 def test_more_painting_than_the_whole_stays_between_black_and_white():
-    batch = batch_of(scales=torch.full((2,), 9.0))
-    made = painter.part_of_the_way(batch)
-    assert made.abs().max() <= 1
-    assert ((made - batch.paintings) * (batch.paintings - batch.photographs)).min() >= 0
+    made = painter.part_of_the_way(*pictures_of_one_level(100, 250), np.zeros((256, 256)), 9.0)
+    assert set(made.ravel()) == {255}
 
 
 def test_moments_are_those_of_numpy_in_each_window():
@@ -147,12 +150,12 @@ def test_moments_are_those_of_numpy_in_each_window():
 def losses_of(y, y_wanted, z=None, z_wanted=None, **changes):
     zeros = torch.zeros(len(y), 8, 32, 32)
     z, z_wanted = (zeros if one is None else one for one in (z, z_wanted))
-    batch = batch_of(len(y), **changes)
-    return painter.paint_losses(SETTINGS, z, y, batch, z_wanted, y_wanted, features_of)
+    batch = batch_of(len(y), y_wanted=y_wanted, z_wanted=z_wanted, **changes)
+    return painter.paint_losses(SETTINGS, z, y, batch, features_of)
 
 
 def test_nothing_is_wrong_with_what_is_wanted():
-    y = batch_of().paintings
+    y = batch_of().y_wanted
     for name, loss in losses_of(y, y).items():
         assert loss.item() == pytest.approx(0, abs=1e-6), name
 
@@ -182,10 +185,10 @@ def test_the_texture_sees_the_direction_of_strokes_but_not_their_places():
 
 
 def test_faces_count_more_in_the_latents():
-    y = batch_of(1).paintings
+    y = batch_of(1).y_wanted
     z_wanted = torch.ones(1, 8, 32, 32)
     plain, face = (
-        losses_of(y, y, z_wanted=z_wanted, faces=torch.full((1, 1, 128, 128), share))["latents"]
+        losses_of(y, y, z_wanted=z_wanted, faces=torch.full((1, 1, 32, 32), share))["latents"]
         for share in (0.0, 1.0)
     )
     assert plain.item() == pytest.approx(1)
@@ -193,10 +196,10 @@ def test_faces_count_more_in_the_latents():
 
 
 def test_only_what_is_beyond_black_and_white_is_clipped():
-    y = batch_of(1).paintings.clone()
+    y = batch_of(1).y_wanted.clone()
     y[0, 0, 0, :16] = 1.5
     y[0, 0, 1, :16] = -1.5
-    loss = losses_of(y, batch_of(1).paintings)["clipping"]
+    loss = losses_of(y, batch_of(1).y_wanted)["clipping"]
     assert loss.item() == pytest.approx(0.25 * 32 / (3 * 128 * 128))
 
 
@@ -212,33 +215,65 @@ def test_losses_are_weighed_as_the_settings_say():
     assert painter.weighted(SETTINGS, losses).item() == pytest.approx(expected)
 
 
-def test_a_batch_holds_photographs_and_their_paintings(monkeypatch):
-    captions_seen = []
-    monkeypatch.setattr(
-        painter.unet, "tokens", lambda tokenizer, texts: captions_seen.extend(texts)
+@pytest.fixture
+def settings():
+    places = dict(out=Path("o"), teacher=Path("t"), vae=Path("v"))
+    return painter.Settings(
+        **places, side=64, crop=32, pairs=24, photographs=12, decoded=5, short_sides=(64, 64)
     )
-    settings = painter.Settings(
-        out=Path("o"), teacher=Path("t"), vae=Path("v"), side=64, short_sides=(64, 64)
-    )
+
+
+@pytest.fixture
+def drawn(settings):
+    """Squares of photographs, and the pairs that are drawn from them."""
     palette = painter.strokes.Palette(np.array([60.0, 0, 0]), np.array([20.0, 5, 5]))
     palettes = {key: [palette] for key in (*painter.STYLE_SHARES, *captions.PAINTINGS)}
     group = [photograph((128, 96))]
-    data = SimpleNamespace(
-        photographs={True: group, False: group},
-        palettes=palettes,
-        latents=SimpleNamespace(tokenizer=None),
+    return painter.draw_pairs(
+        settings, {True: group, False: group}, palettes, np.random.default_rng(0)
     )
-    for seed in range(8):
-        batch = painter.painting_batch(settings, data, np.random.default_rng(seed))
-        texts, captions_seen[:] = captions_seen[:], []
-        assert batch.photographs.shape == batch.paintings.shape == (3, 3, 64, 64)
-        assert batch.faces.shape == (3, 1, 64, 64)
-        photo_words = captions.NAMES[painter.PHOTO]
-        for text, before, after in zip(texts, batch.photographs, batch.paintings):
-            if any(word in text for word in photo_words):
-                assert torch.equal(before, after)
-            elif "print" not in text:
-                assert not torch.equal(before, after)
+
+
+def test_the_numbers_of_a_pair_are_those_that_its_strokes_were_drawn_with(settings, drawn):
+    palette = painter.strokes.Palette(np.array([60.0, 0, 0]), np.array([20.0, 5, 5]))
+    seen = set()
+    for square, pair in zip(*drawn):
+        brush = painter.strokes.BRUSHES.get(pair.painting or pair.style)
+        painted = square
+        if brush:
+            numbers = pair.numbers.transpose(1, 2, 0)
+            painted = painter.strokes.paint(square, brush, palette, numbers)
+        wanted = painter.part_of_the_way(square, painted, pair.faces, pair.scale)
+        assert np.array_equal(wanted, pair.wanted)
+        seen.add(pair.style)
+    assert len(seen) > 2
+
+
+def test_the_parts_of_a_batch_show_the_same_squares(settings, drawn, monkeypatch):
+    """A stand-in for the VAE: the latents are the picture itself, made smaller."""
+    monkeypatch.setattr(painter.unet, "tokens", lambda tokenizer, texts: texts)
+    squares, made = drawn
+    as_tensors = [
+        photos.to_batch(np.stack(one)) for one in (squares, [pair.wanted for pair in made])
+    ]
+    encoded = torch.stack([F.avg_pool2d(x, 4).repeat(1, 3, 1, 1)[:, :8] for x in as_tensors], 1)
+    data = painter.Data(made, encoded.half(), SimpleNamespace(tokenizer=None))
+    batch = painter.painting_batch(settings, data, np.random.default_rng(1))
+    assert batch.z.shape == batch.noise.shape == (12, 8, 8, 8)
+    assert batch.y_wanted.shape == (5, 3, 32, 32) and batch.faces.shape == (12, 1, 8, 8)
+    shown = F.avg_pool2d(batch.y_wanted, 4)
+    torch.testing.assert_close(batch.z_wanted[:5, :3], shown, atol=2e-3, rtol=0)
+    grains = painter.strokes.grains(batch.noise).round(decimals=4)
+    for one, text, scale in zip(grains, batch.ids, batch.scales):
+        for pair in made:  # the pair from which this square comes
+            rows = torch.from_numpy(pair.numbers).unfold(1, 4, 1).unfold(2, 4, 1)
+            if (rows - one[:, None, None]).abs().amax((0, 3, 4)).min() < 1e-3:
+                assert scale == pytest.approx(pair.scale)
+                names = captions.PAINTINGS[pair.painting].names if pair.painting else ()
+                assert not names or any(name in text for name in names)
+                break
+        else:
+            pytest.fail("no pair has these numbers")
 
 
 def test_each_style_has_a_brush():
