@@ -61,6 +61,7 @@ TINY: dict[str, dict[str, Any]] = {
         pairs=2,
         photographs=1,
         decoded=1,
+        decoded_from=0,
         side=128,
         sizes=(8, 12),
         drawn=6,

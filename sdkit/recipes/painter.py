@@ -47,7 +47,7 @@ FACES_KEEP = 0.6  # share of the photograph that faces keep then
 SOFT_EDGE = 8  # px; half the width of the soft edge of faces
 STARTS = (100, 450)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
-STEP_SHARES = (0.4, 0.2, 0.4)  # how often each of them is learned
+STEP_SHARES = (0.6, 0.15, 0.25)  # how often each of them is learned
 PORTRAITS = 0.65  # share of portraits among the photographs
 USUAL = 0.5  # share of pairs that are made for the usual guidance scale
 LATENT = 4  # px; side of a latent pixel
@@ -82,6 +82,9 @@ class Settings(guidance.StudentSettings):
     crop: int = 128
     # how many of the squares are decoded and compared by features
     decoded: int = 2
+    # share of the steps after which they are; before that, the network learns which strokes belong
+    # to which noise
+    decoded_from: float = 0.5
     # share of steps that keep what the network knows
     keep_share: float = 0.4
     # crops in a batch of these
@@ -94,7 +97,7 @@ class Settings(guidance.StudentSettings):
     # weight of the means and covariances of features
     texture_weight: float = 0.5
     # weight of the squared distance of latents
-    latent_weight: float = 1.0
+    latents_weight: float = 1.0
     # how much more a face counts in it than the rest
     face_weight: float = 2.0
     # weight of the rough colours
@@ -372,40 +375,37 @@ def texture_distance(found: Features, wanted: Features) -> torch.Tensor:
     return total
 
 
-def paint_losses(
-    settings: Settings,
-    z: torch.Tensor,
-    y: torch.Tensor,
-    batch: Painting,
-    features: Callable[[torch.Tensor], Features],
+def latent_loss(settings: Settings, z: torch.Tensor, batch: Painting) -> torch.Tensor:
+    """Squared distance of painted latents z (B, C, h, w) from what is wanted."""
+    weights = 1 + settings.face_weight * batch.faces
+    return ((z - batch.z_wanted).square() * weights).mean()
+
+
+def picture_losses(
+    y: torch.Tensor, y_wanted: torch.Tensor, features: Callable[[torch.Tensor], Features]
 ) -> Losses:
-    """What is wrong with painted latents z and the decoded pictures y: a dict of losses.
+    """What is wrong with decoded pictures y (B, 3, S, S): a dict of losses.
 
     All pictures are shifted by the same random way first: VGG16 looks at a picture on a grid, and
     without the shift lines along the grid are learned.
     """
-    side, y_wanted = max(WINDOWS.values()), batch.y_wanted
+    side = max(WINDOWS.values())
     shift = torch.randint(0, side, (2,)).tolist()
     moved, moved_wanted = (torch.roll(one, shift, (2, 3)) for one in (y, y_wanted))
     with torch.no_grad():
         wanted = features(moved_wanted)
-    weights = 1 + settings.face_weight * batch.faces
     return {
         "texture": texture_distance(features(moved), wanted),
-        "latents": ((z - batch.z_wanted).square() * weights).mean(),
         "colour": F.avg_pool2d(y - y_wanted, ROUGH).square().mean(),
         "clipping": F.relu(y.abs() - 1).square().mean(),
     }
 
 
 def weighted(settings: Settings, losses: Losses) -> torch.Tensor:
-    """The loss of painting, of the ``losses`` from `paint_losses`."""
-    return (
-        settings.texture_weight * losses["texture"]
-        + settings.latent_weight * losses["latents"]
-        + settings.colour_weight * losses["colour"]
-        + settings.clipping_weight * losses["clipping"]
-    )
+    """The sum of losses, each with its weight in the settings."""
+    return torch.stack(
+        [getattr(settings, f"{name}_weight") * loss for name, loss in losses.items()]
+    ).sum()
 
 
 def keep_loss(
@@ -527,8 +527,9 @@ def main(settings: Settings) -> None:
             run.record(step, kept=kept)
             continue
         made = painted(model, batch, text, noise_scheduler)
-        shown = decode(made[: settings.decoded])
-        losses = paint_losses(settings, made, shown, batch, features)
+        losses = {"latents": latent_loss(settings, made, batch)}
+        if step >= settings.decoded_from * settings.steps:
+            losses |= picture_losses(decode(made[: settings.decoded]), batch.y_wanted, features)
         run.descend(weighted(settings, losses))
         run.record(step, **losses)
     if not accelerator.is_main_process:

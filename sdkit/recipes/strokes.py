@@ -248,7 +248,7 @@ def grains(noise: torch.Tensor) -> torch.Tensor:
 
 def with_grains(noise: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Latent noise (B, C, h, w) with other numbers (B, 4, h / 2, w / 2) in it; see `grains`."""
-    difference = torch.kron(wanted - grains(noise), CHECKERS.to(noise))
+    difference = torch.kron((wanted - grains(noise)).contiguous(), CHECKERS.to(noise))
     return torch.cat([noise[:, :-GRAINS], noise[:, -GRAINS:] + difference], 1)
 
 

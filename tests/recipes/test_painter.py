@@ -147,16 +147,10 @@ def test_moments_are_those_of_numpy_in_each_window():
     np.testing.assert_allclose(covariances[4], np.cov(window, bias=True), atol=1e-5)
 
 
-def losses_of(y, y_wanted, z=None, z_wanted=None, **changes):
-    zeros = torch.zeros(len(y), 8, 32, 32)
-    z, z_wanted = (zeros if one is None else one for one in (z, z_wanted))
-    batch = batch_of(len(y), y_wanted=y_wanted, z_wanted=z_wanted, **changes)
-    return painter.paint_losses(SETTINGS, z, y, batch, features_of)
-
-
 def test_nothing_is_wrong_with_what_is_wanted():
-    y = batch_of().y_wanted
-    for name, loss in losses_of(y, y).items():
+    batch = batch_of()
+    assert painter.latent_loss(SETTINGS, batch.z_wanted, batch) == 0
+    for name, loss in painter.picture_losses(batch.y_wanted, batch.y_wanted, features_of).items():
         assert loss.item() == pytest.approx(0, abs=1e-6), name
 
 
@@ -185,10 +179,13 @@ def test_the_texture_sees_the_direction_of_strokes_but_not_their_places():
 
 
 def test_faces_count_more_in_the_latents():
-    y = batch_of(1).y_wanted
-    z_wanted = torch.ones(1, 8, 32, 32)
+    zeros = torch.zeros(1, 8, 32, 32)
     plain, face = (
-        losses_of(y, y, z_wanted=z_wanted, faces=torch.full((1, 1, 32, 32), share))["latents"]
+        painter.latent_loss(
+            SETTINGS,
+            zeros,
+            batch_of(1, z_wanted=zeros + 1, faces=torch.full((1, 1, 32, 32), share)),
+        )
         for share in (0.0, 1.0)
     )
     assert plain.item() == pytest.approx(1)
@@ -199,14 +196,14 @@ def test_only_what_is_beyond_black_and_white_is_clipped():
     y = batch_of(1).y_wanted.clone()
     y[0, 0, 0, :16] = 1.5
     y[0, 0, 1, :16] = -1.5
-    loss = losses_of(y, batch_of(1).y_wanted)["clipping"]
+    loss = painter.picture_losses(y, batch_of(1).y_wanted, features_of)["clipping"]
     assert loss.item() == pytest.approx(0.25 * 32 / (3 * 128 * 128))
 
 
 def test_losses_are_weighed_as_the_settings_say():
     weights = {
         "texture": SETTINGS.texture_weight,
-        "latents": SETTINGS.latent_weight,
+        "latents": SETTINGS.latents_weight,
         "colour": SETTINGS.colour_weight,
         "clipping": SETTINGS.clipping_weight,
     }
