@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 TLJH="${TLJH:-/opt/tljh}"
 "$TLJH/user/bin/python" -m pip install -r .binder/requirements.txt
 "$TLJH/user/bin/python" -m pip install --no-deps -e .
+# JupyterLab then does not ask each person whether they want Jupyter's news
+"$TLJH/user/bin/jupyter" labextension disable "@jupyterlab/apputils-extension:announcements"
 mkdir -p "$TLJH/config/jupyterhub_config.d"
 cp deploy/jupyterhub_config.d/sdkit.py "$TLJH/config/jupyterhub_config.d/sdkit.py"
 # what a new person finds in their home folder
