@@ -60,7 +60,7 @@ def test_a_screen_reader_hears_the_name_of_the_frame_and_what_it_shows(page, ser
 
 
 def test_the_first_start_is_quiet(page, server, tmp_path):
-    """No news, no question and no warning: neither on the page nor in the terminal."""
+    """No news and no question on the page, and no warning about encryption in the terminal."""
     lab.write_notebook(server[1], "quiet.ipynb", "1 + 1")
     lab.run_all(page, server, "quiet.ipynb")
     page.screenshot(path=tmp_path / "quiet.png")
