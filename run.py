@@ -89,6 +89,9 @@ LAB = [
     # without this, uploads over 10 MiB fail
     '--ServerApp.tornado_settings={"websocket_max_message_size":67108864}',
 ]
+# JupyterLab reads labconfig/page_config.json in this folder. It switches off the question whether a
+# person wants Jupyter's news, which news_url=None leaves on.
+LAB_SETTINGS = ROOT / "sdkit" / "lessons" / "jupyter"
 TEST = [
     "-m",
     "pytest",
@@ -179,6 +182,16 @@ def environment():
     }
     path = str(PYTHON.parent) + os.pathsep + own.get("PATH", "")
     return {**OFFLINE, **own, **FORCED, "VIRTUAL_ENV": str(VENV), "PATH": path}
+
+
+def with_lab_settings(variables):
+    """`variables`, and in them the folder of the kit's settings before the person's own folders.
+
+    They hold for this one server. No file of the person is changed.
+    """
+    own = variables.get("JUPYTER_CONFIG_PATH")
+    path = os.pathsep.join([str(LAB_SETTINGS)] + ([own] if own else []))
+    return dict(variables, JUPYTER_CONFIG_PATH=path)
 
 
 def ask(command):
@@ -421,6 +434,7 @@ def hand_over(verb, options):
         lessons = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
         command += LAB + ["--ServerApp.root_dir=%s" % ROOT] + options
         command += [] if any(".ipynb" in word for word in options) else lessons[:1]
+        variables = with_lab_settings(variables)
     elif verb == "test":
         command += TEST + options
         variables = dict(TEST_ENVIRONMENT, **variables)

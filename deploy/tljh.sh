@@ -7,6 +7,11 @@ cd "$(dirname "$0")/.."
 TLJH="${TLJH:-/opt/tljh}"
 "$TLJH/user/bin/python" -m pip install -r .binder/requirements.txt
 "$TLJH/user/bin/python" -m pip install --no-deps -e .
+# JupyterLab then does not ask each person whether they want Jupyter's news. The file has its own place
+# beside the settings of the hub.
+OFF="$TLJH/user/etc/jupyter/labconfig/page_config.d"
+mkdir -p "$OFF"
+cp sdkit/lessons/jupyter/labconfig/page_config.json "$OFF/sdkit.json"
 mkdir -p "$TLJH/config/jupyterhub_config.d"
 cp deploy/jupyterhub_config.d/sdkit.py "$TLJH/config/jupyterhub_config.d/sdkit.py"
 # what a new person finds in their home folder

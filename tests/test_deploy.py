@@ -3,10 +3,12 @@
 No hub is started: Docker, Kubernetes and The Littlest JupyterHub are not here.
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -41,6 +43,16 @@ def test_every_road_sets_the_same_variables(littlest):
 def test_every_road_gives_the_options_of_the_lab(littlest):
     options = [word for word in run.LAB if "tornado_settings" in word or "encryption" in word]
     assert sorted(littlest[1]) == sorted(options) == sorted(CLUSTER["cmd"][1:])
+
+
+def test_no_road_asks_whether_a_person_wants_news_of_jupyter():
+    settings = run.LAB_SETTINGS.relative_to(ROOT).as_posix()
+    read = json.loads((ROOT / settings / "labconfig" / "page_config.json").read_text("utf-8"))
+    assert read == {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    (folder,) = re.findall(r"^ENV JUPYTER_CONFIG_PATH=(\S+)$", image, re.M)
+    copied = dict(re.findall(r"^COPY (\S+) (\S+)$", image, re.M))
+    assert folder.replace(copied["sdkit"], "sdkit", 1) == settings
 
 
 def test_the_limits_agree():
@@ -87,10 +99,15 @@ def test_the_script_for_the_littlest_hub_runs_its_steps_in_order(tmp_path):
     ).stdout.splitlines()
     assert told[0] == "python -m pip install -r .binder/requirements.txt"
     assert told[1] == "python -m pip install --no-deps -e ."
+    # JupyterLab reads every file in page_config.d of the hub's environment
+    labconfig = tmp_path / "tljh" / "user" / "etc" / "jupyter" / "labconfig"
+    (copied,) = (line.split() for line in told if "page_config.json" in line)
+    assert ROOT / copied[1] == run.LAB_SETTINGS / "labconfig" / "page_config.json"
+    assert Path(copied[2]) == labconfig / "page_config.d" / "sdkit.json"
     assert told[-1] == "tljh-config reload"
     for line in told:
         for word in line.split()[1:]:
-            if re.match(r"(\.binder|deploy|notebooks|docs)\b", word):
+            if re.match(r"(\.binder|deploy|notebooks|docs|sdkit)\b", word):
                 assert (ROOT / word).exists(), word
 
 

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import run
 from sdkit.files import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -65,24 +66,28 @@ def test_binder_takes_a_python_that_the_kit_allows_and_the_small_build_of_torch(
     options = [
         line for line in (BINDER / "requirements.txt").read_text().splitlines() if line[0] == "-"
     ]
-    run = (ROOT / "run.py").read_text(encoding="utf-8")
-    (index,) = re.findall(r'^INDEX = "(.*)"', run, re.M)
-    assert options == [f"--extra-index-url {index}cpu"]
+    assert options == [f"--extra-index-url {run.INDEX}cpu"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Binder is Linux")
 def test_binder_starts_the_server_with_the_kit_on_the_path_and_with_threads_that_yield(tmp_path):
     assert (BINDER / "start").stat().st_mode & stat.S_IXUSR
-    ask = "import os, sdkit; print(sdkit.__file__, os.environ['OMP_WAIT_POLICY'])"
+    ask = (
+        "import os, sdkit; print(sdkit.__file__, os.environ['OMP_WAIT_POLICY']);"
+        "print(os.environ['JUPYTER_CONFIG_PATH'])"
+    )
     told = subprocess.run(
         [BINDER / "start", sys.executable, "-c", ask],
         capture_output=True,
         text=True,
         check=True,
         cwd=tmp_path,
-        env={**os.environ, "REPO_DIR": str(ROOT), "PYTHONPATH": ""},
+        env={**os.environ, "REPO_DIR": str(ROOT), "PYTHONPATH": "", "JUPYTER_CONFIG_PATH": "/its"},
     )
-    assert told.stdout.split() == [str(ROOT / "sdkit" / "__init__.py"), "PASSIVE"]
+    kit, path = told.stdout.splitlines()
+    assert kit.split() == [str(ROOT / "sdkit" / "__init__.py"), "PASSIVE"]
+    # JupyterLab does not ask whether a person wants its news; what Binder itself sets stays
+    assert path.split(":") == [str(run.LAB_SETTINGS), "/its"]
 
 
 def test_the_dev_container_sets_up_with_run_py_and_a_python_that_the_kit_allows():
@@ -94,6 +99,8 @@ def test_the_dev_container_sets_up_with_run_py_and_a_python_that_the_kit_allows(
         assert re.fullmatch(r"\d+gb", config["hostRequirements"][amount])
     (file,) = config["customizations"]["codespaces"]["openFiles"]
     assert (ROOT / file).is_file()
+    settings = config["containerEnv"]["JUPYTER_CONFIG_PATH"]
+    assert ROOT / settings.removeprefix("${containerWorkspaceFolder}/") == run.LAB_SETTINGS
     python = config["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
     assert python.endswith("/.venv/bin/python")
 

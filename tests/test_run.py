@@ -371,6 +371,44 @@ def test_lab_opens_the_first_lesson_and_fetches_no_news(run, pip):
     assert json.loads(settings)["websocket_max_message_size"] >= 64 * 2**20
 
 
+def test_only_lab_adds_settings_of_jupyterlab_and_the_persons_own_stay(run, pip, monkeypatch):
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    run.main(["lab"])
+    run.main(["doctor"])
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", os.pathsep.join(["mine", "ours"]))
+    run.main(["lab"])
+    first, other, second = (variables for _, _, variables in pip.became)
+    assert first["JUPYTER_CONFIG_PATH"] == str(run.LAB_SETTINGS)
+    assert "JUPYTER_CONFIG_PATH" not in other
+    paths = second["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert paths == [str(run.LAB_SETTINGS), "mine", "ours"]
+
+
+def test_the_settings_of_lab_switch_off_one_plugin_and_change_no_file(run, tmp_path):
+    """JupyterLab itself reads them, beside a setting that the person has made."""
+    own = tmp_path / "jupyter" / "labconfig" / "page_config.json"
+    own.parent.mkdir(parents=True)
+    own.write_text('{"disabledExtensions": {"mine": true}, "terminalsAvailable": false}')
+    before = own.read_bytes()
+    ask = (
+        "import json; from jupyterlab_server.config import get_page_config;"
+        "print(json.dumps(get_page_config([])))"
+    )
+    variables = {**os.environ, "JUPYTER_CONFIG_DIR": str(own.parent.parent)}
+    variables.pop("JUPYTER_CONFIG_PATH", None)
+    news, read = "@jupyterlab/apputils-extension:announcements", []
+    for setting in variables, run.with_lab_settings(variables):
+        told = subprocess.run(
+            [sys.executable, "-c", ask], env=setting, capture_output=True, text=True, check=True
+        )
+        read.append(json.loads(told.stdout))
+    plain, kit = read
+    assert {*kit["disabledExtensions"]} == {*plain["disabledExtensions"], news}
+    assert "mine" in kit["disabledExtensions"]
+    assert kit["terminalsAvailable"] is False
+    assert own.read_bytes() == before and [*own.parent.parent.rglob("*.json")] == [own]
+
+
 @pytest.mark.parametrize(
     ("system", "version", "says"),
     [

@@ -85,7 +85,7 @@ def server(request, tiny_sd, tmp_path_factory):
     }
     command = [
         sys.executable,
-        *run.LAB,  # the options of `run.py lab`
+        *run.LAB,  # the options of `run.py lab`; its settings follow below
         "--no-browser",
         "--ip=127.0.0.1",
         f"--port={port}",
@@ -95,7 +95,9 @@ def server(request, tiny_sd, tmp_path_factory):
         "--allow-root",
     ]
     with open(home / "server.log", "w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, env=run.with_lab_settings(environment), stdout=log, stderr=log
+        )
     try:
         lab.wait(lambda: lab.answers(f"http://127.0.0.1:{port}/api"), "the server did not come up")
         yield f"http://127.0.0.1:{port}", folder

@@ -45,6 +45,31 @@ def test_private_frames_are_shown_but_not_saved(page, server, tmp_path):
     assert "image/" not in text and "base64" not in text and "widget-state" not in text
 
 
+def test_a_screen_reader_hears_the_name_of_the_frame_and_what_it_shows(page, server):
+    lab.write_notebook(server[1], "frames.ipynb", PRIVATE)
+    lab.run_all(page, server, "frames.ipynb")
+    handle = page.get_by_role("slider").first
+    image = page.locator(".widget-vbox", has=handle).first.locator("img")
+    first, alt = handle.get_attribute("aria-valuetext"), image.get_attribute("alt")
+    assert alt.endswith(f" {first}.")
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("([node, old]) => node.alt != old", arg=[image.element_handle(), alt])
+    second = handle.get_attribute("aria-valuetext")
+    assert second != first and image.get_attribute("alt").endswith(f" {second}.")
+
+
+def test_the_first_start_is_quiet(page, server, tmp_path):
+    """No news and no question on the page, and no warning about encryption in the terminal."""
+    lab.write_notebook(server[1], "quiet.ipynb", "1 + 1")
+    lab.run_all(page, server, "quiet.ipynb")
+    page.screenshot(path=tmp_path / "quiet.png")
+    notices = page.locator(".jp-toastContainer [role=alert], .Toastify__toast, .jp-Dialog")
+    assert notices.all_inner_texts() == []
+    log = (server[1].parent / "server.log").read_text(encoding="utf-8", errors="replace")
+    assert "Kernel started" in log and "encryption" not in log
+
+
 def test_no_page_asked_another_machine_or_logged_an_error(page, heard):
     """This holds for all the tests above."""
     lab.only_this_machine_and_no_error(heard)
