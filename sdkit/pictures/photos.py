@@ -18,7 +18,7 @@ from PIL import Image
 
 from sdkit.errors import SdkitError
 from sdkit.files import expand
-from sdkit.pictures import broken, colours, kinds, pixels
+from sdkit.pictures import broken, colours, gaps, kinds, pixels
 from sdkit.pictures.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ def open_bytes(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Im
         with Image.open(BytesIO(data), formats=kinds.formats_for(data, name)) as image:
             kinds.refuse(image, name, suffix, data)
             image.info["icc_profile"] = colours.find_profile(image, data, name)
-            return _clean(image, name, max_pixels)
+            photo = _clean(image, name, max_pixels)
+            if data.startswith(JPEG_START):
+                gaps.refuse(image, name, data)
+            return photo
 
 
 @contextlib.contextmanager

@@ -31,6 +31,11 @@ LARGEST, LONGEST = 512, 1536
 # sizes that are looked for, as parts of the size when it was marked; the usual ones first
 USUAL_SCALES = (1, 1 / 2, 3 / 4, 2 / 3, 2, 3 / 2)
 SMALLEST_SCALE, LARGEST_SCALE = 0.3, 3
+# quarter turns, each also mirrored: what programs that show photographs do with one click
+ORIENTATIONS = 8
+# degrees. In a large picture, half a degree already moves the waves at the edges to another place.
+# So turned pictures are looked for in a piece of the middle, of this side in px.
+ANGLES, PIECE = tuple(half / 2 for half in range(-10, 11)), 192
 # the mark counts as found below the first number; below the second the search ends
 FOUND, ENOUGH = 1e-6, 1e-12
 
@@ -71,15 +76,16 @@ def embed(image: Image.Image) -> Image.Image:
 
 
 def detect(image: Image.Image, quick: bool = False) -> Trace:
-    """Look for the mark at all places and many sizes, also mirrored.
+    """Look for the mark at all places and many sizes, also mirrored and after quarter turns.
 
-    quick : look for the usual sizes only. Otherwise a picture without the mark takes some seconds.
+    quick : look for the usual sizes only. Otherwise a picture without the mark takes some seconds,
+        and the mark is also looked for in pictures that were turned by a few degrees.
 
     The phases of the picture's own waves are compared with those of the key. In a picture without
     the mark they are independent: the K differences are then like angles drawn evenly from the
     circle, and the sum of their cosines exceeds z sqrt(K / 2) with a probability below exp(-z²/2)
     (Chernoff's bound, because the mean of exp(t cos) is below exp(t²/4)). `p` is this bound times
-    the number of places and sizes that are tried.
+    the number of all tries: places, sizes, orientations and angles.
     """
     if min(image.size) > LARGEST:
         shrunk = LARGEST / min(image.size)
@@ -88,14 +94,13 @@ def detect(image: Image.Image, quick: bool = False) -> Trace:
         )
     else:
         shrunk = 1.0
-    left, top = (max(0, side - LONGEST) // 2 for side in image.size)
-    image = image.crop((left, top, image.width - left, image.height - top))
-    picture = _evened(image)
-    scales = [shrunk * s for s in USUAL_SCALES]
-    scales += [] if quick else _scales(max(image.size))
-    tries = len(scales) * 2 * TILE**2
+    image = _middle(image, LONGEST)
+    usual = [shrunk * s for s in USUAL_SCALES]
+    others = [] if quick else list(_scales(max(image.size)))
+    turned = () if quick else ANGLES
+    tries = (len(usual) * (1 + len(turned)) + len(others)) * ORIENTATIONS * TILE**2
     best = Trace(1.0, 1.0)
-    for scale in scales:
+    for picture, scale in _views(image, usual, turned, others):
         z = float(_agreement(picture, scale).max())
         if z > best.z:
             p = min(1.0, tries * float(np.exp(-z * z / 2)))
@@ -103,6 +108,32 @@ def detect(image: Image.Image, quick: bool = False) -> Trace:
         if best.p < ENOUGH:
             break
     return best
+
+
+def _views(
+    image: Image.Image, usual: list[float], turned: tuple[float, ...], others: list[float]
+) -> Iterator[tuple[np.ndarray, float]]:
+    """The pictures, from `_evened`, and the scales at which `detect` looks, one after another.
+
+    turned : the angles by which the middle of the image is turned, in degrees.
+    """
+    picture = _evened(image)
+    for scale in usual:
+        yield picture, scale
+    for angle in turned:
+        # with room for the corners of the piece
+        wide = _middle(image, round(1.1 * PIECE)).rotate(angle, Image.Resampling.BICUBIC)
+        piece = _evened(_middle(wide, PIECE))
+        for scale in usual:
+            yield piece, scale
+    for scale in others:
+        yield picture, scale
+
+
+def _middle(image: Image.Image, side: int) -> Image.Image:
+    """The middle of the image; each side is at most about `side` px."""
+    left, top = (max(0, length - side) // 2 for length in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 def angles(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
@@ -138,18 +169,18 @@ def _agreement(picture: np.ndarray, scale: float) -> np.ndarray:
 
     picture : (H, W), from `_evened`. scale : how large the pattern is in it; 1 as it was made.
 
-    Returns (2, TILE, TILE): as it is and mirrored, for all places where the pattern could begin.
+    Returns (ORIENTATIONS, TILE, TILE), for all places where the pattern could begin. The first
+    orientation is that of the picture as it is.
     """
-    rows, columns, phases = _waves()
+    rows, columns, _ = _waves()
     period = TILE * scale
     waves = _transform(picture, scale)[rows, columns]
     # pixels cannot show waves shorter than two of them
     shown = (np.maximum(abs(rows), columns) < 0.47 * period) & (abs(waves) > 0)
     angles = np.where(shown, waves / np.maximum(abs(waves), 1e-30), 0)
-    table = np.zeros((2, TILE, TILE), complex)
-    # mirrored, the wave (row, -column) of the pattern is seen as (row, column)
-    for k, key in enumerate((phases, _phases_at(rows, -columns))):
-        table[k, rows % TILE, columns % TILE] = angles * key.conj()
+    table = np.zeros((ORIENTATIONS, TILE, TILE), complex)
+    for key, place in zip(_turned_phases(), table):
+        place[rows % TILE, columns % TILE] = angles * key.conj()
     cosines = np.fft.ifft2(table).real * TILE**2
     return cosines / max(1.0, np.sqrt(shown.sum() / 2))
 
@@ -194,6 +225,17 @@ def _phases_at(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     table[known_rows % TILE, known_columns % TILE] = phases
     table[-known_rows % TILE, -known_columns % TILE] = phases.conj()
     return table[rows % TILE, columns % TILE]
+
+
+def _turned_phases() -> np.ndarray:
+    """The key of each orientation (ORIENTATIONS, K): the phases of the waves that are seen there.
+
+    In a mirrored picture, for instance, the wave (row, -column) of the pattern is seen as
+    (row, column).
+    """
+    rows, columns, _ = _waves()
+    seen = ((rows, columns), (rows, -columns), (columns, rows), (columns, -rows))
+    return np.stack([_phases_at(sign * a, sign * b) for a, b in seen for sign in (1, -1)])
 
 
 @functools.cache

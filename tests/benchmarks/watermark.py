@@ -17,7 +17,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from sdkit import metrics, photos, watermark
 
@@ -49,14 +49,33 @@ def screenshot(image):
 
 
 def blurred(image):
-    from PIL import ImageFilter
-
     return image.filter(ImageFilter.GaussianBlur(1.5))
 
 
 def noisy(image):
     levels = np.asarray(image) + np.random.default_rng(0).normal(0, 12, (*image.size[::-1], 3))
     return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8))
+
+
+def covered(image):
+    """The upper half is white."""
+    copy = image.copy()
+    copy.paste("white", (0, 0, image.width, image.height // 2))
+    return copy
+
+
+def on_a_phone(image):
+    """As wide as the screen of a phone, on a page of it."""
+    page = Image.new("RGB", (1080, 1920), "white")
+    small = scaled(image, 1080 / image.width)
+    page.paste(small, (0, 300))
+    return jpeg(page, 80)
+
+
+def in_format(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return Image.open(file).convert("RGB")
 
 
 ATTACKS = {
@@ -76,7 +95,22 @@ ATTACKS = {
     "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "blurred, sigma 1.5 px": blurred,
     "noise, sigma 12 levels": noisy,
+    "a quarter turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "turned by half a degree": lambda image: image.rotate(0.5, Image.Resampling.BICUBIC),
     "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
+    "turned by 4.8 degrees": lambda image: image.rotate(4.8, Image.Resampling.BICUBIC),
+    "turned by 8 degrees": lambda image: image.rotate(8, Image.Resampling.BICUBIC),
+    "3 % wider, as high as before": lambda image: image.resize(
+        (round(1.03 * image.width), image.height), Image.Resampling.BICUBIC
+    ),
+    "16 colours": lambda image: image.quantize(16).convert("RGB"),
+    "black and white dots": lambda image: image.convert("1").convert("RGB"),
+    "negative": ImageOps.invert,
+    "WebP 30": lambda image: in_format(image, "WEBP", quality=30),
+    "AVIF 50": lambda image: in_format(image, "AVIF", quality=50),
+    "median of 5 x 5 px": lambda image: image.filter(ImageFilter.MedianFilter(5)),
+    "half of it covered": covered,
+    "on the page of a phone, JPEG 80": on_a_phone,
 }
 
 

@@ -113,6 +113,23 @@ def test_the_mark_is_found_after_what_websites_do(name, change, scale):
     assert trace.scale == pytest.approx(scale, rel=0.02)
 
 
+@pytest.mark.parametrize("way", [way for way in Image.Transpose if way.name != "FLIP_LEFT_RIGHT"])
+def test_the_mark_is_found_after_a_quarter_turn_also_mirrored(way):
+    """`transpose` moves whole pixels, so the agreement stays nearly what it was."""
+    marked = watermark.embed(sample("coffee"))
+    trace = watermark.detect(marked.transpose(way), quick=True)
+    assert trace.z == pytest.approx(watermark.detect(marked, quick=True).z, rel=0.1)
+
+
+@pytest.mark.parametrize("angle", [0.5, 2, -3.3, 90 - 4.8])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_mark_is_found_after_a_turn_of_less_than_five_degrees(name, angle):
+    turned = watermark.embed(sample(name)).rotate(angle, Image.Resampling.BICUBIC, expand=True)
+    assert watermark.detect(turned).found
+    # this needs the search at angles
+    assert abs(angle) < 1 or not watermark.detect(turned, quick=True).found
+
+
 def test_the_mark_is_found_in_a_smooth_picture():
     assert watermark.detect(jpeg(watermark.embed(smooth()), 90)).p < 1e-30
 
@@ -198,11 +215,16 @@ def test_z_is_there_when_nothing_was_found():
     assert trace.p > 0.01 and 2 < trace.z < 6
 
 
-def test_p_is_the_bound_times_all_places_of_all_sizes_and_of_the_mirror_image():
+def test_p_is_the_bound_times_all_places_of_all_sizes_turns_and_angles():
     trace = watermark.detect(watermark.embed(sample("coffee")), quick=True)
-    tries = 64 * 64 * 2 * len(watermark.USUAL_SCALES)
+    turns = 4 * 2  # quarter turns, each also mirrored
+    tries = 64 * 64 * turns * len(watermark.USUAL_SCALES)
     assert 5 < trace.z < 35  # so that the exponential is a number
     assert trace.p == pytest.approx(tries * np.exp(-(trace.z**2) / 2))
+    whole = watermark.detect(watermark.embed(sample("coffee")))
+    angles, sizes = 21, len(list(watermark._scales(768)))
+    more = 64 * 64 * turns * (angles * len(watermark.USUAL_SCALES) + sizes)
+    assert whole.p == pytest.approx((tries + more) * np.exp(-(whole.z**2) / 2))
 
 
 def test_waves_that_pixels_cannot_show_do_not_count():

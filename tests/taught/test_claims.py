@@ -1048,6 +1048,18 @@ CLAIMS = {
             numbers(WHOSE, "code-66g", r"lightness #, painted #"), (2, 4)
         )
     ),
+    "monk-tones-come-closer": lambda: (
+        lambda tones, spans: (
+            [row[0] for row in tones] == list(range(1, 11))
+            and all(painted < photo - 2 for _, photo, painted, _ in tones[:3])
+            and tones[-1][2] > tones[-1][1] + 2
+            and all(change > 2 for *_, change in tones)
+            and spans[1] < spans[0] - 5
+        )
+    )(
+        np.reshape(numbers(WHOSE, "code-66m", r"(?m)^\s*# # # #$"), (-1, 4)).tolist(),
+        numbers(WHOSE, "code-66m", r"darkest: #, painted #"),
+    ),
     "small-faces-keep-less": lambda: (
         lambda kept: len(kept) == 4 and kept == sorted(kept) and kept[0] < kept[-1] - 0.2
     )(numbers(WHOSE, "code-66k", r"px \d,\s+\d #")),
