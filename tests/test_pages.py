@@ -91,3 +91,27 @@ def test_the_page_of_commands_names_every_verb():
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     assert verbs() <= {name for cell in first for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_the_page_on_the_code_names_functions_that_are_there():
+    """Each row of "Where to look" has a linked file and, behind it, names that it defines."""
+    page = ROOT / "docs" / "code.md"
+    rows = re.findall(r"\]\(([^)]+\.py)\) \| (`.+`) \|$", page.read_text(encoding="utf-8"), re.M)
+    assert len(rows) >= 25
+    for address, cell in rows:
+        source = (page.parent / address).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", cell):
+            assert re.search(rf"^ *(def|class) {name}\b", source, re.M), f"{address}: {name}"
+
+
+def test_the_page_on_the_code_names_every_folder_and_every_training():
+    text = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
+    places = {p.name for p in (ROOT / "sdkit").iterdir() if (p / "__init__.py").exists()}
+    recipes = ROOT.glob("sdkit/recipes/*.py")
+    places |= {
+        f"recipes/{path.name}"
+        for path in recipes
+        if "\n    command_line(" in path.read_text("utf-8")
+    }
+    assert len(places) > 15
+    assert [place for place in places if f"(../sdkit/{place})" not in text] == []

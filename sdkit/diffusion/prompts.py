@@ -89,8 +89,3 @@ def split_prompt(prompt: str, known: set[str] | None) -> tuple[list[str], list[s
         )
         (found if is_known else missing).append(word)
     return found, missing
-
-
-def unknown_words(folder: str | Path, prompt: str) -> list[str]:
-    """The words of `prompt` that the model in `folder` did not see in training, once, in order."""
-    return split_prompt(prompt, known_words(folder))[1]

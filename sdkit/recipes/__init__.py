@@ -5,7 +5,8 @@ Each network has a file of its own, and ``python -m sdkit.recipes.NAME --help`` 
     classifier  tells styles of painting apart        reader    reads postcards
     text        tokenizer and CLIP                    vae       pictures to latents and back
     decoder     the VAE's decoder, for texture        unet      the denoiser
-    guidance    guidance within the denoiser          upscaler  the x4 upscaler and its regressor
+    guidance    guidance within the denoiser          painter   brush strokes within the denoiser
+    upscaler    the x4 upscaler and its regressor     controlnet  edges as a guide (not trained yet)
 
 Such a file has the same parts in the same order, and a new one should have them, too:
 
@@ -17,6 +18,6 @@ Such a file has the same parts in the same order, and a new one should have them
     main(settings)                  builds the networks, trains, measures, saves, writes the record
 
 They share `settings` (the command line), `training` (the loop, exact resume, the record) and `muon`
-(the optimizer). `captions`, `cards`, `pairs` and `redraws` make training data. `chain` puts all
-trainings in order.
+(the optimizer). `captions`, `cards`, `pairs`, `redraws` and `strokes` make training data.
+`perceptual` has the losses by features of VGG. `chain` puts all trainings in order.
 """

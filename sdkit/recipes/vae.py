@@ -262,6 +262,10 @@ def loss(
 ) -> tuple[torch.Tensor, training.Figures, torch.Tensor]:
     """Loss of the autoencoder at a step: (loss, figures to log, reconstruction).
 
+    `reconstruction_loss`, plus ``kl_weight`` times the KL divergence, plus, in the first
+    ``anchor_steps``, the squared distance of the latents to the principal components. From the step
+    ``adversarial_from`` on, the discriminator's opinion and `perceptual_loss` count, too.
+
     ``components``: from `principal_components`; ``discriminator``, which is needed from the step
     ``adversarial_from`` on: pictures to logits; ``features``: see `perceptual_loss`.
     """

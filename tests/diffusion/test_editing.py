@@ -167,6 +167,9 @@ def test_the_mask_is_where_the_changed_words_look(pipe):
     coarse = editing.AttentionControl(pipe.tokenizer, "abc", "abd")
     coarse.mix(torch.ones(2, 16, 16), torch.ones(2, 16, 16))  # 4 x 4 places are too coarse
     assert coarse.mask(16, 16).sum() == 0
+    fine = editing.AttentionControl(pipe.tokenizer, "abc", "abd")
+    fine.mix(torch.ones(2, 1024, 16), torch.ones(2, 1024, 16))  # 32 x 32 places are too fine
+    assert fine.mask(16, 16).sum() == 0
     wide = editing.AttentionControl(pipe.tokenizer, "abc", "abd")
     wide.mix(torch.zeros(2, 72, 16), F.one_hot(torch.tensor(3), 16) * torch.eye(72)[None, :, 11:12])
     assert wide.mask(12, 24)[0, 0, :2, 21:].all() and wide.mask(12, 24)[0, 0, 6:].sum() == 0
@@ -198,6 +201,19 @@ def test_an_edit_with_maps_is_another_one(pipe):
     assert not torch.allclose(states[-1].latents, alone[-1].latents, atol=1e-4)
 
 
+def test_the_control_is_told_how_much_of_the_steps_is_done(pipe, monkeypatch):
+    """0 at the first step, and less than 1 at the last."""
+    told, mix = [], editing.AttentionControl.mix
+
+    def noting(control, source, target):
+        told.append(control.done)
+        return mix(control, source, target)
+
+    monkeypatch.setattr(editing.AttentionControl, "mix", noting)
+    run(pipe, 0.5)
+    assert sorted(set(told)) == [k / STEPS for k in range(STEPS)]
+
+
 def test_a_local_edit_keeps_the_old_latents_outside_the_mask(pipe, monkeypatch):
     mask = torch.zeros(1, 1, 16, 16)
     mask[..., :5] = 1
@@ -223,6 +239,19 @@ def test_an_anagram_with_one_sentence_for_both_views_is_symmetric(pipe):
     turned = editing.anagram(pipe.unet, schedule, noise.flip(2), down, up, empty, timesteps, 2.0)
     torch.testing.assert_close(first, turned.flip(2), atol=1e-4, rtol=1e-4)
     assert not torch.allclose(first, first.flip(2), atol=1e-2)
+
+
+@torch.no_grad()
+def test_two_views_that_agree_are_denoised_as_one(pipe):
+    class EachPlaceAlone(torch.nn.Module):
+        def forward(self, x, t, encoder_hidden_states):
+            return type("Output", (), {"sample": (x + 0.001 * t).sin()})
+
+    schedule, embeds = Schedule.of(pipe.scheduler), made(1, 4, 8)
+    given = made(1, 8, 8, 8), embeds, embeds, sampler.timesteps(schedule, STEPS), 1.0
+    *_, last = sampler.denoise(EachPlaceAlone(), schedule, *given)
+    again = editing.anagram(EachPlaceAlone(), schedule, given[0], embeds, *given[1:])
+    torch.testing.assert_close(again, last.latents)
 
 
 def test_words_of_several_tokens_are_found(pipe):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
 from sdkit import schedule
 from sdkit.errors import SdkitError
@@ -68,6 +68,15 @@ def test_abar_before_step_0_is_final_alpha_cumprod():
     betas = schedule.scaled_linear().betas
     assert schedule.Schedule(betas).alpha_cumprod(-1) == 1 - betas[0]
     assert schedule.Schedule(betas, final_alpha_cumprod=1.0).alpha_cumprod(-1) == 1
+
+
+def test_the_chain_ends_where_that_of_the_scheduler_ends():
+    """Schedulers that work with noise levels end without noise, and DDIM as its setting says."""
+    assert schedule.Schedule.of(EulerDiscreteScheduler()).alpha_cumprod(-1) == 1
+    ddim = DDIMScheduler(set_alpha_to_one=False)
+    expected = ddim.alphas_cumprod[0].item()
+    assert schedule.Schedule.of(ddim).alpha_cumprod(-1).item() == pytest.approx(expected)
+    assert schedule.Schedule.of(DDIMScheduler(set_alpha_to_one=True)).alpha_cumprod(-1) == 1
 
 
 def test_log_linear_falls_by_the_same_number_of_decibels_each_step():

@@ -186,6 +186,8 @@ def test_the_summary_of_three_faces():
         "skin hue shift": 3.0,
         "skin colour distance": 6.0,
     }
+    typical = faces.summary([fate(moved=share) for share in (0.1, 0.2, 0.9)])
+    assert typical["landmarks moved"] == 0.2  # one that moved far does not count more
     lost = faces.summary([fate(moved=None, hue=None)])
     assert lost["found again"][0] == 0
     assert "landmarks moved" not in lost and "skin hue shift" not in lost

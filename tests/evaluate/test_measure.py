@@ -506,6 +506,24 @@ def test_upscaler_is_measured_on_the_given_number_of_pictures_of_each_kind(toy, 
     assert len(seen) == 3  # a painting, a photograph and a postcard
 
 
+def test_the_upscaler_is_measured_on_pictures_from_the_whole_list(toy, monkeypatch):
+    """Of seven paintings, three: every second one."""
+    pictures = [
+        art.Picture("", "van gogh", "", Image.new("RGB", (64, 64), (30 * k, 0, 0)))
+        for k in range(7)
+    ]
+    monkeypatch.setattr(art, "load", lambda *given, limit=None: pictures)
+    seen = []
+
+    def regress(pipe, images):
+        seen.extend(images)
+        return [image.resize((64, 64)) for image in images]
+
+    monkeypatch.setattr(measure.upscale, "regress", regress)
+    measure.measure_upscaler(SimpleNamespace(unet=None, regressor="regressor"), toy, count=3)
+    assert [image.getpixel((8, 8))[0] for image in seen[:3]] == [0, 60, 120]
+
+
 def test_redrawn_pictures_are_compared_with_their_own_postcards(reader, monkeypatch):
     cards, seen = [postcards.sample(0, k) for k in range(5)], []
     monkeypatch.setattr(reader, "read_right", lambda x, some: seen.append(some) or np.ones((2, 5)))

@@ -121,6 +121,15 @@ def test_the_least_memory_for_a_picture_is_less_than_was_measured():
     assert 0.7 * 571 * 2**20 < hardware.least_memory(mini, (768, 768)) < 571 * 2**20
 
 
+def test_each_level_of_the_unet_has_a_quarter_of_the_places_of_the_one_before():
+    """A wide second level without a VAE to speak of: 16 numbers of 4 bytes for each channel."""
+    pipe = full_size()
+    pipe.vae.config.block_out_channels = [1, 1]
+    pipe.unet.config.block_out_channels = [10, 1000, 10]
+    pipe.unet.config.down_block_types = ["DownBlock2D"] + ["CrossAttnDownBlock2D"] * 2
+    assert hardware.least_memory(pipe, (512, 512)) == 4 * 16 * 1000 * 64 * 64 / 4
+
+
 @pytest.mark.parametrize(
     "free, size, tiles, refused",
     [

@@ -61,3 +61,32 @@ def test_crops_have_the_scale_that_was_asked_for():
     slope = abs(square[:, -1].mean() - square[:, 0].mean()) / 63
     assert square.shape == (64, 64, 3)
     assert slope == pytest.approx(255 / 128, rel=0.03)  # four times as steep
+
+
+def ramp():
+    """A picture of 512 px whose grey levels rise by one in two px."""
+    levels = np.tile(np.linspace(0, 255, 512), (512, 1)).astype(np.uint8)
+    return art.Picture("x", "a photo", "", Image.fromarray(np.dstack([levels] * 3)))
+
+
+def slopes(size, short_sides, count):
+    """How many grey levels a px the rows of random crops rise; negative if they are mirrored."""
+    rng = np.random.default_rng(0)
+    squares = [art.crop(ramp(), size, rng, short_sides).astype(float) for _ in range(count)]
+    assert all(square.shape == (size, size, 3) for square in squares)
+    return np.array([(s[:, -1].mean() - s[:, 0].mean()) / (size - 1) for s in squares])
+
+
+def test_a_picture_is_enlarged_by_a_fifth_at_most():
+    steep = abs(slopes(64, (256, 2000), 60))
+    flattest = 255 / (1.2 * 512)
+    assert 0.96 * flattest < steep.min() < 1.15 * flattest and steep.max() > 2 * flattest
+    assert abs(slopes(64, (1024, 2000), 5)) == pytest.approx(255 / 1024, rel=0.07)  # needs more
+
+
+def test_half_of_the_crops_are_mirrored():
+    assert 0.35 < (slopes(64, (256, 512), 100) < 0).mean() < 0.65
+
+
+def test_a_crop_larger_than_the_short_side_is_the_whole_picture():
+    assert abs(slopes(300, (128, 128), 3)) == pytest.approx(255 / 300, rel=0.03)

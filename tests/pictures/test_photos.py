@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from sdkit import photos
+from sdkit import photos, pixels
 from sdkit.errors import SdkitError
 from tests import strange
 
@@ -328,3 +328,17 @@ def test_bytes_open_as_the_file_does_and_errors_name_the_file(tmp_path):
     for data, words in [(b"", "turned.jpg is empty"), (path.read_bytes()[:300], "turned.jpg")]:
         with pytest.raises(SdkitError, match=words):
             photos.open_bytes(data, "turned.jpg")
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ([0, 128, 255], [0, 128, 255]),  # 8 bits
+        ([0, 2], [0, 2]),
+        ([0, 256, 65535], [0, 1, 255]),  # 16 bits
+        ([0.0, 0.5, 1.0], [0, 128, 255]),  # shares
+        ([-3.0, np.nan, 1.0], [0, 0, 255]),
+    ],
+)
+def test_white_is_found_from_the_largest_value(values, expected):
+    assert pixels.to_8_bit(np.array([values])).tolist() == [expected]

@@ -54,6 +54,13 @@ def test_a_caption_names_its_style_and_every_caption_is_known():
             assert all(any(name in one for name in names) for one in said)
 
 
+def test_half_of_the_captions_name_the_subject():
+    rng = np.random.default_rng(0)
+    said = [captions.caption("ukiyo-e", True, rng) for _ in range(1000)]
+    named = [any(word in one for word in ("portrait", "face", "person")) for one in said]
+    assert 0.45 < np.mean(named) < 0.55
+
+
 def test_three_captions_of_four_call_a_famous_painting_by_its_name():
     rng, known = np.random.default_rng(0), set(captions.every_caption())
     file = "van_gogh/vangogh-starry-night.jpg"

@@ -82,6 +82,16 @@ def test_batches_are_noised_postcards_with_their_own_edges(data):
         np.testing.assert_array_equal(edges, controlnet.edges_of(data.drawings[k], 1.0))
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_the_captions_is_dropped(pipe, data, share):
+    settings = controlnet.Settings(**{**TINY.__dict__, "caption_dropout": share})
+    empty = pipe.tokenizer(
+        "", padding="max_length", max_length=pipe.tokenizer.model_max_length
+    ).input_ids
+    batch = controlnet.make_batch(settings, data, training.rng(0, 0))
+    assert [ids == empty for ids in batch.ids.tolist()] == [share == 1] * 4
+
+
 def test_the_loss_is_the_weighted_error_and_reaches_the_network_only(pipe, data):
     torch.manual_seed(0)
     network = controlnet.new_network(TINY, pipe.unet)

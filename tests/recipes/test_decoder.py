@@ -48,6 +48,27 @@ def test_each_term_counts_by_its_weight(batch, features):
     torch.testing.assert_close(figures["pixels"], vae.reconstruction_loss(decoded, batch.pictures))
 
 
+def test_texture_and_content_are_distances_relative_to_the_picture(batch, features):
+    """The picture itself is the measure, and not what the decoder made of it."""
+    decoded = batch.pictures * 0.5
+    _, figures, _ = of(batch, decoded, features)
+    wanted, found = features(batch.pictures), features(decoded)
+
+    def gram(x):
+        return torch.einsum("bchw,bdhw->bcd", x, x) / x[0, 0].numel()
+
+    def relative(x, target):
+        return (x - target).square().flatten(1).sum(1) / target.square().flatten(1).sum(1)
+
+    texture = sum(
+        relative(gram(found[name]), gram(wanted[name])).mean()
+        for name in ("relu1_1", "relu2_1", "relu3_1")
+    )
+    content = sum(relative(found[name], wanted[name]).mean() for name in ("relu2_2", "relu3_3"))
+    torch.testing.assert_close(figures["texture"], texture)
+    torch.testing.assert_close(figures["content"], content)
+
+
 def test_the_discriminator_wants_high_logits_and_counts_by_its_ramp(batch, features):
     values = [
         of(batch, batch.pictures, features, opinion=lambda y: no_opinion(y) + 4, ramp=ramp)[0]

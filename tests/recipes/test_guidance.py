@@ -171,7 +171,18 @@ def test_a_network_that_answers_as_guided_has_nothing_to_learn():
 
     assert value(perfect) == pytest.approx(0, abs=1e-9)
     assert asked[1].tolist() == [450, 1, 27]  # between timestep 1 and the first one
-    assert value(lambda *inputs: perfect(*inputs) + 1) > 0.5
+    alphas = noise_scheduler.alphas_cumprod[torch.stack(asked)]  # (2, 3)
+    weights = unet.loss_weights(alphas / (1 - alphas), SETTINGS.snr_gamma)
+    off = value(lambda *inputs: perfect(*inputs) + 1)  # the squared error is 1 both times
+    assert off == pytest.approx(weights.mean(1).sum().item(), rel=1e-4)
+
+
+def test_where_there_is_skin_the_parts_get_the_shares_of_the_settings():
+    settings = replace(SETTINGS, skin_coarse=0.25, skin_fine=0.75)
+    skin = torch.tensor([0.0, 0.5, 1.0])[:, None, None, None].expand(3, 1, 8, 8)
+    coarse, fine = guidance.skin_shares(settings, skin)
+    assert coarse[:, 0, 4, 4].tolist() == [1, 0.625, 0.25]
+    assert fine[:, 0, 4, 4].tolist() == [1, 0.875, 0.75]
 
 
 def test_a_batch_knows_where_skin_is_on_art_and_not_on_postcards(latent_data):
@@ -185,6 +196,20 @@ def test_a_batch_knows_where_skin_is_on_art_and_not_on_postcards(latent_data):
     assert 0.5 < batch.guided.mean() < 0.95
     settings = replace(settings, card_share=1.0)
     assert guidance.make_batch(settings, everywhere, np.random.default_rng(0)).skin.max() == 0
+
+
+def test_half_of_the_crops_have_the_caption_of_another_picture(latent_data, monkeypatch):
+    asked, make = [], unet.art_examples
+
+    def examples(settings, data, rng, wrong=0.0):
+        asked.append(wrong)
+        return make(settings, data, rng, wrong)
+
+    monkeypatch.setattr(unet, "art_examples", examples)
+    data = guidance.Data(latent_data, torch.zeros(9, 3))
+    settings = replace(SETTINGS, card_share=0.0, sizes=(8,))
+    guidance.make_batch(settings, data, np.random.default_rng(0))
+    assert asked == [0.5]
 
 
 def test_the_clean_latents_of_a_batch_decide_where_skin_is(latent_data, monkeypatch):

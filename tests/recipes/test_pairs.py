@@ -84,6 +84,34 @@ def test_a_pair_is_the_picture_itself_and_a_plain_version_of_it(pictures):
         assert agree > mirrored
 
 
+def test_a_painting_becomes_plain_with_the_palette_of_a_photograph_and_the_other_way_round():
+    rng = np.random.default_rng(0)
+
+    def picture(file, style, colour):
+        pixels = np.array(colour) + rng.integers(-20, 21, (64, 80, 3))
+        return art.Picture(file, style, "", Image.fromarray(pixels.astype(np.uint8)))
+
+    red, blue = (200, 60, 60), (60, 60, 200)
+    pictures = [
+        picture(f"{folder}/{k}.png", style, colour)
+        for folder, style, colour in (("van_gogh", "van gogh", red), ("photo", "a photo", blue))
+        for k in range(2)
+    ]
+    encoded = pairs.encode_all(Identity(), pictures, (64, 64), np.random.default_rng(0))
+    for name, sign in (("van gogh", 1), ("a photo", -1)):
+        for z in (z.float() for _, latents in encoded[name] for z in latents):
+            itself, plain = z[:, 2].mean((1, 2)) - z[:, 0].mean((1, 2))  # blue minus red
+            assert sign * (plain - itself) > 0.3
+
+
+def test_pictures_are_enlarged_by_a_fifth_at_most(pictures):
+    """Their short side has 64 px, and 1.2 times as much is rounded to a multiple of 8."""
+    rng = np.random.default_rng(0)
+    encoded = pairs.encode_all(Identity(), pictures, (32, 400), rng, with_plain=False)
+    sides = [min(z.shape[2:]) for some in encoded.values() for _, made in some for z in made]
+    assert min(sides) < 48 and max(sides) in (72, 80)
+
+
 def test_without_plain_versions_only_the_pictures_are_encoded(pictures):
     both, alone = (
         pairs.encode_all(

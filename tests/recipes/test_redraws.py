@@ -1,5 +1,7 @@
 """Postcards that the model draws small and that are enlarged."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from PIL import Image
@@ -31,3 +33,19 @@ def test_postcards_are_learned_from_what_the_model_made_of_them_at_half_the_size
     apart = (made[1].float() - expected).abs()
     assert apart.mean() < 1e-3 * expected.std() and apart.max() < 0.1 * expected.std()
     assert (made[0, 1] - made[0, 0]).abs().mean() > 0.01  # the model has drawn a part of it
+
+
+def test_the_model_is_shown_its_small_pictures_in_the_range_of_diffusers(tiny_data, monkeypatch):
+    """diffusers' pipelines take pictures in [0, 1], and scale them to [-1, 1] themselves."""
+    pipe, seen = models.load(tiny_data / "models" / "mini-sd", device="cpu"), []
+
+    def call(self, prompts, image, **settings):
+        seen.append(image)
+        return SimpleNamespace(images=[Image.new("RGB", (64, 64))] * len(image))
+
+    monkeypatch.setattr(redraws.StableDiffusionImg2ImgPipeline, "__call__", call)
+    networks = {name: getattr(pipe, name) for name in ("vae", "text_encoder", "tokenizer", "unet")}
+    redraws.encode(networks, unet.scheduler(), 2, np.random.default_rng(0))
+    drawn = np.stack([postcards.draw(postcards.sample(1, k), 64) for k in range(2)])
+    wanted = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(seen[0], wanted, atol=1e-6, rtol=0)

@@ -110,6 +110,20 @@ def test_a_checkpoint_is_saved_only_when_it_is_due(tmp_path):
     run.saved -= 2000
     run.save(2)
     assert training.read_progress(tmp_path)["step"] == 2
+    run.save(3)  # the clock starts again with each checkpoint
+    assert training.read_progress(tmp_path)["step"] == 2
+
+
+@pytest.mark.parametrize("steps, share", [(9, 1.0), (29, 1 / 3)])
+def test_a_first_step_has_the_length_of_the_learning_rate(tmp_path, steps, share):
+    """Gradients are cut to length 1, and a tenth of the steps are for the warm-up at most."""
+    run = training.Run(Settings(runs=tmp_path, steps=steps), training.accelerator())
+    model = torch.nn.Linear(16, 16)
+    run.begin(model, torch.optim.SGD(model.parameters(), 0.1), warmup=200)
+    before = torch.cat([p.detach().flatten() for p in model.parameters()])
+    run.descend(1000 * run.model(torch.ones(4, 16)).sum())
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert (after - before).norm().item() == pytest.approx(0.1 * share, rel=1e-3)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):

@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from sdkit import postcards
 from sdkit.files import ROOT
+from sdkit.pictures import art
 from sdkit.recipes import chain, text, training, unet
 
 PLAIN = dict(
@@ -166,6 +167,25 @@ def test_so_many_small_postcards_begin_in_pure_noise(data):
     assert from_picture.float().mean().item() == pytest.approx(0.7, abs=0.12)
 
 
+@pytest.mark.parametrize("small_cards, first, last", [(True, 900, 999), (False, 200, 699)])
+def test_sampling_begins_in_the_range_of_its_task_or_later_at_the_timestep(
+    small_cards, first, last
+):
+    """A huge source shows in the answer with the factor sqrt(SNR) of the start."""
+    settings = replace(TINY, decisive=0.0, from_noise=1.0, paired=1.0)
+    scheduler, latents = unet.scheduler(), torch.zeros(400, 1, 2, 2)
+    examples = unet.Examples(latents, latents + 1e6, [""] * 400, None)
+    rng = np.random.default_rng(0)
+    _, answer, timesteps = unet.add_noise(settings, examples, small_cards, scheduler, rng)
+    alphas = scheduler.alphas_cumprod
+    factors = (alphas / (1 - alphas)).sqrt()
+    starts = (answer.mean((1, 2, 3))[:, None] / 1e6 - factors).abs().argmin(1)
+    assert (starts >= timesteps).all()
+    drawn = starts[starts > timesteps]
+    assert first <= drawn.min() < first + 20 and last - 20 < drawn.max() <= last
+    assert len(drawn) < 400 and timesteps.max() > 990
+
+
 def test_offset_noise_moves_whole_channels_of_crops_and_not_of_small_postcards(data):
     def spread(card_share):
         settings = {**PLAIN, "noise_offset": 2.0, "card_share": card_share}
@@ -203,6 +223,58 @@ def test_labels_are_the_parts_that_the_caption_says(data, monkeypatch):
         expected = [*known[number][:2], unet.UNSAID, known[number][3], unet.UNSAID]
         assert labels.tolist() == expected  # thing, colour, place, ground, time
     assert (examples.sources == 0).all()
+
+
+def test_a_caption_does_not_say_what_is_unsaid(data, monkeypatch):
+    monkeypatch.setattr(postcards, "leave_unsaid", lambda rng: {"place", "time"})
+    settings = replace(TINY, batch_size=100)
+    examples = unet.card_examples(settings, data.cards, np.random.default_rng(0))
+    hidden = {
+        phrase.split()[-1]
+        for part in ("place", "time")
+        for word in postcards.WORDS[part]
+        for phrase in (word, *postcards.PHRASES[word])
+    }
+    said = {word for text in examples.captions for word in text.replace(",", "").split()}
+    assert {"left", "night"} < hidden and len(said) > 20 and not said & hidden
+
+
+def of_one_size(data, count, **groups):
+    """Settings for so many crops, and data with these groups: name -> file and style."""
+    ((_, latents),) = data.crops["van gogh"]
+    crops = {
+        name: [(art.Picture(file, style, "", None), latents)]
+        for name, (file, style) in groups.items()
+    }
+    return replace(TINY, batch_size=count, sizes=(8,)), replace(data, crops=crops)
+
+
+def test_crops_of_a_famous_painting_are_called_by_its_name(data):
+    group = {"a painting by name": ("van_gogh/vangogh-starry-night.jpg", "van gogh")}
+    examples = unet.art_examples(*of_one_size(data, 400, **group), np.random.default_rng(0))
+    assert np.mean(["starry night" in text for text in examples.captions]) == pytest.approx(
+        0.75, abs=0.07
+    )
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.0])
+def test_a_share_of_the_crops_has_the_caption_of_another_picture(data, wrong, monkeypatch):
+    """Three in four crops are Van Goghs here, and three in four of the captions, too."""
+    groups = {"van gogh": ("van_gogh/1.png", "van gogh"), "a photo": ("photo/1.png", "a photo")}
+    settings, data = of_one_size(data, 800, **groups)
+    chosen, choose = [], unet.choose_picture
+    monkeypatch.setattr(
+        unet, "choose_picture", lambda *given: (chosen.append(choose(*given)), chosen[-1])[1]
+    )
+    rng = np.random.default_rng(0)
+    texts = unet.art_examples(settings, data, rng, wrong).captions
+    said = np.array(["photo" in text or "snapshot" in text for text in texts])
+    shown = np.array([picture.style == "a photo" for picture, _ in chosen])[:: 2 if wrong else 1]
+    # the shares of the groups are 0.24 and 0.08
+    assert shown.mean() == pytest.approx(0.25, abs=0.05)
+    assert said.mean() == pytest.approx(0.25, abs=0.05)
+    # two pictures that are chosen independently differ with a probability of 2 * 3/4 * 1/4
+    assert (said != shown).mean() == pytest.approx(0.375 * wrong, abs=0.06)
 
 
 def test_each_step_has_its_own_noise_and_captions_and_the_same_ones_again(data):

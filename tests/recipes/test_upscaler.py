@@ -132,6 +132,11 @@ def test_half_of_the_small_pictures_get_noise_of_a_known_level(data):
     assert (levels == 0).float().mean().item() == pytest.approx(0.5, abs=0.07)
     assert levels.max() > 850 and levels[levels > 0].mean().item() == pytest.approx(450, abs=50)
     assert errors == pytest.approx([1] * len(errors), abs=0.2)
+    batches = [
+        upscaler.make_batch(replace(TINY, max_noise_level=1), data, training.rng(0, step))
+        for step in range(20)
+    ]
+    assert {*torch.cat([batch.levels for batch in batches]).tolist()} == {0, 1}
 
 
 def test_small_timesteps_are_practised_more_often_and_the_regressor_has_none(data):

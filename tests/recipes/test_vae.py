@@ -209,6 +209,17 @@ def test_batches_mix_art_and_postcards_by_their_shares(data):
         assert greys.count(grey) / len(greys) == pytest.approx(share, abs=0.07)
 
 
+def test_crops_have_the_scale_of_the_settings():
+    """A ramp of 300 px that is scaled to 100 px is three times as steep."""
+    ramp = np.tile(np.linspace(0, 255, 300), (300, 1)).astype(np.uint8)
+    picture = art.Picture("photo/1.png", "", "", Image.fromarray(np.dstack([ramp] * 3)))
+    settings = replace(TINY, card_share=0.0, short_sides=(100, 100))
+    data = vae.Data({"photo": [picture]}, None, None)
+    levels = photos.to_uint8(vae.make_batch(settings, data, training.rng(0, 0)).pictures)
+    slopes = np.abs(levels[:, 0, -1, 0].astype(float) - levels[:, 0, 0, 0]) / 31
+    np.testing.assert_allclose(slopes, 255 / 100, rtol=0.04)
+
+
 def test_a_share_of_the_crops_is_recoloured(data):
     settings = replace(TINY, card_share=0.0, recoloured=0.3)
     coloured = []
