@@ -154,13 +154,13 @@ def test_the_site_is_published_from_main_only_and_with_no_more_rights_than_that_
     assert parsed["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
     jobs = parsed["jobs"]
     building = commands(jobs["build"])
-    assert building[0].startswith("python run.py site --out site --repository ")
     # the page is tested before it joins the site
-    assert building[2:] == [
+    assert building[2:4] == [
         "python run.py web build",
         "python run.py test tests/web tests/browser/test_web_page.py",
-        "cp -r web/dist site/web",
     ]
+    assert building[4].startswith("python run.py site --out site --page web/dist --repository ")
+    assert len(building) == 5
     (upload,) = [s for s in jobs["build"]["steps"] if "upload-pages" in s.get("uses", "")]
     assert upload["with"]["path"] == "site"
     assert jobs["publish"]["needs"] == "build"
