@@ -171,8 +171,13 @@ def test_the_slow_tests_run_every_night():
     parsed, job = workflow("nightly.yml")
     triggers = parsed[True]  # YAML 1.1 reads the word "on" as true
     assert triggers["schedule"][0]["cron"].endswith(" * * *")
-    (command,) = commands(job)
+    nbgrader, command = commands(job)
     assert command.startswith("python run.py test -m slow")
+    # without it the tests of the marks would be skipped
+    pages = (ROOT / "docs" / "class-server.md").read_text(encoding="utf-8")
+    assert nbgrader.rpartition(" ")[2].replace("==", " ") in pages
+    named = job["steps"][-1]["env"]["SDKIT_NBGRADER"]
+    assert named == "${{ runner.temp }}/nbgrader/bin/nbgrader"
 
 
 def test_the_workflow_for_style_runs_the_hooks():
