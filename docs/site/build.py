@@ -168,7 +168,7 @@ class Site:
     """All pages, and where they are written.
 
     root : the repository. out : the folder of the site. repository : its address on the web, or "".
-    live : the folder with the page that computes in the browser, made by `run.py web build`, or None.
+    live : the folder with the page that computes in the browser, from `run.py web build`, or None.
     """
 
     def __init__(
