@@ -154,13 +154,13 @@ def test_the_site_is_published_from_main_only_and_with_no_more_rights_than_that_
     assert parsed["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
     jobs = parsed["jobs"]
     building = commands(jobs["build"])
-    assert building[0].startswith("python run.py site --out site --repository ")
     # the page is tested before it joins the site
-    assert building[2:] == [
+    assert building[2:4] == [
         "python run.py web build",
         "python run.py test tests/web tests/browser/test_web_page.py",
-        "cp -r web/dist site/web",
     ]
+    assert building[4].startswith("python run.py site --out site --page web/dist --repository ")
+    assert len(building) == 5
     (upload,) = [s for s in jobs["build"]["steps"] if "upload-pages" in s.get("uses", "")]
     assert upload["with"]["path"] == "site"
     assert jobs["publish"]["needs"] == "build"
@@ -171,8 +171,13 @@ def test_the_slow_tests_run_every_night():
     parsed, job = workflow("nightly.yml")
     triggers = parsed[True]  # YAML 1.1 reads the word "on" as true
     assert triggers["schedule"][0]["cron"].endswith(" * * *")
-    (command,) = commands(job)
+    nbgrader, command = commands(job)
     assert command.startswith("python run.py test -m slow")
+    # without it the tests of the marks would be skipped
+    pages = (ROOT / "docs" / "class-server.md").read_text(encoding="utf-8")
+    assert nbgrader.rpartition(" ")[2].replace("==", " ") in pages
+    named = job["steps"][-1]["env"]["SDKIT_NBGRADER"]
+    assert named == "${{ runner.temp }}/nbgrader/bin/nbgrader"
 
 
 def test_the_workflow_for_style_runs_the_hooks():

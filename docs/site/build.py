@@ -1,6 +1,6 @@
 """Build the website of the kit: lessons, solutions, pages of docs and a gallery, as static HTML.
 
-    python3 run.py site [--out FOLDER] [--repository ADDRESS]
+    python3 run.py site [--out FOLDER] [--repository ADDRESS] [--page FOLDER]
 
 The pages work from a disk, without a server, and ask no other machine for anything: formulas are
 MathML, and fonts are those of the system. A page of the site stands where its source stands in the
@@ -168,10 +168,14 @@ class Site:
     """All pages, and where they are written.
 
     root : the repository. out : the folder of the site. repository : its address on the web, or "".
+    live : the folder with the page that computes in the browser, from `run.py web build`, or None.
     """
 
-    def __init__(self, root: Path, out: Path, repository: str = "") -> None:
+    def __init__(
+        self, root: Path, out: Path, repository: str = "", live: Path | None = None
+    ) -> None:
         self.root, self.out, self.repository = root, out, repository.rstrip("/")
+        self.live = live
         self.pages = [Page("README.md", "")]
         for group, patterns in GROUPS.items():
             found = [path for pattern in patterns for path in sorted(root.glob(pattern))]
@@ -188,6 +192,8 @@ class Site:
         self.pages.append(self._gallery())
         for page in self.pages:
             self._write(page)
+        if self.live:
+            shutil.copytree(self.live, self.out / "web")
         for name in ("site.css", "site.js"):
             shutil.copy(HERE / name, self.out / name)
         data = json.dumps(self.index, ensure_ascii=False).replace("</", "<\\/")
@@ -356,6 +362,7 @@ class Site:
             root=self.relative(page, "index.html").removesuffix("index.html"),
             neighbours=self._neighbours(page),
             repository=self.repository,
+            live=bool(self.live),
         )
         path = self.out / page.address
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -399,13 +406,18 @@ TEMPLATE = jinja2.Environment(
 ).get_template("page.html.j2")
 
 
-def build(root: Path, out: Path, repository: str = "") -> Site:
-    """Build the site of the kit in `root` into the folder `out`, which is made anew."""
+def build(root: Path, out: Path, repository: str = "", live: Path | None = None) -> Site:
+    """Build the site of the kit in `root` into the folder `out`, which is made anew.
+
+    `live` is as in `Site`. Raises `Trouble` if it is not built.
+    """
+    if live and not ((live / "index.html").is_file() and (live / "model").is_dir()):
+        raise Trouble(f"{live} is no built page. Build it first: python3 run.py web build")
     if out.exists() and any(out.iterdir()) and not (out / ".nojekyll").exists():
         raise Trouble(f"{out} is not empty and no site. Choose another folder with --out.")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    site = Site(root, out, repository)
+    site = Site(root, out, repository, live)
     site.build()
     return site
 
@@ -423,9 +435,16 @@ def main(argv: list[str] | None = None) -> int:
         metavar="ADDRESS",
         help="address of the repository on the web, for links to files that are no pages",
     )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FOLDER",
+        help="the page that `run.py web build` made (web/dist): put it into the folder web of the "
+        "site, and link it from every page",
+    )
     arguments = parser.parse_args(argv)
     try:
-        site = build(ROOT, arguments.out.resolve(), arguments.repository)
+        site = build(ROOT, arguments.out.resolve(), arguments.repository, arguments.page)
     except Trouble as trouble:
         print(f"site: {trouble}", file=sys.stderr)
         return 2

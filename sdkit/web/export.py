@@ -5,7 +5,7 @@ in a smaller form: in half precision, or in 8 bits with one scale for each outpu
 operations of the file turn them back into float32, and the runtime does this once, while it loads
 the file.
 
-Only this module needs the packages onnx and onnxscript.
+Only this module needs the package onnx.
 """
 
 import json
@@ -353,5 +353,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise SdkitError("The export needs one more package: pip install onnx") from error
+        raise SdkitError(
+            f"The export needs the package onnx ({error}). Install it: pip install onnx"
+        ) from error
     return onnx

@@ -212,6 +212,23 @@ def test_a_lesson_leads_to_services_if_the_repository_is_on_github(small):
     assert "mybinder" not in small(repository="https://example.org/a/b")
 
 
+def test_the_page_that_paints_is_copied_and_linked_from_every_page(tmp_path):
+    (tmp_path / "README.md").write_text("# Start\n")
+    dist = tmp_path / "dist"
+    with pytest.raises(build_site.Trouble, match="no built page. Build it first"):
+        build_site.build(tmp_path, tmp_path / "out", live=dist)
+    (dist / "model").mkdir(parents=True)
+    (dist / "index.html").write_text("<title>the page</title>")
+    (dist / "model" / "unet.onnx").write_bytes(b"weights")
+    build_site.build(tmp_path, tmp_path / "out", live=dist)
+    assert (tmp_path / "out" / "web" / "model" / "unet.onnx").read_bytes() == b"weights"
+    for name in ("index.html", "gallery.html"):
+        assert 'href="web/"' in (tmp_path / "out" / name).read_text(encoding="utf-8")
+    assert list(faults(tmp_path / "out")) == []
+    build_site.build(tmp_path, tmp_path / "out")
+    assert '"web/"' not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_folder_with_other_things_is_not_overwritten(small, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").touch()

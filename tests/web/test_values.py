@@ -57,8 +57,10 @@ def numbers(value):
 
 @node
 def test_the_page_computes_the_same_numbers():
+    command = json.loads((WEB / "package.json").read_text("utf-8"))["scripts"]["test"].split()
+    assert command[0] == "node"  # npm itself needs long to start on a busy machine
     done = subprocess.run(
-        [shutil.which("npm"), "test", "--silent"],
+        [shutil.which("node"), *command[1:]],
         cwd=WEB,
         capture_output=True,
         text=True,
