@@ -1057,8 +1057,8 @@ CLAIMS = {
             and spans[1] < spans[0] - 5
         )
     )(
-        np.reshape(numbers(WHOSE, "code-66m", r"(?m)^\s*# # # #$"), (-1, 4)).tolist(),
-        numbers(WHOSE, "code-66m", r"darkest: #, painted #"),
+        np.reshape(numbers(WHOSE, "code-66m2", r"(?m)^\s*# # # #$"), (-1, 4)).tolist(),
+        numbers(WHOSE, "code-66m2", r"darkest: #, painted #"),
     ),
     "small-faces-keep-less": lambda: (
         lambda kept: len(kept) == 4 and kept == sorted(kept) and kept[0] < kept[-1] - 0.2
