@@ -95,7 +95,7 @@ class Settings(guidance.StudentSettings):
     # short sides in px of the scaled photographs that pairs are taken from
     short_sides: tuple[int, ...] = (256, 768)
     # weight of the means and covariances of features
-    texture_weight: float = 0.5
+    texture_weight: float = 1.0
     # weight of the squared distance of latents
     latents_weight: float = 1.0
     # how much more a face counts in it than the rest
