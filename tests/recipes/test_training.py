@@ -249,7 +249,8 @@ def test_the_record_says_how_a_network_was_made(tmp_path):
     training.write_record(out, run, "test", {"psnr": 30.0}, "abc")
     record = training.read_record(out)
     assert record["command"] == "python -m sdkit.recipes.test"
-    assert record["settings"] == {"steps": 6, "seed": 0, "limit": 0, "scale": 1.0}
+    wanted = {"steps": 6, "batch_size": 16, "seed": 0, "limit": 0, "scale": 1.0}
+    assert record["settings"] == wanted
     weights = training.fingerprint(teacher)
     assert record["inputs"] == {"teacher": {"weights": weights, "recipe": {"seed": 7}}}
     assert (record["metrics"], record["data_hash"]) == ({"psnr": 30.0}, "abc")
