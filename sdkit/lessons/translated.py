@@ -153,6 +153,8 @@ def write(language: str) -> list[str]:
         path, made = folder / f"{catalogue.stem}.ipynb", notebook(catalogue)
         if path.is_file():
             keep_outputs(made, json.loads(path.read_text(encoding="utf-8")))
+        for cell in made["cells"]:  # as Jupyter writes it, so that git sees what has changed
+            cell["source"] = "".join(cell["source"]).splitlines(keepends=True)
         text = json.dumps(made, ensure_ascii=False, indent=1)
         path.write_text(text + "\n", encoding="utf-8")
     return [line for catalogue in files(language) for line in stale(catalogue)]

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 
 import nbformat
 import pytest
@@ -102,6 +103,18 @@ def test_only_cells_with_the_same_code_keep_their_outputs():
     translated.keep_outputs(made, before)
     assert [one["outputs"] for one in made["cells"]] == [["two"], [], []]
     assert [one["execution_count"] for one in made["cells"]] == [1, None, None]
+
+
+def test_writing_again_changes_no_byte_of_a_stored_notebook(tmp_path, monkeypatch):
+    for file in FILES:
+        for name in (f"{file.stem}.ipynb", f"{file.parent.name}/{file.stem}.ipynb"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            shutil.copy(translated.NOTEBOOKS / name, tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.ipynb")}
+    monkeypatch.setattr(translated, "NOTEBOOKS", tmp_path)
+    for language in translated.languages():
+        assert translated.write(language) == []
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.ipynb")} == before
 
 
 def test_a_changed_english_cell_is_reported(tmp_path, monkeypatch):
