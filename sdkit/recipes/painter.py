@@ -43,7 +43,7 @@ from sdkit.recipes.settings import command_line
 WINDOWS = {"relu1_1": 32, "relu2_1": 64, "relu3_1": 128}
 ROUGH = 8  # px; means over squares of this side are the rough colours
 USUAL_SCALE = 7.0  # guidance scale at which the photograph becomes the whole painting
-FACES_KEEP = 0.6  # share of the photograph that faces keep then
+FACES_KEEP = 0.5  # share of the photograph that faces keep then
 SOFT_EDGE = 8  # px; half the width of the soft edge of faces
 STARTS = (100, 450)  # timesteps at which painting begins
 STEPS = 3  # steps of painting
@@ -204,15 +204,20 @@ def choose_style(rng: np.random.Generator) -> tuple[str, str | None]:
     return OTHER_PAINTERS.get(painting, "van gogh"), painting
 
 
+def with_soft_edges(faces: np.ndarray) -> np.ndarray:
+    """A mask (S, S) of faces with edges that are 2 `SOFT_EDGE` px wide."""
+    return uniform_filter(faces, 2 * SOFT_EDGE + 1)
+
+
 def part_of_the_way(
     photograph: np.ndarray, painting: np.ndarray, faces: np.ndarray, scale: float
 ) -> np.ndarray:
     """What a photograph should become: the more painting, the higher the guidance scale.
 
-    Faces get less of it, so that eyes and glasses stay. Pictures: uint8 (S, S, 3); faces: (S, S).
+    Faces get less of it, so that eyes and glasses stay. Pictures: uint8 (S, S, 3); faces: (S, S)
+    in [0, 1], 1 inside faces.
     """
-    soft = uniform_filter(faces, 2 * SOFT_EDGE + 1)[..., None]
-    share = scale / USUAL_SCALE * (1 - FACES_KEEP * soft)
+    share = scale / USUAL_SCALE * (1 - FACES_KEEP * faces[..., None])
     made = photograph + share * (painting.astype(np.float32) - photograph)
     return made.round().clip(0, 255).astype(np.uint8)
 
@@ -235,11 +240,12 @@ def draw_pair(job: Job) -> tuple[np.ndarray, Pair]:
     numbers = rng.standard_normal((cells, cells, strokes.GRAINS)).astype(np.float32)
     scale = USUAL_SCALE if rng.random() < USUAL else float(rng.uniform(*settings.scales))
     painted_square, name = square, painting or style
+    soft = with_soft_edges(faces)
     if name != PHOTO:
         # a trial with a limit may lack the painting
         palette = strokes.nearest(palettes.get(name) or palettes[style], square)
-        painted_square = strokes.paint(square, strokes.BRUSHES[name], palette, numbers)
-    wanted = part_of_the_way(square, painted_square, faces, scale)
+        painted_square = strokes.paint(square, strokes.BRUSHES[name], palette, numbers, soft)
+    wanted = part_of_the_way(square, painted_square, soft, scale)
     is_portrait = photograph.picture.is_portrait
     numbers = np.ascontiguousarray(numbers.transpose(2, 0, 1))
     return square, Pair(wanted, numbers, faces, style, painting, is_portrait, scale)

@@ -1,10 +1,10 @@
 """Paint a photograph with brush strokes that a program draws: what the painter learns from.
 
-The strokes lie along the forms, in layers from coarse to fine; a finer layer paints only where the
-picture still differs from the photograph. This is painterly rendering (Hertzmann 1998, "Painterly
-rendering with curved brush strokes of multiple sizes"). Their direction comes from the structure
-tensor (Kang et al. 2007, "Coherent line drawing", smooth it in a like way), and the colours move
-towards those of a real painting (Reinhard et al. 2001, "Color transfer between images").
+The strokes are noise that is averaged along curves. The curves follow the forms. This is line
+integral convolution (Cabral and Leedom 1993, "Imaging vector fields using line integral
+convolution"). The directions come from the structure tensor (Kang et al. 2007, "Coherent line
+drawing", smooth it in a like way), and the colours move towards those of a real painting (Reinhard
+et al. 2001, "Color transfer between images").
 
 All that is random in a stroke comes from the noise that the denoiser starts from (`grains`). So
 this noise decides where each stroke lies, and the denoiser can learn it. If the strokes were random
@@ -12,74 +12,78 @@ in another way, the best that it could predict would be their mean, which has no
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy.linalg import hadamard
 from scipy.ndimage import gaussian_filter, sobel, zoom
-from scipy.special import ndtr
 from skimage.color import lab2rgb, rgb2lab
 
 GRAIN = 8  # px; side of the squares in each of which four numbers of the noise decide the strokes
 GRAINS = 4  # how many numbers
 CHECKERS = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) / 2
 WHIRL = 4  # grains; width over which whirls are averaged
-FINER = 2  # strokes are drawn on a canvas so many times larger, so that their edges are smooth
-POINTS = 4  # points of a stroke on each side of its middle
+TURN = 1.6  # standard deviation of the doubled angle of whirls; their mean is a diagonal
+FAINT = 1e-3  # edges fainter than this decide little, because noise hides them from the denoiser
+STEP = 2  # px; from one point of a curve to the next
 LEAVES_COLOUR = 14  # CIELAB distance at which a stroke ends, because another form begins there
 SCALES = (3, 8, 24)  # px; widths over which the direction of strokes is averaged
 LIGHTEST, DARKEST = 92, 14  # L* of white and black paint
+DETAIL = (3, 8)  # CIELAB distance from the photograph at which fine strokes begin, and are alone
+NEAR_END = 30  # L*; nearer than that to black or white, strokes differ less from one another
 
 
 @dataclass(frozen=True)
 class Brush:
-    """How strokes look. All colours are in CIELAB."""
+    """How strokes look. All colours are in CIELAB. Coarse strokes come first, then fine ones."""
 
-    # widths in px, one layer each
-    widths: tuple[float, ...] = (9, 5.5, 3.5)
-    # the shortest and the longest stroke, in widths
-    lengths: tuple[float, float] = (4, 8)
-    # standard deviation of L*, a* and b* from stroke to stroke
-    jitter: tuple[float, float, float] = (11, 8, 10)
-    # the same in the finest layer, as a share of that
-    fine_jitter: float = 0.4
+    # px; longest strokes
+    lengths: tuple[float, float] = (36, 20)
+    # px; standard deviation of the blur that makes strokes wide
+    widths: tuple[float, float] = (3.2, 1.6)
+    # how hard the edges of strokes are
+    hardness: float = 3
+    # by how much L*, a* and b* of a stroke differ at most from their mean
+    jitter: tuple[float, float, float] = (12, 9, 12)
+    # the same of fine strokes, as a share of that
+    fine_jitter: float = 0.8
     # by how much L* of a stroke's lit edge is higher, and of the other edge lower
-    relief: float = 11
-    # distance from the photograph from which on a layer paints; one number for each
-    tolerances: tuple[float, ...] = (0, 7, 8)
+    relief: float = 12
+    # by how much L* differs between the hairs of the brush
+    hairs: float = 3
     # share of the way to the lightness and to the colours of the painting
     lightness: float = 0.8
-    palette: float = 0.8
+    palette: float = 0.85
     # factor of a* and b* after that
-    vividness: float = 1.2
+    vividness: float = 1.05
     # how strongly strokes whirl where the photograph has no direction
-    swirl: float = 0.15
+    swirl: float = 0.2
     # by how much L* of a drawn outline is lower
     outline: float = 0
-    # how many rows of strokes each layer has in a grain
-    rows: tuple[int, ...] = (1, 2, 2)
 
 
 VAN_GOGH = Brush()
 BRUSHES = {
     "van gogh": VAN_GOGH,
-    "starry night": replace(VAN_GOGH, lengths=(6, 11), swirl=0.5, lightness=1, palette=1),
-    "sunflowers": replace(VAN_GOGH, lengths=(2, 5), jitter=(9, 6, 9), lightness=1, palette=1),
-    "wheatfield with crows": replace(VAN_GOGH, lengths=(3, 6), jitter=(14, 8, 12), palette=1),
-    "a self-portrait of van gogh": replace(VAN_GOGH, lengths=(3, 6), palette=0.9),
+    "starry night": replace(VAN_GOGH, lengths=(72, 36), swirl=0.6, lightness=0.9, palette=1),
+    "sunflowers": replace(VAN_GOGH, lengths=(24, 14), jitter=(9, 7, 9), lightness=0.9, palette=1),
+    "wheatfield with crows": replace(
+        VAN_GOGH, lengths=(32, 18), jitter=(14, 9, 12), lightness=0.9, palette=1
+    ),
+    "a self-portrait of van gogh": replace(VAN_GOGH, lengths=(28, 18), palette=0.9),
     "impressionism": Brush(
-        (9, 6, 3.5), (1.5, 3), (8, 6, 8), relief=5, tolerances=(0, 6, 7), vividness=1.1, swirl=0.4
+        (18, 10), (2.4, 1.4), jitter=(9, 7, 9), relief=7, hairs=1.5, swirl=0.5
     ),
     "oil painting": Brush(
-        (10, 5, 3), (2, 5), (2.5, 2, 3), relief=2.5, tolerances=(0, 4, 4), vividness=1
+        (32, 16), (2.6, 1.3), jitter=(3.5, 2.5, 3.5), relief=4, hairs=1.5, vividness=1
     ),
     "ukiyo-e": Brush(
-        (14, 7, 3.5), (3, 6), (0.8, 0.5, 0.8), relief=0, tolerances=(0, 7, 8), lightness=1,
-        palette=1, vividness=1, outline=45,
+        (32, 20), jitter=(3, 2, 3), relief=0, hairs=2, lightness=1, palette=1, vividness=1,
+        outline=90,
     ),
 }  # fmt: skip
 BRUSHES["the great wave"] = BRUSHES["ukiyo-e"]
@@ -115,7 +119,7 @@ def recoloured(lab: np.ndarray, palette: Palette, brush: Brush) -> np.ndarray:
     x = lab + shares * (wanted - lab)
     x[..., 1:] *= brush.vividness
     x[..., 0] = x[..., 0].clip(DARKEST, LIGHTEST)
-    return x
+    return x.astype(np.float32)
 
 
 def blurred(x: np.ndarray, sigma: float) -> np.ndarray:
@@ -134,17 +138,17 @@ def directions(lightness: np.ndarray, swirl: float, numbers: np.ndarray) -> np.n
     along = across = 0.0
     for sigma in SCALES:
         one, other, energy = np.moveaxis(blurred(tensor, sigma), -1, 0)
-        weight = energy / (energy + 1e-5) / (energy + 4e-4)
+        weight = energy / (energy + FAINT) / (energy + 4e-4)
         along, across = along + weight * one, across + weight * other
     height, width = lightness.shape
     # the mean over many numbers is small: make its standard deviation 1 again (in the plane,
     # a Gaussian of width w shrinks that of white noise by 2 sqrt(pi) w)
     coarse = gaussian_filter(numbers, WHIRL, mode="wrap") * 2 * np.sqrt(np.pi) * WHIRL
-    whirl = zoom(coarse * 2.4, GRAIN, order=1)[:height, :width]
+    whirl = zoom(coarse * TURN, GRAIN, order=1)[:height, :width] + np.pi / 2
     along = along / len(SCALES) - swirl * np.cos(whirl)
     across = across / len(SCALES) - swirl * np.sin(whirl)
     angle = np.arctan2(across, along) / 2 + np.pi / 2
-    return np.stack([np.cos(angle), np.sin(angle)], -1)
+    return np.stack([np.cos(angle), np.sin(angle)], -1).astype(np.float32)
 
 
 def at(x: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -153,45 +157,40 @@ def at(x: np.ndarray, points: np.ndarray) -> np.ndarray:
     return x[rows.T, columns.T]
 
 
-def paths(
-    middles: np.ndarray, half_lengths: np.ndarray, field: np.ndarray, colours: np.ndarray
-) -> np.ndarray:
-    """Curves (N, 2 POINTS + 1, 2) through points (N, 2) along a field of directions.
+def curves(
+    field: np.ndarray, length: float, colours: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The curve through each pixel along a field of directions (H, W, 2), point by point.
 
-    They end where ``colours`` (H, W, 3) leave those of the middle.
+    Yields the points (H, W, 2) in px, and whether they belong to the curve (H, W, 1). It ends where
+    ``colours`` (H, W, 3) leave those of its pixel.
     """
-    wanted, sides = at(colours, middles), []
+    height, width = field.shape[:2]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    middles = np.stack([columns, rows], -1)
+    yield middles, np.ones((height, width, 1), bool)
     for sign in (-1, 1):
-        here, before, side = middles, None, []
-        moves = np.ones((len(middles), 1), bool)
-        for _ in range(POINTS):
-            way = at(field, here)
-            turn = sign if before is None else np.where((way * before).sum(1) < 0, -1, 1)[:, None]
-            before = way * turn
-            then = here + before * half_lengths[:, None] / POINTS
-            distance = np.linalg.norm(at(colours, then) - wanted, axis=1, keepdims=True)
-            moves &= distance < LEAVES_COLOUR
-            here = np.where(moves, then, here)
-            side.append(here)
-        sides.append(side)
-    return np.stack([*sides[0][::-1], middles, *sides[1]], 1)
+        here, way = middles, sign * field
+        inside = np.ones((height, width, 1), bool)
+        for _ in range(max(1, round(length / 2 / STEP))):
+            here = here + STEP * way
+            inside = inside & (
+                np.square(at(colours, here) - colours).sum(-1, keepdims=True) < LEAVES_COLOUR**2
+            )
+            yield here, inside
+            then = at(field, here)  # a direction may point either way: go on, do not turn back
+            way = np.where((then * way).sum(-1, keepdims=True) < 0, -then, then)
 
 
-def shapes(curves: np.ndarray, radius: float) -> np.ndarray:
-    """Outlines (N, K, 2) of strokes along curves (N, M, 2) with round ends."""
-    tangents = np.gradient(curves, axis=1)
-    lengths = np.linalg.norm(tangents, axis=-1, keepdims=True)
-    tangents = np.where(lengths > 1e-3, tangents / (lengths + 1e-9), np.array([1.0, 0.0]))
-    normals = np.stack([-tangents[..., 1], tangents[..., 0]], -1)
-
-    def end(k: int, sign: int) -> np.ndarray:
-        angles = np.pi * np.arange(1, 4) / 4
-        along, across = tangents[:, k, None], normals[:, k, None]
-        arc = np.cos(angles)[:, None] * across + np.sin(angles)[:, None] * along
-        return curves[:, k, None] + sign * radius * arc
-
-    left, right = curves + radius * normals, (curves - radius * normals)[:, ::-1]
-    return np.concatenate([left, end(-1, 1), right, end(0, -1)], 1)
+def along_curves(
+    x: np.ndarray, field: np.ndarray, length: float, colours: np.ndarray
+) -> np.ndarray:
+    """The mean of (H, W, C) along the curve through each pixel; see `curves`."""
+    total, count = np.zeros_like(x), np.zeros_like(x[..., :1])
+    for points, inside in curves(field, length, colours):
+        total += at(x, points) * inside
+        count += inside
+    return total / count
 
 
 def to_rgb(lab: np.ndarray) -> np.ndarray:
@@ -201,38 +200,10 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
         return (lab2rgb(lab) * 255).round().astype(np.uint8)
 
 
-def rgb_of(lab: np.ndarray) -> list[tuple[int, ...]]:
-    """Colours in CIELAB (N, 3) as a list of RGB tuples."""
-    return [*map(tuple, to_rgb(lab.clip((2, -90, -90), (97, 90, 90))[None])[0].tolist())]
-
-
-def draw_strokes(
-    canvas: Image.Image, curves: np.ndarray, width: float, colours: np.ndarray, relief: float
-) -> None:
-    """Draw strokes of a width in px along curves (N, M, 2) onto a PIL picture, the first first."""
-    count, width = len(curves), width * FINER * 0.8
-    offset = max(1.0, width / 6)
-    draw = ImageDraw.Draw(canvas)
-    curves = curves * FINER
-    outlines = shapes(curves, width / 2)
-    under, over, edges = (
-        one.reshape(count, -1).tolist() for one in (outlines + offset, outlines, curves - offset)
-    )
-    plain, lit, dark = (rgb_of(colours + [change, 0, 0]) for change in (0, relief, -relief))
-    for k in range(count):
-        if relief:
-            draw.polygon(under[k], fill=dark[k])
-        draw.polygon(over[k], fill=plain[k])
-        if relief:
-            draw.line(edges[k], fill=lit[k], width=max(1, round(width / 4)))
-
-
-def with_outlines(lab: np.ndarray, strength: float) -> np.ndarray:
-    """A picture in CIELAB (H, W, 3) with dark lines along its edges (Winnemoller et al. 2012)."""
-    light = lab[..., 0]
-    edges = gaussian_filter(light, 2.2) - gaussian_filter(light, 1.2)
-    lines = np.tanh(gaussian_filter(np.maximum(edges - 1.0, 0), 0.7))
-    return lab - strength * lines[..., None] * np.array([1, 0, 0])
+def outlines(lightness: np.ndarray, strength: float) -> np.ndarray:
+    """By how much L* (H, W) is lower on drawn lines along its edges (Winnemoller et al. 2012)."""
+    edges = gaussian_filter(lightness, 2.2) - gaussian_filter(lightness, 1.2)
+    return strength * np.tanh(gaussian_filter(np.maximum(edges - 1.0, 0), 0.7))
 
 
 def grains(noise: torch.Tensor) -> torch.Tensor:
@@ -252,59 +223,98 @@ def with_grains(noise: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     return torch.cat([noise[:, :-GRAINS], noise[:, -GRAINS:] + difference], 1)
 
 
-def numbers_of_strokes(numbers: np.ndarray, rows: int) -> np.ndarray:
-    """Four numbers (rows h, rows w, 4) for each stroke of a layer, from those of grains (h, w, 4).
+def finer(numbers: np.ndarray) -> np.ndarray:
+    """Four numbers for each quarter of a grain (2 h, 2 w, 4), from those of the grains (h, w, 4).
 
-    With two rows a grain has four strokes. Each gets other sums of the grain's numbers (a Hadamard
-    matrix), which are as independent as the numbers themselves.
+    Each quarter gets other sums of its grain's numbers (a Hadamard matrix). The sums are as
+    independent as the numbers themselves.
     """
-    if rows == 1:
-        return numbers
     sums = numbers @ hadamard(GRAINS) / 2
-    parts = np.stack([np.roll(sums, k, -1) for k in range(rows**2)], 2)  # (h, w, 4, 4)
+    quarters = np.stack([np.roll(sums, k, -1) for k in range(4)], 2)  # (h, w, 4, 4)
     height, width = numbers.shape[:2]
-    parts = parts.reshape(height, width, rows, rows, GRAINS).swapaxes(1, 2)
-    return parts.reshape(height * rows, width * rows, GRAINS)
+    quarters = quarters.reshape(height, width, 2, 2, GRAINS).swapaxes(1, 2)
+    return quarters.reshape(2 * height, 2 * width, GRAINS)
 
 
-def paint(picture: np.ndarray, brush: Brush, palette: Palette, numbers: np.ndarray) -> np.ndarray:
+def noise_picture(numbers: np.ndarray, shape: tuple[int, ...], sigma: float) -> np.ndarray:
+    """Numbers (h, w, C) as a soft picture (H, W, C) whose standard deviation is 1."""
+    height, width = shape[:2]
+    pixel = -(-height // numbers.shape[0])
+    large = numbers.repeat(pixel, 0).repeat(pixel, 1)[:height, :width].astype(np.float32)
+    soft = blurred(large, sigma)
+    return soft / soft.std((0, 1))
+
+
+class Layer(NamedTuple):
+    """Strokes of one size."""
+
+    ground: np.ndarray  # (H, W, 3) the picture in CIELAB, averaged along the strokes
+    strokes: np.ndarray  # (H, W, 3) in [-1, 1]; how far L*, a* and b* differ from it
+    hairs: np.ndarray  # (H, W) with standard deviation 1
+
+
+def layer(
+    lab: np.ndarray,
+    field: np.ndarray,
+    numbers: np.ndarray,
+    fine: np.ndarray,
+    size: tuple[float, float],
+    hardness: float,
+) -> Layer:
+    """Strokes of a size (length, width) for a picture in CIELAB (H, W, 3) along a field (H, W, 2).
+
+    numbers : (h, w, 4), decide the strokes; ``fine`` (2 h, 2 w, 4) the hairs.
+    """
+    length, width = size
+    own = noise_picture(numbers[..., :3], lab.shape, width)
+    hair = noise_picture(fine[..., 2:3], lab.shape, 0.5)
+    stack = np.concatenate([lab, own, hair], -1)
+    averaged = along_curves(stack, field, length, blurred(lab, 1.5))
+    random = averaged[..., 3:] / averaged[..., 3:].std((0, 1))
+    return Layer(averaged[..., :3], np.tanh(hardness * random[..., :3]), random[..., 3])
+
+
+def paint(
+    picture: np.ndarray,
+    brush: Brush,
+    palette: Palette,
+    numbers: np.ndarray,
+    faces: np.ndarray | None = None,
+) -> np.ndarray:
     """A photograph, uint8 (H, W, 3), as a painting of the same shape.
 
-    numbers : (H / 8, W / 8, 4), those of `grains`. The first three decide the colours and places of
-        the strokes, the last one their lengths, their order and the whirls.
+    numbers : (H / 8, W / 8, 4), those of `grains`. The first three decide the strokes, the last one
+        the whirls.
+    faces : (H, W) in [0, 1]; where it is 1, all strokes are fine.
     """
     lab = recoloured(rgb2lab(picture), palette, brush)
-    height, width = picture.shape[:2]
     field = directions(lab[..., 0], brush.swirl, numbers[..., 3])
-    ground = rgb_of(lab.mean((0, 1))[None] - [12, 0, 0])[0]
-    canvas = Image.new("RGB", (width * FINER, height * FINER), ground)
-    for layer, (thickness, rows) in enumerate(zip(brush.widths, brush.rows)):
-        wanted, spacing = blurred(lab, thickness / 3), GRAIN / rows
-        own = numbers_of_strokes(numbers, rows)
-        y, x = (np.mgrid[: own.shape[0], : own.shape[1]] + 0.5) * spacing
-        own = own.reshape(-1, GRAINS)
-        own = own[order := np.argsort(own[:, 3], kind="stable")]
-        places = np.stack([x, y], -1).reshape(-1, 2)[order]
-        middles = places + own[:, 1:3].clip(-1.5, 1.5) * spacing * 0.3
-        middles = middles.clip(0, (width - 1, height - 1))
-        if layer:
-            so_far = rgb2lab(np.asarray(canvas.reduce(FINER)))
-            error = np.linalg.norm(so_far - wanted, axis=-1)
-            error = gaussian_filter(error, thickness / 2, truncate=2.5)
-            needed = at(error, middles) > brush.tolerances[layer]
-            own, middles = own[needed], middles[needed]
-        if not len(middles):
-            continue
-        low, high = brush.lengths
-        half_lengths = (low + (high - low) * ndtr(own[:, 3])) * thickness / 2
-        curves = paths(middles, half_lengths, field, wanted)
-        share = brush.fine_jitter if layer == len(brush.widths) - 1 else 1.0
-        jitter = share * own[:, :3] * brush.jitter
-        draw_strokes(canvas, curves, thickness, at(wanted, middles) + jitter, brush.relief)
-    made = np.asarray(canvas.reduce(FINER))
-    if brush.outline:
-        lines = with_outlines(np.stack([lab[..., 0]] * 3, -1), brush.outline)[..., 0] - lab[..., 0]
-        shaded = rgb2lab(made)
-        shaded[..., 0] = (shaded[..., 0] + lines).clip(4, 97)
-        made = to_rgb(shaded)
-    return made
+    fine = finer(numbers)
+    coarse_layer, fine_layer = (
+        layer(lab, field, own, fine, size, brush.hardness)
+        for own, size in zip((numbers, fine), zip(brush.lengths, brush.widths))
+    )
+    # fine strokes lie where coarse ones would lose what the picture shows
+    lost = np.linalg.norm(blurred(lab, 1) - coarse_layer.ground, axis=-1)
+    low, high = DETAIL
+    share = ((gaussian_filter(lost, 3) - low) / (high - low)).clip(0, 1)
+    if faces is not None:
+        share = np.maximum(share, faces)
+    ground, strokes, hairs = (
+        one + share.reshape(*share.shape, *[1] * (one.ndim - 2)) * (other - one)
+        for one, other in zip(
+            coarse_layer,
+            fine_layer._replace(strokes=fine_layer.strokes * brush.fine_jitter),
+        )
+    )
+    down, right = np.gradient(gaussian_filter(strokes[..., 0] + hairs / 2, 0.6))
+    lit = np.tanh(-3 * (down + right))  # light falls from the upper left
+    room = (np.minimum(ground[..., 0] - 5, 100 - ground[..., 0]) / NEAR_END).clip(0.25, 1)
+    made = ground + room[..., None] * strokes * brush.jitter
+    made[..., 0] += room * (brush.relief * lit + brush.hairs * hairs)
+    made[..., 0] -= outlines(lab[..., 0], brush.outline)
+    # about the most vivid colours that a screen has at this lightness
+    light = made[..., 0] = made[..., 0].clip(7, 94)
+    most = np.minimum(1.1 * light, 1.6 * (102 - light) + 20)
+    made[..., 1:] *= (most / (np.hypot(made[..., 1], made[..., 2]) + 1e-3)).clip(0, 1)[..., None]
+    return to_rgb(made)
