@@ -51,6 +51,7 @@ STEP_SHARES = (0.6, 0.15, 0.25)  # how often each of them is learned
 PORTRAITS = 0.65  # share of portraits among the photographs
 USUAL = 0.5  # share of pairs that are made for the usual guidance scale
 LATENT = 4  # px; side of a latent pixel
+NEIGHBOURS = 5  # latent pixels; side of the square whose mean is not a stroke
 PHOTO = "a photo"
 # How often each style is asked for. A painting by name is drawn from those of its painter.
 STYLE_SHARES = {
@@ -96,8 +97,10 @@ class Settings(guidance.StudentSettings):
     short_sides: tuple[int, ...] = (256, 768)
     # weight of the means and covariances of features
     texture_weight: float = 1.0
-    # weight of the squared distance of latents
+    # weight of the distance of latents
     latents_weight: float = 1.0
+    # how much more the strokes count in it than the broad colours
+    fine_weight: float = 2.0
     # how much more a face counts in it than the rest
     face_weight: float = 2.0
     # weight of the rough colours
@@ -382,9 +385,14 @@ def texture_distance(found: Features, wanted: Features) -> torch.Tensor:
 
 
 def latent_loss(settings: Settings, z: torch.Tensor, batch: Painting) -> torch.Tensor:
-    """Squared distance of painted latents z (B, C, h, w) from what is wanted."""
+    """Squared distance of painted latents z (B, C, h, w) from what is wanted.
+
+    What differs from the mean of its neighbours (the strokes) counts more than broad colours.
+    """
+    error = z - batch.z_wanted
+    fine = error - F.avg_pool2d(error, NEIGHBOURS, 1, NEIGHBOURS // 2, count_include_pad=False)
     weights = 1 + settings.face_weight * batch.faces
-    return ((z - batch.z_wanted).square() * weights).mean()
+    return ((error.square() + settings.fine_weight * fine.square()) * weights).mean()
 
 
 def picture_losses(

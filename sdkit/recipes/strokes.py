@@ -27,7 +27,6 @@ GRAIN = 8  # px; side of the squares in each of which four numbers of the noise 
 GRAINS = 4  # how many numbers
 CHECKERS = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) / 2
 WHIRL = 4  # grains; width over which whirls are averaged
-TURN = 1.6  # standard deviation of the doubled angle of whirls; their mean is a diagonal
 FAINT = 1e-3  # edges fainter than this decide little, because noise hides them from the denoiser
 STEP = 2  # px; from one point of a curve to the next
 LEAVES_COLOUR = 14  # CIELAB distance at which a stroke ends, because another form begins there
@@ -47,14 +46,12 @@ class Brush:
     widths: tuple[float, float] = (3.2, 1.6)
     # how hard the edges of strokes are
     hardness: float = 3
-    # by how much L*, a* and b* of a stroke differ at most from their mean
-    jitter: tuple[float, float, float] = (12, 9, 12)
+    # by how much L*, a* and b* of a stroke differ at most from their mean. Light strokes are warm.
+    jitter: tuple[float, float, float] = (12, 6, 12)
     # the same of fine strokes, as a share of that
-    fine_jitter: float = 0.8
+    fine_jitter: float = 0.65
     # by how much L* of a stroke's lit edge is higher, and of the other edge lower
     relief: float = 12
-    # by how much L* differs between the hairs of the brush
-    hairs: float = 3
     # share of the way to the lightness and to the colours of the painting
     lightness: float = 0.8
     palette: float = 0.85
@@ -62,6 +59,8 @@ class Brush:
     vividness: float = 1.05
     # how strongly strokes whirl where the photograph has no direction
     swirl: float = 0.2
+    # by how much they turn from the diagonal: standard deviation of the doubled angle, in radians
+    turn: float = 0.6
     # by how much L* of a drawn outline is lower
     outline: float = 0
 
@@ -69,20 +68,22 @@ class Brush:
 VAN_GOGH = Brush()
 BRUSHES = {
     "van gogh": VAN_GOGH,
-    "starry night": replace(VAN_GOGH, lengths=(72, 36), swirl=0.6, lightness=0.9, palette=1),
-    "sunflowers": replace(VAN_GOGH, lengths=(24, 14), jitter=(9, 7, 9), lightness=0.9, palette=1),
+    "starry night": replace(
+        VAN_GOGH, lengths=(72, 36), swirl=0.6, turn=1.6, lightness=0.9, palette=1
+    ),
+    "sunflowers": replace(VAN_GOGH, lengths=(24, 14), jitter=(9, 5, 9), lightness=0.9, palette=1),
     "wheatfield with crows": replace(
-        VAN_GOGH, lengths=(32, 18), jitter=(14, 9, 12), lightness=0.9, palette=1
+        VAN_GOGH, lengths=(32, 18), jitter=(14, 6, 13), lightness=0.9, palette=1
     ),
     "a self-portrait of van gogh": replace(VAN_GOGH, lengths=(28, 18), palette=0.9),
     "impressionism": Brush(
-        (18, 10), (2.4, 1.4), jitter=(9, 7, 9), relief=7, hairs=1.5, swirl=0.5
+        (18, 10), (2.4, 1.4), jitter=(7, 5, 8), relief=7, swirl=0.5
     ),
     "oil painting": Brush(
-        (32, 16), (2.6, 1.3), jitter=(3.5, 2.5, 3.5), relief=4, hairs=1.5, vividness=1
+        (32, 16), (2.6, 1.3), jitter=(4, 2, 3.5), relief=4, vividness=1
     ),
     "ukiyo-e": Brush(
-        (32, 20), jitter=(3, 2, 3), relief=0, hairs=2, lightness=1, palette=1, vividness=1,
+        (32, 20), jitter=(3, 2, 3), relief=0, lightness=1, palette=1, vividness=1,
         outline=90,
     ),
 }  # fmt: skip
@@ -127,10 +128,11 @@ def blurred(x: np.ndarray, sigma: float) -> np.ndarray:
     return gaussian_filter(x, (sigma, sigma, 0), truncate=2.5)
 
 
-def directions(lightness: np.ndarray, swirl: float, numbers: np.ndarray) -> np.ndarray:
+def directions(lightness: np.ndarray, swirl: float, turn: float, numbers: np.ndarray) -> np.ndarray:
     """Unit vectors (H, W, 2), x and y, along which L* (H, W) changes least.
 
-    Where it has no direction, whirls take over. The ``numbers`` (rows, columns) decide them.
+    Where it has no direction, whirls take over with a weight ``swirl``: diagonals that ``turn`` as
+    the ``numbers`` (rows, columns) say.
     """
     soft = gaussian_filter(lightness / 100, 1.5)
     dx, dy = sobel(soft, 1), sobel(soft, 0)
@@ -144,7 +146,7 @@ def directions(lightness: np.ndarray, swirl: float, numbers: np.ndarray) -> np.n
     # the mean over many numbers is small: make its standard deviation 1 again (in the plane,
     # a Gaussian of width w shrinks that of white noise by 2 sqrt(pi) w)
     coarse = gaussian_filter(numbers, WHIRL, mode="wrap") * 2 * np.sqrt(np.pi) * WHIRL
-    whirl = zoom(coarse * TURN, GRAIN, order=1)[:height, :width] + np.pi / 2
+    whirl = zoom(coarse * turn, GRAIN, order=1)[:height, :width] + np.pi / 2
     along = along / len(SCALES) - swirl * np.cos(whirl)
     across = across / len(SCALES) - swirl * np.sin(whirl)
     angle = np.arctan2(across, along) / 2 + np.pi / 2
@@ -249,29 +251,25 @@ class Layer(NamedTuple):
     """Strokes of one size."""
 
     ground: np.ndarray  # (H, W, 3) the picture in CIELAB, averaged along the strokes
-    strokes: np.ndarray  # (H, W, 3) in [-1, 1]; how far L*, a* and b* differ from it
-    hairs: np.ndarray  # (H, W) with standard deviation 1
+    strokes: np.ndarray  # (H, W, 2) in [-1, 1]; how light and warm they are, and how red
 
 
 def layer(
     lab: np.ndarray,
     field: np.ndarray,
     numbers: np.ndarray,
-    fine: np.ndarray,
-    size: tuple[float, float],
+    length: float,
+    width: float,
     hardness: float,
 ) -> Layer:
-    """Strokes of a size (length, width) for a picture in CIELAB (H, W, 3) along a field (H, W, 2).
+    """Strokes for a picture in CIELAB (H, W, 3) along a field (H, W, 2).
 
-    numbers : (h, w, 4), decide the strokes; ``fine`` (2 h, 2 w, 4) the hairs.
+    numbers : (h, w, 2), decide how light and how red the strokes are.
     """
-    length, width = size
-    own = noise_picture(numbers[..., :3], lab.shape, width)
-    hair = noise_picture(fine[..., 2:3], lab.shape, 0.5)
-    stack = np.concatenate([lab, own, hair], -1)
+    stack = np.concatenate([lab, noise_picture(numbers, lab.shape, width)], -1)
     averaged = along_curves(stack, field, length, blurred(lab, 1.5))
-    random = averaged[..., 3:] / averaged[..., 3:].std((0, 1))
-    return Layer(averaged[..., :3], np.tanh(hardness * random[..., :3]), random[..., 3])
+    ground, random = averaged[..., :3], averaged[..., 3:]
+    return Layer(ground, np.tanh(hardness * random / random.std((0, 1))))
 
 
 def paint(
@@ -283,36 +281,30 @@ def paint(
 ) -> np.ndarray:
     """A photograph, uint8 (H, W, 3), as a painting of the same shape.
 
-    numbers : (H / 8, W / 8, 4), those of `grains`. The first three decide the strokes, the last one
-        the whirls.
+    numbers : (H / 8, W / 8, 4), those of `grains`. The first two decide coarse strokes, the last
+        one the whirls, and sums of all four the fine strokes.
     faces : (H, W) in [0, 1]; where it is 1, all strokes are fine.
     """
     lab = recoloured(rgb2lab(picture), palette, brush)
-    field = directions(lab[..., 0], brush.swirl, numbers[..., 3])
-    fine = finer(numbers)
-    coarse_layer, fine_layer = (
-        layer(lab, field, own, fine, size, brush.hardness)
-        for own, size in zip((numbers, fine), zip(brush.lengths, brush.widths))
+    field = directions(lab[..., 0], brush.swirl, brush.turn, numbers[..., 3])
+    coarse, fine = (
+        layer(lab, field, own[..., :2], length, width, brush.hardness)
+        for own, length, width in zip((numbers, finer(numbers)), brush.lengths, brush.widths)
     )
     # fine strokes lie where coarse ones would lose what the picture shows
-    lost = np.linalg.norm(blurred(lab, 1) - coarse_layer.ground, axis=-1)
+    lost = np.linalg.norm(blurred(lab, 1) - coarse.ground, axis=-1)
     low, high = DETAIL
     share = ((gaussian_filter(lost, 3) - low) / (high - low)).clip(0, 1)
     if faces is not None:
         share = np.maximum(share, faces)
-    ground, strokes, hairs = (
-        one + share.reshape(*share.shape, *[1] * (one.ndim - 2)) * (other - one)
-        for one, other in zip(
-            coarse_layer,
-            fine_layer._replace(strokes=fine_layer.strokes * brush.fine_jitter),
-        )
-    )
-    down, right = np.gradient(gaussian_filter(strokes[..., 0] + hairs / 2, 0.6))
+    share = share[..., None]
+    ground = coarse.ground + share * (fine.ground - coarse.ground)
+    strokes = coarse.strokes + share * (brush.fine_jitter * fine.strokes - coarse.strokes)
+    down, right = np.gradient(gaussian_filter(strokes[..., 0], 0.6))
     lit = np.tanh(-3 * (down + right))  # light falls from the upper left
     room = (np.minimum(ground[..., 0] - 5, 100 - ground[..., 0]) / NEAR_END).clip(0.25, 1)
-    made = ground + room[..., None] * strokes * brush.jitter
-    made[..., 0] += room * (brush.relief * lit + brush.hairs * hairs)
-    made[..., 0] -= outlines(lab[..., 0], brush.outline)
+    made = ground + room[..., None] * strokes[..., [0, 1, 0]] * brush.jitter
+    made[..., 0] += room * brush.relief * lit - outlines(lab[..., 0], brush.outline)
     # about the most vivid colours that a screen has at this lightness
     light = made[..., 0] = made[..., 0].clip(7, 94)
     most = np.minimum(1.1 * light, 1.6 * (102 - light) + 20)

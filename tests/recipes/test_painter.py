@@ -193,6 +193,18 @@ def test_faces_count_more_in_the_latents():
     assert face.item() == pytest.approx(1 + SETTINGS.face_weight)
 
 
+def test_strokes_count_more_in_the_latents_than_broad_colours():
+    checkers = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1
+    zeros = torch.zeros(1, 8, 32, 32)
+    fine, broad = (
+        painter.latent_loss(SETTINGS, zeros, batch_of(1, z_wanted=zeros + one, faces=zeros[:, :1]))
+        for one in (checkers, torch.ones_like(checkers))
+    )
+    assert broad.item() == pytest.approx(1)
+    # a mean over 25 checkers is 1 / 25
+    assert fine.item() == pytest.approx(1 + SETTINGS.fine_weight * (24 / 25) ** 2, rel=0.02)
+
+
 def test_only_what_is_beyond_black_and_white_is_clipped():
     y = batch_of(1).y_wanted.clone()
     y[0, 0, 0, :16] = 1.5

@@ -10,9 +10,7 @@ from skimage.color import rgb2lab
 
 from sdkit.recipes import strokes
 
-QUIET = replace(
-    strokes.VAN_GOGH, jitter=(0, 0, 0), relief=0, hairs=0, lightness=0, palette=0, vividness=1
-)
+QUIET = replace(strokes.VAN_GOGH, jitter=(0, 0, 0), relief=0, lightness=0, palette=0, vividness=1)
 GREY = strokes.Palette(np.array([50.0, 0, 0]), np.array([10.0, 1, 1]))
 
 
@@ -60,17 +58,27 @@ def test_faces_get_fine_strokes():
 def test_strokes_run_along_the_stripes_of_a_picture(angle):
     y, x = np.mgrid[:96, :96]
     across = x * np.sin(np.radians(angle)) - y * np.cos(np.radians(angle))
-    field = strokes.directions(50 + 30 * np.sin(across / 4), 0.15, numbers()[..., 3])
+    field = strokes.directions(50 + 30 * np.sin(across / 4), 0.15, 2.0, numbers()[..., 3])
     along = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
     assert np.abs(field[16:-16, 16:-16] @ along).mean() > 0.97
     np.testing.assert_allclose(np.linalg.norm(field, axis=-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("turn", [0, 0.5, 2])
+def test_whirls_turn_from_the_diagonal_as_the_numbers_say(turn):
+    given = np.random.default_rng(0).standard_normal((96, 96))
+    field = strokes.directions(np.full((768, 768), 50.0), 1.0, turn, given)
+    angles = np.arctan2(field[..., 1], field[..., 0])  # the same direction twice: modulo pi
+    doubled = np.exp(2j * (angles - np.pi / 4))
+    # the mean of exp(i x) for a normal x with standard deviation s is exp(-s^2 / 2)
+    assert abs(doubled.mean() - np.exp(-(turn**2) / 2)) < 0.12
 
 
 def test_faint_edges_leave_the_direction_to_the_whirls():
     """The noise that the denoiser starts from hides them."""
     x = np.mgrid[:96, :96][1]
     flat, faint, strong = (
-        strokes.directions(50 + contrast * np.sin(x / 4), 0.15, numbers()[..., 3])
+        strokes.directions(50 + contrast * np.sin(x / 4), 0.15, 2.0, numbers()[..., 3])
         for contrast in (0, 0.1, 20)
     )
     assert np.abs((faint * flat).sum(-1)).min() > 0.99
