@@ -11,9 +11,10 @@ import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval.plugin import get_sanitize_patterns
 
 from sdkit import plots
-from sdkit.files import models_dir
+from sdkit.files import ROOT, models_dir
 from sdkit.lessons import machine
 from tests import core_path, normalise
 
@@ -271,3 +272,22 @@ def test_the_map_of_the_machine_is_at_the_top_with_the_lessons_part_lit(path):
     assert drawing == machine.svg(number), "run python -m sdkit.lessons.machine"
     assert drawing.count('font-weight="bold"') == len(machine.lit(number)) >= 1
     ElementTree.fromstring(drawing)
+
+
+def test_each_rule_about_trainings_hides_only_their_figures():
+    """Processors round differently. A rule without a line, or one that eats words, is wrong."""
+    rules = (ROOT / "tests" / "sanitize.cfg").read_text(encoding="ascii")
+    texts = [
+        "".join(output.get("text", ""))
+        for path in NOTEBOOKS
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    ]
+    for regex, replacement in get_sanitize_patterns(rules.partition("# Processors")[2]):
+        hits = [text for text in texts if re.search(regex, text)]
+        assert hits, regex
+        for text in hits:
+            hidden = re.sub(regex, replacement, text)
+            before, after = (re.findall("[a-z]{2,}", one) for one in (text, hidden))
+            assert before == after, regex
