@@ -72,22 +72,22 @@ class Settings(guidance.StudentSettings):
     runs: Path = Path("runs/painter")
     # folder with the weights of the VGG16
     features: Path = Path("../shared/features")
-    steps: int = 12000
+    steps: int = 9000
     # photographs with their paintings that are drawn before the training
     pairs: int = 1500
     # side in px of these
     side: int = 256
     # squares of pairs in a batch
-    photographs: int = 12
+    photographs: int = 6
     # side in px of the squares
-    crop: int = 128
+    crop: int = 192
     # how many of the squares are decoded and compared by features
-    decoded: int = 2
+    decoded: int = 1
     # share of the steps after which they are; before that, the network learns which strokes belong
     # to which noise
-    decoded_from: float = 0.5
+    decoded_from: float = 0.65
     # share of steps that keep what the network knows
-    keep_share: float = 0.4
+    keep_share: float = 0.3
     # crops in a batch of these
     batch_size: int = 12
     # of Muon; AdamW takes a quarter
