@@ -55,11 +55,12 @@ MEASURED = re.compile(r"^(.*): your guess none, measured (.*)$", re.M)
 FURTHER = "*Further: run these cells now, because later cells use them."
 SHORT, LONG = 30, 55  # words on a slide, up to which letters are larger, above which smaller
 INTRO = 45  # words of the first paragraph of a section that a slide shows; the rest is a note
-BEFORE = 30  # words that may stand before a prediction which points back to them
+BEFORE = 25  # words that may stand before a prediction which points back to them
 BACK = re.compile(r"\b(it|its|there|this|these|they|them|such|the two|the three)\b")
 SENTENCE = re.compile(r"(?<=[.?!])(?<!al\.)\s+(?=[A-Z*`(\"'])")
 ROWS = 8  # of a table on a slide
 SECTION = re.compile(r"(<t[dh]>(?:section|\d+)) (\w+)(?=</t[dh]>)")  # a cell such as "section 1"
+ASIDE = re.compile(rf"{SENTENCE.pattern}|(?<=[.?!]\))\s+(?=[A-Z(])")  # also ends with ".)"
 PREDICT = re.compile(r"\*\*[Pp]redict\.?\*\*")
 ONE_LINE = 24  # letters of code that may not be broken
 WORDS = 8  # words explained on a handout
@@ -191,7 +192,7 @@ def _asked(mark: str, rest: str, label: str, earlier: str = "") -> str:
 
     mark : how the lesson wrote "Predict". earlier : what its paragraph says before.
     """
-    said = [] if earlier.startswith(("*", "|", "#", "$")) else SENTENCE.split(earlier)
+    said = [] if earlier.startswith(("*", "|", "#", "$")) else ASIDE.split(earlier)
     words = re.sub(r"^(, then look\.| first[:,]|[:.,])\s*", "", rest)
     verb = words == rest and not mark.endswith(".**")  # "**Predict** the share"
     if verb:
@@ -212,7 +213,8 @@ def _last(sentences: list[str], most: int) -> list[str]:
     """The last sentences that have at most so many words together."""
     kept: list[str] = []
     for sentence in reversed(sentences):
-        if len(" ".join([sentence, *kept]).split()) > most or not sentence.endswith((".", "?")):
+        whole = sentence.endswith((".", "?")) and sentence.count("(") == sentence.count(")")
+        if not whole or len(" ".join([sentence, *kept]).split()) > most:
             break
         kept.insert(0, sentence)
     return kept

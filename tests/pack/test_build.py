@@ -321,6 +321,8 @@ LONG = "A sentence that has as many words as this one is too long to stand befor
         ("**Predict**: in all it is\n\n* this", "In all it is *n* = ?"),
         ("**Predict**: with half:\n\n$$x$$\n\nHow many?", "With half:\n\n$$x$$\n\nHow many?"),
         ("**Predict**: how many?\n\nAnd this?", "How many?"),
+        ("We look. (A word. It is an aside.) **Predict** it.", "Predict it."),
+        ("(A word.) We look. **Predict** it.", "We look. Predict it."),
         (f"{LONG}. **Predict** the share.", "Predict the share."),
         ("## 5 · How far can you see?\n\nLook.", "How far can you see? (*n*)"),
         ("## 5 · A look\n\nLook.", "*n* = ?"),
