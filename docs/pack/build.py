@@ -55,9 +55,14 @@ MEASURED = re.compile(r"^(.*): your guess none, measured (.*)$", re.M)
 FURTHER = "*Further: run these cells now, because later cells use them."
 SHORT, LONG = 30, 55  # words on a slide, up to which letters are larger, above which smaller
 INTRO = 45  # words of the first paragraph of a section that a slide shows; the rest is a note
+BEFORE = 25  # words that may stand before a prediction which points back to them
+BACK = re.compile(r"\b(it|its|there|this|these|they|them|such|the two|the three)\b")
 SENTENCE = re.compile(r"(?<=[.?!])(?<!al\.)\s+(?=[A-Z*`(\"'])")
 ROWS = 8  # of a table on a slide
+SECTION = re.compile(r"(<t[dh]>(?:section|\d+)) (\w+)(?=</t[dh]>)")  # a cell such as "section 1"
+ASIDE = re.compile(rf"{SENTENCE.pattern}|(?<=[.?!]\))\s+(?=[A-Z(])")  # also ends with ".)"
 PREDICT = re.compile(r"\*\*[Pp]redict\.?\*\*")
+ONE_LINE = 24  # letters of code that may not be broken
 WORDS = 8  # words explained on a handout
 
 
@@ -159,26 +164,60 @@ def paragraphs(text: str) -> list[str]:
 
 
 def guess(before: list[dict], label: str) -> str:
-    """The question of a prediction: it stands in the text above the cell, after "Predict"."""
+    """The question of a prediction: it stands in the text above the cell, after "Predict".
+
+    In a section without the word, the heading asks.
+    """
+    heading = ""
     for cell in reversed(before):
         if cell["cell_type"] != "markdown":
             continue
-        for part in reversed(paragraphs(cell["source"])):
-            if found := PREDICT.search(part):
-                return _asked(found[0], part[found.end() :], label)
+        parts = paragraphs(cell["source"])
+        for k in reversed(range(len(parts))):
+            if found := PREDICT.search(parts[k]):
+                rest = parts[k][found.end() :]
+                for part in parts[k + 1 :]:  # a formula may stand before the question
+                    if "?" in rest or not rest.endswith((":", "$$")):
+                        break
+                    rest += f"\n\n{part}"
+                return _asked(found[0], rest, label, parts[k][: found.start()].strip())
         if cell["source"].startswith("## "):
+            heading = cell["source"].partition("\n")[0].partition(" · ")[2]
             break
-    return f"Make your guess: *{label}*."
+    return f"{heading} (*{label}*)" if heading.endswith("?") else f"*{label}* = ?"
 
 
-def _asked(mark: str, rest: str, label: str) -> str:
-    """A prediction as a text of its own. mark : how the lesson wrote "Predict"."""
+def _asked(mark: str, rest: str, label: str, earlier: str = "") -> str:
+    """A prediction as a text of its own.
+
+    mark : how the lesson wrote "Predict". earlier : what its paragraph says before.
+    """
+    said = [] if earlier.startswith(("*", "|", "#", "$")) else ASIDE.split(earlier)
     words = re.sub(r"^(, then look\.| first[:,]|[:.,])\s*", "", rest)
-    if words == rest and not mark.endswith(".**"):  # "**Predict** the share" keeps its verb
-        return "Predict" + rest
-    words = words.strip()
-    words = words[:1].upper() + words[1:]
-    return words if "?" in words else f"Make your guess: *{label}*. {words}"
+    verb = words == rest and not mark.endswith(".**")  # "**Predict** the share"
+    if verb:
+        words = "Predict" + rest
+    else:
+        words = words.strip()
+        words = words[:1].upper() + words[1:]
+        if "?" not in words and said and said[-1].endswith("?"):
+            return f"{said[-1]} {words}"
+        if "?" not in words:
+            words = f"{words} *{label}* = ?"
+    if verb or BACK.search(SENTENCE.split(words)[0]):
+        words = " ".join([*_last(said, BEFORE), words])
+    return words
+
+
+def _last(sentences: list[str], most: int) -> list[str]:
+    """The last sentences that have at most so many words together."""
+    kept: list[str] = []
+    for sentence in reversed(sentences):
+        whole = sentence.endswith((".", "?")) and sentence.count("(") == sentence.count(")")
+        if not whole or len(" ".join([sentence, *kept]).split()) > most:
+            break
+        kept.insert(0, sentence)
+    return kept
 
 
 def lesson(root: Path, stem: str) -> Lesson:
@@ -306,6 +345,11 @@ class Plain(build_site.Renderer):
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return text
 
+    def codespan(self, text: str) -> str:
+        """Code in a line. Short code stays in one line, so that its end is easy to see."""
+        made = super().codespan(text)
+        return made.replace("<code>", '<code class="short">') if len(text) <= ONE_LINE else made
+
 
 @dataclass
 class Page(build_site.Page):
@@ -340,7 +384,10 @@ class Pack(build_site.Site):
             self._write("students/handouts", one, HANDOUT)
             for folder in ("students", "teachers"):
                 self._notebook(one, folder)
-        self.copy_to(TICKETS, "students/exit-tickets.html")
+        sheet = tickets.page(answers="")  # the notebooks of the students have none
+        (self.out / "students" / "exit-tickets.html").write_text(
+            sheet, encoding="utf-8", newline="\n"
+        )
         self.copy_to("LICENSE-lessons", "students/LICENSE-lessons.txt")
         self.copy_to("docs/pack/reveal/LICENSE", "slides/LICENSE-reveal.txt")
         for page in self.pages:
@@ -410,6 +457,7 @@ class Pack(build_site.Site):
         path = self.out / at
         path.parent.mkdir(parents=True, exist_ok=True)
         css = (HERE / "sheet.css").read_text(encoding="utf-8")
+        body = SECTION.sub(r"\1&nbsp;\2", body)
         path.write_text(SHEET.render(title=title, body=body, css=css), encoding="utf-8")
 
     def _answers(self) -> str:

@@ -47,6 +47,7 @@ FORMATS = {"image/jpeg": "jpg", "image/png": "png"}
 COPIED = {".jpg", ".png", ".svg", ".html", ".ipynb", ".txt", ".tsv", ".lock", ".cff", ""}
 LONG = 60  # lines of text in an output, above which it gets a scroll bar
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
+BADGES = re.compile(r"<!-- badges.*?<!-- end of the badges -->\n*", re.S)  # one is on GitHub
 TEXT = re.compile(r"<(script|style|math).*?</\1>|<[^>]+>", re.S)
 
 
@@ -261,6 +262,7 @@ class Site:
     def _markdown(self, page: Page) -> None:
         text = (self.root / page.source).read_text(encoding="utf-8")
         text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)  # the head of a model card
+        text = BADGES.sub("", text)
         if self.repository:
             text = text.replace(
                 "git clone --depth 1 ADDRESS", f"git clone --depth 1 {self.repository}"

@@ -29,14 +29,17 @@ section { break-after: page; }
 h2 { font-size: 14pt; }
 .line { border-bottom: 1px solid #888; height: 2.1em; }
 .points { text-align: right; }
-.screen { border: 1px solid #888; padding: 0.6em 1em; }
+.screen { border: 1px solid #888; padding: 0 1em; }
 @media print { .screen { display: none; } }
 </style>
 </head>
 <body>
-<h1 class="screen">Exit tickets: print the page of your lesson. The answers are folded in the
-notebooks.</h1>
+<div class="screen">
+<h1>Exit tickets</h1>
+<p>Print the page of your lesson.{answers}</p>
+</div>
 """
+ANSWERS = " The answers are folded in the notebooks."  # not in those of the pack for students
 
 
 def questions(notebook: Path) -> tuple[str, list[str]]:
@@ -56,9 +59,9 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[*`]", "", text).split())
 
 
-def page() -> str:
-    """The whole sheet."""
-    parts = [HEAD]
+def page(answers: str = ANSWERS) -> str:
+    """The whole sheet. answers : a sentence that says where they are."""
+    parts = [HEAD.replace("{answers}", answers)]
     for notebook in sorted(ROOT.glob("notebooks/[0-9]*.ipynb")):
         title, asked = questions(notebook)
         parts.append(f"<section>\n<h2>{escape(title)}</h2>\n<p>Name: ________________________</p>")

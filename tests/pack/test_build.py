@@ -298,11 +298,65 @@ def test_a_pack_is_made_anew_without_a_network(tmp_path):
         ("**Predict**", " first: how many?", "How many?"),
         ("**Predict**", " the share.", "Predict the share."),
         ("**Predict.**", " We turn it. How far?", "We turn it. How far?"),
-        ("**Predict**", ", then look. Here it is.", "Make your guess: *a number*. Here it is."),
+        ("**Predict**", ", then look. Here.", "Here. *a number* = ?"),
     ],
 )
 def test_a_prediction_is_a_text_of_its_own(mark, rest, words):
     assert build_pack._asked(mark, rest, "a number") == words
+
+
+LONG = "A sentence that has as many words as this one is too long to stand before " * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("We look at it. **Predict**: how many?", "How many?"),
+        (
+            "We look at pixels. **Predict**: how large are they?",
+            "We look at pixels. How large are they?",
+        ),
+        ("We count. **Predict** the share.", "We count. Predict the share."),
+        ("Which is it? **Predict**, then look. Here.", "Which is it? Here."),
+        ("**Predict**: in all it is\n\n* this", "In all it is *n* = ?"),
+        ("**Predict**: with half:\n\n$$x$$\n\nHow many?", "With half:\n\n$$x$$\n\nHow many?"),
+        ("**Predict**: how many?\n\nAnd this?", "How many?"),
+        ("We look. (A word. It is an aside.) **Predict** it.", "Predict it."),
+        ("(A word.) We look. **Predict** it.", "We look. Predict it."),
+        (f"{LONG}. **Predict** the share.", "Predict the share."),
+        ("## 5 · How far can you see?\n\nLook.", "How far can you see? (*n*)"),
+        ("## 5 · A look\n\nLook.", "*n* = ?"),
+    ],
+)
+def test_a_prediction_has_the_words_that_it_points_back_to(text, words):
+    assert build_pack.guess([{"cell_type": "markdown", "source": text}], "n") == words
+
+
+@lessons
+def test_every_guess_of_a_lesson_asks_for_something(path):
+    for step in build_pack.lesson(ROOT, path.stem).core("guess"):
+        assert re.search(r"\?|\bPredict\b", step.words), step.words
+        assert "Make your guess" not in step.words  # the slide has this title
+        assert not step.words.endswith(":")
+
+
+def test_short_code_stays_in_one_line(pack):
+    deck = read(pack / "slides" / "11_style_transfer.html")
+    assert '<code class="short">strength = 0.35</code>' in deck
+    one = build_pack.Pack(ROOT, pack)
+    assert "<code>" in one.words("`" + "x" * 40 + "`") and "&lt;" in one.words("`a < b`")
+
+
+def test_the_number_of_a_section_stays_beside_the_word():
+    row = "<tr><td>section 1</td><th>45 minutes</th><td>section 1 and more</td></tr>"
+    kept = "<tr><td>section&nbsp;1</td><th>45&nbsp;minutes</th><td>section 1 and more</td></tr>"
+    assert build_pack.SECTION.sub(r"\1&nbsp;\2", row) == kept
+
+
+def test_the_exit_tickets_of_the_students_promise_no_answers(pack):
+    page = read(pack / "students" / "exit-tickets.html")
+    assert "Print the page of your lesson.</p>" in page and "folded" not in page
+    assert "folded in the notebooks." in read(ROOT / "docs" / "exit-tickets.html")
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,23 @@ def test_the_page_that_paints_is_copied_and_linked_from_every_page(tmp_path):
     assert '"web/"' not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
+def test_the_site_leaves_out_the_badges_of_the_readme(site, tmp_path):
+    """One of them is on the computer that shows the page of the repository."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    alts = re.findall(r"^\[!\[([^\]]+)\]", readme, re.M)
+    start = read(site, "index.html")
+    assert len(alts) == 4 and not [alt for alt in alts if f'alt="{alt}"' in start]
+    assert "badge" not in start
+    badge = "![x](https://example.org/x.svg)"
+    text = f"# Start\n\n<!-- badges: why -->\n{badge}\n<!-- end of the badges -->\n\nwords"
+    (tmp_path / "README.md").write_text(text)
+    build_site.build(tmp_path, tmp_path / "out")
+    assert "<p>words</p>" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(f"# Start\n\n{badge}\n")
+    with pytest.raises(build_site.Trouble, match="on another machine"):
+        build_site.build(tmp_path, tmp_path / "out")
+
+
 def test_a_folder_with_other_things_is_not_overwritten(small, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").touch()
