@@ -79,7 +79,7 @@ class Settings(guidance.StudentSettings):
     side: int = 256
     # squares of pairs in a batch
     photographs: int = 6
-    # side in px of the squares
+    # side in px of the squares, at most that of the pairs
     crop: int = 192
     # how many of the squares are decoded and compared by features
     decoded: int = 1
