@@ -28,6 +28,7 @@ GRAINS = 4  # how many numbers
 CHECKERS = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) / 2
 WHIRL = 4  # grains; width over which whirls are averaged
 FAINT = 1e-3  # edges fainter than this decide little, because noise hides them from the denoiser
+HAIR = 0.4  # px; standard deviation of the blur that makes the traces of hairs wide
 STEP = 2  # px; from one point of a curve to the next
 LEAVES_COLOUR = 14  # CIELAB distance at which a stroke ends, because another form begins there
 SCALES = (3, 8, 24)  # px; widths over which the direction of strokes is averaged
@@ -41,17 +42,19 @@ class Brush:
     """How strokes look. All colours are in CIELAB. Coarse strokes come first, then fine ones."""
 
     # px; longest strokes
-    lengths: tuple[float, float] = (36, 20)
+    lengths: tuple[float, float] = (44, 24)
     # px; standard deviation of the blur that makes strokes wide
-    widths: tuple[float, float] = (3.2, 1.6)
+    widths: tuple[float, float] = (2.4, 1.2)
     # how hard the edges of strokes are
-    hardness: float = 3
+    hardness: float = 1.2
     # by how much L*, a* and b* of a stroke differ at most from their mean. Light strokes are warm.
-    jitter: tuple[float, float, float] = (12, 6, 12)
+    jitter: tuple[float, float, float] = (14, 7, 14)
     # the same of fine strokes, as a share of that
     fine_jitter: float = 0.65
     # by how much L* of a stroke's lit edge is higher, and of the other edge lower
     relief: float = 12
+    # standard deviation of L* over the traces that the hairs of the brush leave
+    bristles: float = 9
     # share of the way to the lightness and to the colours of the painting
     lightness: float = 0.8
     palette: float = 0.85
@@ -69,21 +72,21 @@ VAN_GOGH = Brush()
 BRUSHES = {
     "van gogh": VAN_GOGH,
     "starry night": replace(
-        VAN_GOGH, lengths=(72, 36), swirl=0.6, turn=1.6, lightness=0.9, palette=1
+        VAN_GOGH, lengths=(80, 40), swirl=0.6, turn=1.6, lightness=0.9, palette=1
     ),
-    "sunflowers": replace(VAN_GOGH, lengths=(24, 14), jitter=(9, 5, 9), lightness=0.9, palette=1),
+    "sunflowers": replace(VAN_GOGH, lengths=(28, 16), jitter=(11, 6, 11), lightness=0.9, palette=1),
     "wheatfield with crows": replace(
-        VAN_GOGH, lengths=(32, 18), jitter=(14, 6, 13), lightness=0.9, palette=1
+        VAN_GOGH, lengths=(36, 20), jitter=(16, 7, 15), lightness=0.9, palette=1
     ),
-    "a self-portrait of van gogh": replace(VAN_GOGH, lengths=(28, 18), palette=0.9),
+    "a self-portrait of van gogh": replace(VAN_GOGH, lengths=(32, 20), palette=0.9),
     "impressionism": Brush(
-        (18, 10), (2.4, 1.4), jitter=(7, 5, 8), relief=7, swirl=0.5
+        (20, 12), hardness=1.6, jitter=(9, 6, 10), relief=8, bristles=5, swirl=0.5
     ),
     "oil painting": Brush(
-        (32, 16), (2.6, 1.3), jitter=(4, 2, 3.5), relief=4, vividness=1
+        (32, 16), jitter=(5, 2.5, 4), relief=5, bristles=4, vividness=1
     ),
     "ukiyo-e": Brush(
-        (32, 20), jitter=(3, 2, 3), relief=0, lightness=1, palette=1, vividness=1,
+        (32, 20), jitter=(3, 2, 3), relief=0, bristles=0, lightness=1, palette=1, vividness=1,
         outline=90,
     ),
 }  # fmt: skip
@@ -282,7 +285,7 @@ def paint(
     """A photograph, uint8 (H, W, 3), as a painting of the same shape.
 
     numbers : (H / 8, W / 8, 4), those of `grains`. The first two decide coarse strokes, the last
-        one the whirls, and sums of all four the fine strokes.
+        one the whirls, and sums of all four the fine strokes and the traces of hairs.
     faces : (H, W) in [0, 1]; where it is 1, all strokes are fine.
     """
     lab = recoloured(rgb2lab(picture), palette, brush)
@@ -300,11 +303,14 @@ def paint(
     share = share[..., None]
     ground = coarse.ground + share * (fine.ground - coarse.ground)
     strokes = coarse.strokes + share * (brush.fine_jitter * fine.strokes - coarse.strokes)
+    hairs = noise_picture(finer(finer(numbers))[..., :1], lab.shape, HAIR)
+    traces = along_curves(hairs, field, brush.lengths[1], blurred(lab, 1.5))[..., 0]
     down, right = np.gradient(gaussian_filter(strokes[..., 0], 0.6))
     lit = np.tanh(-3 * (down + right))  # light falls from the upper left
     room = (np.minimum(ground[..., 0] - 5, 100 - ground[..., 0]) / NEAR_END).clip(0.25, 1)
     made = ground + room[..., None] * strokes[..., [0, 1, 0]] * brush.jitter
-    made[..., 0] += room * brush.relief * lit - outlines(lab[..., 0], brush.outline)
+    made[..., 0] += room * (brush.relief * lit + brush.bristles * traces / traces.std())
+    made[..., 0] -= outlines(lab[..., 0], brush.outline)
     # about the most vivid colours that a screen has at this lightness
     light = made[..., 0] = made[..., 0].clip(7, 94)
     most = np.minimum(1.1 * light, 1.6 * (102 - light) + 20)

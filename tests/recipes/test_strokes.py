@@ -10,7 +10,9 @@ from skimage.color import rgb2lab
 
 from sdkit.recipes import strokes
 
-QUIET = replace(strokes.VAN_GOGH, jitter=(0, 0, 0), relief=0, lightness=0, palette=0, vividness=1)
+QUIET = replace(
+    strokes.VAN_GOGH, jitter=(0, 0, 0), relief=0, bristles=0, lightness=0, palette=0, vividness=1
+)
 GREY = strokes.Palette(np.array([50.0, 0, 0]), np.array([10.0, 1, 1]))
 
 
@@ -157,8 +159,22 @@ def test_strokes_differ_by_the_jitter_of_the_brush():
     brush = replace(QUIET, jitter=(10, 0, 0))
     difference = rgb2lab(strokes.paint(flat, brush, GREY, numbers(192))) - rgb2lab(flat)
     assert np.abs(difference[..., 0]).max() <= 10.5  # 0.5 for the rounding to 8 bit
-    assert difference[..., 0].std() == pytest.approx(8.5, abs=1)  # most are near both ends
+    wanted = 10 * np.tanh(brush.hardness * rng().standard_normal(100_000)).std()
+    assert difference[..., 0].std() == pytest.approx(wanted, rel=0.1)
     assert np.abs(difference[..., 1:]).max() < 1
+
+
+def test_hairs_leave_traces_that_are_finer_than_strokes():
+    flat = np.full((192, 192, 3), 128, np.uint8)
+    widths = []
+    for brush in (replace(QUIET, bristles=9), replace(QUIET, jitter=(9, 0, 0))):
+        light = rgb2lab(strokes.paint(flat, brush, GREY, numbers(192)))[..., 0]
+        # where a Gaussian field with standard deviation s changes with standard deviation d,
+        # its width is about s / d
+        widths.append(light.std() / np.diff(light, axis=1).std())
+        if brush.bristles:
+            assert light.std() == pytest.approx(9, rel=0.05)
+    assert widths[0] < widths[1] / 2
 
 
 @pytest.mark.parametrize("level", [0, 255])
