@@ -163,10 +163,10 @@ class Page:
         paths = [str(file) for file in files]
         self._send("input.setFiles", context=self._page, element=element, files=paths)
 
-    def download(self, text):
-        """Press a button that saves a file: its name and its bytes."""
+    def download(self, text, selector="button"):
+        """Press a button or a link that saves a file: its name and its bytes."""
         before = set(self.saved.iterdir())
-        self.click("button", text)
+        self.click(selector, text)
 
         def finished():
             new = set(self.saved.iterdir()) - before

@@ -1,12 +1,14 @@
-"""One visit to the booth in the Firefox that is installed here."""
+"""The booth, and the page that computes in the browser, in the Firefox that is installed here."""
 
 import re
 import shutil
+import threading
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
+from sdkit.web import host
 from tests.browser import lab
 from tests.browser.booths import HEIC, opened
 from tests.browser.firefox import Page
@@ -53,3 +55,45 @@ def test_a_visit_in_firefox(tiny_sd, tmp_path):
         page.click(".samples button", "Cat")  # the next visitor
         page.wait("document.querySelector('.frame[data-view=photo]')")
     lab.only_this_machine_and_no_error((page.addresses, page.errors))
+
+
+@pytest.mark.skipif(
+    not (host.DIST / "model" / "model.json").is_file(),
+    reason="the page is not built (python3 run.py web build)",
+)
+def test_the_page_that_computes_in_the_browser_works_in_firefox():
+    with host.server() as opened, Page(FIREFOX) as page:
+        thread = threading.Thread(target=opened.serve_forever)
+        thread.start()
+        try:
+            _draw_and_paint(page, f"http://127.0.0.1:{opened.server_port}/")
+        finally:
+            opened.shutdown()
+            thread.join()
+    lab.only_this_machine_and_no_error((page.addresses, page.errors))
+
+
+def _draw_and_paint(page, address):
+    page.open(address)
+    page.wait("document.querySelector('#draw .start:enabled')")
+    assert page.ask("crossOriginIsolated")  # so WASM may use threads
+    page.ask("(steps => { steps.value = 5; steps.oninput() })(document.querySelector('#steps'))")
+    page.click("#draw .start")
+    page.wait("document.querySelector('#drawn figure a')")
+    name, data = page.download("Download", "#drawn figure a")
+    with Image.open(BytesIO(data)) as image:
+        assert image.size == (128, 128) and image.text["Seed"] == "0"
+        assert len(set(image.convert("L").resize((8, 8)).tobytes())) > 8  # no plain colour
+    page.click("#camera")
+    page.wait("document.querySelector('#video').videoWidth > 0")
+    page.click("#close-camera")
+    assert page.ask("document.querySelector('#video').srcObject === null")
+    page.click("#camera")
+    page.wait("document.querySelector('#video').videoWidth > 0")
+    page.click("#snap")
+    page.wait("document.querySelector('#paint .start:enabled')")
+    page.click("#paint .start")
+    page.wait("document.querySelector('#paint .saving:not([hidden]) a')")
+    name, data = page.download("Download", "#paint .saving a")
+    with Image.open(BytesIO(data)) as image:
+        assert min(image.size) == 256 and image.text["Prompt"] == "van gogh"

@@ -122,6 +122,49 @@ def test_the_camera_gives_a_photo(tab):
     assert tab.is_hidden("#viewfinder")
 
 
+LIVE = "document.querySelector('#video').srcObject?.getTracks().some(t => t.readyState == 'live')"
+
+
+def test_the_camera_can_be_closed_and_a_file_closes_it(tab):
+    for close in (lambda: tab.click("#close-camera"), lambda: choose_photo(tab)):
+        tab.click("#camera")
+        tab.wait_for_selector("#snap:visible")
+        assert tab.evaluate(LIVE)
+        track = tab.evaluate_handle("document.querySelector('#video').srcObject.getTracks()[0]")
+        close()
+        assert tab.is_hidden("#viewfinder") and not tab.evaluate(LIVE)
+        assert track.evaluate("track => track.readyState") == "ended"
+
+
+def test_no_other_photo_is_taken_while_one_is_painted(tab):
+    choose_photo(tab)
+    tab.click("#paint .start")
+    tab.wait_for_selector("#paint .stop:visible")
+    assert tab.is_disabled("#file") and tab.is_disabled("#camera")
+    assert tab.inner_text("#paint .says").startswith(("The model begins", "Step"))
+    tab.click("#paint .stop")
+    tab.wait_for_selector("#paint .start:enabled")
+    assert tab.is_enabled("#file") and tab.is_enabled("#camera")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_photo_is_turned_as_its_file_says(tab, refused):
+    """Also by the other way of reading it, for browsers that refuse an option of the first."""
+    if refused:
+        tab.evaluate("window.createImageBitmap = () => Promise.reject(new TypeError('option'))")
+    image = Image.new("RGB", (320, 160), "blue")
+    image.paste("red", (0, 0, 160, 160))  # on the left; above, when it is turned to the right
+    exif, file = Image.Exif(), BytesIO()
+    exif[274] = 6
+    image.save(file, "JPEG", exif=exif, quality=95)
+    upload = {"name": "turned.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()}
+    tab.set_input_files("#file", upload)
+    tab.wait_for_selector("#paint .start:enabled")
+    seen = pixels(tab, "#paint .before")
+    assert seen.size == (256, 512)
+    assert seen.getpixel((128, 30))[0] > 200 and seen.getpixel((128, 480))[2] > 200
+
+
 def test_two_sentences_are_drawn_side_by_side_with_one_seed(tab):
     assert tab.input_value("#sentence") == "a red house by the sea at dawn"
     tab.check("input[name=colour][value=blue]")

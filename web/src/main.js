@@ -9,7 +9,8 @@ import { STRINGS } from "./strings.js";
 const $ = (selector, within = document) => within.querySelector(selector);
 const paint = $("#paint"), draw = $("#draw"), look = $("#look");
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-let text = STRINGS.en, settings = null, computes = null, photo = null, busy = false, onMessage = null;
+let text = STRINGS.en, settings = null, computes = null, photo = null, onMessage = null;
+let busy = null; // the section that works
 let glance = null; // a promise while the model looks at the reader's own noise level
 const looking = new Look(look, show);
 
@@ -56,9 +57,11 @@ worker.onerror = (event) => {
   $("#loading").textContent = text.failed;
 };
 
-// One picture. Resolves to {picture, seconds}, or to null if it was stopped or went wrong.
-function work(section, job, show) {
+// One picture. begins: the string that is said until the first step.
+// Resolves to {picture, seconds}, or to null if it was stopped or went wrong.
+function work(section, job, show, begins = "begins") {
   const says = $(".says", section);
+  says.textContent = text[begins];
   return new Promise((resolve) => {
     onMessage = (data) => {
       if (data.step) {
@@ -81,14 +84,14 @@ function work(section, job, show) {
 }
 
 async function running(section, task) {
-  busy = true;
+  busy = section;
   enable();
   $(".stop", section).hidden = false;
   try {
     await glance;
     await task();
   } finally {
-    busy = false;
+    busy = null;
     $(".stop", section).hidden = true;
     enable();
     $(".start", section).focus();
@@ -98,6 +101,8 @@ async function running(section, task) {
 function enable() {
   $(".start", paint).disabled = busy || !settings || !photo;
   $(".start", draw).disabled = $(".start", look).disabled = busy || !settings;
+  // another photo would stand beside the painting of this one
+  for (const input of ["#file", "#camera", "#snap"]) $(input).disabled = busy === paint;
 }
 
 for (const section of [paint, draw, look]) {
@@ -205,7 +210,16 @@ async function take(get) {
   enable();
 }
 
-$("#file").onchange = ({ target }) => target.files[0] && take(() => fromFile(target.files[0]));
+function closeCamera() {
+  camera.close();
+  $("#viewfinder").hidden = true;
+}
+
+$("#file").onchange = ({ target }) => {
+  if (!target.files[0]) return;
+  closeCamera();
+  take(() => fromFile(target.files[0]));
+};
 $("#camera").onclick = async () => {
   try {
     await camera.open();
@@ -218,7 +232,11 @@ $("#camera").onclick = async () => {
 };
 $("#snap").onclick = async () => {
   await take(() => camera.take());
-  $("#viewfinder").hidden = true;
+  closeCamera();
+  $("#camera").focus();
+};
+$("#close-camera").onclick = () => {
+  closeCamera();
   $("#camera").focus();
 };
 // The page allows no style attribute, but a script may set a property.
@@ -310,9 +328,8 @@ async function finish(figure, canvas, wish) {
     if (busy) return;
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const picture = { width: canvas.width, height: canvas.height, data: pixels.data };
-    $(".says", draw).textContent = text.enlarging;
     running(draw, async () => {
-      const made = await work(draw, { kind: "enlarge", wish, picture }, (large) => show(canvas, large));
+      const made = await work(draw, { kind: "enlarge", wish, picture }, (large) => show(canvas, large), "enlarging");
       if (!made) return;
       larger.remove();
       const { model: Model, num_inference_steps: Steps, strength: Strength } = settings.upscaler;

@@ -23,10 +23,27 @@ export function photo(source, width, height) {
   return resize(pixels, ...sizeFor(width, height, SIZE));
 }
 
-// Turns the picture as its file says.
+// Turns the picture as its file says. Throws if the browser cannot read it.
 export async function fromFile(file) {
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    return fromElement(file); // old versions of Safari do not know the option
+  }
   return photo(bitmap, bitmap.width, bitmap.height);
+}
+
+// The slower way, which every browser has. An element turns the picture by itself.
+async function fromElement(file) {
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  try {
+    await image.decode();
+    return photo(image, image.naturalWidth, image.naturalHeight);
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
 }
 
 // A camera that looks at the video element until the photo is taken.
@@ -36,6 +53,7 @@ export class Camera {
   }
 
   async open() {
+    this.close(); // a second stream would keep the first one's light on
     this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
     this.video.srcObject = this.stream;
     await this.video.play();
