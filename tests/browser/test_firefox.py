@@ -80,7 +80,7 @@ def _draw_and_paint(page, address):
     page.ask("(steps => { steps.value = 5; steps.oninput() })(document.querySelector('#steps'))")
     page.click("#draw .start")
     page.wait("document.querySelector('#drawn figure a')")
-    name, data = page.download("Download", "#drawn figure a")
+    _, data = page.download("Download", "#drawn figure a")
     with Image.open(BytesIO(data)) as image:
         assert image.size == (128, 128) and image.text["Seed"] == "0"
         assert len(set(image.convert("L").resize((8, 8)).tobytes())) > 8  # no plain colour
@@ -94,6 +94,6 @@ def _draw_and_paint(page, address):
     page.wait("document.querySelector('#paint .start:enabled')")
     page.click("#paint .start")
     page.wait("document.querySelector('#paint .saving:not([hidden]) a')")
-    name, data = page.download("Download", "#paint .saving a")
+    _, data = page.download("Download", "#paint .saving a")
     with Image.open(BytesIO(data)) as image:
         assert min(image.size) == 256 and image.text["Prompt"] == "van gogh"
