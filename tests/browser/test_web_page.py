@@ -151,7 +151,8 @@ def test_no_other_photo_is_taken_while_one_is_painted(tab):
 def test_a_photo_is_turned_as_its_file_says(tab, refused):
     """Also by the other way of reading it, for browsers that refuse an option of the first."""
     if refused:
-        tab.evaluate("window.createImageBitmap = () => Promise.reject(new TypeError('option'))")
+        rejects = "() => Promise.reject(new TypeError('option'))"
+        tab.evaluate(f"() => {{ window.createImageBitmap = {rejects} }}")
     image = Image.new("RGB", (320, 160), "blue")
     image.paste("red", (0, 0, 160, 160))  # on the left; above, when it is turned to the right
     exif, file = Image.Exif(), BytesIO()
