@@ -10,7 +10,7 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image
 
-from sdkit import album, generate, latents, photos, plots, progress, prompts, sampler
+from sdkit import album, checks, generate, latents, photos, plots, progress, prompts, sampler
 from sdkit.diffusion.schedule import Schedule
 from tests import strange
 from tests.taught import source_of, taught
@@ -76,6 +76,38 @@ def test_paint_around_with_a_full_or_empty_mask_is_plain_painting(pipe, photo, k
     )
     theirs = generate.style(pipe, [photo], plain)[0]
     assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1
+
+
+def choose(monkeypatch, rule):
+    """The strengths that the cell below exercise 11.2 titles, with a student's rule."""
+    shown = []
+    monkeypatch.setattr(plots, "show", lambda grid, alt: shown.append(grid))
+    space = {
+        "checks": checks,
+        "plots": plots,
+        "settings": generate.Settings(
+            "van gogh", strength=0.3, guidance_scale=7, num_inference_steps=10, size=64
+        ),
+        "NAME": "mini-sd",
+        "photo": Image.new("RGB", (64, 64)),
+        "strengths": [0.2, 0.3, 0.5],
+        "content": [[0.9, 0.9], [0.85, 0.89], [0.8, 0.84]],  # means 0.9, 0.87 and 0.82
+        "style": [[0.2, 0.2], [0.3, 0.3], [0.5, 0.5]],
+        "ladder": {s: Image.new("RGB", (64, 64)) for s in (0.2, 0.3, 0.5)},
+        "pick_strength": rule,
+    }
+    checks.check("11.2", rule)
+    exec(source_of("11_style_transfer.ipynb", "code-your-rule"), space)  # our own notebook
+    titles = [ax.get_title() for grid in shown for ax in grid.axes if "strength" in ax.get_title()]
+    return [title.rpartition(" ")[2] for title in titles]
+
+
+def test_the_students_rule_chooses_the_portraits_of_the_main_line(monkeypatch, capsys):
+    assert choose(monkeypatch, taught("11_style_transfer.ipynb")["pick_strength"]) == []
+    assert "exercise 11.2. Run it again" in capsys.readouterr().out
+    right = taught("solutions/11_style_transfer.ipynb")["pick_strength"]
+    assert choose(monkeypatch, right) == ["0.2", "0.3", "0.5"]
+    assert choose(monkeypatch, lambda *lists: 0.5) == []  # a wrong rule chooses nothing
 
 
 @pytest.fixture

@@ -574,6 +574,9 @@ CLAIMS = {
             for name in ("drawn by code", "scale 5")
         )
     ),
+    "variety-is-largest-without-the-prompt": lambda: (
+        lambda unlike: len(unlike) == 8 and unlike[0] > max(unlike[1:])
+    )(numbers(GUIDANCE, "code-39", r"(?m)^ scale [\d.]+ \d+% +\d+% \(.*\) #")),
     "guidance-doubles-the-calls": lambda: (
         numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
     ),

@@ -1,8 +1,12 @@
 """Every exercise is open in its lesson and solved in the solutions."""
 
+import re
+
+import nbformat
 import pytest
 
 from sdkit import checks
+from tests import core_path, normalise
 from tests.taught import taught
 
 
@@ -62,3 +66,13 @@ def test_an_exercise_is_open_in_the_lesson_and_right_in_the_solution(lesson, num
     assert capsys.readouterr().out == f"{number}: not attempted yet.\n"
     checks.check(number, taught(f"solutions/{lesson}.ipynb")[name])
     assert capsys.readouterr().out == f"{number}: ✓ right.\n"
+
+
+@pytest.mark.parametrize("path", sorted(normalise.NOTEBOOKS.glob("[0-9]*.ipynb")))
+def test_the_core_path_uses_the_answer_to_one_of_its_exercises(path):
+    parts = core_path.sections(nbformat.read(path, as_version=4))
+    core = [part for part in parts if not part.further]
+    prose = "\n".join(text for part in core for text in part.prose)
+    code = "\n".join(text for part in core for text in part.code)
+    asked = re.findall(r"^### Exercise (\S+)", prose, re.M)
+    assert set(asked) & set(re.findall(r'checks\.done\("([^"]+)"\)', code))
