@@ -85,7 +85,7 @@ class Settings(guidance.StudentSettings):
     decoded: int = 1
     # share of the steps after which they are; before that, the network learns which strokes belong
     # to which noise
-    decoded_from: float = 0.65
+    decoded_from: float = 0.35
     # share of steps that keep what the network knows
     keep_share: float = 0.3
     # crops in a batch of these
@@ -96,7 +96,7 @@ class Settings(guidance.StudentSettings):
     # short sides in px of the scaled photographs that pairs are taken from
     short_sides: tuple[int, ...] = (256, 768)
     # weight of the means and covariances of features
-    texture_weight: float = 1.0
+    texture_weight: float = 2.0
     # weight of the distance of latents
     latents_weight: float = 1.0
     # how much more the strokes count in it than the broad colours
