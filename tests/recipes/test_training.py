@@ -126,6 +126,22 @@ def test_a_first_step_has_the_length_of_the_learning_rate(tmp_path, steps, share
     assert (after - before).norm().item() == pytest.approx(0.1 * share, rel=1e-3)
 
 
+def test_the_moving_average_follows_the_weights_as_its_formula_says(tmp_path):
+    """Its decay rises with the steps, 1 - (1 + step)^-0.75, up to the decay of the recipe."""
+    run = training.Run(Settings(runs=tmp_path, steps=9), training.accelerator())
+    model = torch.nn.Linear(1, 1, bias=False)
+    run.begin(model, torch.optim.SGD(model.parameters(), 0.1), ema_decay=0.5)
+    average = weight = model.weight.item()
+    for step in range(6):
+        run.descend((1 + step) * run.model(torch.ones(1, 1)).sum())
+        moved, weight = weight, model.weight.item()
+        assert weight != moved
+        decay = min(0.5, 1 - (1 + step) ** -0.75)
+        average = decay * average + (1 - decay) * weight
+    assert average != pytest.approx(weight, abs=0.01)
+    assert run.averaged().weight.item() == pytest.approx(average, abs=1e-5)
+
+
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     run, _ = train(tmp_path)
     with pytest.raises(SdkitError, match=r"In step 3 a loss is not a finite number: .*nan"):
