@@ -126,16 +126,17 @@ def test_a_first_step_has_the_length_of_the_learning_rate(tmp_path, steps, share
     assert (after - before).norm().item() == pytest.approx(0.1 * share, rel=1e-3)
 
 
-def test_the_moving_average_follows_the_weights_as_its_formula_says(tmp_path):
-    """Its decay rises with the steps, 1 - (1 + step)^-0.75, up to the decay of the recipe."""
+def test_each_step_follows_the_learning_rate_and_the_average_follows_the_steps(tmp_path):
+    """The rate falls from step 6 of 9 on. The average's decay is 1 - (1 + step)^-0.75, or less."""
     run = training.Run(Settings(runs=tmp_path, steps=9), training.accelerator())
     model = torch.nn.Linear(1, 1, bias=False)
     run.begin(model, torch.optim.SGD(model.parameters(), 0.1), ema_decay=0.5)
     average = weight = model.weight.item()
-    for step in range(6):
+    for step in range(9):
         run.descend((1 + step) * run.model(torch.ones(1, 1)).sum())
         moved, weight = weight, model.weight.item()
-        assert weight != moved
+        rate = 0.1 * min(1, (9 - step) / 3.6)  # the gradient is cut to length 1
+        assert moved - weight == pytest.approx(rate, abs=1e-5)
         decay = min(0.5, 1 - (1 + step) ** -0.75)
         average = decay * average + (1 - decay) * weight
     assert average != pytest.approx(weight, abs=0.01)
