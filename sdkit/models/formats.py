@@ -202,8 +202,9 @@ def header(path: Path) -> dict[str, dict[str, Any]]:
         raise ValueError("not a header")
     entries.pop("__metadata__", None)
     end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    if size < 8 + length + end:
-        raise ValueError(f"{path.name} is cut off: {8 + length + end - size:,} bytes are missing")
+    whole = 8 + length + end
+    if size < whole:
+        raise ValueError(f"{path.name} is cut off: it has {size:,} of its {whole:,} bytes")
     return entries
 
 
