@@ -6,7 +6,6 @@ Refused are pickled weights, models that bring their own program code, and other
 import json
 import math
 import re
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ WEIGHTS = ("unet", "vae", "text_encoder", "safety_checker")
 PIPELINES = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # what a damaged file may raise in `header`
-DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error, MemoryError)
+DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, MemoryError)
 # bytes; the limit of safetensors itself
 LONGEST_HEADER = 100_000_000
 LARGEST_INDEX = 1_000_000  # bytes; published ones have about 1,000
@@ -187,19 +186,26 @@ def check_file(path: Path) -> Path:
 def header(path: Path) -> dict[str, dict[str, Any]]:
     """The header of a safetensors file: {tensor's name: {"dtype", "shape", "data_offsets"}}.
 
-    The weights themselves are not read. Raises one of `DAMAGED` if there is no such header.
+    The weights themselves are not read. Raises one of `DAMAGED` if there is no such header, or if
+    the file ends before the weights do.
     """
     with open(path, "rb") as file:
         # the file starts with the length of its JSON header
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > min(Path(path).stat().st_size, LONGEST_HEADER):
-            raise ValueError("cut off, or no header")
+        size, start = Path(path).stat().st_size, file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or length > min(size, LONGEST_HEADER):
+            raise ValueError(f"{path.name} is cut off, or has no header")
         entries = json.loads(file.read(length))
     if not isinstance(entries, dict) or not all(
         isinstance(entry, dict) for entry in entries.values()
     ):
         raise ValueError("not a header")
-    return {key: entry for key, entry in entries.items() if key != "__metadata__"}
+    entries.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    whole = 8 + length + end
+    if size < whole:
+        raise ValueError(f"{path.name} is cut off: it has {size:,} of its {whole:,} bytes")
+    return entries
 
 
 def resolution(folder: Path) -> int:

@@ -6,6 +6,7 @@ diffusers and transformers take seconds to import, so this module imports them i
 import contextlib
 import gc
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,10 +217,16 @@ def no_upscaler(name: str) -> SdkitError:
 
 
 def _cannot_load(where: Path, error: Exception) -> SdkitError:
-    reason = " ".join(str(error).split())[:300]
     return SdkitError(
-        f"The weights in {where} cannot be loaded ({reason}). Copy them again from where they came."
+        f"The weights in {where} cannot be loaded ({_reason(error)}). Copy them again from where "
+        "they came."
     )
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error. The next ones advise what only a programmer can do."""
+    text = " ".join(str(error).split())[:300]
+    return re.split(r"\.(?: |$)", text)[0]
 
 
 @contextlib.contextmanager
@@ -275,7 +282,13 @@ def _part(
         }
         cls = getattr(transformers, names[kind])
     if not files:
-        return cls.from_pretrained(path, local_files_only=True)
+        try:
+            return cls.from_pretrained(path, local_files_only=True)
+        except Exception as error:  # many kinds, as in `load`
+            raise SdkitError(
+                f"The {part} of {folder} cannot be loaded ({_reason(error)}). Copy the folder "
+                f"{part} again from where it came."
+            ) from error
     return network(cls, path, variant="fp16" if ".fp16" in files[0] else None, dtype=dtype)
 
 
@@ -348,7 +361,9 @@ def _check_parts(where: Path, parts: dict[str, Any]) -> None:
         if isinstance(part, torch.nn.Module):
             tensors = [*part.named_parameters(), *part.named_buffers()]
             for tensor_name, tensor in tensors:
-                fault = "is missing from" if tensor.is_meta else "is not finite (NaN) in"
+                fault = (
+                    "is missing from" if tensor.is_meta else "is not finite (NaN or infinite) in"
+                )
                 # one bad number makes the sum bad; this is much faster than a test of each number
                 if tensor.is_meta or not tensor.sum(dtype=torch.float32).isfinite():
                     half = (

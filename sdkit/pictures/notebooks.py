@@ -121,11 +121,13 @@ def find_notebooks(sources: Iterable[str | os.PathLike]) -> list[Path]:
 
 def could_be_picture(text: str) -> bool:
     """Whether a text may hold a picture: in a known form, or as a long and strange text."""
+    hidden = unusual.is_hidden(text)
     text = unusual.without_invisible(text)
     plain = _decoded(text)
     bare = re.sub(r"[\s\"'`+,\\]+", "", plain)  # a picture may be written in pieces
     return (
-        len(text) > LONGEST
+        hidden
+        or len(text) > LONGEST
         or unusual.is_unusual(text)
         or bool(SUSPICIOUS.search(text))
         or any(MAGIC.search(form) for form in (text, plain, bare))

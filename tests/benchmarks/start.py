@@ -3,10 +3,11 @@
     python tests/benchmarks/start.py --against OLD_CHECKOUT [--repeats 5]
 
 Each run is a new process: `python -m sdkit --help`, and `python -m sdkit style astronaut --prompt
-"van gogh"` until the UNet is called for the first time. The two checkouts take turns, after one run
-each that is not counted, so that both have their compiled files. The figures are seconds of the
-processor, user and system together, so they depend little on what else the computer does. Each
-process has one thread. The table gives medians.
+"van gogh" --size 256` until the UNet is called for the first time. The size is given because the
+checkouts may have different ones, and a larger photograph takes longer to encode. The two checkouts
+take turns, after one run each that is not counted, so that both have their compiled files. The
+figures are seconds of the processor, user and system together, so they depend little on what else
+the computer does. Each process has one thread. The table gives medians.
 
 Each checkout must hold the weights in `data/models`. Runs on Linux and macOS.
 """
@@ -22,7 +23,7 @@ import tempfile
 from pathlib import Path
 
 HELP = ["-m", "sdkit", "--help"]
-STYLE = ["style", "astronaut", "--prompt", "van gogh", "--yes"]
+STYLE = ["style", "astronaut", "--prompt", "van gogh", "--yes", "--size", "256"]
 
 
 def style_until_first_step(folder):

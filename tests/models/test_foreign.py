@@ -201,7 +201,7 @@ def test_other_tensors_than_those_of_the_network_are_one_sentence(
 def test_weights_that_are_cut_off_are_one_sentence(folder, part, size):
     path = folder / WEIGHTS[part]
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(SdkitError, match="cannot be loaded"):
+    with pytest.raises(SdkitError, match=rf"cannot be loaded \({path.name} is cut off"):
         models.load(folder, device="cpu")
 
 
@@ -309,7 +309,7 @@ def too_large(folder):
 )
 def test_a_tokenizer_that_does_not_fit_is_one_sentence(folder, damage):
     damage(folder / "tokenizer")
-    with pytest.raises(SdkitError, match="tokenizer.*vocabulary|cannot be loaded"):
+    with pytest.raises(SdkitError, match="The tokenizer of .* (has a vocab|cannot be load)"):
         models.load(folder, device="cpu")
 
 

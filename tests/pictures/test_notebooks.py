@@ -217,6 +217,9 @@ def lines(*texts):
 BMP = encoded("BMP")
 BMP64, NOISE64, JPEG32 = text64(BMP), text64(PIXELS.tobytes()), base64.b32encode(JPEG).decode()
 PLACES = [(x, y, int(v)) for (x, y), v in np.ndenumerate(SHADES)]
+WIDE = np.random.default_rng(4).integers(0, 256, (24, 24))
+NUMERALS = "zero one two three four five six seven eight nine".split()
+BITS = "".join(f"{byte:08b}" for byte in JPEG[:300])
 # Ways of no known form, as the texts of the cells. Nothing is removed, and each cell is named.
 UNUSUAL = {
     "short lines": [lines(*pieces(BMP64, 30))],
@@ -240,6 +243,14 @@ UNUSUAL = {
     "bytes as letters": ["".join(map(chr, JPEG))],
     "names of letters": [grey("\\N{{BRAILLE PATTERN DOTS-{}}}")],
     "short octal escapes": [grey("\\{:o}")],
+    "lines of letters": [lines(*("".join("abcdefghijklmnop"[v // 16] for v in r) for r in WIDE))],
+    "blanks": [grey("word", " ").replace(" ", "   ")],
+    "blanks at the end of each line": [lines(*("word" + " " * (2 + v) for _, _, v in PLACES))],
+    "numbers in words": [lines(*(NUMERALS[v // 26] for _, _, v in PLACES))],
+    "Morse code": [" ".join(f"{byte:08b}".replace("0", ".").replace("1", "-") for byte in JPEG)],
+    "blanks without width": ["a" + "".join("\u200b\u200c"[int(bit)] for bit in BITS) + "b"],
+    "variation selectors": ["a" + "".join(chr(0xE0100 + byte) for byte in JPEG[:300])],
+    "accents": ["".join(f"a{chr(0x300 + byte % 100)}" for byte in JPEG[:600])],
     "letters that nobody sees": ["\u200b".join(pieces(BMP64, 10))],
     "many cells": pieces(NOISE64, 32),
     "many cells with code": pieces(NOISE64, 64, "a += '{}'"),
@@ -371,6 +382,9 @@ TEXTS = [
     "ปัญญาประดิษฐ์ วาดภาพ จากเสียงรบกวน ทีละขั้น " * 20,
     "- ✅ done ⚠️ careful 👍🏽\n" * 12,
     "$$" + r"\frac{\partial L}{\partial w_{ij}} = \sum_{k=1}^{n} (x_{ik} - y_{ik})^2, " * 6 + "$$",
+    "نمی\u200cخواهم می\u200cروم، " * 80,  # Persian needs a sign that nobody sees, one at a time
+    "one, two and three, " * 40,
+    "| model | time |  good  |\n|-------|:----:|-------:|\n" + "| a  |  1.5  |   b |\n" * 30,
     "![a](https://drive.example.org/file/d/1aB2cD3eF4gH5iJ6kL7mN8oP9qR0sT1uV/view)\n" * 3,
 ]
 PROGRAMS = [

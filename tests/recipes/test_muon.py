@@ -86,12 +86,12 @@ def test_muon_takes_the_steps_of_torch_for_matrices_and_of_adamw_for_the_rest():
     assert [tuple(p.shape) for p in matrices] == [(24, 16, 3, 3), (20, 40), (20, 40)]
     assert len(others) == 5
     optimizers = [
-        muon.Muon(matrices, others, 0.02, weight_decay=0.1),
+        muon.Muon(matrices, others, 0.02, weight_decay=2.0),
         torch.optim.Muon(
-            [copy[0], copy[2], copy[4]], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+            [copy[0], copy[2], copy[4]], 0.02, weight_decay=2.0, adjust_lr_fn="match_rms_adamw"
         ),
         torch.optim.AdamW(
-            [copy[1], copy[3], *copy[5:]], 0.005, betas=(0.9, 0.99), weight_decay=0.1
+            [copy[1], copy[3], *copy[5:]], 0.005, betas=(0.9, 0.99), weight_decay=2.0
         ),
     ]
     for _ in range(4):

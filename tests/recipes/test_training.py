@@ -126,6 +126,23 @@ def test_a_first_step_has_the_length_of_the_learning_rate(tmp_path, steps, share
     assert (after - before).norm().item() == pytest.approx(0.1 * share, rel=1e-3)
 
 
+def test_each_step_follows_the_learning_rate_and_the_average_follows_the_steps(tmp_path):
+    """The rate falls from step 6 of 9 on. The average's decay is 1 - (1 + step)^-0.75, or less."""
+    run = training.Run(Settings(runs=tmp_path, steps=9), training.accelerator())
+    model = torch.nn.Linear(1, 1, bias=False)
+    run.begin(model, torch.optim.SGD(model.parameters(), 0.1), ema_decay=0.5)
+    average = weight = model.weight.item()
+    for step in range(9):
+        run.descend((1 + step) * run.model(torch.ones(1, 1)).sum())
+        moved, weight = weight, model.weight.item()
+        rate = 0.1 * min(1, (9 - step) / 3.6)  # the gradient is cut to length 1
+        assert moved - weight == pytest.approx(rate, abs=1e-5)
+        decay = min(0.5, 1 - (1 + step) ** -0.75)
+        average = decay * average + (1 - decay) * weight
+    assert average != pytest.approx(weight, abs=0.01)
+    assert run.averaged().weight.item() == pytest.approx(average, abs=1e-5)
+
+
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     run, _ = train(tmp_path)
     with pytest.raises(SdkitError, match=r"In step 3 a loss is not a finite number: .*nan"):
