@@ -17,7 +17,7 @@ from sdkit import __version__, progress
 from sdkit.diffusion import editing, latents, prompts, sampler
 from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
-from sdkit.models import Model, hardware
+from sdkit.models import Model, hardware, loading
 from sdkit.models.picture_settings import MAX_STEPS, Settings, check_whole
 from sdkit.pictures import broken, photos
 
@@ -402,8 +402,15 @@ def _run(
     source : the picture that is painted again, if any.
     on_preview : as in `style`.
 
-    Raises `SdkitError` if the result is no picture; see `sdkit.pictures.broken`.
+    Raises `SdkitError` if the pipeline is of another task, and if the result is no picture; see
+    `sdkit.pictures.broken`.
     """
+    task = "img2img" if "image" in keywords else "text2img"
+    if type(pipe).__name__ in {*loading.PIPELINES.values()} - {loading.PIPELINES[task]}:
+        raise SdkitError(
+            f'This pipeline was loaded for another task. Load it with the task "{task}", for '
+            f'example: models.load("mini-sd", task="{task}").'
+        )
 
     def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         broken.refuse_not_finite(tensors["latents"], "latents")

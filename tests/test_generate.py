@@ -287,6 +287,16 @@ def mask(left, right, size=64):
     return Image.fromarray(pixels)
 
 
+def test_a_pipeline_of_another_task_is_refused_in_a_sentence(tiny_pipe, text2img):
+    picture, settings = Image.new("RGB", (64, 64)), GOOD
+    with pytest.raises(SdkitError, match='task="text2img"'):
+        generate.draw(tiny_pipe, settings)
+    with pytest.raises(SdkitError, match='task="text2img"'):
+        generate.inpaint(tiny_pipe, picture, Image.new("L", (64, 64), 255), settings)
+    with pytest.raises(SdkitError, match='task="img2img"'):
+        generate.style(text2img, [picture], settings)
+
+
 def test_inpainting_keeps_what_is_black_in_the_mask(text2img):
     photo = photos.resize(photos.sample("astronaut"), 64)
     painted = np.asarray(generate.inpaint(text2img, photo, mask(32, 64), DRAW), int)
