@@ -81,27 +81,27 @@ def test_the_perfect_answer_for_one_gaussian_in_closed_form():
         torch.testing.assert_close(ours.float(), wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_calm_equals_the_rescaled_guidance_of_diffusers():
+def test_rescale_equals_the_rescaled_guidance_of_diffusers():
     amplified, cond = torch.randn(
         2, 3, 8, 4, 4, generator=torch.Generator().manual_seed(0)
     ).unbind()
     amplified = 3 * amplified + torch.arange(3.0).reshape(3, 1, 1, 1)
     for share in (0.0, 0.7, 1.0):
-        ours = taught(GUIDANCE)["calm"](amplified, cond, share)
+        ours = taught(GUIDANCE)["rescale"](amplified, cond, share)
         torch.testing.assert_close(ours, rescale_noise_cfg(amplified, cond, guidance_rescale=share))
 
 
-def test_calm_painting_at_scale_1_equals_plain_painting(guided):
+def test_rescaled_painting_at_scale_1_equals_plain_painting(guided):
     cells, _ = guided
     torch.testing.assert_close(
-        cells["paint_calmly"](["van gogh"], 1.0),
+        cells["paint_rescaled"](["van gogh"], 1.0),
         cells["paint"](["van gogh"], 1.0),
         atol=1e-5,
         rtol=0,
     )
 
 
-def test_unlike_is_one_minus_the_correlation():
+def test_diversity_is_one_minus_the_correlation():
     cells, x = (
         taught(GUIDANCE),
         torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1,
@@ -112,6 +112,6 @@ def test_unlike_is_one_minus_the_correlation():
     )
     found = cells["judge"](x)
     pairs = [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(x[:3], x[3:])]
-    assert found["unlike"] == pytest.approx(1 - np.mean(pairs), abs=1e-5)
+    assert found["diversity"] == pytest.approx(1 - np.mean(pairs), abs=1e-5)
     assert (found["all"], found["parts"]) == (1, pytest.approx(25 / 30))
     assert found["clipped"] == pytest.approx((np.abs(x.numpy()) > 0.98).mean())

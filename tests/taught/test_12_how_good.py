@@ -11,7 +11,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
 from sdkit import generate, postcards
-from tests.taught import taught
+from tests.taught import source_of, taught
 
 GOOD = "12_how_good.ipynb"
 
@@ -20,6 +20,32 @@ GOOD = "12_how_good.ipynb"
 def boxes():
     x, y = torch.randn(2, 60, 6, generator=torch.Generator().manual_seed(12), dtype=torch.float64)
     return x, 0.7 * y + 0.4 * y[:, :1] + 0.3
+
+
+def test_the_four_painters_have_the_faults_that_the_lesson_names():
+    cells = dict(taught(GOOD))  # a copy, because other tests use the same one
+    shown, drawn_cards = [], []
+    cells["plots"] = SimpleNamespace(
+        show=lambda *a, **k: None, show_grid=lambda images, *a, **k: shown.extend(images)
+    )
+    draw = cells["postcards"].draw
+    cells["postcards"] = SimpleNamespace(
+        sample=postcards.sample, draw=lambda card: drawn_cards.append(card) or draw(card)
+    )
+    exec(source_of(GOOD, "code-first"), cells)
+    a, _, c, d = (drawn_cards[k : k + 6] for k in range(0, 24, 6))
+    right = [
+        [(x.colour, x.thing, x.time) == ("red", "house", "night") for x in row] for row in (a, c, d)
+    ]
+    assert len(set(a)) == 1 and all(right[0]) and not any(postcards.is_held_out(x) for x in d)
+    assert 0 < sum(right[1]) < 6 and all(right[2]) and len(set(d)) == 6
+    training = {postcards.sample(1, k) for k in range(8000)}
+    assert set(d) <= training and a[0] not in training
+    sharpness = [
+        np.mean([np.abs(np.diff(np.float32(x), axis=1)).mean() for x in shown[k : k + 6]])
+        for k in (6, 18)
+    ]
+    assert sharpness[0] < 0.8 * sharpness[1]
 
 
 def test_fid_equals_that_of_torchmetrics(boxes):

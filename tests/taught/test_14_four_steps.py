@@ -94,13 +94,13 @@ def test_any_point_teaches_the_mean_and_pairs_teach_their_ends(lesson):
     assert (paired - 0.3 * x).norm(dim=1).mean() < 0.1
 
 
-def test_kid_and_unlike_on_boxes_whose_values_are_known(lesson):
+def test_kid_and_diversity_on_boxes_whose_values_are_known(lesson):
     x = torch.randn(400, 8, generator=seeded(), dtype=torch.float64)
     y = torch.randn(400, 8, generator=seeded(1), dtype=torch.float64)
     assert abs(lesson["kid"](x, y)) < 0.1 < 1 < lesson["kid"](x, y + 1)
     picture = torch.rand(3, 3, 4, 4, generator=seeded())
-    assert lesson["unlike"](torch.cat([picture, picture])) == pytest.approx(0, abs=1e-5)
-    assert lesson["unlike"](torch.cat([picture, -picture])) == pytest.approx(2, abs=1e-5)
+    assert lesson["diversity"](torch.cat([picture, picture])) == pytest.approx(0, abs=1e-5)
+    assert lesson["diversity"](torch.cat([picture, -picture])) == pytest.approx(2, abs=1e-5)
 
 
 def test_timesteps_begin_in_noise_and_are_those_of_diffusers(lesson):

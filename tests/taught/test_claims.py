@@ -78,7 +78,7 @@ def edits_scored(column):
 
 
 def by_steps(steps):
-    """A row of the table of lesson 14: [steps, FLOPs, as asked, KID, unlike]."""
+    """A row of the table of lesson 14: [steps, FLOPs, as asked, KID, diversity]."""
     return numbers(FAST, "code-10", rf"(?m)^\s*({steps}) # # of 48 # #")
 
 
@@ -575,7 +575,7 @@ CLAIMS = {
         )
     ),
     "variety-is-largest-without-the-prompt": lambda: (
-        lambda unlike: len(unlike) == 8 and unlike[0] > max(unlike[1:])
+        lambda diversity: len(diversity) == 8 and diversity[0] > max(diversity[1:])
     )(numbers(GUIDANCE, "code-39", r"(?m)^ scale [\d.]+ \d+% +\d+% \(.*\) #")),
     "guidance-doubles-the-calls": lambda: (
         numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
@@ -611,10 +611,10 @@ CLAIMS = {
     "one-call-is-half-the-work": lambda: (lambda once, twice: twice == 2 * once)(
         *numbers(GUIDANCE, "6c685f78", r"asked once #, asked twice #")
     ),
-    "less-contrast-less-burn": lambda: (lambda burnt, calmed: calmed < burnt)(
+    "less-contrast-less-burn": lambda: (lambda burnt, rescaled: rescaled < burnt)(
         *(
             numbers(GUIDANCE, "code-63", rf"{name} \d+% +\d+% \(.*\) [\d.]+ #%")[0]
-            for name in ("scale 24", "24, calmed")
+            for name in ("scale 24", "24, rescaled")
         )
     ),
     "a-loss-of-ones-own-steers": lambda: (
