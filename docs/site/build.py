@@ -48,6 +48,8 @@ COPIED = {".jpg", ".png", ".svg", ".html", ".ipynb", ".txt", ".tsv", ".lock", ".
 LONG = 60  # lines of text in an output, above which it gets a scroll bar
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 BADGES = re.compile(r"<!-- badges.*?<!-- end of the badges -->\n*", re.S)  # one is on GitHub
+# what the README says about the word that the address replaces
+ADDRESS_IS = re.compile(r"^\* ADDRESS is the address.*?copies it\.\s+", re.M | re.S)
 TEXT = re.compile(r"<(script|style|math).*?</\1>|<[^>]+>", re.S)
 
 
@@ -76,6 +78,11 @@ class Page:
         """The language of its words, for screen readers."""
         found = re.match(r"notebooks/([a-z]{2})/", self.source)
         return found[1] if found else "en"
+
+    @property
+    def english(self) -> str:
+        """An attribute for the site's own words, if the page is not English."""
+        return "" if self.language == "en" else ' lang="en"'
 
 
 def address_of(source: str) -> str:
@@ -128,6 +135,7 @@ class Renderer(mistune.HTMLRenderer):
         head = re.match(r"<thead>.*?</thead>", text, re.S)
         if head and not TEXT.sub("", head[0]).strip():  # a table of two columns without a head
             text = text[head.end() :]
+        text = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", text)  # an empty cell names no column
         return f'<div class="scroll" tabindex="0"><table>{text}</table></div>\n'
 
     def inline_math(self, text: str) -> str:
@@ -149,6 +157,24 @@ def formula(tex: str, display: str, page: Page) -> str:
     return (
         f'<div class="scroll formula" tabindex="0">{made}</div>\n' if display == "block" else made
     )
+
+
+def close_gaps(page: Page) -> None:
+    """Raise the headings of a page below which a level is left out, as level 3 below level 1."""
+    above: list[int] = []  # the levels of a heading and of those that it is under
+    depths = []
+    for level, _, _ in page.headings:
+        above = [*(other for other in above if other < level), level]
+        depths.append(len(above))
+    for depth, (level, name, _) in zip(depths, page.headings):
+        page.body = re.sub(
+            rf'<h{level} (id="{re.escape(name)}">.*?)</h{level}>',
+            lambda found: f"<h{depth} {found[1]}</h{depth}>",  # noqa: B023 (called at once)
+            page.body,
+            count=1,
+            flags=re.S,
+        )
+    page.headings = [(depth, name, words) for depth, (_, name, words) in zip(depths, page.headings)]
 
 
 def coloured(code: str, language: str) -> str:
@@ -188,6 +214,7 @@ class Site:
         """Write the whole site. Raises `Trouble` if a source has a fault."""
         for page in self.pages:
             (self._notebook if page.source.endswith(".ipynb") else self._markdown)(page)
+            close_gaps(page)
             page.title = page.title or Path(page.source).stem
         self.pages[0].title = "Start"
         self.pages.append(self._gallery())
@@ -267,6 +294,7 @@ class Site:
             text = text.replace(
                 "git clone --depth 1 ADDRESS", f"git clone --depth 1 {self.repository}"
             )
+            text = ADDRESS_IS.sub("* ", text)
         page.body = self._render(page, text)
 
     def _notebook(self, page: Page) -> None:
@@ -281,7 +309,7 @@ class Site:
         self.copy(page.source)
         links = [f'<a href="{Path(page.source).name}" download>Download this notebook</a>']
         links += [f'<a href="{url}">{words}</a>' for words, url in self._services(page)]
-        tool = f'<p class="tool">{" ".join(links)}</p>'
+        tool = f'<p class="tool"{page.english}>{" ".join(links)}</p>'
         # below the title
         page.body = re.sub(r"(</h1>)", lambda m: m[1] + tool, "\n".join(parts), count=1)
 
@@ -300,11 +328,12 @@ class Site:
     def _code(self, page: Page, cell: dict, source: str) -> str:
         tags = cell["metadata"].get("tags", [])
         code = coloured(source, "python")
+        english = page.english
         if cell["metadata"].get("jupyter", {}).get("source_hidden"):
-            code = f"<details><summary>Show the code</summary>{code}</details>"
+            code = f"<details><summary{english}>Show the code</summary>{code}</details>"
         shown = "".join(self._output(page, output) for output in cell.get("outputs", []))
         if shown and "after-guess" in tags:
-            summary = "<summary>Make your guess, then unfold the answer.</summary>"
+            summary = f"<summary{english}>Make your guess, then unfold the answer.</summary>"
             shown = f"<details>{summary}{shown}</details>"
         return f'<div class="cell">{code}<div class="output">{shown}</div></div>'
 

@@ -34,6 +34,7 @@ h2 { font-size: 14pt; }
 </style>
 </head>
 <body>
+<main>
 <div class="screen">
 <h1>Exit tickets</h1>
 <p>Print the page of your lesson.{answers}</p>
@@ -70,7 +71,7 @@ def page(answers: str = ANSWERS) -> str:
             parts += ['<div class="line"></div>'] * 7
             parts.append(f'<p class="points">____ of {POINTS} points</p>')
         parts.append("</section>")
-    return "\n".join([*parts, "</body>", "</html>", ""])
+    return "\n".join([*parts, "</main>", "</body>", "</html>", ""])
 
 
 if __name__ == "__main__":

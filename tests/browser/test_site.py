@@ -9,7 +9,13 @@ from tests.site.test_build import site  # noqa: F401 (a fixture)
 pytestmark = lab.NEEDS
 
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desk": (1440, 900)}
-FEW = ["index.html", "notebooks/05_vae_latents.html", "gallery.html"]
+FEW = [
+    "index.html",
+    "notebooks/05_vae_latents.html",
+    "gallery.html",
+    "docs/consent-form.html",
+    "docs/exit-tickets.html",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,10 @@ def barriers(tab):
 
 
 def visit(browser, folder, addresses, scheme, size):
-    """Opens pages and gives what is wrong with each: barriers, scrolling sideways, requests."""
+    """Opens pages and gives what is wrong with each: barriers, scrolling sideways, requests.
+
+    What is folded is opened first, because axe looks only at what can be seen.
+    """
     tab = browser.new_page(
         viewport={"width": SIZES[size][0], "height": SIZES[size][1]}, color_scheme=scheme
     )
@@ -44,6 +53,7 @@ def visit(browser, folder, addresses, scheme, size):
     tab.on("request", lambda request: asked.append(request.url))
     for address in addresses:
         tab.goto((folder / address).as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
         found = barriers(tab)
         if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append("scrolls sideways")
@@ -63,9 +73,26 @@ def test_pages_have_no_serious_barrier_and_ask_no_other_machine(browser, site, s
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_at_all_has_a_serious_barrier(browser, site, scheme, size):  # noqa: F811
-    addresses = [page.address for page in site.pages]
-    assert len(addresses) > len(list(ROOT.glob("notebooks/**/*.ipynb")))
+    """Every HTML file of the site: its pages, and the sheets to print."""
+    addresses = sorted(path.relative_to(site.out).as_posix() for path in site.out.rglob("*.html"))
+    assert len(addresses) > len(site.pages) > len(list(ROOT.glob("notebooks/**/*.ipynb")))
     assert visit(browser, site.out, addresses, scheme, size) == ({}, [])
+
+
+@pytest.mark.parametrize("width", [390, 700, 1000, 1440])
+def test_the_heading_that_a_link_leads_to_is_not_under_the_header(browser, site, width):  # noqa: F811
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.set_default_timeout(lab.PATIENCE * 1000)
+    tab.goto((site.out / "docs/glossary.html").as_uri() + "#ssim")
+    heading = tab.locator("#ssim")
+    heading.wait_for()
+    # what lies on top at the heading's first letter
+    on_top = (
+        "(e) => { const b = e.getBoundingClientRect(); return b.top >= 0 && b.bottom < innerHeight"
+    )
+    on_top += " && e.contains(document.elementFromPoint(b.left + 5, b.top + 5)); }"
+    assert heading.evaluate(on_top)
+    tab.close()
 
 
 def test_the_search_leads_to_a_section_and_the_button_changes_the_colours(browser, site):  # noqa: F811

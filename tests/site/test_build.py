@@ -267,4 +267,70 @@ def test_the_command_says_what_it_wrote_or_what_is_wrong(tmp_path, monkeypatch, 
 def test_a_german_lesson_says_that_it_is_german(site):
     page = read(site, "notebooks/de/00_start_here.html")
     assert '<main id="content" tabindex="-1" lang="de">' in page
-    assert 'lang="de"' not in read(site, "notebooks/00_start_here.html")
+    assert '<main id="content" tabindex="-1">' in read(site, "notebooks/00_start_here.html")
+
+
+def test_words_of_another_language_say_so_in_menu_and_lesson(site):
+    """A screen reader reads German words with a German voice, and English ones with an English."""
+    for address in ("index.html", "notebooks/de/00_start_here.html"):
+        menu = read(site, address).split("<nav")[1].split("</nav>")[0]
+        assert '<summary lang="de">Auf Deutsch</summary>' in menu
+        links = re.findall(r"<li><a [^>]*>", menu)
+        german = [link for link in links if 'lang="de"' in link]
+        assert len(german) == len(list(ROOT.glob("notebooks/de/*.ipynb"))) < len(links)
+    inside = read(site, "notebooks/de/11_style_transfer.html").split("<main")[1]
+    for words in ("On this page", "Make your guess"):
+        assert inside.count(words) == inside.count(f'<summary lang="en">{words}') > 0, words
+    assert '<p class="tool" lang="en">' in inside and '<span lang="en">Before:</span>' in inside
+    assert 'lang="en"' not in read(site, "notebooks/11_style_transfer.html").split("<main")[1]
+
+
+def test_no_page_leaves_out_a_level_of_its_headings(site):
+    for path in sorted(site.out.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", text)]
+        assert levels[0] == 1, path
+        assert all(low <= high + 1 for high, low in zip(levels, levels[1:])), (path, levels)
+        assert levels == [int(level) for level in re.findall(r"</h([1-6])>", text)], path
+
+
+def test_a_heading_rises_below_a_gap_and_only_there(small):
+    page = small("# A\n\n### B\n\n### C\n\n## D\n\n### E\n\n##### F\n")
+    found = re.findall(r'<h(\d) id="(\w)">\w</h(\d)>', page)
+    assert found == [(n, name, n) for n, name in zip("122234", "abcdef")]
+    assert all(f'href="#{name}"' in page for name in "bcd") and 'href="#e"' not in page
+
+
+def test_an_empty_cell_is_no_head_of_a_column(site, small):
+    page = small("# A\n\n| | b |\n|:--|---|\n| 1 | 2 |\n")
+    assert "<th>b</th>" in page and re.search(r"<td[^>]*></td>\s*<th>", page)
+    for path in site.out.rglob("*.html"):
+        assert not re.search(r"<th[^>]*>\s*</th>", path.read_text(encoding="utf-8")), path
+
+
+def test_sheets_that_are_no_pages_have_a_main_part_and_fit_a_phone(site):
+    sheets = {*site.out.rglob("*.html")} - {site.out / page.address for page in site.pages}
+    assert len(sheets) >= 2
+    for path in sheets:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("<main>") == text.count("</main>") == 1, path
+        assert '<meta name="viewport"' in text, path
+
+
+def test_each_line_of_the_form_that_takes_words_has_a_name(site):
+    lines = re.findall(r"<[^>]*\scontenteditable[^>]*>", read(site, "docs/consent-form.html"))
+    assert len(lines) == 22
+    assert not [one for one in lines if not re.search(r'role="textbox" aria-label="[^"]+"', one)]
+
+
+def test_the_start_page_explains_the_word_address_only_where_it_stands(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = "* ADDRESS is the address of this repository."
+    assert start in readme
+    text = "# Start\n\ngit clone --depth 1 ADDRESS\n\n" + readme[readme.index(start) :][:220]
+    (tmp_path / "README.md").write_text(text)
+    for repository in ("", "https://example.org/a/b"):
+        build_site.build(tmp_path, tmp_path / "out", repository)
+        page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        assert ("ADDRESS" in page) == (not repository)
+        assert "<code>--depth 1</code> leaves out the" in page
