@@ -91,7 +91,7 @@ def choose(monkeypatch, rule):
         "NAME": "mini-sd",
         "photo": Image.new("RGB", (64, 64)),
         "strengths": [0.2, 0.3, 0.5],
-        "content": [[0.9, 0.9], [0.85, 0.89], [0.8, 0.84]],  # means 0.9, 0.87 and 0.82
+        "content": [[0.9, 0.9], [0.78, 0.82], [0.68, 0.7]],  # means 0.9, 0.8 and 0.69
         "style": [[0.2, 0.2], [0.3, 0.3], [0.5, 0.5]],
         "ladder": {s: Image.new("RGB", (64, 64)) for s in (0.2, 0.3, 0.5)},
         "pick_strength": rule,

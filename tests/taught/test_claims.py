@@ -249,7 +249,7 @@ CLAIMS = {
         )
     ),
     "without-guidance-four-calls-are-near": lambda: (
-        lambda one, fourteen: one < 10 and fourteen > 3 * one
+        lambda one, fourteen: one < 10 and fourteen > 2.5 * one
     )(
         numbers(SAMPLERS, "code-bend", r"guidance 1: Euler with 4 calls off by #")[0],
         numbers(SAMPLERS, "code-bend", r"guidance 14: Euler with 4 calls off by #")[0],
@@ -561,7 +561,7 @@ CLAIMS = {
         *(numbers(GUIDANCE, "code-39", rf"scale {scale} #% #% \(") for scale in (0, 1))
     ),
     "the-end-of-the-dial-burns": lambda: (
-        lambda first, last: last[0] < first[0] - 10 and last[1] > 2 * first[1]
+        lambda first, last: last[0] < first[0] - 10 and last[1] > 1.5 * first[1]
     )(
         *(
             numbers(GUIDANCE, "code-39", rf"scale {scale} #% \d+% \(.*\) [\d.]+ #%")
@@ -581,16 +581,16 @@ CLAIMS = {
         numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
     ),
     "early-guidance-changes-most": lambda: (
-        lambda never, early, middle, late: never - early > 0.05 and min(middle, late) > never - 0.03
+        lambda never, early, middle, late: never - early > 0.05 and min(middle, late) > early + 0.05
     )(
         *(
             numbers(GUIDANCE, "code-46", rf"(?m)^ {name} \d+% +\d+% \(.*\) #")[0]
             for name in ("never", "early", "middle", "late")
         )
     ),
-    "late-guidance-changes-grey-levels": lambda: (
-        says(GUIDANCE, "code-46", "measured late")
-        and (lambda never, late: late > 1.5 * never)(
+    "late-guidance-clips": lambda: (
+        says(GUIDANCE, "code-46", "measured early")
+        and (lambda never, late: late > 1.1 * never)(
             *(
                 numbers(GUIDANCE, "code-46", rf"(?m)^ {name} \d+% +\d+% \(.*\) [\d.]+ #%")[0]
                 for name in ("never", "late")
@@ -621,7 +621,7 @@ CLAIMS = {
         lambda none, sky, clip: (
             sky[0] < none[0] - 0.3
             and abs(clip[1] - none[1]) < 0.2
-            and clip[2] <= none[2]
+            and clip[2] <= none[2] + 1
             and sky[2] > none[2]
             and sky[2] > clip[2]
         )
