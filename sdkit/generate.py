@@ -405,8 +405,8 @@ def _run(
     Raises `SdkitError` if the pipeline is of another task, and if the result is no picture; see
     `sdkit.pictures.broken`.
     """
-    task = "img2img" if "image" in keywords else "text2img"
-    if type(pipe).__name__ in {*loading.PIPELINES.values()} - {loading.PIPELINES[task]}:
+    task, kind = "img2img" if "image" in keywords else "text2img", type(pipe).__name__
+    if kind in loading.PIPELINES.values() and kind != loading.PIPELINES[task]:
         raise SdkitError(
             f'This pipeline was loaded for another task. Load it with the task "{task}", for '
             f'example: models.load("mini-sd", task="{task}").'

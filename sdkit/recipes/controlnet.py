@@ -44,11 +44,11 @@ class Settings(BaseSettings):
     runs: Path = Path("runs/controlnet")
     # folder of the pipeline whose denoiser is controlled; it stays as it is
     pipeline: Path = field(default_factory=in_models("mini-sd"))
-    steps: int = 3000
+    steps: int = 4500
     # postcards in a batch
-    batch_size: int = 32
+    batch_size: int = 16
     # postcards that are drawn for the training
-    drawn: int = 12000
+    drawn: int = 8000
     # side of a postcard in px
     size: int = 64
     # channels of the layers that read the edges; each but the first halves the sides

@@ -580,7 +580,7 @@ CLAIMS = {
     "guidance-doubles-the-calls": lambda: (
         numbers(GUIDANCE, "code-46", r"(?:never|always) .* #\n") == [1, 2]
     ),
-    "early-guidance-changes-most": lambda: (
+    "early-guidance-takes-variety": lambda: (
         lambda never, early, middle, late: never - early > 0.05 and min(middle, late) > early + 0.05
     )(
         *(
