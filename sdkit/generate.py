@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sdkit import __version__, progress
+from sdkit import __version__, edges, progress
 from sdkit.diffusion import editing, latents, prompts, sampler
 from sdkit.diffusion.schedule import Schedule
 from sdkit.errors import SdkitError
@@ -112,17 +112,27 @@ def draw(
     count: int = 1,
     on_step: Callable[[], object] | None = None,
     advise: bool = True,
+    along: Image.Image | None = None,
+    scale: float = 1.0,
 ) -> list[Image.Image]:
     """Paint `count` square pictures of `settings.size` px from the prompt alone.
 
     pipe : from `models.load`, with the task "text2img".
     on_step, advise : as in `style`.
+    along : a picture of edges, from `edges.find`. The pictures are drawn along these edges. Then
+        `pipe` must be from `edges.pipeline`.
+    scale : how much the edges count, 0 to 2; 0: not at all.
 
     The k-th picture has the seed settings.seed + k and its own random generator, so it does not
     depend on `count`. Raises `Withheld`, which has the other pictures, if the safety checker of the
     model holds some back.
     """
     hardware.refuse_too_large(pipe, (settings.size, settings.size))
+    if (along is None) == hasattr(pipe, "controlnet"):
+        raise SdkitError(
+            "To draw along edges, give draw() both the edges and a pipeline with a ControlNet: "
+            "edges.pipeline(pipe, edges.load())."
+        )
     if advise:
         _warn(pipe, settings.prompt, "draw")
     drawn: list[Image.Image | None] = []
@@ -140,6 +150,7 @@ def draw(
                     height=settings.size,
                     width=settings.size,
                     generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                    **(edges.keywords(along, len(seeds), settings.size, scale) if along else {}),
                 )
             except Withheld as error:  # the other batches are painted all the same
                 drawn += error.images

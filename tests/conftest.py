@@ -214,6 +214,23 @@ def tiny_upscaler(tiny_sd):
     return root
 
 
+@pytest.fixture(scope="session")
+def tiny_controlnet(tiny_sd):
+    """A tiny random ControlNet beside the tiny mini-sd. Its last layers are not zero."""
+    from diffusers import UNet2DConditionModel
+
+    from sdkit.recipes import controlnet
+
+    torch.manual_seed(0)
+    denoiser = UNet2DConditionModel.from_pretrained(tiny_sd / "unet")
+    network = controlnet.new_network(controlnet.Settings(), denoiser)
+    for layer in (*network.controlnet_down_blocks, network.controlnet_mid_block):
+        torch.nn.init.normal_(layer.weight, std=0.3)
+    torch.nn.init.normal_(network.controlnet_cond_embedding.conv_out.weight)
+    network.half().save_pretrained(tiny_sd.parent / "mini-controlnet")
+    return tiny_sd.parent / "mini-controlnet"
+
+
 @pytest.fixture
 def tiny_data(tiny_sd, monkeypatch):
     """SDKIT_DATA set to a data folder in which mini-sd is the tiny model."""

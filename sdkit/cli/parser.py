@@ -110,6 +110,19 @@ def make_parser() -> argparse.ArgumentParser:
         help="make the picture larger: draw it again at twice the size, then enlarge it four times "
         "(mini-sd does this by default, unless you give a --size)",
     )
+    verb.add_argument(
+        "--edges",
+        metavar="PICTURE",
+        help="draw along the edges of a picture: a photograph, a postcard, or your own drawing in "
+        "dark lines on white (mini-sd only)",
+    )
+    verb.add_argument(
+        "--edges-scale",
+        type=float,
+        default=1.0,
+        metavar="SCALE",
+        help="0 to 2: how much the edges count (default 1)",
+    )
     _lora(verb)
     verb.set_defaults(verb=("verbs", "draw"))
 

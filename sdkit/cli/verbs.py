@@ -65,13 +65,17 @@ def draw(arguments: Namespace) -> int:
         _advise(model, known_style, "style")
     if added:
         print(f"You did not say: {', '.join(added)}. The seed chose this. Drawn: {sentence}")
+    guide = photos.open_photo(arguments.edges) if arguments.edges else None
     enlarging = _load_upscaler(arguments, upscaler, model) if upscaler else None
     pipe, began = _load(arguments, model, "text2img"), time.perf_counter()
     from tqdm import tqdm
 
-    from sdkit import generate, lora, stages, upscale
+    from sdkit import edges, generate, lora, stages, upscale
 
     size, count = settings.size, arguments.count
+    along = edges.find(guide, size) if guide else None
+    if along:
+        pipe = edges.pipeline(pipe, edges.load())
     batches = generate.batches(settings, count)
     hardware.refuse_too_large(pipe, (size, size))
     following, work = [], [forecast.painting(pipe, settings, (size, size), count, encode=False)]
@@ -95,6 +99,8 @@ def draw(arguments: Namespace) -> int:
         work.append(forecast.painting(painter, second, (second.size, second.size), count))
     consent.agree(work, arguments.yes)
     note = generate.note(settings, model, "a picture painted from a sentence") | teach.note(used)
+    if along:
+        note |= {"Edges": "of a picture", "Scale of the edges": f"{arguments.edges_scale:g}"}
     for stage in following:
         note |= stage.note
     name = outputs.slug(prompt) + "".join(stage.tail for stage in following)
@@ -108,7 +114,8 @@ def draw(arguments: Namespace) -> int:
     ):
         drawn: list[Image.Image | None]
         try:
-            drawn = [*generate.draw(pipe, settings, count, bar.update, advise=False)]
+            scale = arguments.edges_scale
+            drawn = [*generate.draw(pipe, settings, count, bar.update, False, along, scale)]
         except generate.Withheld as error:
             drawn = error.images
         for seed, image in enumerate(drawn, settings.seed):
@@ -125,6 +132,7 @@ def draw(arguments: Namespace) -> int:
                     own_note,
                     written,
                     bar.write,
+                    source=arguments.edges,
                     origin=Origin.SENTENCE,
                 )
     print(f"{len(written)} in {time.perf_counter() - began:.1f} s")

@@ -31,6 +31,7 @@ REGISTRY = {
         "tower",
         "MIT",
     ),
+    "mini-controlnet": Entry("makes mini-sd draw along edges", "MIT"),
     "postcard-reader": Entry("reads what a postcard shows; measures drawing", "MIT"),
     "style-classifier": Entry("tells styles of painting apart; used by sdkit measure only", "MIT"),
 }

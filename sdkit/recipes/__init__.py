@@ -6,7 +6,7 @@ Each network has a file of its own, and ``python -m sdkit.recipes.NAME --help`` 
     text        tokenizer and CLIP                    vae       pictures to latents and back
     decoder     the VAE's decoder, for texture        unet      the denoiser
     guidance    guidance within the denoiser          painter   brush strokes within the denoiser
-    upscaler    the x4 upscaler and its regressor     controlnet  edges as a guide (not trained yet)
+    upscaler    the x4 upscaler and its regressor     controlnet  draws along edges
 
 Such a file has the same parts in the same order, and a new one should have them, too:
 

@@ -17,6 +17,7 @@ from typing import Any
 from sdkit.files import models_dir
 from sdkit.recipes import (
     classifier,
+    controlnet,
     decoder,
     guidance,
     painter,
@@ -68,6 +69,7 @@ TINY: dict[str, dict[str, Any]] = {
         short_sides=(128, 160),
         evaluate=2,
     ),
+    "controlnet": dict(batch_size=2, size=32, drawn=6, evaluate=2),
     "decoder": dict(batch_size=2, size=32, drawn=8, evaluate=1, measured_side=32),
     "upscaler": dict(
         batch_size=2, sizes=(8, 12), channels=(16, 32), side=64, drawn=3, squares=3, evaluate=1
@@ -115,10 +117,10 @@ def stages(
 
     The UNet learns on latents of the VAE and starts from CLIP's text network. Its second training
     needs a network that can draw already, and guidance needs one that knows the styles. The painter
-    needs guidance. The VAE's decoder is trained further, and the latents stay as they are. A
-    network that is trained further is first saved in ``runs``. The upscaler is measured by the
-    classifier and with its regressor. ``features``: the folder with the VGG16, by default beside
-    ``art_dir``.
+    needs guidance, and the ControlNet needs the finished pipeline. The VAE's decoder is trained
+    further, and the latents stay as they are. A network that is trained further is first saved in
+    ``runs``. The upscaler is measured by the classifier and with its regressor. ``features``: the
+    folder with the VGG16, by default beside ``art_dir``.
     """
     features = Path(features) if features else Path(art_dir).parent / "features"
     out, runs = Path(out) if out else models_dir(), Path(runs)
@@ -162,6 +164,11 @@ def stages(
                 features=features,
                 redrawn=redrawn,
             ),
+        ),
+        (
+            "controlnet",
+            controlnet,
+            dict(out=out / "mini-controlnet", pipeline=mini_sd, reader=out / "postcard-reader"),
         ),
         ("regressor", upscaler, dict(regression=True, **enlarging)),
         ("upscaler", upscaler, enlarging),
@@ -267,6 +274,7 @@ RECORDED = {
     "guidance": ["mini-sd/unet"],
     "painter": ["mini-sd/unet"],
     "decoder": ["mini-sd/vae"],
+    "controlnet": ["mini-controlnet"],
     "regressor": ["mini-upscaler/regressor"],
     "upscaler": ["mini-upscaler/unet", "mini-upscaler/regressor"],
 }

@@ -24,12 +24,11 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.training_utils import compute_snr
-from skimage.color import rgb2gray
-from skimage.feature import canny
 from transformers import CLIPTokenizer
 
 from sdkit import postcards
 from sdkit.diffusion import prompts
+from sdkit.edges import BLUR, of_square
 from sdkit.evaluate.judges import PostcardReader
 from sdkit.postcards import Postcard
 from sdkit.recipes import cards, training, unet
@@ -44,7 +43,9 @@ class Settings(BaseSettings):
     runs: Path = Path("runs/controlnet")
     # folder of the pipeline whose denoiser is controlled; it stays as it is
     pipeline: Path = field(default_factory=in_models("mini-sd"))
-    steps: int = 4500
+    # folder of the network that reads the drawn postcards at the end
+    reader: Path = field(default_factory=in_models("postcard-reader"))
+    steps: int = 1500
     # postcards in a batch
     batch_size: int = 16
     # postcards that are drawn for the training
@@ -87,13 +88,9 @@ class Data:
     noise_scheduler: DDIMScheduler
 
 
-def edges_of(square: np.ndarray, blur: float = 1.0) -> np.ndarray:
-    """The edges of a picture, uint8 (S, S, 3) -> float32 (3, S, S): 1 on an edge, else 0.
-
-    Canny's edges (1986), by scikit-image, after a blur of ``blur`` px.
-    """
-    found = canny(rgb2gray(square), sigma=blur)
-    return np.repeat(found[None], 3, axis=0).astype(np.float32)
+def edges_of(square: np.ndarray, blur: float = BLUR) -> np.ndarray:
+    """The edges of a picture, uint8 (S, S, 3) -> float32 (3, S, S): 1 on an edge, else 0."""
+    return np.repeat(of_square(square, blur)[None], 3, axis=0).astype(np.float32)
 
 
 def new_network(settings: Settings, denoiser: UNet2DConditionModel) -> ControlNetModel:
@@ -191,6 +188,7 @@ def measure(
         **pipe.components, controlnet=model, requires_safety_checker=False
     )
     painter.set_progress_bar_config(disable=True)
+    reader = PostcardReader.from_pretrained(settings.reader).float().eval()
     figures = {}
     for name, scale in (("with edges", 1.0), ("without", 0.0)):
         made = painter(
@@ -204,7 +202,7 @@ def measure(
             generator=torch.Generator().manual_seed(settings.seed),
             output_type="pt",
         ).images
-        right = PostcardReader.load().read_right(2 * made - 1, shown)  # (N, parts)
+        right = reader.read_right(2 * made - 1, shown)  # (N, parts)
         figures[name] = {
             part: round(share, 4) for part, share in zip(postcards.PARTS, right.mean(0).tolist())
         }

@@ -160,9 +160,9 @@ def batches_ahead(
 def with_autocast(accelerator: Accelerator, function: Callable[..., Made]) -> Callable[..., Made]:
     """``function`` in the accelerator's number format, for networks that it did not prepare."""
 
-    def call(*args: Any) -> Made:
+    def call(*args: Any, **keywords: Any) -> Made:
         with accelerator.autocast():
-            return function(*args)
+            return function(*args, **keywords)
 
     return call
 

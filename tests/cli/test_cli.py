@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from sdkit import cli, generate, models, photos, portraits, postcards, upscale
+from sdkit import cli, edges, generate, models, photos, portraits, postcards, upscale
 from sdkit.files import ROOT
 from sdkit.models import model
 from tests import strange
@@ -365,6 +365,33 @@ def test_an_edit_of_a_postcard_has_settings_of_its_own(painter_of_postcards, wor
     capsys.readouterr()
     assert cli.main([*verb, "a dog"]) == 2
     assert "It can draw: house" in capsys.readouterr().err
+
+
+def test_draw_follows_the_edges_of_a_picture(work, tiny_controlnet):
+    sketch = Image.new("RGB", (200, 200), "white")
+    ImageDraw.Draw(sketch).ellipse((40, 40, 160, 160), outline="black", width=6)
+    sketch.save("sketch.png")
+    words = ["draw", "a photo", "--steps", "3", "--edges", "sketch.png", "--edges-scale", "0.5"]
+    assert cli.main(words) == 0
+    settings = models.settings("a photo", task="draw", num_inference_steps=3)
+    pipe = edges.pipeline(models.load(task="text2img", device="cpu"), edges.load())
+    along = edges.find(sketch, settings.size)
+    (expected,) = generate.draw(pipe, settings, along=along, scale=0.5)
+    (plain,) = generate.draw(models.load(task="text2img", device="cpu"), settings)
+    with Image.open(work / "drawn" / "a-photo-seed0.png") as image:
+        np.testing.assert_array_equal(image, expected)
+        assert (np.asarray(image) != plain).any()
+        assert image.text["Scale of the edges"] == "0.5" and "sketch" not in str(image.text)
+
+
+def test_edges_that_are_no_picture_and_a_strange_scale_are_one_sentence(
+    work, tiny_controlnet, capsys
+):
+    assert cli.main(["draw", "a photo", "--edges", "gone.png"]) == 2
+    assert "gone.png" in capsys.readouterr().err
+    assert cli.main(["draw", "a photo", "--edges", "coffee", "--edges-scale", "3"]) == 2
+    assert "0 to 2" in capsys.readouterr().err
+    assert not list((work / "drawn").glob("*"))
 
 
 def test_unknown_words_of_a_drawing_are_named(work, capsys):

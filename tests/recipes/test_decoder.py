@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ def features(vgg_folder):
 
 @pytest.fixture
 def batch():
-    return decoder.Batch(torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return decoder.Batch(x, are_postcards=False)
 
 
 def no_opinion(y):
@@ -76,3 +78,24 @@ def test_the_discriminator_wants_high_logits_and_counts_by_its_ramp(batch, featu
     ]
     weight = SETTINGS.adversarial_weight
     assert [float(v) for v in values] == pytest.approx([0, -2 * weight, -4 * weight])
+
+
+def test_postcards_get_the_pixel_loss_alone(batch, features):
+    postcards = batch._replace(are_postcards=True)
+    decoded = batch.pictures * 0.5
+    settings = replace(SETTINGS, pixel_weight=3.0)
+    value, figures, y = of(
+        postcards, decoded, features, settings, opinion=lambda y: no_opinion(y) + 4
+    )
+    wanted = vae.reconstruction_loss(decoded, batch.pictures)
+    torch.testing.assert_close(value, 3 * wanted)
+    torch.testing.assert_close(figures, {"postcards": wanted})
+    assert y is decoded
+
+
+def test_a_batch_says_whether_it_shows_postcards():
+    small = np.full((3, 64, 64, 3), 200, np.uint8)
+    data = vae.Data({}, small, small)
+    settings = replace(SETTINGS, card_share=1.0, size=64)
+    batch = decoder.make_batch(settings, data, np.random.default_rng(0))
+    assert batch.are_postcards and batch.pictures.shape[1:] == (3, 64, 64)

@@ -1,0 +1,76 @@
+"""Make two pictures of the README, with the weights that ship and the default settings.
+
+From the root of the repository: PYTHONPATH=. python tests/make_readme_pictures.py
+
+It takes some minutes and writes docs/images/before_after.jpg and docs/images/drawn.jpg.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+from PIL import Image, ImageOps
+
+from sdkit import photos
+from sdkit.cli import parser
+from sdkit.files import ROOT
+from sdkit.pictures.samples import SAMPLES
+
+IMAGES = ROOT / "docs" / "images"
+SENTENCES = [
+    "a red house\nby the sea\nat night",
+    "a yellow balloon\nin the mountains\nat dawn",
+    "a blue boat\nby the sea\nat sunset",
+    "a green tent\nin the snow\nby day",
+    "an orange cat\nin the meadow\nby day",
+    "a purple car\nin the city\nat sunset",
+]
+SIDE, GAP = 300, 6  # px
+
+
+def made(*words: str) -> list[Image.Image]:
+    """The pictures that a command writes, in the order of their making."""
+    with tempfile.TemporaryDirectory() as folder:
+        assert parser.main([*words, "--out", folder]) == 0
+        paths = sorted(Path(folder).glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+        return [Image.open(path).convert("RGB") for path in paths]
+
+
+def before_after() -> Image.Image:
+    """The sample photographs above, and their paintings below, as squares."""
+    befores = [photos.open_photo(name) for name in SAMPLES]
+    afters = made("style", *SAMPLES, "--prompt", "van gogh")
+    columns, step = len(befores), SIDE + GAP
+    sheet = Image.new("RGB", (columns * step - GAP, 2 * step - GAP), "white")
+    for row, images in enumerate((befores, afters)):
+        for column, image in enumerate(images):
+            # faces are in the upper half
+            square = ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS, centering=(0.5, 0))
+            sheet.paste(square, (column * step, row * step))
+    return sheet
+
+
+def drawn() -> Image.Image:
+    """Pictures of the sentences above, and the same in brush strokes below."""
+    figure, axes = plt.subplots(2, len(SENTENCES), figsize=(11, 4.4), dpi=100)
+    for row, (label, end) in enumerate((("as drawn", ""), ('", van gogh"', ", van gogh"))):
+        for axis, sentence in zip(axes[row], SENTENCES):
+            (image,) = made("draw", " ".join(sentence.split()) + end)
+            axis.imshow(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+            axis.set(xticks=[], yticks=[])
+            if not end:
+                axis.set_title(sentence, fontsize=11)
+        axes[row, 0].set_ylabel(label, fontsize=12)
+    figure.tight_layout(pad=0.4)
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+
+
+def main() -> None:
+    before_after().save(IMAGES / "before_after.jpg", quality=88, optimize=True)
+    drawn().save(IMAGES / "drawn.jpg", quality=88, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
