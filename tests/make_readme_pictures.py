@@ -1,8 +1,8 @@
-"""Make two pictures of the README, with the weights that ship and the default settings.
+"""Make three pictures of the README, with the weights that ship and the default settings.
 
 From the root of the repository: PYTHONPATH=. python tests/make_readme_pictures.py
 
-It takes some minutes and writes docs/images/before_after.jpg and docs/images/drawn.jpg.
+It takes some minutes and writes before_after.jpg, drawn.jpg and edges.jpg to docs/images.
 """
 
 import tempfile
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
-from PIL import Image, ImageOps
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageOps
 
 from sdkit import photos
 from sdkit.cli import parser
@@ -25,6 +26,12 @@ SENTENCES = [
     "a green tent\nin the snow\nby day",
     "an orange cat\nin the meadow\nby day",
     "a purple car\nin the city\nat sunset",
+]
+ALONG = [
+    "a red house\nin the meadow\nby day",
+    "a blue house\nin the snow\nat night",
+    "a yellow house\nby the sea\nat sunset",
+    "a pink tent\nin the desert\nat dawn",
 ]
 SIDE, GAP = 300, 6  # px
 
@@ -62,14 +69,47 @@ def drawn() -> Image.Image:
             if not end:
                 axis.set_title(sentence, fontsize=11)
         axes[row, 0].set_ylabel(label, fontsize=12)
+    return as_picture(figure)
+
+
+def sketch() -> Image.Image:
+    """A drawing of a house before hills, in dark lines on white."""
+    drawing = Image.new("RGB", (512, 512), "white")
+    pen = ImageDraw.Draw(drawing)
+    pen.line([(0, 330), (160, 300), (352, 324), (512, 300)], fill="black", width=8)
+    pen.rectangle((96, 240, 256, 400), outline="black", width=8)
+    pen.line([(80, 244), (176, 140), (272, 244)], fill="black", width=8)
+    return drawing
+
+
+def along_edges() -> Image.Image:
+    """A sketch, and pictures of the sentences above along its lines."""
+    figure, axes = plt.subplots(1, 1 + len(ALONG), figsize=(11, 2.9), dpi=100)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sketch.png"
+        sketch().save(path)
+        for axis, sentence in zip(axes, ["your lines", *ALONG]):
+            (image,) = (
+                [sketch()]
+                if axis is axes[0]
+                else made("draw", " ".join(sentence.split()), "--edges", str(path))
+            )
+            axis.imshow(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+            axis.set(xticks=[], yticks=[])
+            axis.set_title(sentence, fontsize=11)
+    return as_picture(figure)
+
+
+def as_picture(figure: Figure) -> Image.Image:
+    """A figure as an RGB picture."""
     figure.tight_layout(pad=0.4)
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 
 
 def main() -> None:
-    before_after().save(IMAGES / "before_after.jpg", quality=88, optimize=True)
-    drawn().save(IMAGES / "drawn.jpg", quality=88, optimize=True)
+    for make, name in ((before_after, "before_after"), (drawn, "drawn"), (along_edges, "edges")):
+        make().save(IMAGES / f"{name}.jpg", quality=88, optimize=True)
 
 
 if __name__ == "__main__":
