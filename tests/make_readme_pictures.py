@@ -31,7 +31,7 @@ ALONG = [
     "a red house\nin the meadow\nby day",
     "a blue house\nin the snow\nat night",
     "a yellow house\nby the sea\nat sunset",
-    "a pink tent\nin the desert\nat dawn",
+    "a pink house\nin the desert\nat dawn",
 ]
 SIDE, GAP = 300, 6  # px
 
@@ -77,8 +77,8 @@ def sketch() -> Image.Image:
     drawing = Image.new("RGB", (512, 512), "white")
     pen = ImageDraw.Draw(drawing)
     pen.line([(0, 330), (160, 300), (352, 324), (512, 300)], fill="black", width=8)
-    pen.rectangle((96, 240, 256, 400), outline="black", width=8)
-    pen.line([(80, 244), (176, 140), (272, 244)], fill="black", width=8)
+    pen.rectangle((300, 240, 460, 400), outline="black", width=8)
+    pen.line([(284, 244), (380, 140), (476, 244)], fill="black", width=8)
     return drawing
 
 

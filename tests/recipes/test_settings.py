@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 from sdkit.errors import SdkitError
-from sdkit.recipes import classifier, decoder, guidance, reader, settings, text, unet, upscaler, vae
+from sdkit.recipes import (
+    classifier,
+    controlnet,
+    decoder,
+    guidance,
+    reader,
+    settings,
+    text,
+    unet,
+    upscaler,
+    vae,
+)
 
-RECIPES = [classifier, decoder, guidance, reader, text, unet, upscaler, vae]
+RECIPES = [classifier, controlnet, decoder, guidance, reader, text, unet, upscaler, vae]
 
 
 @dataclass(frozen=True)
