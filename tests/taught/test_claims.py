@@ -255,7 +255,7 @@ CLAIMS = {
         )
     ),
     "without-guidance-four-calls-are-near": lambda: (
-        lambda one, fourteen: one < 10 and fourteen > 2.5 * one
+        lambda one, fourteen: one < 10 and fourteen > 2 * one
     )(
         numbers(SAMPLERS, "code-bend", r"guidance 1: Euler with 4 calls off by #")[0],
         numbers(SAMPLERS, "code-bend", r"guidance 14: Euler with 4 calls off by #")[0],
