@@ -121,18 +121,19 @@ def round_trip(network: AutoencoderKL, square: np.ndarray) -> np.ndarray:
 def measure(settings: Settings, network: AutoencoderKL) -> dict[str, float]:
     """PSNR in dB, and the share of the octave ratio that is kept, on held-out pictures by kind."""
     held_out = art.load(settings.art_dir, "validation", limit=settings.limit or None)
-    side, figures = (settings.measured_side,) * 2, {}
+    side = (settings.measured_side,) * 2
+    figures: dict[str, float] = {}
     for style in art.STYLES:
         some = [p for p in held_out if p.style == style][: settings.evaluate]
         squares = [np.asarray(ImageOps.fit(p.image, side)) for p in some]
         back = [round_trip(network, square) for square in squares]
         name = style.replace(" ", "_")
-        figures[f"psnr_{name}"] = np.mean([metrics.psnr(y, x) for y, x in zip(back, squares)])
+        figures[f"psnr_{name}"] = float(np.mean(list(map(metrics.psnr, back, squares))))
         ratios = [metrics.octave_ratio(y) / metrics.octave_ratio(x) for y, x in zip(back, squares)]
-        figures[f"octave_ratio_kept_{name}"] = np.median(ratios)
+        figures[f"octave_ratio_kept_{name}"] = float(np.median(ratios))
     _, drawings = cards.render(4 * settings.evaluate, seed=3, held_out=True)
     figures["psnr_postcards"] = vae.mean_psnr(network, drawings)
-    return {name: round(float(value), 3) for name, value in figures.items()}
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def main(settings: Settings) -> None:
