@@ -120,6 +120,7 @@ def test_other_settings_start_a_stage_and_those_that_need_it_over(copied):
         "unet-redraw": "start over",
         "guidance": "start over",
         "painter": "start over",
+        "controlnet": "start over",
         "regressor": "start over",
         "upscaler": "start over",
     }
