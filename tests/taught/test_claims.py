@@ -994,7 +994,7 @@ CLAIMS = {
     ),
     "everyday-attacks-leave-the-mark": lambda: (
         min(
-            numbers(WHOSE, "code-34", r"JPEG, quality 70: #% 30: #%")
+            numbers(WHOSE, "code-34", r"JPEG, quality 70: #%")
             + numbers(WHOSE, "code-34", r"shrink, width left 0\.75: #% 0\.5: #%")
             + numbers(WHOSE, "code-34", r"blur \(px\) 1: #% 2: #%")
         )
