@@ -84,7 +84,7 @@ def sketch() -> Image.Image:
 
 def along_edges() -> Image.Image:
     """A sketch, and pictures of the sentences above along its lines."""
-    figure, axes = plt.subplots(1, 1 + len(ALONG), figsize=(11, 2.9), dpi=100)
+    figure, axes = plt.subplots(1, 1 + len(ALONG), figsize=(11, 3.3), dpi=100)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sketch.png"
         sketch().save(path)
