@@ -47,6 +47,10 @@ SHEET = 4  # photographs on one before/after sheet
 def draw(arguments: Namespace) -> int:
     """Draw pictures from a sentence; then make them larger, or paint them in a style, if asked."""
     model = _model(arguments)
+    if arguments.edges and not model.found:  # before a download that would be in vain
+        raise SdkitError("--edges works with mini-sd only. Leave out --model or --edges.")
+    if not arguments.edges and arguments.edges_scale != 1:
+        raise SdkitError("--edges-scale needs a picture of edges. Add --edges PICTURE.")
     used = teach.loras(arguments)
     prompt, named = model.split_style(" ".join(arguments.prompt))
     in_style, own = arguments.style or named, model.defaults

@@ -391,7 +391,14 @@ def test_edges_that_are_no_picture_and_a_strange_scale_are_one_sentence(
     assert "gone.png" in capsys.readouterr().err
     assert cli.main(["draw", "a photo", "--edges", "coffee", "--edges-scale", "3"]) == 2
     assert "0 to 2" in capsys.readouterr().err
+    assert cli.main(["draw", "a photo", "--edges-scale", "0.5"]) == 2
+    assert "Add --edges" in capsys.readouterr().err
     assert not list((work / "drawn").glob("*"))
+
+
+def test_edges_for_a_model_that_is_still_on_the_hub_are_refused_before_the_download(work, capsys):
+    assert cli.main(["draw", "a photo", "--edges", "coffee", "--model", "sd15", "--yes"]) == 2
+    assert "mini-sd only" in capsys.readouterr().err
 
 
 def test_unknown_words_of_a_drawing_are_named(work, capsys):
